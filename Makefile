@@ -1,0 +1,45 @@
+# The commands of this repository. `make help` lists them; PYTHON=python3.12 picks an interpreter.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check fix serve worker migration browser
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
+
+venv: $(READY) ## set up .venv from requirements.lock, once
+
+demo: $(READY) ## a whole study on synthetic street scenes, in minutes
+	$(BIN)/segtune demo
+
+test: $(READY) browser ## every test, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+check: $(READY) ## style, types, import rules, spelling, quick tests: what every commit passes
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell
+	$(BIN)/python -m pytest -q -n auto tests/unit tests/house tests/migrations
+
+fix: $(READY) ## mend what ruff can mend
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+serve: $(READY) ## a server with the settings of .env
+	$(BIN)/segtune serve
+
+worker: $(READY) ## a worker for the server that SEGTUNE_SERVER names
+	$(BIN)/segtune worker
+
+migration: export SEGTUNE_DATABASE_URL = sqlite:///migration.db
+migration: $(READY) ## a new numbered migration from the models: make migration m="add trial labels"
+	rm -f migration.db* && $(BIN)/alembic upgrade head && $(BIN)/alembic revision --autogenerate -m "$(m)" && rm -f migration.db*
+
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "No browser found: install Chromium, or the dashboard's tests in a browser are skipped."; fi
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "segtune needs Python 3.11, 3.12 or 3.13 with venv; name one: make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.lock && $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . && touch $@
