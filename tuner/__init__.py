@@ -1,0 +1,3 @@
+"""segtune: hyperparameter tuning for semantic segmentation."""
+
+__version__ = "0.1.0"

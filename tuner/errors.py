@@ -1,0 +1,111 @@
+"""Every error that segtune raises on purpose, as one tree.
+
+SegtuneError
+├── InvalidSpec              a study or a config says something impossible
+│   └── UnknownComponent     a name that no component file carries
+├── NotFound                 no such study, trial, worker, lease or artifact
+├── Conflict                 the thing exists, but not in a state that allows this
+│   ├── LeaseLost            the worker's right to this trial has ended
+│   ├── IllegalMove          a state may not follow from another
+│   └── ReadOnly             this view of the store changes nothing
+├── Unauthorized             no token, or a wrong one
+├── StorageError             the database or the artifact folder did not do its part
+│   └── DigestMismatch       the bytes that came are not the bytes that were announced
+├── DataError                the data set is missing, unreadable or mislabelled
+├── TrainingError            a trial cannot go on
+│   ├── Diverged             loss or weights are no longer finite
+│   └── CheckpointMismatch   a checkpoint belongs to another config or version
+└── ServerError              the client got an answer that it cannot work with
+    └── ServerUnreachable    the client got no answer at all
+
+A message names the thing, the value seen, what was allowed, and what to do.
+HTTP status codes are not known here: `api.errors` holds that table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SegtuneError(Exception):
+    """Root of all errors that segtune raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a submitted document: where it stands and what to do about it."""
+
+    location: tuple[str | int, ...]
+    message: str
+
+    def __str__(self) -> str:
+        """Give `space.optimizer.lr: message`."""
+        where = ".".join(str(part) for part in self.location)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class InvalidSpec(SegtuneError):
+    """A study or a config says something impossible; carries every problem found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class UnknownComponent(InvalidSpec):
+    """A name that no component file of its kind carries."""
+
+
+class NotFound(SegtuneError):
+    """No such study, trial, worker, lease or artifact."""
+
+
+class Conflict(SegtuneError):
+    """The thing exists, but not in a state that allows this."""
+
+
+class LeaseLost(Conflict):
+    """The worker's right to this trial has ended; it must drop the work."""
+
+
+class IllegalMove(Conflict):
+    """A state may not follow from another."""
+
+
+class ReadOnly(Conflict):
+    """This view of the store changes nothing."""
+
+
+class Unauthorized(SegtuneError):
+    """No token, or a wrong one."""
+
+
+class StorageError(SegtuneError):
+    """The database or the artifact folder did not do its part."""
+
+
+class DigestMismatch(StorageError):
+    """The bytes that came are not the bytes that were announced."""
+
+
+class DataError(SegtuneError):
+    """The data set is missing, unreadable or mislabelled."""
+
+
+class TrainingError(SegtuneError):
+    """A trial cannot go on."""
+
+
+class Diverged(TrainingError):
+    """Loss or weights are no longer finite."""
+
+
+class CheckpointMismatch(TrainingError):
+    """A checkpoint belongs to another config or version."""
+
+
+class ServerError(SegtuneError):
+    """The client got an answer that it cannot work with."""
+
+
+class ServerUnreachable(ServerError):
+    """The client got no answer at all."""

@@ -1,0 +1,132 @@
+"""`TrialConfig`: every knob that a trial trains with. As JSON it is the best configuration.
+
+Component options (`momentum`, `power`, `mid_channels`, …) are not listed here: they stand beside
+the component's name and are declared by the `build(...)` of that component's own file, so that a
+new component is one new file. `tuner.resolve` checks them and fills in their defaults.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Option = bool | int | float | str | list[Any] | None
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A frozen part of a config that knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class OpenSection(BaseModel):
+    """A frozen part of a config that also carries the options of the component it names."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Option] = Field(init=False)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are not fields of this section."""
+        return dict(self.__pydantic_extra__)
+
+
+class DatasetConfig(OpenSection):
+    """Images, masks and their classes. Options of the format (`root`, `images`, …) stand beside."""
+
+    format: str = "folder"
+    classes: tuple[str, ...] = Field(min_length=2, description="Class names; position is the label")
+    ignore_index: Annotated[int, Field(ge=0, le=65535)] = 255
+    size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = Field(
+        description="Height and width of the network's input, in pixels"
+    )
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> "DatasetConfig":
+        doubles = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if doubles:
+            raise ValueError(f"classes must differ; named more than once: {', '.join(doubles)}")
+        odd = [name for name in self.classes if not re.fullmatch(r"[^\s.,][^.,\n]*", name)]
+        if odd:
+            raise ValueError(
+                f"a class name holds no dot or comma, so that metrics can name it: {odd}"
+            )
+        if self.ignore_index < len(self.classes):
+            raise ValueError(
+                f"ignore_index {self.ignore_index} is also the label of class "
+                f"'{self.classes[self.ignore_index]}'; use {len(self.classes)} or more"
+            )
+        return self
+
+
+class ModelConfig(OpenSection):
+    """Encoder, decoder and their options."""
+
+    decoder: str = "ocr"
+    encoder: str = "hrnet_w18_small"
+    weights: str = "none"
+    output_stride: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="None: the first that the decoder prefers and the encoder offers"
+    )
+    aux_weight: Annotated[float, Field(ge=0, le=1)] = 0.4
+
+
+class OptimizerConfig(OpenSection):
+    """Optimizer. `lr` is per 8 images and is scaled to the batch size when training starts."""
+
+    name: str = "sgd"
+    lr: Annotated[float, Field(gt=0, le=100)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
+
+
+class ScheduleConfig(OpenSection):
+    """Course of the learning rate over the full budget."""
+
+    name: str = "poly"
+    warmup: Share = 0.02
+
+
+class LossConfig(OpenSection):
+    """Training loss."""
+
+    name: str = "cross_entropy"
+
+
+class AugmentConfig(OpenSection):
+    """Augmentations by name: each key is a component, its value the strength."""
+
+    @property
+    def strengths(self) -> dict[str, Any]:
+        """Strength of each augmentation, by name."""
+        return self.options
+
+
+class TrainingConfig(Section):
+    """Length, batch and exactness of a run."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
+    determinism: Literal["exact", "fast"] = "exact"
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    init: Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal"] = (
+        "kaiming_normal"
+    )
+
+
+class Recipe(Section):
+    """A trial's config without its data set; the defaults are the textbook recipe."""
+
+    model: ModelConfig = ModelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+class TrialConfig(Recipe):
+    """Everything that a trial trains with: the recipe and its data set."""
+
+    dataset: DatasetConfig
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

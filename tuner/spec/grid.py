@@ -1,0 +1,83 @@
+"""The distinct points of a search space, where it is finite."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from math import prod
+from typing import Any
+
+from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
+
+
+def values(dimension: AnyDimension) -> Iterable[Any]:
+    """Every value that the dimension can take, rising or as listed.
+
+    Raises:
+        ValueError: a float range without step has no countable values.
+    """
+    if isinstance(dimension, Choice):
+        return dimension.choice
+    low, high = dimension.bounds
+    if not isinstance(dimension, Float):
+        return range(int(low), int(high) + 1, dimension.step)
+    if dimension.step is None:
+        raise ValueError(f"float range {low:g} to {high:g} has no step")
+    start, width = Decimal(str(low)), Decimal(str(dimension.step))
+    return (float(start + width * k) for k in range(_steps(dimension) + 1))
+
+
+def endless(space: SearchSpace) -> tuple[tuple[str, int], ...]:
+    """Path and position of every dimension whose values cannot be counted."""
+    return tuple(
+        (path, index)
+        for path, index, dimension in space.dimensions()
+        if isinstance(dimension, Float) and dimension.step is None
+    )
+
+
+def points(space: SearchSpace) -> Iterator[Params]:
+    """Every point once, conditions respected, the last path varying fastest.
+
+    Raises:
+        ValueError: a float range without step has no countable points.
+    """
+    return _extend(space, space.ordered(), {})
+
+
+def size(space: SearchSpace, cap: int) -> int | None:
+    """Number of distinct points, counted no further than `cap`; None if uncountable."""
+    if endless(space):
+        return None
+    asked = {parent for _, _, dimension in space.dimensions() for parent in dimension.when}
+    free = [p for p, (first, *_) in space.root.items() if not first.when and p not in asked]
+    each = prod(_count(space.root[path][0]) for path in free)
+    total = 0
+    for _ in _extend(space, [path for path in space.ordered() if path not in free], {}):
+        total += each
+        if total >= cap:
+            return cap
+    return total
+
+
+def _extend(space: SearchSpace, paths: Sequence[str], params: Params) -> Iterator[Params]:
+    if not paths:
+        yield params
+        return
+    active = space.active(paths[0], params)
+    if active is None:
+        yield from _extend(space, paths[1:], params)
+        return
+    for value in values(active[1]):
+        yield from _extend(space, paths[1:], {**params, paths[0]: value})
+
+
+def _count(dimension: AnyDimension) -> int:
+    if isinstance(dimension, Choice):
+        return len(dimension.choice)
+    return _steps(dimension) + 1
+
+
+def _steps(dimension: AnyDimension) -> int:
+    """How many steps of a numeric grid fit between its bounds."""
+    assert not isinstance(dimension, Choice)
+    low, high, step = (Decimal(str(n)) for n in (*dimension.bounds, dimension.step))
+    return int((high - low) // step)

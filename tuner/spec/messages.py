@@ -1,0 +1,136 @@
+"""All that server and worker say to each other."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from tuner.spec.config import Section, TrialConfig
+
+Step = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Action(StrEnum):
+    """What a worker does next with its trial."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"  # stop at this rung, hand in the checkpoint; the trial may be promoted
+    PRUNE = "prune"  # stop for good: the trial is not worth more
+    STOP = "stop"  # stop for good: the study or the trial was ended by a user or its budget
+    YIELD = "yield"  # stop, hand in the checkpoint; another worker goes on
+
+
+class Verdict(Section):
+    """The reply to a report or heartbeat, with its reason in words and numbers."""
+
+    action: Action = Action.CONTINUE
+    reason: str = ""
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended."""
+
+    COMPLETED = "completed"  # trained to its full budget
+    PRUNED = "pruned"  # obeyed `prune`
+    PAUSED = "paused"  # obeyed `pause`
+    STOPPED = "stopped"  # obeyed `stop`
+    YIELDED = "yielded"  # gave the trial back, by verdict or because the worker shuts down
+    FAILED = "failed"  # the trial itself cannot succeed: exception, divergence, data, memory
+    CRASHED = "crashed"  # the trainer process died; another attempt may succeed
+    HUNG = "hung"  # the trainer made no progress and was killed; another attempt may succeed
+    LOST = "lost"  # said by the server only: the lease ended without an outcome
+
+
+class Device(Section):
+    """One accelerator, or the CPU, of a worker."""
+
+    kind: str = "cpu"  # cpu | cuda | mps
+    index: int = 0
+    name: str = ""
+    memory_gb: float | None = None
+
+
+class Capabilities(Section):
+    """What a worker can do; sent with each request for work."""
+
+    hostname: str = ""
+    device: Device = Device()
+    cpus: int = 1
+    labels: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class LeaseRequest(Section):
+    """A worker asks for a trial, and waits up to `wait` seconds for one."""
+
+    worker: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
+    capabilities: Capabilities = Capabilities()
+    wait: Annotated[float, Field(ge=0, le=30)] = 0
+    study: str | None = Field(default=None, description="Only trials of this study, by name")
+
+
+class ArtifactRef(Section):
+    """A stored file, as its owner sees it."""
+
+    id: int
+    name: str
+    kind: str  # checkpoint | model | log | …
+    size: int
+    sha256: str
+    step: int | None = None
+
+
+class Assignment(Section):
+    """The right to train a trial, and all that is needed to do so."""
+
+    lease: str
+    token: str
+    study: str
+    study_id: int
+    trial: int
+    attempt: int
+    config: TrialConfig
+    metrics: tuple[str, ...] = Field(default=(), description="Metrics that the study goes by")
+    resume: ArtifactRef | None = None
+    last_step: int = Field(default=0, description="Last step that reached the store")
+    expires_at: AwareDatetime
+    lease_seconds: float
+
+
+class Report(Section):
+    """The metrics of one step (epoch)."""
+
+    step: Step
+    metrics: dict[str, float]
+    confusion: tuple[tuple[int, ...], ...] | None = Field(
+        default=None, description="K×K counts, rows are labels, columns are predictions"
+    )
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+
+
+class ReportBatch(Section):
+    """Reports in rising order of step; steps already stored are ignored."""
+
+    reports: Annotated[tuple[Report, ...], Field(min_length=1, max_length=1000)]
+
+
+class Outcome(Section):
+    """How an attempt ended, in the worker's words."""
+
+    kind: OutcomeKind
+    step: Annotated[int, Field(ge=0)] = 0
+    error: str | None = Field(default=None, max_length=20_000)
+    error_kind: str | None = Field(
+        default=None, description="exception | diverged | data | out_of_memory | crash | hang"
+    )
+    provenance: dict[str, Any] = Field(
+        default_factory=dict, description="Data fingerprint, versions, device, micro-batch"
+    )
+
+
+class LeaseStatus(Section):
+    """The reply to a heartbeat or a batch of reports."""
+
+    verdict: Verdict
+    expires_at: AwareDatetime
+    stored: int = 0

@@ -1,0 +1,81 @@
+"""States of studies and trials, and the moves between them that are legal."""
+
+from enum import StrEnum
+
+
+class StudyState(StrEnum):
+    """Where a study stands."""
+
+    QUEUED = "queued"  # submitted, no worker has taken a trial yet
+    RUNNING = "running"  # trials are drawn and trained
+    PAUSED = "paused"  # no new leases; running trials were asked to yield
+    FINISHED = "finished"  # the budget is spent and every trial has ended
+    CANCELLED = "cancelled"  # ended by a user
+    FAILED = "failed"  # ended by the server, because its trials cannot succeed
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no trial of the study will be trained, unless its budget grows."""
+        return self in {StudyState.FINISHED, StudyState.CANCELLED, StudyState.FAILED}
+
+    def may_become(self, new: "StudyState") -> bool:
+        """Whether `new` may follow; staying put is no move."""
+        return new in STUDY_MOVES[self]
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    WAITING = "waiting"  # has its params, has no worker
+    RUNNING = "running"  # a worker holds a lease on it
+    PAUSED = "paused"  # stands at a rung with its checkpoint, to be promoted or not
+    COMPLETED = "completed"  # trained to its full budget
+    PRUNED = "pruned"  # stopped early: its reports are true, its budget is not used up
+    FAILED = "failed"  # ended by an error, or ran out of attempts
+    CANCELLED = "cancelled"  # ended by a user
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the trial has ended for good."""
+        return not TRIAL_MOVES[self]
+
+    def may_become(self, new: "TrialState") -> bool:
+        """Whether `new` may follow; staying put is no move."""
+        return new in TRIAL_MOVES[self]
+
+
+STUDY_MOVES: dict[StudyState, frozenset[StudyState]] = {
+    StudyState.QUEUED: frozenset(
+        {StudyState.RUNNING, StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED}
+    ),
+    StudyState.RUNNING: frozenset(
+        {StudyState.PAUSED, StudyState.FINISHED, StudyState.CANCELLED, StudyState.FAILED}
+    ),
+    StudyState.PAUSED: frozenset(
+        {StudyState.RUNNING, StudyState.FINISHED, StudyState.CANCELLED, StudyState.FAILED}
+    ),
+    StudyState.FINISHED: frozenset({StudyState.RUNNING}),  # by a larger budget
+    StudyState.CANCELLED: frozenset(),
+    StudyState.FAILED: frozenset(),
+}
+
+TRIAL_MOVES: dict[TrialState, frozenset[TrialState]] = {
+    TrialState.WAITING: frozenset(
+        {TrialState.RUNNING, TrialState.PRUNED, TrialState.FAILED, TrialState.CANCELLED}
+    ),
+    TrialState.RUNNING: frozenset(
+        {
+            TrialState.WAITING,
+            TrialState.PAUSED,
+            TrialState.COMPLETED,
+            TrialState.PRUNED,
+            TrialState.FAILED,
+            TrialState.CANCELLED,
+        }
+    ),
+    TrialState.PAUSED: frozenset({TrialState.WAITING, TrialState.PRUNED, TrialState.CANCELLED}),
+    TrialState.COMPLETED: frozenset(),
+    TrialState.PRUNED: frozenset(),
+    TrialState.FAILED: frozenset(),
+    TrialState.CANCELLED: frozenset(),
+}

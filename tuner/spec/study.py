@@ -1,0 +1,136 @@
+"""`StudySpec`: what a user submits, as JSON or YAML."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
+from tuner.spec.space import SearchSpace
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Objective(Section):
+    """A metric and the direction in which it is better."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"] = "maximize"
+
+    def is_better(self, new: float, old: float) -> bool:
+        """Whether `new` is strictly better than `old`."""
+        return new > old if self.direction == "maximize" else new < old
+
+    def key(self, value: float) -> float:
+        """The value as a number of which less is better."""
+        return -value if self.direction == "maximize" else value
+
+
+class Constraint(Section):
+    """A bound that a feasible trial's metric keeps."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Constraint":
+        if self.min is None and self.max is None:
+            raise ValueError(f"a constraint on {self.metric} needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+    def violation(self, value: float) -> float:
+        """How far the value lies outside the bounds; 0 within them."""
+        below = self.min - value if self.min is not None else 0.0
+        above = value - self.max if self.max is not None else 0.0
+        return max(below, above, 0.0)
+
+
+class Strategy(OpenSection):
+    """A sampler or pruner by name, with its options beside it; a bare name is enough."""
+
+    name: str = "auto"
+
+
+def _as_strategy(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+StrategyOrName = Annotated[Strategy, BeforeValidator(_as_strategy)]
+
+
+class Confirmation(Section):
+    """Re-training of the leaders with fresh seeds."""
+
+    top: Annotated[int, Field(ge=1, le=100)] = 3
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class SearchSettings(Section):
+    """How params are drawn, which trials are stopped, and what may be spent."""
+
+    sampler: StrategyOrName = Strategy()
+    pruner: StrategyOrName = Strategy()
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 60
+    parallel: Annotated[int, Field(ge=1, le=100_000)] = 8
+    max_hours: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Device hours that all trials together may train"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    max_failures: Annotated[int, Field(ge=1)] = Field(
+        default=5, description="Trials that may fail before any succeeded, then the study fails"
+    )
+    confirm: Confirmation | None = None
+
+
+class Resources(Section):
+    """What a worker must have, and how often a trial may lose one."""
+
+    gpus: Annotated[int, Field(ge=0, le=1)] = Field(
+        default=0,
+        description="1: only workers with a GPU; 0: any worker, its GPU is used if it has one",
+    )
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Memory that the worker's device must have"
+    )
+    labels: dict[str, str] = Field(default_factory=dict)
+    attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=5, description="Leases a trial may lose before it counts as failed"
+    )
+
+
+class StudySpec(Section):
+    """A search: data set, objectives, space and budget."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    name: Name
+    dataset: DatasetConfig
+    objectives: tuple[Objective, ...] = Field(
+        default=(Objective(metric="miou"),), min_length=1, max_length=4
+    )
+    constraints: tuple[Constraint, ...] = ()
+    base: Recipe = Recipe()
+    space: SearchSpace = SearchSpace({})
+    search: SearchSettings = SearchSettings()
+    resources: Resources = Resources()
+    priority: Annotated[int, Field(ge=0, le=100)] = 50
+    weight: Annotated[float, Field(gt=0, le=1000)] = Field(
+        default=1.0, description="Share of the fleet among studies of equal priority"
+    )
+
+    @model_validator(mode="after")
+    def _check_objectives(self) -> "StudySpec":
+        names = [objective.metric for objective in self.objectives]
+        if len(set(names)) < len(names):
+            raise ValueError(f"objectives must differ: {', '.join(names)}")
+        return self
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective: the one that charts and single best trials go by."""
+        return self.objectives[0]
+
+    def dump(self) -> dict[str, Any]:
+        """The study as plain JSON values."""
+        return self.model_dump(mode="json")

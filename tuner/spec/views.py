@@ -1,0 +1,227 @@
+"""What the server shows: the read models of API, dashboard, command line and Python client."""
+
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, Field
+
+from tuner.spec.config import Section, TrialConfig
+from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import Objective, StudySpec
+
+T = TypeVar("T")
+
+
+class Page(Section, Generic[T]):
+    """One page of a list; `next` is the cursor of the following page, None on the last."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+    total: int | None = None
+
+
+class TrialCounts(Section):
+    """How many trials of a study are in each state."""
+
+    waiting: int = 0
+    running: int = 0
+    paused: int = 0
+    completed: int = 0
+    pruned: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Trials that have ended, however they did."""
+        return self.completed + self.pruned + self.failed + self.cancelled
+
+    @property
+    def total(self) -> int:
+        """Trials that exist."""
+        return self.ended + self.waiting + self.running + self.paused
+
+
+class StudySummary(Section):
+    """A study as a list shows it."""
+
+    id: int
+    name: str
+    state: StudyState
+    reason: str = ""
+    priority: int
+    objective: Objective
+    budget: int = Field(description="Trials that the study may have")
+    counts: TrialCounts
+    epochs: int = Field(description="Epochs trained so far, all trials together")
+    best_value: float | None = None
+    best_trial: int | None = None
+    base_value: float | None = Field(default=None, description="Result of trial 0, the base recipe")
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+
+
+class StudyView(StudySummary):
+    """A study with its whole specification."""
+
+    spec: StudySpec
+    last_event: int = Field(default=0, description="Number of the latest event: follow from there")
+    device_seconds: float = 0.0
+    epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
+
+
+class TrialSummary(Section):
+    """A trial as a table row shows it."""
+
+    number: int
+    state: TrialState
+    params: dict[str, Any]
+    value: float | None = Field(
+        default=None, description="First objective at the last step; final once completed"
+    )
+    best_value: float | None = Field(default=None, description="Best value of any step so far")
+    values: tuple[float, ...] | None = Field(default=None, description="All objectives, if known")
+    step: int = 0
+    epochs: int
+    feasible: bool | None = None
+    attempts: int = 0
+    worker: str | None = None
+    source: Literal["base", "sampler", "user"] = "sampler"
+    reason: str = ""
+    seconds: float = 0.0
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+
+
+class StepView(Section):
+    """The metrics of one step."""
+
+    step: int
+    metrics: dict[str, float]
+    seconds: float = 0.0
+    attempt: int
+    created_at: AwareDatetime
+
+
+class AttemptView(Section):
+    """One lease of a trial."""
+
+    number: int
+    worker: str
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    outcome: str | None = None
+    error: str | None = None
+    error_kind: str | None = None
+
+
+class TrialView(TrialSummary):
+    """A trial with everything known of it."""
+
+    study_id: int
+    study: str
+    config: TrialConfig
+    metrics: dict[str, float] = Field(default_factory=dict, description="Metrics of the last step")
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    verdict: Verdict = Verdict()
+    error: str | None = None
+    error_kind: str | None = None
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    attempt_history: tuple[AttemptView, ...] = ()
+    artifacts: tuple[ArtifactRef, ...] = ()
+
+
+class Curve(Section):
+    """One metric of one trial over its steps."""
+
+    trial: int
+    state: TrialState
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class HistoryPoint(Section):
+    """One ended trial in the order of ending, and the best value up to there."""
+
+    trial: int
+    state: TrialState
+    value: float | None
+    best: float | None
+    finished_at: AwareDatetime | None = None
+
+
+class Best(Section):
+    """The best feasible completed trial: `config` trains again to the same number."""
+
+    study: str
+    trial: int
+    params: dict[str, Any]
+    config: TrialConfig
+    metrics: dict[str, float]
+    provenance: dict[str, Any]
+
+
+class Plan(Section):
+    """What a study would do, without doing it."""
+
+    spec: StudySpec
+    sampler: str
+    pruner: str
+    trials: int
+    epochs: int = Field(description="Epochs of one full training")
+    rungs: tuple[int, ...] = Field(description="Epochs at which trials are compared")
+    worst_case_epochs: int
+    examples: tuple[TrialConfig, ...]
+
+
+class WorkerView(Section):
+    """A worker and what it is doing."""
+
+    name: str
+    state: Literal["busy", "idle", "gone"]
+    capabilities: Capabilities
+    study: str | None = None
+    study_id: int | None = None
+    trial: int | None = None
+    first_seen_at: AwareDatetime
+    last_seen_at: AwareDatetime
+    trials_done: int = 0
+
+
+class Event(Section):
+    """One change of a study; `seq` counts from 1 within the study without gaps."""
+
+    seq: int
+    kind: str
+    trial: int | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+    created_at: AwareDatetime
+
+
+class StudyChange(Section):
+    """What a user may change in a study that exists; None leaves a thing as it is."""
+
+    state: Literal["running", "paused", "cancelled"] | None = None
+    priority: int | None = Field(default=None, ge=0, le=100)
+    weight: float | None = Field(default=None, gt=0, le=1000)
+    trials: int | None = Field(default=None, ge=1, le=1_000_000)
+    parallel: int | None = Field(default=None, ge=1, le=100_000)
+    max_hours: float | None = Field(default=None, gt=0)
+
+
+class CloneRequest(Section):
+    """A copy of a study under a new name, with parts of its document replaced."""
+
+    name: str | None = None
+    changes: dict[str, Any] = Field(
+        default_factory=dict, description="Top-level keys of the study that the copy sets anew"
+    )
+
+
+class TrialRequest(Section):
+    """A trial by hand: these params, drawn or not."""
+
+    params: dict[str, Any]

@@ -1,0 +1,167 @@
+"""Everything that can be wrong with a study, said at submission and all at once.
+
+`tuner.spec` checks what a document says of itself; here it meets the component catalog: names,
+options, metrics, and every corner of the search space under every condition.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuner import catalog
+from tuner.errors import InvalidSpec, Problem
+from tuner.resolve import resolve
+from tuner.spec import grid
+from tuner.spec.metrics import MINIMIZED, unknown_metric
+from tuner.spec.study import Constraint, Strategy, StudySpec
+from tuner.submission.corners import space_problems
+from tuner.submission.shape import readable
+
+_PER_LOCATION = 5
+Location = tuple[str | int, ...]
+
+
+def parse(document: object) -> StudySpec:
+    """Read a submitted document.
+
+    Raises:
+        InvalidSpec: with a problem for each mistake, those of shape and those of meaning.
+    """
+    if not isinstance(document, Mapping):
+        kind = type(document).__name__
+        raise InvalidSpec([Problem((), f"a study is an object with name and dataset, not {kind}")])
+    try:
+        spec = StudySpec.model_validate(document)
+    except ValidationError as error:
+        found = [readable(item) for item in error.errors()]
+        raise InvalidSpec(_tidy([*found, *_of_the_rest(document, error)])) from None
+    check(spec)
+    return spec
+
+
+def check(spec: StudySpec) -> None:
+    """Raise InvalidSpec with every problem of the study, if it has any."""
+    if found := problems(spec):
+        raise InvalidSpec(found)
+
+
+def problems(spec: StudySpec) -> list[Problem]:
+    """Every problem of a well-formed study; none if it can be searched."""
+    base = _base_problems(spec)
+    return _tidy([*base, *_metric_problems(spec), *space_problems(spec, base), *_search(spec)])
+
+
+def _of_the_rest(document: Mapping[Any, Any], error: ValidationError) -> list[Problem]:
+    """Problems of what is well-formed, so that one slip does not hide another."""
+    rest: Mapping[Any, Any] = document
+    for item in error.errors():
+        rest = _without(rest, item["loc"][:2] if item["loc"][:1] == ("space",) else item["loc"])
+    try:
+        return problems(StudySpec.model_validate({**rest, "name": "unnamed"}))
+    except ValidationError:
+        return []
+
+
+def _without(tree: Mapping[Any, Any], place: Location) -> Mapping[Any, Any]:
+    """The document without the key at the place, or without the list that it stands in."""
+    if not place or place[0] not in tree:
+        return tree
+    key, child = place[0], tree[place[0]]
+    if len(place) > 1 and isinstance(child, Mapping) and place[1] in child:
+        return {**tree, key: _without(child, place[1:])}
+    return {other: value for other, value in tree.items() if other != key}
+
+
+def _tidy(found: Iterable[Problem]) -> list[Problem]:
+    """Each problem once, and no more than a handful for one place, in the order found."""
+    kept: dict[Location, list[Problem]] = {}
+    for problem in found:
+        same_place = kept.setdefault(problem.location, [])
+        if problem not in same_place and len(same_place) < _PER_LOCATION:
+            same_place.append(problem)
+    return [problem for place in kept.values() for problem in place]
+
+
+def _base_problems(spec: StudySpec) -> list[Problem]:
+    try:
+        resolve(spec.base, spec.dataset, {})
+    except InvalidSpec as error:
+        return [
+            Problem(p.location if p.location[0] == "dataset" else ("base", *p.location), p.message)
+            for p in error.problems
+        ]
+    return []
+
+
+def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
+    for index, objective in enumerate(spec.objectives):
+        right = "minimize" if objective.metric in MINIMIZED else "maximize"
+        if wrong := unknown_metric(objective.metric, spec.dataset.classes):
+            yield Problem(("objectives", index, "metric"), wrong)
+        elif objective.direction != right:
+            message = f"{objective.metric} is better the {_better(right)} it is; write {right}"
+            yield Problem(("objectives", index, "direction"), message)
+    for index, bound in enumerate(spec.constraints):
+        if wrong := unknown_metric(bound.metric, spec.dataset.classes):
+            yield Problem(("constraints", index, "metric"), wrong)
+        elif bound.metric not in MINIMIZED and not _can_hold(bound):
+            message = f"{bound.metric} lies between 0 and 1 (30 % is 0.30); no trial can keep this"
+            yield Problem(("constraints", index), message)
+
+
+def _can_hold(bound: Constraint) -> bool:
+    """Whether a share between 0 and 1 can keep the bound."""
+    return (bound.min is None or bound.min <= 1) and (bound.max is None or bound.max >= 0)
+
+
+def _better(direction: str) -> str:
+    return "lower" if direction == "minimize" else "higher"
+
+
+def _search(spec: StudySpec) -> Iterator[Problem]:
+    yield from _strategy(spec.search.sampler, "sampler")
+    yield from _strategy(spec.search.pruner, "pruner")
+    if spec.search.pruner.name not in {"auto", "none"} and len(spec.objectives) > 1:
+        message = "a pruner compares one objective; with several write pruner: none"
+        yield Problem(("search", "pruner"), message)
+    if spec.search.confirm is not None:
+        message = "confirmation is not available in this version; remove it"
+        yield Problem(("search", "confirm"), message)
+    if spec.search.sampler.name == "grid":
+        yield from _grid(spec)
+
+
+def _strategy(strategy: Strategy, kind: str) -> Iterator[Problem]:
+    place = ("search", kind)
+    if strategy.name == "auto":
+        for option in strategy.options:
+            message = f"auto takes no options; name the {kind}: {', '.join(catalog.names(kind))}"
+            yield Problem((*place, option), message)
+        return
+    if strategy.name not in catalog.names(kind):
+        valid = ("auto", *catalog.names(kind))
+        hint = catalog.nearest(strategy.name, valid)
+        yield Problem((*place, "name"), f"no {kind} is called '{strategy.name}'; {hint}")
+        return
+    known = catalog.find(kind, strategy.name).options
+    for name, value in strategy.options.items():
+        if name not in known:
+            hint = catalog.nearest(name, tuple(known)) if known else "it has none"
+            yield Problem((*place, name), f"{strategy.name} has no option '{name}'; {hint}")
+        elif wrong := known[name].check(value)[1]:
+            yield Problem((*place, name), f"{wrong}, not {value!r}")
+
+
+def _grid(spec: StudySpec) -> Iterator[Problem]:
+    uncountable = grid.endless(spec.space)
+    for path, index in uncountable:
+        message = "a grid needs a step, or a choice, where numbers are real"
+        yield Problem(("space", path, index), message)
+    trials = spec.search.trials
+    if not uncountable and (grid.size(spec.space, trials + 1) or 0) > trials:
+        message = (
+            f"the grid has more than {trials} points; raise trials, take larger steps, "
+            "or let another sampler choose"
+        )
+        yield Problem(("search", "trials"), message)

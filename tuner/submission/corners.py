@@ -1,0 +1,199 @@
+"""Every path, name and range corner of a search space, under every condition."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from tuner import catalog
+from tuner.errors import InvalidSpec, Problem
+from tuner.resolve import FIELDS, NAMED, resolve
+from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
+from tuner.spec.study import StudySpec
+
+FIXED = {
+    "training.epochs": "the budget of a trial; rungs and schedules need it fixed",
+    "seed": "drawn by the search itself; confirm leaders with fresh seeds instead",
+}
+COMBINATIONS = 2_000  # of component names and conditions, per section of the config
+
+Location = tuple[str | int, ...]
+
+
+def space_problems(spec: StudySpec, base: Sequence[Problem]) -> Iterator[Problem]:
+    """Problems of the space that are not already problems of the base recipe."""
+    wrong = {path: message for path in spec.space.root if (message := _wrong_path(path))}
+    for path, message in wrong.items():
+        yield Problem(("space", path), message)
+    unknown = list(_unknown_names(spec.space))
+    yield from unknown
+    if wrong or unknown:
+        return  # combinations of what does not exist only repeat the same
+    known = {problem.location for problem in base}
+    for problem in _first_of_each_range(_corner_problems(spec), spec.space):
+        if problem.location not in known:
+            yield problem
+
+
+def _wrong_path(path: str) -> str | None:
+    """Why the path cannot be searched, or None."""
+    section = path.partition(".")[0]
+    if path in FIXED:
+        return f"{path} cannot be searched: {FIXED[path]}"
+    if section == "dataset":
+        return "the data set cannot be searched, or trials could not be compared"
+    valid = searchable_paths()
+    return None if path in valid else f"no config path '{path}'; {catalog.nearest(path, valid)}"
+
+
+def searchable_paths() -> tuple[str, ...]:
+    """Every path that a space may name, sorted."""
+    found = {f"augment.{name}" for name in catalog.names("augment")}
+    for section, fields in FIELDS.items():
+        if section in {"dataset", "augment"}:
+            continue
+        found |= {f"{section}.{field}" for field in fields}
+        for kind in NAMED.get(section, {}).values():
+            for component in catalog.components(kind).values():
+                found |= {f"{section}.{option}" for option in component.options}
+    return tuple(sorted(found - set(FIXED)))
+
+
+def _kind_of(path: str) -> str | None:
+    """The kind of component that the path names, if it names one."""
+    section, _, key = path.partition(".")
+    return NAMED.get(section, {}).get(key)
+
+
+def _unknown_names(space: SearchSpace) -> Iterator[Problem]:
+    for path, index, dimension in space.dimensions():
+        kind = _kind_of(path)
+        if kind is None:
+            continue
+        if not isinstance(dimension, Choice):
+            yield Problem(("space", path, index), f"{path} names a {kind}; write {{choice: [...]}}")
+            continue
+        valid = catalog.names(kind)
+        for position, name in enumerate(dimension.choice):
+            if name not in valid:
+                hint = catalog.nearest(str(name), valid)
+                message = f"no {kind} is called {name!r}; {hint}"
+                yield Problem(("space", path, index, "choice", position), message)
+
+
+def _corner_problems(spec: StudySpec) -> Iterator[Problem]:
+    """Try the corners of every dimension of every section, under every combination of names.
+
+    What is valid within a section depends on the components that the section names and on
+    nothing outside of it, so that sections are walked one by one.
+    """
+    for section in sorted({path.partition(".")[0] for path in spec.space.root}):
+        tried: set[str] = set()
+        for combination in islice(_combinations(spec.space, section), COMBINATIONS):
+            for params, moved in _trials(spec.space, section, combination):
+                own = {path: value for path, value in params.items() if _in(section, path)}
+                if (key := repr((moved, sorted(own.items())))) not in tried:
+                    tried.add(key)
+                    yield from _located(spec, section, params, moved)
+
+
+def _in(section: str, path: str) -> bool:
+    return path.partition(".")[0] == section
+
+
+def _combinations(space: SearchSpace, section: str) -> Iterator[Params]:
+    """Params of all that decides what is valid and what is active in a section."""
+    asked = {parent for _, _, dimension in space.dimensions() for parent in dimension.when}
+    order = space.ordered()
+    needed = {path for path in order if _in(section, path)}
+    for path in reversed(order):
+        if path in needed:
+            needed |= {parent for dimension in space.root[path] for parent in dimension.when}
+    chosen = [p for p in order if p in needed and (p in asked or _kind_of(p) is not None)]
+    return _walk(space, chosen, {})
+
+
+def _walk(space: SearchSpace, paths: Sequence[str], params: Params) -> Iterator[Params]:
+    if not paths:
+        yield params
+        return
+    active = space.active(paths[0], params)
+    if active is None:
+        yield from _walk(space, paths[1:], params)
+        return
+    for value in _branches(space, paths[0], active[1]):
+        yield from _walk(space, paths[1:], {**params, paths[0]: value})
+
+
+def _branches(space: SearchSpace, path: str, dimension: AnyDimension) -> list[Any]:
+    """Values of a path that can make a difference to others: all, or those that are asked for."""
+    if isinstance(dimension, Choice):
+        return list(dimension.choice)
+    asked = [v for _, _, other in space.dimensions() for v in other.when.get(path, ())]
+    return [*dict.fromkeys(v for v in asked if dimension.contains(v)), *_probes(dimension)]
+
+
+def _probes(dimension: AnyDimension) -> list[Any]:
+    """Corners, and one value between them that catches a real number where whole ones belong."""
+    corners = list(dimension.corners())
+    if isinstance(dimension, Choice):
+        return corners
+    low, high = dimension.bounds
+    between = low + (high - low) * 0.381966 if dimension.step is None else low + dimension.step
+    return [*corners, between]
+
+
+def _trials(
+    space: SearchSpace, section: str, combination: Params
+) -> Iterator[tuple[Params, str | None]]:
+    """The combination with every other range at its first corner, then one by one elsewhere."""
+    params = dict(combination)
+    free: list[tuple[str, AnyDimension]] = []
+    for path in space.ordered():
+        active = space.active(path, params)
+        if path not in params and active and _in(section, path):
+            params[path] = _probes(active[1])[0]
+            free.append((path, active[1]))
+    yield params, None
+    for path, dimension in free:
+        for value in _probes(dimension)[1:]:
+            yield {**params, path: value}, path
+
+
+def _located(spec: StudySpec, section: str, params: Params, moved: str | None) -> Iterator[Problem]:
+    """Problems of one try, placed where the document says what is tried."""
+    try:
+        resolve(spec.base, spec.dataset, params)
+    except InvalidSpec as error:
+        for problem in error.problems:
+            path = ".".join(str(part) for part in problem.location[:2])
+            if not _in(section, path) or (moved and path != moved):
+                continue
+            if path in params:
+                active = spec.space.active(path, params)
+                assert active is not None
+                place: Location = ("space", path, active[0])
+                yield Problem(place, _with_hint(problem.message, path, active[1]))
+            else:
+                yield Problem(("base", *problem.location), problem.message)
+
+
+def _with_hint(message: str, path: str, dimension: AnyDimension) -> str:
+    if isinstance(dimension, Float) and "integer" in message:
+        return f"{path} takes whole numbers; write {{int: [low, high]}}"
+    return message
+
+
+def _first_of_each_range(found: Iterable[Problem], space: SearchSpace) -> Iterator[Problem]:
+    """One problem per numeric range is enough; of a choice, every wrong value is named."""
+    told: set[Location] = set()
+    for problem in found:
+        place = problem.location
+        is_range = place[0] == "space" and not isinstance(_dimension(space, place), Choice)
+        if not (is_range and place in told):
+            yield problem
+        told.add(place)
+
+
+def _dimension(space: SearchSpace, place: Location) -> AnyDimension:
+    path, index = place[1:3]
+    return space.root[str(path)][int(index)]
