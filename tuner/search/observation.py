@@ -1,0 +1,96 @@
+"""`Observation`: one trial as the search sees it, and the same trial as Optuna sees it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from optuna.samplers import BaseSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from tuner.optuna_encoding import distributions, encode
+from tuner.search.memory import Memory, frozen
+from tuner.spec.space import Params
+from tuner.spec.states import TrialState
+from tuner.spec.study import StudySpec
+
+_WORST_VIOLATION = 1e12  # stands for a constraint whose metric is missing or not a number
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One trial as the search sees it.
+
+    `values` are the objectives' values, final or last reported; `steps` the first objective by
+    step; `attrs` what the sampler left with the trial; `constraints` violations, > 0 infeasible.
+    """
+
+    number: int
+    state: TrialState
+    params: Params
+    values: tuple[float, ...] | None = None
+    steps: Mapping[int, float] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    constraints: tuple[float, ...] = ()
+
+
+def open_study(spec: StudySpec, sampler: BaseSampler | None = None) -> tuple[Study, Memory]:
+    """An empty Optuna study of the spec's objectives, and the memory that feeds it."""
+    memory = Memory()
+    directions = [
+        StudyDirection.MAXIMIZE if objective.direction == "maximize" else StudyDirection.MINIMIZE
+        for objective in spec.objectives
+    ]
+    memory.create_new_study(directions, spec.name)
+    return Study(spec.name, memory, sampler=sampler), memory
+
+
+class Translator:
+    """Turns observations of one study into Optuna trials; keeps the space's distributions."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._space = spec.space
+        self._known = distributions(spec.space)
+        self._has_one_objective = len(spec.objectives) == 1
+
+    def trial(self, seen: Observation) -> FrozenTrial:
+        """The trial as a sampler may read it.
+
+        Waiting and paused trials count as running: their params are taken, their worth is open.
+        What ended without finite values counts as failed, which samplers pass over.
+        """
+        values, found = encode(self._space, seen.params, known=self._known)
+        steps = {step: value for step, value in seen.steps.items() if isfinite(value)}
+        state, final = self._state(seen, steps)
+        trial = frozen(
+            seen.number,
+            state,
+            params=values,
+            distributions=found,
+            values=final,
+            steps=steps,
+            attrs=dict(seen.attrs),
+        )
+        for index, violation in enumerate(seen.constraints):
+            finite = violation if isfinite(violation) else _WORST_VIOLATION
+            trial.set_constraint(str(index), finite)
+        return trial
+
+    def _state(
+        self, seen: Observation, steps: Mapping[int, float]
+    ) -> tuple[OptunaState, tuple[float, ...] | None]:
+        if not seen.state.has_ended:
+            return OptunaState.RUNNING, None
+        finite = seen.values is not None and all(isfinite(value) for value in seen.values)
+        if seen.state is TrialState.COMPLETED and finite:
+            return OptunaState.COMPLETE, seen.values
+        if seen.state is TrialState.PRUNED and steps and self._has_one_objective:
+            return OptunaState.PRUNED, seen.values if finite else None
+        return OptunaState.FAIL, None
+
+
+def by_number(observations: Iterable[Observation]) -> list[Observation]:
+    """The observations in order of their trial's number, the last of each number."""
+    return [seen for _, seen in sorted({seen.number: seen for seen in observations}.items())]

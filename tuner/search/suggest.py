@@ -1,0 +1,198 @@
+"""Draws the params of one trial through an in-memory Optuna study made of our observations."""
+
+import json
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from threading import Lock
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.trial import Trial
+
+from tuner import catalog
+from tuner.optuna_encoding import distributions, from_optuna, optuna_name, to_optuna
+from tuner.resolve import resolve
+from tuner.search.observation import Observation, Translator, by_number, open_study
+from tuner.spec.grid import points, size
+from tuner.spec.space import Params
+from tuner.spec.study import StudySpec
+
+_TRIES = 3  # draws by the study's own sampler before a new point is looked for in other ways
+_RANDOM_TRIES = 20
+_LISTABLE = 20_000  # a finite space up to this size is searched for its last free points
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Params of one trial by path, and what the sampler wants to find again with it.
+
+    `duplicate_of` is the number of an earlier trial with the same params: the space, or what
+    can be found of it, is used up.
+    """
+
+    params: Params
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    duplicate_of: int | None = None
+
+
+def choose_sampler(spec: StudySpec) -> str:
+    """Name of the sampler that draws: the study's own, or what `auto` means."""
+    name = spec.search.sampler.name
+    return "tpe" if name == "auto" else name
+
+
+def base_params(spec: StudySpec) -> Params:
+    """The base recipe's own values of all dimensions that are active and contain them.
+
+    Trial 0 trains these, which is exactly the base recipe. Raises InvalidSpec.
+    """
+    config = resolve(spec.base, spec.dataset, {}).model_dump(mode="json")
+    params: Params = {}
+    for path in spec.space.ordered():
+        section, _, key = path.partition(".")
+        active = spec.space.active(path, params)
+        if active and key in config[section] and active[1].contains(config[section][key]):
+            dimension = active[1]
+            params[path] = from_optuna(dimension, to_optuna(dimension, config[section][key]))
+    return params
+
+
+def trial_limit(spec: StudySpec) -> int:
+    """Trials worth running: `search.trials`, or less where the space has fewer points.
+
+    The base recipe counts once more if it is not one of the points.
+    """
+    count = size(spec.space, spec.search.trials)
+    if count is None:
+        return spec.search.trials
+    base = base_params(spec)
+    inside = _active_paths(spec, base) == set(base)
+    return min(spec.search.trials, count + (0 if inside else 1))
+
+
+class Suggester:
+    """One study's sampler with all it has seen; extended draw by draw, safe for threads.
+
+    Nothing that a draw depends on lives here alone: a new process that is given the same
+    observations, in any order, draws the same params.
+    """
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._spec = spec
+        self._study, self._memory = open_study(spec)
+        self._translator = Translator(spec)
+        self._distributions = distributions(spec.space)
+        self._taken: dict[str, int] = {}
+        self._lock = Lock()
+
+    def draw(self, observations: Iterable[Observation], number: int) -> Draw:
+        """Params for the trial of that number.
+
+        `observations` are the trials that are new or changed since the last draw. Trial 0 is
+        the base recipe.
+        """
+        with self._lock:
+            for seen in by_number(observations):
+                self._memory.put(self._translator.trial(seen))
+                key = point_key(seen.params)
+                self._taken[key] = min(seen.number, self._taken.get(key, seen.number))
+            if number == 0:
+                return Draw(base_params(self._spec))
+            return self._new_draw(number)
+
+    def _new_draw(self, number: int) -> Draw:
+        name = choose_sampler(self._spec)
+        draw = Draw({})
+        for attempt in range(_TRIES + _RANDOM_TRIES):
+            if attempt == _TRIES and (listed := self._listed(number)):
+                return listed
+            draw = self._ask(number, attempt, name if attempt < _TRIES else "random")
+            if self._earlier(draw.params, number) is None:
+                return draw
+        return replace(draw, duplicate_of=self._earlier(draw.params, number))
+
+    def _earlier(self, params: Params, number: int) -> int | None:
+        """Number of another trial with these params."""
+        other = self._taken.get(point_key(params))
+        return None if other == number else other
+
+    def _listed(self, number: int) -> Draw | None:
+        """One of the free points of a space small enough to list, if it has one."""
+        count = size(self._spec.space, _LISTABLE + 1)
+        if count is None or count > _LISTABLE:
+            return None
+        free = [p for p in points(self._spec.space) if self._earlier(p, number) is None]
+        if not free:
+            return None
+        seed = draw_seed(self._spec.search.seed, number, _TRIES)
+        return Draw(random.Random(seed).choice(free))
+
+    def _ask(self, number: int, attempt: int, sampler: str) -> Draw:
+        self._study.sampler = _build(
+            self._spec, sampler, draw_seed(self._spec.search.seed, number, attempt)
+        )
+        self._memory.next_number = number
+        try:
+            trial = self._study.ask()
+            params = self._suggest(trial)
+            return Draw(params, _lasting(self._memory.get_trial(number).system_attrs))
+        finally:
+            self._memory.withdraw()
+
+    def _suggest(self, trial: Trial) -> Params:
+        params: Params = {}
+        space = self._spec.space
+        for path in space.ordered():
+            active = space.active(path, params)
+            if active is None:
+                continue
+            name = optuna_name(space, path, active[0])
+            value = _suggest_one(trial, name, self._distributions[name])
+            params[path] = from_optuna(active[1], value)
+        return params
+
+
+def draw_seed(seed: int, number: int, attempt: int = 0) -> int:
+    """The seed of one draw: a function of the study's seed, the trial and the attempt only."""
+    digest = sha256(f"{seed}:{number}:{attempt}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def point_key(params: Mapping[str, Any]) -> str:
+    """The same text for the same params, however they are ordered."""
+    return json.dumps(params, sort_keys=True)
+
+
+def _build(spec: StudySpec, name: str, seed: int) -> BaseSampler:
+    component = catalog.find("sampler", name)
+    own = spec.search.sampler.options if name == spec.search.sampler.name else {}
+    options = {key: component.options[key].check(value)[0] for key, value in own.items()}
+    sampler: BaseSampler = catalog.load("sampler", name).build(spec, seed, **options)
+    return sampler
+
+
+def _suggest_one(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]  # one of two
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(name, low, high, step=distribution.step, log=distribution.log)
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(name, low, high, step=distribution.step, log=distribution.log)
+
+
+def _lasting(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes worth storing: TPE's notes are for processes that share unfinished draws."""
+    return {key: value for key, value in attrs.items() if not key.startswith("tpe:")}
+
+
+def _active_paths(spec: StudySpec, params: Params) -> set[str]:
+    return {path for path in spec.space.root if spec.space.active(path, params)}
