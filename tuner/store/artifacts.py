@@ -1,0 +1,194 @@
+"""Artifacts: rows in the database, bytes in a folder under their sha256.
+
+A name that came over the wire is data in a row; it never becomes a path.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from tuner.errors import DigestMismatch, NotFound, StorageError
+from tuner.store.tables import Artifact, Trial
+
+JUST_NOW = 10.0  # seconds between a file's arrival and its row, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes that lie safely in the artifact store."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a worker says of a file whose bytes are stored."""
+
+    name: str
+    kind: str
+    step: int | None
+    stored: Stored
+
+
+class ArtifactStore:
+    """A folder of files named by their sha256; equal files are kept once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, chunks: Iterable[bytes], *, sha256: str | None, limit: int) -> Stored:
+        """Stream bytes into the store: written aside, checked, then renamed.
+
+        Raises:
+            DigestMismatch: the bytes are not those that `sha256` announced.
+            StorageError: more than `limit` bytes came, or the disk refused them.
+        """
+        incoming = self.folder / "incoming"
+        try:
+            incoming.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=incoming, delete=False) as file:
+                aside = Path(file.name)
+                try:
+                    stored = _copy(chunks, file, limit)
+                    _check(stored, sha256)
+                    self._keep(aside, stored)
+                finally:
+                    aside.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"the artifact folder {self.folder} refused a file: {error.strerror}; "
+                "free space or set SEGTUNE_ARTIFACTS to another folder"
+            ) from error
+        return stored
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The file for reading. Raises NotFound."""
+        try:
+            return self._path(sha256).open("rb")
+        except OSError:
+            raise NotFound(
+                f"artifact {sha256[:12]}… has a row but no file in {self.folder}; was it moved?"
+            ) from None
+
+    def remove(self, sha256: str) -> None:
+        """Delete the file; that it is gone already is fine."""
+        self._path(sha256).unlink(missing_ok=True)
+
+    def discard(self, sha256: str, *, now: datetime) -> None:
+        """Delete a file that no row names, unless it came only just now.
+
+        Then another upload of the same bytes may be about to name it; upkeep sees to it later.
+        """
+        path = self._path(sha256)
+        if path.exists() and path.stat().st_mtime < now.timestamp() - JUST_NOW:
+            self.remove(sha256)
+
+    def older_than(self, cutoff: datetime) -> tuple[str, ...]:
+        """Names of files last written before `cutoff`; uploads that broke off are deleted."""
+        for broken in self.folder.glob("incoming/*"):
+            if broken.stat().st_mtime < cutoff.timestamp():
+                broken.unlink(missing_ok=True)
+        return tuple(
+            path.name
+            for path in self.folder.glob("[0-9a-f][0-9a-f]/*")
+            if path.stat().st_mtime < cutoff.timestamp()
+        )
+
+    def _keep(self, aside: Path, stored: Stored) -> None:
+        path = self._path(stored.sha256)
+        path.parent.mkdir(exist_ok=True)
+        aside.replace(path)
+
+    def _path(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / sha256
+
+
+def _copy(chunks: Iterable[bytes], file: IO[bytes], limit: int) -> Stored:
+    digest, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise StorageError(f"an artifact may have {limit} bytes; this one has more")
+        digest.update(chunk)
+        file.write(chunk)
+    file.flush()
+    os.fsync(file.fileno())
+    return Stored(digest.hexdigest(), size)
+
+
+def _check(stored: Stored, announced: str | None) -> None:
+    if announced is not None and announced.lower() != stored.sha256:
+        raise DigestMismatch(
+            f"announced sha256 {announced[:12]}…, received {stored.size} bytes with "
+            f"{stored.sha256[:12]}…; send the file again"
+        )
+
+
+def add(session: Session, trial: Trial, upload: Upload, *, now: datetime) -> Artifact:
+    """Insert the row of a stored file."""
+    row = Artifact(
+        trial_id=trial.id,
+        attempt=trial.attempts,
+        kind=upload.kind,
+        name=upload.name,
+        step=upload.step,
+        size=upload.stored.size,
+        sha256=upload.stored.sha256,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def list_for(session: Session, trial_id: int) -> Sequence[Artifact]:
+    """A trial's artifacts, the oldest first."""
+    return session.scalars(
+        select(Artifact).where(Artifact.trial_id == trial_id).order_by(Artifact.id)
+    ).all()
+
+
+def find(session: Session, artifact_id: int) -> Artifact:
+    """The artifact of that id. Raises NotFound."""
+    row = session.get(Artifact, artifact_id)
+    if row is None:
+        raise NotFound(f"no artifact has the id {artifact_id}; it may have been replaced")
+    return row
+
+
+def last_checkpoint(session: Session, trial_id: int) -> Artifact | None:
+    """The checkpoint from which the trial goes on."""
+    return session.scalar(
+        select(Artifact)
+        .where(Artifact.trial_id == trial_id, Artifact.kind == "checkpoint")
+        .order_by(Artifact.id.desc())
+        .limit(1)
+    )
+
+
+def named(session: Session, digests: Sequence[str]) -> frozenset[str]:
+    """Those of these files that a row names."""
+    found: set[str] = set()
+    for start in range(0, len(digests), 500):  # databases limit the length of IN
+        part = digests[start : start + 500]
+        found.update(session.scalars(select(Artifact.sha256).where(Artifact.sha256.in_(part))))
+    return frozenset(found)
+
+
+def drop(session: Session, rows: Sequence[Artifact]) -> tuple[str, ...]:
+    """Delete rows; give the sha256 of files that no row names any more."""
+    if not rows:
+        return ()
+    digests = sorted({row.sha256 for row in rows})
+    session.execute(delete(Artifact).where(Artifact.id.in_([row.id for row in rows])))
+    still_named = named(session, digests)
+    return tuple(digest for digest in digests if digest not in still_named)

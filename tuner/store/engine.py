@@ -1,0 +1,167 @@
+"""Engine, transactions and clock: the only file that knows which database it talks to."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from tuner.errors import StorageError
+
+BUSY_MILLISECONDS = 30_000
+CLOCK_SECONDS = 10.0
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # what was answered with 2xx survives a power cut
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_MILLISECONDS}",
+)
+
+
+class Database:
+    """One database: transactions that write, transactions that read, and its clock.
+
+    Only the database's clock decides about leases, so that workers and servers may disagree on
+    the time; a simulation passes a `clock` of its own.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.url = normalize(url)
+        self._engine = _create_engine(self.url)
+        is_sqlite = self._engine.dialect.name == "sqlite"
+        self._clock = clock or (_machine_time if is_sqlite else _ServerClock(self.url))
+        # Threads of one process queue here; SQLite's own busy wait is a lottery among them.
+        self._writing: AbstractContextManager[Any] = (
+            threading.Lock() if is_sqlite else nullcontext()
+        )
+        # A read of several statements is one snapshot on SQLite; on PostgreSQL it would not be
+        # one at READ COMMITTED either, so the round trips of BEGIN and ROLLBACK are saved.
+        self._reader = (
+            self._engine
+            if is_sqlite
+            else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine, for migrations and inspection."""
+        return self._engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session whose changes are committed together, or not at all.
+
+        Raises:
+            StorageError: the database refused or could not be reached.
+        """
+        with self._writing, _storage_errors(), Session(self._engine, autoflush=False) as session:
+            session.connection(execution_options={"segtune_writes": True})
+            yield session
+            session.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session for reading; nothing is committed. Raises StorageError."""
+        with _storage_errors(), Session(self._reader, autoflush=False) as session:
+            yield session
+
+    def now(self) -> datetime:
+        """The database's time, in UTC. Raises StorageError."""
+        with _storage_errors():
+            return self._clock()
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def _machine_time() -> datetime:
+    """SQLite runs inside this process: its clock is this machine's."""
+    return datetime.now(UTC)
+
+
+class _ServerClock:
+    """A database server's clock: asked every few seconds, carried on by our own steady one."""
+
+    def __init__(self, url: str) -> None:
+        # A connection of its own: a transaction that asks for the time already holds one, and
+        # two of the same pool for each would be a deadlock.
+        self._engine = create_engine(url, poolclass=NullPool)
+        self._lock = threading.Lock()
+        self._asked_at = -CLOCK_SECONDS
+        self._answer = datetime.min.replace(tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        with self._lock:
+            elapsed = time.monotonic() - self._asked_at
+            if elapsed >= CLOCK_SECONDS:
+                with self._engine.connect() as connection:
+                    moment: datetime = connection.scalar(text("SELECT clock_timestamp()"))
+                self._answer, self._asked_at, elapsed = moment, time.monotonic(), 0.0
+            return self._answer.astimezone(UTC) + timedelta(seconds=elapsed)
+
+
+def normalize(url: str) -> str:
+    """Spell the driver out, as in `postgresql+psycopg://`. Raises StorageError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StorageError(
+            f"'{url}' is no database URL; give sqlite:///path or postgresql://user@host/name"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "postgres":
+        parsed = parsed.set(drivername="postgresql")
+    elif backend not in {"sqlite", "postgresql"}:
+        raise StorageError(f"database '{backend}' is not supported; use sqlite or postgresql")
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed.render_as_string(hide_password=False)
+
+
+def _create_engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(url, pool_size=20, max_overflow=20)
+    if parsed.database in {None, "", ":memory:"}:
+        raise StorageError("an in-memory SQLite is lost at once; give a path: sqlite:///segtune.db")
+    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=20,
+        max_overflow=20,
+        connect_args={"check_same_thread": False, "isolation_level": None},
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _: ConnectionPoolEntry) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin(connection: Any) -> None:
+    """Take SQLite's write lock at the start: a lock taken later can fail half way through."""
+    writes = connection.get_execution_options().get("segtune_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise StorageError(f"the database did not answer: {error.orig}") from error
+    except DBAPIError as error:
+        raise StorageError(f"the database refused: {error.orig}") from error
+    except SQLAlchemyError as error:
+        raise StorageError(f"the database failed: {error}") from error

@@ -1,0 +1,165 @@
+"""Rows of studies: add, find, lock, move."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from tuner.errors import Conflict, IllegalMove, NotFound
+from tuner.spec.states import StudyState, TrialState
+from tuner.store import events
+from tuner.store.tables import IdempotencyKey, Study, Trial
+
+OPEN = (StudyState.QUEUED, StudyState.RUNNING)
+
+
+def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
+    """Insert a study. Raises Conflict when the name is taken."""
+    name = spec["name"]
+    if session.scalar(select(Study.id).where(Study.name == name)) is not None:
+        raise Conflict(f"a study named '{name}' exists; choose another name, or delete that one")
+    study = Study(
+        name=name,
+        state=StudyState.QUEUED,
+        reason="",
+        spec=dict(spec),
+        priority=spec["priority"],
+        weight=spec["weight"],
+        drawn=0,
+        event_seq=0,
+        epochs=0,
+        seconds=0.0,
+        created_at=now,
+    )
+    session.add(study)
+    session.flush()
+    events.append(session, study, "study.created", now=now, state=study.state)
+    return study
+
+
+def find(session: Session, study: int | str, *, lock: bool = False) -> Study:
+    """The study of that id or name; `lock` holds its row to the end of the transaction.
+
+    Raises:
+        NotFound: there is none; a name that looks like a number is tried as an id first.
+    """
+    for clause in _keys(study):
+        query = select(Study).where(clause)
+        if lock:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        row = session.scalar(query)
+        if row is not None:
+            return row
+    raise NotFound(f"no study has the id or name '{study}'; `segtune studies` lists them")
+
+
+def _keys(study: int | str) -> list[Any]:
+    keys = []
+    if str(study).isdecimal() and int(study) < 2**63:
+        keys.append(Study.id == int(study))
+    if isinstance(study, str):
+        keys.append(Study.name == study)
+    return keys
+
+
+def list_open(session: Session) -> Sequence[Study]:
+    """Studies that may hand out trials, highest priority and oldest first."""
+    return session.scalars(
+        select(Study).where(Study.state.in_(OPEN)).order_by(Study.priority.desc(), Study.id)
+    ).all()
+
+
+def list_newest(
+    session: Session, *, state: StudyState | None, before: int | None, limit: int
+) -> Sequence[Study]:
+    """Studies with a lower id than `before`, newest first."""
+    query = select(Study).order_by(Study.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Study.state == state)
+    if before is not None:
+        query = query.where(Study.id < before)
+    return session.scalars(query).all()
+
+
+def count_trials(session: Session, study_ids: Sequence[int]) -> dict[int, dict[TrialState, int]]:
+    """Number of trials in each state, by study."""
+    counts: dict[int, dict[TrialState, int]] = {study_id: {} for study_id in study_ids}
+    query = (
+        select(Trial.study_id, Trial.state, func.count())
+        .where(Trial.study_id.in_(study_ids))
+        .group_by(Trial.study_id, Trial.state)
+    )
+    for study_id, state, number in session.execute(query):
+        counts[study_id][TrialState(state)] = number
+    return counts
+
+
+class Load(NamedTuple):
+    """How many trials of a study wait for a worker, and how many have one."""
+
+    waiting: int = 0
+    running: int = 0
+
+
+def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
+    """The load of each study."""
+    loads = dict.fromkeys(study_ids, Load())
+    query = (
+        select(Trial.study_id, Trial.state, func.count())
+        .where(
+            Trial.study_id.in_(study_ids),
+            Trial.state.in_([TrialState.WAITING, TrialState.RUNNING]),
+        )
+        .group_by(Trial.study_id, Trial.state)
+    )
+    for study_id, state, number in session.execute(query):
+        loads[study_id] = loads[study_id]._replace(**{state: number})
+    return loads
+
+
+def move(
+    session: Session, study: Study, state: StudyState, *, now: datetime, reason: str = ""
+) -> None:
+    """Bring a locked study into another state and tell it. Raises IllegalMove."""
+    if not StudyState(study.state).may_become(state):
+        raise IllegalMove(f"study '{study.name}' is {study.state} and cannot become {state}")
+    study.state = state
+    study.reason = reason
+    if state is StudyState.RUNNING:
+        study.started_at = study.started_at or now
+    study.finished_at = now if state.has_ended else None
+    kind = "study.finished" if state.has_ended else "study.changed"
+    events.append(session, study, kind, now=now, state=state, reason=reason)
+
+
+def remember(session: Session, key: str, *, body_hash: str, study_id: int, now: datetime) -> None:
+    """Keep which study a submission's key made."""
+    session.add(IdempotencyKey(key=key, body_hash=body_hash, study_id=study_id, created_at=now))
+
+
+def recall(session: Session, key: str, *, body_hash: str) -> Study | None:
+    """The study made under this key. Raises Conflict when another body came under it."""
+    row = session.get(IdempotencyKey, key)
+    if row is None:
+        return None
+    if row.body_hash != body_hash:
+        raise Conflict(
+            f"Idempotency-Key '{key}' came with another study before; use a new key for a new study"
+        )
+    return session.get(Study, row.study_id)
+
+
+def forget(session: Session, *, now: datetime, days: int = 7) -> int:
+    """Drop keys that are too old to be retried; give their number."""
+    cutoff = now - timedelta(days=days)
+    result = session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < cutoff))
+    return int(result.rowcount)  # type: ignore[attr-defined]  # a DELETE gives a CursorResult
+
+
+def names_like(session: Session, name: str) -> frozenset[str]:
+    """Names of studies that begin with `name`."""
+    return frozenset(
+        session.scalars(select(Study.name).where(Study.name.startswith(name, autoescape=True)))
+    )

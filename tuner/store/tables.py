@@ -1,0 +1,224 @@
+"""The tables. States are text, times are UTC, every constraint has a name."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept in UTC; SQLite forgets the zone and gets it back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn to UTC; a naive time is a bug of the caller."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"time {value} has no zone; pass an aware datetime")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give an aware time in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Root of the models."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(none_as_null=True)}  # noqa: RUF012  # SQLAlchemy reads it as a class attribute
+
+
+class Study(Base):
+    """A submitted study. Its row is the lock under which trials are drawn and events numbered."""
+
+    __tablename__ = "studies"
+    __table_args__ = (
+        Index("ix_studies_state_priority", "state", "priority"),
+        {"sqlite_autoincrement": True},
+    )
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    spec: Mapped[dict[str, Any]]
+    priority: Mapped[int]
+    weight: Mapped[float]
+    drawn: Mapped[int] = mapped_column(default=0)  # trials that exist: the next trial's number
+    event_seq: Mapped[int] = mapped_column(default=0)
+    epochs: Mapped[int] = mapped_column(BigInteger, default=0)
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Trial(Base):
+    """One configuration, trained once, by one attempt or several."""
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        Index("uq_trials_study_id_number", "study_id", "number", unique=True),
+        Index("ix_trials_study_id_state", "study_id", "state"),
+        Index("ix_trials_study_id_revision", "study_id", "revision"),
+        {"sqlite_autoincrement": True},
+    )
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str] = mapped_column(String(16))
+    params: Mapped[dict[str, Any]]
+    config: Mapped[dict[str, Any]]
+    attrs: Mapped[dict[str, Any]]  # what the sampler wants back with this trial
+    step: Mapped[int] = mapped_column(default=0)
+    epochs: Mapped[int]  # the full budget
+    value: Mapped[float | None]  # first objective at the last step
+    best_value: Mapped[float | None]
+    metrics: Mapped[dict[str, Any]]
+    feasible: Mapped[bool | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    verdict: Mapped[dict[str, Any]]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    error: Mapped[str | None] = mapped_column(Text)
+    error_kind: Mapped[str | None] = mapped_column(String(32))
+    provenance: Mapped[dict[str, Any]]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    revision: Mapped[int] = mapped_column(default=0)  # the study's event_seq at the last change
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    study: Mapped[Study] = relationship(lazy="raise")
+
+
+class Worker(Base):
+    """A process that pulls trials."""
+
+    __tablename__ = "workers"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), unique=True)
+    capabilities: Mapped[dict[str, Any]]
+    trials_done: Mapped[int] = mapped_column(default=0)
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+
+
+class Attempt(Base):
+    """One lease of a trial; it is held while `ended_at` is empty."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        Index(
+            "uq_attempts_trial_id_held",
+            "trial_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index(
+            "ix_attempts_expires_at_held",
+            "expires_at",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("uq_attempts_trial_id_number", "trial_id", "number", unique=True),
+    )
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
+    error_kind: Mapped[str | None] = mapped_column(String(32))
+    trial: Mapped[Trial] = relationship(lazy="raise")
+    worker: Mapped[Worker] = relationship(lazy="raise")
+
+
+class Report(Base):
+    """The metrics of one step, stored once, whoever sends them again."""
+
+    __tablename__ = "reports"
+    __table_args__ = (Index("ix_reports_study_id_step", "study_id", "step"),)
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    step: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    value: Mapped[float | None]  # first objective: what trials are compared by
+    metrics: Mapped[dict[str, Any]]
+    confusion: Mapped[bytes | None] = mapped_column(LargeBinary)
+    seconds: Mapped[float]
+    created_at: Mapped[datetime]
+
+
+class Artifact(Base):
+    """A stored file of a trial; the bytes lie in the artifact store under their sha256."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), index=True)
+    attempt: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(128))
+    step: Mapped[int | None]
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime]
+
+
+class Event(Base):
+    """One change of a study, numbered without gaps under the study's row lock."""
+
+    __tablename__ = "events"
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    trial: Mapped[int | None]
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """The study that a submission with this key made, so that a retry does not make another."""
+
+    __tablename__ = "idempotency_keys"
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(index=True)

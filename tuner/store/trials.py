@@ -1,0 +1,266 @@
+"""Rows of trials: add, find, move."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from tuner.errors import IllegalMove, NotFound
+from tuner.spec.states import TrialState
+from tuner.store import events
+from tuner.store.tables import Study, Trial
+
+UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
+COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
+    "number": Trial.number,
+    "value": Trial.value,
+    "best_value": Trial.best_value,
+    "state": Trial.state,
+    "step": Trial.step,
+    "seconds": Trial.seconds,
+    "finished_at": Trial.finished_at,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a new trial is: its params, its whole config, and where they come from."""
+
+    params: Mapping[str, Any]
+    config: Mapping[str, Any]
+    source: str
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial:
+    """Insert the next trial of a locked study; it waits."""
+    trial = Trial(
+        study_id=study.id,
+        number=study.drawn,
+        state=TrialState.WAITING,
+        source=drawn.source,
+        params=dict(drawn.params),
+        config=dict(drawn.config),
+        attrs=dict(drawn.attrs),
+        step=0,
+        epochs=drawn.config["training"]["epochs"],
+        metrics={},
+        attempts=0,
+        verdict={},
+        reason="",
+        provenance={},
+        seconds=0.0,
+        created_at=now,
+        revision=study.event_seq + 1,
+    )
+    study.drawn += 1
+    session.add(trial)
+    session.flush()
+    events.append(session, study, "trial.created", now=now, trial=trial.number, source=drawn.source)
+    return trial
+
+
+def find(session: Session, study: Study, number: int) -> Trial:
+    """The study's trial of that number. Raises NotFound."""
+    trial = session.scalar(select(Trial).where(Trial.study_id == study.id, Trial.number == number))
+    if trial is None:
+        raise NotFound(
+            f"study '{study.name}' has no trial {number}; it has {study.drawn}, counted from 0"
+        )
+    return trial
+
+
+def next_waiting(session: Session, study: Study) -> Trial | None:
+    """The waiting trial to hand out first: one that has begun, else the oldest."""
+    return session.scalar(
+        select(Trial)
+        .where(Trial.study_id == study.id, Trial.state == TrialState.WAITING)
+        .order_by(Trial.step.desc(), Trial.number)
+        .limit(1)
+    )
+
+
+def list_in(session: Session, study: Study, states: Sequence[TrialState]) -> Sequence[Trial]:
+    """Trials in any of these states, by number."""
+    return session.scalars(
+        select(Trial)
+        .where(Trial.study_id == study.id, Trial.state.in_(states))
+        .order_by(Trial.number)
+    ).all()
+
+
+def changed_since(session: Session, study: Study, revision: int) -> Sequence[Trial]:
+    """Trials whose state changed after that event of the study, by number."""
+    return session.scalars(
+        select(Trial)
+        .where(Trial.study_id == study.id, Trial.revision > revision)
+        .order_by(Trial.number)
+    ).all()
+
+
+def move(
+    session: Session,
+    study: Study,
+    trial: Trial,
+    state: TrialState,
+    *,
+    now: datetime,
+    reason: str = "",
+) -> None:
+    """Bring a trial of a locked study into another state and tell it. Raises IllegalMove."""
+    if not TrialState(trial.state).may_become(state):
+        raise IllegalMove(
+            f"trial {trial.number} of '{study.name}' is {trial.state} and cannot become {state}"
+        )
+    trial.state = state
+    trial.reason = reason
+    if state is TrialState.RUNNING:
+        trial.started_at = trial.started_at or now
+    if state.has_ended:
+        trial.finished_at = now
+    trial.revision = events.append(
+        session,
+        study,
+        {TrialState.RUNNING: "trial.started", TrialState.WAITING: "trial.waiting"}.get(
+            state, "trial.ended" if state.has_ended else "trial.paused"
+        ),
+        now=now,
+        trial=trial.number,
+        state=state,
+        step=trial.step,
+        value=trial.value,
+        reason=reason,
+    )
+
+
+def best(session: Session, study_id: int, *, maximize: bool) -> Trial | None:
+    """The feasible completed trial with the best value; the earliest of equals."""
+    order = Trial.value.desc() if maximize else Trial.value.asc()
+    return session.scalar(
+        select(Trial)
+        .where(
+            Trial.study_id == study_id,
+            Trial.state == TrialState.COMPLETED,
+            Trial.feasible.is_(True),
+            Trial.value.is_not(None),
+        )
+        .order_by(order, Trial.number)
+        .limit(1)
+    )
+
+
+def epochs_saved(session: Session, study_id: int) -> int:
+    """Epochs that pruned trials were not trained for."""
+    saved = session.scalar(
+        select(func.sum(Trial.epochs - Trial.step)).where(
+            Trial.study_id == study_id, Trial.state == TrialState.PRUNED
+        )
+    )
+    return int(saved or 0)
+
+
+def count(session: Session, study_id: int, *, state: TrialState | None) -> int:
+    """Number of a study's trials, of one state or all."""
+    query = select(func.count()).select_from(Trial).where(Trial.study_id == study_id)
+    if state is not None:
+        query = query.where(Trial.state == state)
+    return int(session.scalar(query) or 0)
+
+
+def page(
+    session: Session,
+    study_id: int,
+    order: "Order",
+    *,
+    state: TrialState | None,
+    after: tuple[Any, int] | None,
+    limit: int,
+) -> list[tuple[Trial, Any]]:
+    """Trials with their sort key, in order; those without one come last.
+
+    Args:
+        after: sort key and number of the last trial of the page before.
+    """
+    key = order.column()
+    query = select(Trial, key).where(Trial.study_id == study_id).limit(limit)
+    if state is not None:
+        query = query.where(Trial.state == state)
+    if after is not None:
+        query = query.where(_beyond(key, *after, descending=order.descending))
+    query = query.order_by(
+        key.is_(None), key.desc() if order.descending else key.asc(), Trial.number
+    )
+    return [(trial, value) for trial, value in session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which key trials are sorted: one of `COLUMNS`, or a searched path."""
+
+    key: str = "number"
+    descending: bool = False
+    numeric: bool = True
+
+    def column(self) -> ColumnElement[Any]:
+        """The SQL expression to sort by."""
+        if self.key in COLUMNS:
+            return COLUMNS[self.key].expression
+        drawn = Trial.params[self.key]
+        key: ColumnElement[Any] = drawn.as_float() if self.numeric else drawn.as_string()
+        return key
+
+
+def _beyond(
+    key: ColumnElement[Any], value: Any, number: int, *, descending: bool
+) -> ColumnElement[bool]:
+    if value is None:
+        return and_(key.is_(None), Trial.number > number)
+    further = key < value if descending else key > value
+    return or_(further, and_(key == value, Trial.number > number), key.is_(None))
+
+
+def base_value(session: Session, study_id: int) -> float | None:
+    """The value of trial 0, once it has completed."""
+    return session.scalar(
+        select(Trial.value).where(
+            Trial.study_id == study_id, Trial.number == 0, Trial.state == TrialState.COMPLETED
+        )
+    )
+
+
+def newest(
+    session: Session, study_id: int, *, states: Collection[TrialState] | None, limit: int
+) -> Sequence[Trial]:
+    """Trials that have reported, running ones first, then by falling number."""
+    query = (
+        select(Trial)
+        .where(Trial.study_id == study_id, Trial.step > 0)
+        .order_by((Trial.state == TrialState.RUNNING).desc(), Trial.number.desc())
+        .limit(limit)
+    )
+    if states is not None:
+        query = query.where(Trial.state.in_(states))
+    return session.scalars(query).all()
+
+
+class Ended(NamedTuple):
+    """An ended trial, as the optimisation history sees it."""
+
+    number: int
+    state: str
+    value: float | None
+    feasible: bool | None
+    finished_at: datetime | None
+
+
+def ended(session: Session, study_id: int) -> list[Ended]:
+    """Ended trials in the order of their ending."""
+    query = (
+        select(Trial.number, Trial.state, Trial.value, Trial.feasible, Trial.finished_at)
+        .where(Trial.study_id == study_id, Trial.finished_at.is_not(None))
+        .order_by(Trial.finished_at, Trial.number)
+    )
+    return [Ended(*row) for row in session.execute(query)]
