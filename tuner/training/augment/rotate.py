@@ -1,0 +1,27 @@
+"""Rotate by up to this many degrees either way; corners without a source are ignored."""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+ACTS_ON = "position"
+ORDER = 20
+EXAMPLE = 10.0
+DRAWS = 1
+
+
+def build(
+    draws: NDArray[np.float64],
+    size: tuple[int, int],
+    *,
+    strength: Annotated[float, Field(ge=0, le=180)] = 0.0,
+) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Maps N×3×3 from output to input pixels about the centre, and the output size."""
+    angle = np.deg2rad((2 * draws[:, 0] - 1) * strength)
+    maps = np.tile(np.eye(3), (len(draws), 1, 1))
+    maps[:, 0, 0] = maps[:, 1, 1] = np.cos(angle)
+    maps[:, 0, 1] = np.sin(angle)
+    maps[:, 1, 0] = -np.sin(angle)
+    return maps, size

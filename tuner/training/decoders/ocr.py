@@ -1,0 +1,97 @@
+"""OCRNet: object-contextual representations (Yuan, Chen and Wang 2020).
+
+Follows the authors' HRNet-OCR code: soft object regions from an auxiliary head, their features
+gathered with a softmax over pixels, and attention from each pixel to the K regions. On HRNet the
+four branches are concatenated at stride 4; on a dilated encoder the last stage is used and the
+auxiliary head stands on the third. `mid_channels` 256 with `key_channels` 128 suits small encoders.
+"""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from tuner.training.backbone import Pyramid
+from tuner.training.layers import conv_bn_relu
+from tuner.training.resize import resize
+
+OUTPUT_STRIDES = (4, 8, 16)
+
+
+def build(
+    pyramid: Pyramid,
+    classes: int,
+    *,
+    mid_channels: Annotated[int, Field(ge=8, le=2048)] = 512,
+    key_channels: Annotated[int, Field(ge=8, le=2048)] = 256,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+) -> nn.Module:
+    """The decoder for an encoder's pyramid."""
+    widths = (mid_channels, key_channels)
+    return _ObjectContext(pyramid, classes, widths=widths, dropout=dropout)
+
+
+class _ObjectContext(nn.Module):
+    def __init__(
+        self, pyramid: Pyramid, classes: int, *, widths: tuple[int, int], dropout: float
+    ) -> None:
+        super().__init__()
+        middle, key = widths
+        self.is_parallel = pyramid.is_parallel
+        if self.is_parallel:
+            deep = sum(pyramid.channels)
+            regions = conv_bn_relu(deep, deep, bias=True)
+        else:
+            deep, shallow = pyramid.channels[-1], pyramid.channels[-2]
+            regions = conv_bn_relu(shallow, middle, kernel=3, bias=True)
+            regions.append(nn.Dropout2d(dropout))
+        self.regions = regions.append(nn.Conv2d(deep if self.is_parallel else middle, classes, 1))
+        self.reduce = conv_bn_relu(deep, middle, kernel=3, bias=True)
+        self.attention = _ObjectAttention(middle, key)
+        self.fuse = nn.Sequential(*conv_bn_relu(2 * middle, middle), nn.Dropout2d(dropout))
+        self.head = nn.Conv2d(middle, classes, 1)
+
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Logits and region logits at the output stride."""
+        deep, shallow = self._inputs(features)
+        regions = self.regions(shallow)
+        pixels = self.reduce(deep)
+        context = self.attention(pixels, gather(pixels, regions))
+        return self.head(self.fuse(torch.cat([context, pixels], dim=1))), regions
+
+    def _inputs(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        if not self.is_parallel:
+            return features[-1], features[-2]
+        size = (features[0].shape[-2], features[0].shape[-1])
+        joined = torch.cat([resize(feature, size) for feature in features], dim=1)
+        return joined, joined
+
+
+def gather(pixels: Tensor, regions: Tensor) -> Tensor:
+    """Features of each region, N×C×K×1: means of `pixels` weighed by a softmax over positions."""
+    weights = regions.flatten(2).float().softmax(dim=2).to(pixels.dtype)
+    objects = weights @ pixels.flatten(2).transpose(1, 2)
+    return objects.transpose(1, 2).unsqueeze(3)
+
+
+class _ObjectAttention(nn.Module):
+    """Each pixel reads from the regions that it resembles."""
+
+    def __init__(self, channels: int, key: int) -> None:
+        super().__init__()
+        self.query = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
+        self.key = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
+        self.value = conv_bn_relu(channels, key)
+        self.up = conv_bn_relu(key, channels)
+
+    def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
+        """Context of N×C×H×W pixels from N×C×K×1 regions."""
+        query = self.query(pixels).flatten(2).transpose(1, 2)
+        key = self.key(objects).flatten(2)
+        value = self.value(objects).flatten(2).transpose(1, 2)
+        similarity = (query @ key).float() * key.shape[1] ** -0.5
+        context = similarity.softmax(dim=2).to(value.dtype) @ value
+        context = context.transpose(1, 2).unflatten(2, pixels.shape[-2:])
+        up: Tensor = self.up(context)
+        return up

@@ -1,0 +1,70 @@
+"""The two tiers: `exact` repeats bit for bit on one machine, `fast` gives that up for speed.
+
+`exact` constrains kernels (CUDA's need CUBLAS_WORKSPACE_CONFIG before the first product) and keeps
+float32 throughout. `fast` allows TF32, cuDNN autotuning, bf16 autocast and channels-last on CUDA.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch.utils import deterministic as _memory
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where to train: `cpu`, `cuda:0`, `mps`; `threads` None leaves torch's own number."""
+
+    device: str = "cpu"
+    threads: int | None = None
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the device is an NVIDIA or ROCm GPU."""
+        return self.device.startswith("cuda")
+
+
+@contextmanager
+def applied(tier: str, machine: Machine) -> Iterator[None]:
+    """Set the process to a tier and thread count, and give everything back at the end."""
+    exact = tier == "exact"
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        _memory.fill_uninitialized_memory,  # type: ignore[attr-defined]  # set by a module class
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.allow_tf32,
+        torch.get_float32_matmul_precision(),
+        torch.get_num_threads(),
+    )
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    _set(exact, False, exact, not exact, not exact, "highest" if exact else "high")
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
+    try:
+        with torch.random.fork_rng(devices=[machine.device] if machine.is_cuda else []):
+            yield
+    finally:
+        _set(*before[:6])
+        torch.set_num_threads(before[6])
+
+
+def autocast(tier: str, machine: Machine) -> AbstractContextManager[object]:
+    """bf16 on CUDA in the fast tier; it needs no loss scaling."""
+    if tier == "fast" and machine.is_cuda:
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _set(
+    deterministic: bool, fill: bool, cudnn: bool, benchmark: bool, tf32: bool, precision: str
+) -> None:
+    torch.use_deterministic_algorithms(deterministic)
+    # Filling fresh memory finds reads of it, which none of our layers do, and costs a pass.
+    _memory.fill_uninitialized_memory = fill  # type: ignore[attr-defined]  # a module class
+    torch.backends.cudnn.deterministic = cudnn
+    torch.backends.cudnn.benchmark = benchmark
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.set_float32_matmul_precision(precision)

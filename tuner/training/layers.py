@@ -1,0 +1,86 @@
+"""Building blocks that several decoders share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tuner.errors import TrainingError
+from tuner.training.resize import resize
+
+
+def conv_bn_relu(
+    inputs: int, outputs: int, *, kernel: int = 1, dilation: int = 1, bias: bool = False
+) -> nn.Sequential:
+    """Convolution that keeps the size, batch norm and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(
+            inputs,
+            outputs,
+            kernel,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            bias=bias,
+        ),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def separable_bn_relu(inputs: int, outputs: int, *, dilation: int = 1) -> nn.Sequential:
+    """Depthwise 3×3 and pointwise convolution, batch norm and ReLU (Chen et al. 2018)."""
+    depthwise = nn.Conv2d(
+        inputs, inputs, 3, padding=dilation, dilation=dilation, groups=inputs, bias=False
+    )
+    pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
+    return nn.Sequential(depthwise, pointwise, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def fcn_head(inputs: int, classes: int, *, dropout: float = 0.1) -> nn.Sequential:
+    """The FCN head of torchvision: 3×3 to a quarter of the channels, dropout, classifier."""
+    middle = max(inputs // 4, 1)
+    return nn.Sequential(
+        *conv_bn_relu(inputs, middle, kernel=3),
+        nn.Dropout(dropout),
+        nn.Conv2d(middle, classes, 1),
+    )
+
+
+class AtrousPyramid(nn.Module):
+    """Atrous spatial pyramid pooling (Chen et al. 2017): N×C×H×W to N×channels×H×W."""
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        *,
+        rates: Sequence[int],
+        dropout: float,
+        separable: bool,
+    ) -> None:
+        super().__init__()
+        atrous = [
+            separable_bn_relu(inputs, channels, dilation=rate)
+            if separable
+            else conv_bn_relu(inputs, channels, kernel=3, dilation=rate)
+            for rate in rates
+        ]
+        self.branches = nn.ModuleList([conv_bn_relu(inputs, channels), *atrous])
+        self.pooled = conv_bn_relu(inputs, channels)
+        self.project = nn.Sequential(
+            *conv_bn_relu(channels * (len(rates) + 2), channels), nn.Dropout(dropout)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Raises TrainingError when batch norm would see a single pooled value."""
+        if self.training and features.shape[0] == 1:
+            raise TrainingError(
+                "training.batch_size is 1, but the image pooling of DeepLab normalises one value "
+                "per image over the batch; use a batch size of 2 or more"
+            )
+        # A mean has a deterministic gradient on CUDA; adaptive pooling has none.
+        pooled = self.pooled(features.mean(dim=(2, 3), keepdim=True))
+        parts = [branch(features) for branch in self.branches]
+        size = (features.shape[-2], features.shape[-1])
+        project: Tensor = self.project(torch.cat([*parts, resize(pooled, size)], dim=1))
+        return project

@@ -1,0 +1,32 @@
+"""Files that a study names must lie under a root that the worker's operator allowed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuner.errors import DataError
+
+
+def allowed(name: str, roots: Sequence[Path], *, what: str) -> Path:
+    """The existing file or folder of that name, with links and `..` resolved.
+
+    A relative name is looked up under each root in turn.
+
+    Raises:
+        DataError: nothing of that name exists under an allowed root.
+    """
+    for root in roots:
+        base = root.resolve()
+        path = (base / name).resolve()
+        if path.is_relative_to(base) and path.exists():
+            return path
+    permitted = ", ".join(str(root) for root in roots) or "none"
+    raise DataError(
+        f"{what} '{name}' is not there under this worker's allowed roots ({permitted}); "
+        "put the data there, or allow its folder when starting the worker"
+    )
+
+
+def is_allowed(path: Path, roots: Sequence[Path]) -> bool:
+    """Whether the file, with links resolved, lies under an allowed root."""
+    real = path.resolve()
+    return any(real.is_relative_to(root.resolve()) for root in roots)

@@ -1,0 +1,13 @@
+"""Polynomial decay to zero, (1 - step/total)^power: the schedule of DeepLab and its successors."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field
+
+
+def build(
+    total_steps: int, *, power: Annotated[float, Field(gt=0, le=10)] = 0.9
+) -> Callable[[int], float]:
+    """Factor of the learning rate at each step from 0 to total_steps - 1."""
+    return lambda step: float((1 - min(step, total_steps) / total_steps) ** power)
