@@ -1,0 +1,117 @@
+"""How attempts, trials and studies end; the caller holds the study's row lock."""
+
+import logging
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from tuner.search.analysis import is_feasible
+from tuner.search.suggest import trial_limit
+from tuner.service import rows
+from tuner.spec.messages import Action, Outcome, OutcomeKind
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import StudySpec
+from tuner.store import leases, studies, trials
+from tuner.store.leases import Held
+from tuner.store.tables import Study, Trial
+
+logger = logging.getLogger(__name__)
+
+
+def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime) -> None:
+    """Close the lease, bring the trial where the outcome puts it, and may end the study."""
+    attempt, trial, study = held
+    spec = rows.spec_of(study)
+    leases.end(attempt, outcome, now=now)
+    session.flush()
+    trial.error, trial.error_kind = outcome.error, outcome.error_kind
+    trial.provenance = {**trial.provenance, **outcome.provenance}
+    state, reason = _destination(session, study, trial, spec, outcome)
+    if state is TrialState.COMPLETED:
+        trial.feasible = is_feasible(spec.constraints, trial.metrics)
+    if state is TrialState.WAITING:
+        trial.verdict = {}
+    trials.move(session, study, trial, state, now=now, reason=reason)
+    logger.info("trial %s of %s: %s %s", trial.number, study.name, state, reason)
+    close_if_done(session, study, spec, now=now)
+
+
+def _destination(
+    session: Session, study: Study, trial: Trial, spec: StudySpec, outcome: Outcome
+) -> tuple[TrialState, str]:
+    """The state that an outcome leads to, and why: the first rule that holds, from the top."""
+    kind, verdict = outcome.kind, rows.verdict_of(trial)
+    failure = outcome.error_kind or "exception"
+    study_gone = study.state in {StudyState.CANCELLED, StudyState.FAILED}
+    pruned = kind is OutcomeKind.PRUNED or verdict.action is Action.PRUNE
+    rules = (
+        (kind is OutcomeKind.COMPLETED, TrialState.COMPLETED, ""),
+        (kind is OutcomeKind.FAILED, TrialState.FAILED, failure),
+        (study_gone, TrialState.CANCELLED, f"the study was {study.state}"),
+        (verdict.action is Action.STOP, TrialState.CANCELLED, verdict.reason),  # by a user
+        (pruned, TrialState.PRUNED, verdict.reason),
+        (kind is OutcomeKind.STOPPED, TrialState.PRUNED, _stopped_reason(study, spec)),
+        (kind is OutcomeKind.PAUSED, TrialState.PAUSED, verdict.reason),
+    )
+    for holds, state, reason in rules:
+        if holds:
+            return state, reason
+    return _given_back(session, trial, spec, outcome)
+
+
+def _given_back(
+    session: Session, trial: Trial, spec: StudySpec, outcome: Outcome
+) -> tuple[TrialState, str]:
+    losses = leases.count_losses(session, trial)
+    if losses >= spec.resources.attempts:
+        return TrialState.FAILED, f"{losses} attempts were lost, the last one {outcome.kind}"
+    return TrialState.WAITING, f"attempt {trial.attempts} {outcome.kind}"
+
+
+def close_if_done(session: Session, study: Study, spec: StudySpec, *, now: datetime) -> None:
+    """End a locked study whose budget is spent, or whose trials cannot succeed."""
+    if StudyState(study.state).has_ended:
+        return
+    session.flush()
+    counts = studies.count_trials(session, [study.id])[study.id]
+    failed, total = counts.get(TrialState.FAILED, 0), sum(counts.values())
+    if failed >= spec.search.max_failures and failed == total - counts.get(TrialState.RUNNING, 0):
+        reason = f"the first {failed} trials failed; see their errors, mend the study, clone it"
+        studies.move(session, study, StudyState.FAILED, now=now, reason=reason)
+        return
+    if counts.get(TrialState.RUNNING, 0):
+        return
+    spent = is_spent(study, spec)
+    if spent or (study.drawn >= trial_limit(spec) and not counts.get(TrialState.WAITING, 0)):
+        reason = spent_reason(spec) if spent else ""
+        _end_rest(session, study, TrialState.PRUNED, reason or "the study ended", now=now)
+        if study.state == StudyState.QUEUED:
+            studies.move(session, study, StudyState.RUNNING, now=now)
+        studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
+
+
+def cancel(session: Session, study: Study, *, now: datetime) -> None:
+    """End a locked study now: what waits is cancelled, what runs is told to stop."""
+    studies.move(session, study, StudyState.CANCELLED, now=now, reason="cancelled by a user")
+    _end_rest(session, study, TrialState.CANCELLED, "the study was cancelled", now=now)
+
+
+def _end_rest(
+    session: Session, study: Study, state: TrialState, reason: str, *, now: datetime
+) -> None:
+    for trial in trials.list_in(session, study, [TrialState.WAITING, TrialState.PAUSED]):
+        trials.move(session, study, trial, state, now=now, reason=reason)
+
+
+def _stopped_reason(study: Study, spec: StudySpec) -> str:
+    return spent_reason(spec) if is_spent(study, spec) else "its worker stopped it"
+
+
+def is_spent(study: Study, spec: StudySpec) -> bool:
+    """Whether the study's device hours are used up."""
+    return spec.search.max_hours is not None and study.seconds >= spec.search.max_hours * 3600
+
+
+def spent_reason(spec: StudySpec) -> str:
+    """Words for a study whose device hours are used up."""
+    return f"the study's {spec.search.max_hours or 0:g} device hours are spent"

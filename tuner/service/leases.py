@@ -1,0 +1,296 @@
+"""Use cases of a worker: take a trial, report, heartbeat, finish. Each is one transaction."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from tuner.errors import Conflict, InvalidSpec, Problem
+from tuner.resolve import resolve
+from tuner.search.course import Course
+from tuner.search.judge import judge, judged_steps
+from tuner.search.suggest import trial_limit
+from tuner.service import endings, rows
+from tuner.service.searches import Searches
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import (
+    Action,
+    Assignment,
+    Capabilities,
+    LeaseRequest,
+    LeaseStatus,
+    Outcome,
+    OutcomeKind,
+    Report,
+    ReportBatch,
+    Verdict,
+)
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import Resources, StudySpec
+from tuner.store import artifacts, events, leases, reports, studies, trials, workers
+from tuner.store.engine import Database
+from tuner.store.tables import Study, Trial, Worker
+
+logger = logging.getLogger(__name__)
+
+
+def take(
+    db: Database, request: LeaseRequest, *, lease_seconds: float, searches: Searches
+) -> Assignment | None:
+    """Give the worker a trial: the study is chosen, its row locked, params drawn, a lease granted.
+
+    None when no open study has a trial that this worker may train now.
+    """
+    for study_id in _in_turn(db, request):
+        # One transaction each: two rows locked in two orders would be a deadlock.
+        with db.transaction() as session:
+            study = studies.find(session, study_id, lock=True)
+            now = db.now()  # after the wait for the lock
+            trial = _next_trial(session, study, searches, now=now)
+            if trial is not None:
+                worker = _note(session, request, now=now)
+                return _assign(session, study, trial, worker, now=now, seconds=lease_seconds)
+    with db.transaction() as session:
+        _note(session, request, now=db.now())
+    return None
+
+
+def _note(session: Session, request: LeaseRequest, *, now: datetime) -> Worker:
+    capabilities = request.capabilities.model_dump(mode="json")
+    return workers.seen(session, request.worker, capabilities, now=now)
+
+
+def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> LeaseStatus:
+    """Renew the lease; the reply carries a verdict. Raises LeaseLost."""
+    with db.transaction() as session:
+        held = leases.hold(session, lease, token)
+        now = db.now()
+        leases.renew(held.attempt, now=now, seconds=lease_seconds)
+        verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study))
+        return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
+
+
+def report(
+    db: Database, lease: str, token: str, batch: ReportBatch, *, lease_seconds: float
+) -> LeaseStatus:
+    """Store reports, once per step, judge the trial, renew the lease; the reply is the verdict.
+
+    Raises:
+        LeaseLost: the lease is not the trial's any more.
+        Conflict: a step came before the one that it follows.
+        InvalidSpec: a step lies beyond the trial's budget.
+    """
+    with db.transaction() as session:
+        held = leases.hold(session, lease, token)
+        now = db.now()
+        spec = rows.spec_of(held.study)
+        fresh = [message for message in batch.reports if message.step > held.trial.step]
+        for message in fresh:
+            _store(session, held.study, held.trial, spec, message, now=now)
+        leases.renew(held.attempt, now=now, seconds=lease_seconds)
+        verdict = standing_verdict(held.study, held.trial, spec)
+        return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
+
+
+def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
+    """End the lease with its outcome; the same outcome again is fine.
+
+    Raises:
+        LeaseLost: the lease ended in another way.
+        Conflict: the trial is said to be completed, but steps are missing.
+    """
+    with db.transaction() as session:
+        seen = leases.look(session, lease, token, lock=True)
+        now = db.now()
+        if seen.attempt.ended_at is not None and seen.attempt.outcome == outcome.kind:
+            return
+        held = leases.hold(session, lease, token)
+        if outcome.kind is OutcomeKind.COMPLETED and held.trial.step < held.trial.epochs:
+            raise Conflict(
+                f"trial {held.trial.number} is said to be completed, but only {held.trial.step} of "
+                f"{held.trial.epochs} epochs reached the store; send the missing reports first"
+            )
+        endings.end_attempt(session, held, outcome, now=now)
+        worker = session.get_one(Worker, held.attempt.worker_id)
+        worker.last_seen_at = now
+        if TrialState(held.trial.state).has_ended:
+            worker.trials_done += 1
+
+
+def standing_verdict(study: Study, trial: Trial, spec: StudySpec) -> Verdict:
+    """What holds for a running trial now, whatever its reports say; else its last verdict."""
+    if study.state in {StudyState.CANCELLED, StudyState.FAILED}:
+        return Verdict(action=Action.STOP, reason=f"the study was {study.state}")
+    last = rows.verdict_of(trial)
+    if last.action in {Action.STOP, Action.PRUNE}:
+        return last
+    if trial.step >= trial.epochs:
+        return Verdict()  # all its reports are in: stopping it now would waste it
+    if endings.is_spent(study, spec):
+        return Verdict(action=Action.STOP, reason=endings.spent_reason(spec))
+    if study.state == StudyState.PAUSED:
+        return Verdict(action=Action.YIELD, reason="the study was paused")
+    return last
+
+
+def _in_turn(db: Database, request: LeaseRequest) -> Sequence[int]:
+    """Ids of studies to ask for a trial: priority, then fair share by weight, then age."""
+    with db.reading() as session:
+        fitting = [
+            study
+            for study in studies.list_open(session)
+            if request.study in {None, study.name}
+            and fits(rows.spec_of(study).resources, request.capabilities)
+        ]
+        loads = studies.load(session, [study.id for study in fitting])
+    ready = [study for study in fitting if may_hand_out(study, loads[study.id])]
+    ready.sort(
+        key=lambda study: (-study.priority, loads[study.id].running / study.weight, study.id)
+    )
+    return [study.id for study in ready]
+
+
+def may_hand_out(study: Study, load: studies.Load) -> bool:
+    """Whether an open study has a trial to give: one that waits, or one still to be drawn."""
+    spec = rows.spec_of(study)
+    return (
+        StudyState(study.state) in studies.OPEN
+        and load.running < spec.search.parallel
+        and not endings.is_spent(study, spec)
+        and (load.waiting > 0 or study.drawn < trial_limit(spec))
+    )
+
+
+def fits(resources: Resources, capabilities: Capabilities) -> bool:
+    """Whether a worker has what a study asks for."""
+    device = capabilities.device
+    if resources.gpus > 0 and device.kind == "cpu":
+        return False
+    if resources.memory_gb is not None and (device.memory_gb or 0) < resources.memory_gb:
+        return False
+    return resources.labels.items() <= capabilities.labels.items()
+
+
+def _next_trial(
+    session: Session, study: Study, searches: Searches, *, now: datetime
+) -> Trial | None:
+    """The waiting trial of a locked study that is next, or a new draw, or None."""
+    load = studies.load(session, [study.id])[study.id]
+    if not may_hand_out(study, load):
+        return None
+    if load.waiting:
+        return trials.next_waiting(session, study)
+    spec = rows.spec_of(study)
+    draw = searches.draw(session, study, spec)
+    config = resolve(
+        spec.base, spec.dataset, draw.params, seed=trial_seed(spec.search.seed, study.drawn)
+    )
+    drawn = trials.Drawn(
+        draw.params,
+        config.model_dump(mode="json"),
+        source="base" if study.drawn == 0 else "sampler",
+        attrs=draw.attrs,
+    )
+    return trials.add(session, study, drawn, now=now)
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """The seed that a trial trains with: its own, and the same whenever the study is repeated."""
+    return (study_seed * 1_000_003 + number * 7_919 + 1) % 2**31
+
+
+def _assign(
+    session: Session, study: Study, trial: Trial, worker: Worker, *, now: datetime, seconds: float
+) -> Assignment:
+    if study.state == StudyState.QUEUED:
+        studies.move(session, study, StudyState.RUNNING, now=now)
+    attempt, token = leases.grant(session, trial, worker, now=now, seconds=seconds)
+    trials.move(session, study, trial, TrialState.RUNNING, now=now)
+    checkpoint = artifacts.last_checkpoint(session, trial.id) if trial.attempts > 1 else None
+    spec = rows.spec_of(study)
+    logger.info(
+        "trial %s of %s: attempt %s leased to %s",
+        trial.number,
+        study.name,
+        trial.attempts,
+        worker.name,
+    )
+    return Assignment(
+        lease=attempt.id,
+        token=token,
+        study=study.name,
+        study_id=study.id,
+        trial=trial.number,
+        attempt=trial.attempts,
+        config=TrialConfig.model_validate(trial.config),
+        metrics=tuple(objective.metric for objective in spec.objectives),
+        resume=None if checkpoint is None else rows.artifact_ref(checkpoint),
+        last_step=trial.step,
+        expires_at=attempt.expires_at,
+        lease_seconds=seconds,
+    )
+
+
+def _store(
+    session: Session,
+    study: Study,
+    trial: Trial,
+    spec: StudySpec,
+    message: Report,
+    *,
+    now: datetime,
+) -> None:
+    """Store the next step of a locked trial, and judge it if nothing was decided yet."""
+    if message.step > trial.epochs:
+        raise InvalidSpec(
+            [
+                Problem(
+                    ("reports", "step"),
+                    f"step {message.step} lies beyond the {trial.epochs} epochs of trial "
+                    f"{trial.number}",
+                )
+            ]
+        )
+    if message.step != trial.step + 1:
+        raise Conflict(
+            f"step {message.step} of trial {trial.number} came before step {trial.step + 1}; "
+            "send reports in order"
+        )
+    value = message.metrics.get(spec.objective.metric)
+    reports.add(session, trial, message, value=value, now=now)
+    if value is not None and (
+        trial.best_value is None or spec.objective.is_better(value, trial.best_value)
+    ):
+        trial.best_value = value
+    study.epochs += 1
+    study.seconds += message.seconds
+    events.append(
+        session,
+        study,
+        "trial.reported",
+        now=now,
+        trial=trial.number,
+        step=message.step,
+        value=value,
+    )
+    if rows.verdict_of(trial).action is Action.CONTINUE:
+        verdict = _judge(session, study, trial, spec)
+        trial.verdict = verdict.model_dump(mode="json")
+        if verdict.action is not Action.CONTINUE:
+            logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)
+
+
+def _judge(session: Session, study: Study, trial: Trial, spec: StudySpec) -> Verdict:
+    steps = judged_steps(spec)
+    if steps is not None and trial.step not in steps:
+        return Verdict()
+    session.flush()
+    own = reports.values_of(session, [trial.id])[trial.id]
+    values = reports.values_at(session, study.id, trial.step)
+    peers = [
+        Course(number=number, state=TrialState.RUNNING, values={trial.step: value})
+        for number, value in values.items()
+        if number != trial.number
+    ]
+    return judge(spec, Course(number=trial.number, state=TrialState.RUNNING, values=own), peers)

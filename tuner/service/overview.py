@@ -1,0 +1,308 @@
+"""The read side: what API, dashboard, command line and metrics show of the store."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from tuner.catalog import nearest
+from tuner.errors import InvalidSpec, NotFound, Problem
+from tuner.search import analysis
+from tuner.service import cursors, rows
+from tuner.spec.config import TrialConfig
+from tuner.spec.space import Choice
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import (
+    Best,
+    Curve,
+    Event,
+    HistoryPoint,
+    Page,
+    StepView,
+    StudySummary,
+    StudyView,
+    TrialSummary,
+    TrialView,
+    WorkerView,
+)
+from tuner.store import artifacts, leases, reports
+from tuner.store import events as event_rows
+from tuner.store import studies as study_rows
+from tuner.store import trials as trial_rows
+from tuner.store import workers as worker_rows
+from tuner.store.engine import Database
+from tuner.store.tables import Study, Trial
+
+GONE_AFTER = timedelta(seconds=120)
+
+
+def studies(
+    db: Database,
+    *,
+    state: StudyState | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[StudySummary]:
+    """Studies, newest first. Raises InvalidSpec for a cursor that this server did not give."""
+    before = cursors.read(cursor, [cursors.is_whole])[0] if cursor else None
+    with db.reading() as session:
+        found = study_rows.list_newest(session, state=state, before=before, limit=limit + 1)
+        shown = found[:limit]
+        items = _summaries(session, shown)
+    following = cursors.write(shown[-1].id) if len(found) > limit else None
+    return Page(items=items, next=following)
+
+
+def _summaries(session: Session, shown: Collection[Study]) -> tuple[StudySummary, ...]:
+    counts = study_rows.count_trials(session, [row.id for row in shown])
+    return tuple(
+        rows.study_summary(
+            row,
+            counts[row.id],
+            best=_best_row(session, row, rows.spec_of(row)),
+            base_value=trial_rows.base_value(session, row.id),
+        )
+        for row in shown
+    )
+
+
+def study(db: Database, study: int | str) -> StudyView:
+    """One study with its document. Raises NotFound."""
+    with db.reading() as session:
+        return study_view(session, study_rows.find(session, study))
+
+
+def study_view(session: Session, row: Study) -> StudyView:
+    """The view of a study within a transaction."""
+    session.flush()
+    (summary,) = _summaries(session, [row])
+    return StudyView(
+        **{name: getattr(summary, name) for name in StudySummary.model_fields},
+        spec=rows.spec_of(row),
+        last_event=row.event_seq,
+        device_seconds=row.seconds,
+        epochs_saved=trial_rows.epochs_saved(session, row.id),
+    )
+
+
+def trials(  # noqa: PLR0913  # one argument for each query parameter of the list
+    db: Database,
+    study: int | str,
+    *,
+    sort: str = "number",
+    descending: bool = False,
+    state: TrialState | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[TrialSummary]:
+    """A study's trials in any order. Raises NotFound, InvalidSpec (sort key, cursor)."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        spec = rows.spec_of(row)
+        order = _order(spec, sort, descending=descending)
+        after = _after(cursor, order) if cursor else None
+        found = trial_rows.page(session, row.id, order, state=state, after=after, limit=limit + 1)
+        shown = found[:limit]
+        holders = leases.holders(session, [trial.id for trial, _ in shown])
+        items = tuple(rows.trial_summary(trial, spec, holders.get(trial.id)) for trial, _ in shown)
+        total = trial_rows.count(session, row.id, state=state)
+    following = None
+    if len(found) > limit:
+        last, key = shown[-1]
+        following = cursors.write(
+            key.isoformat() if isinstance(key, datetime) else key, last.number
+        )
+    return Page(items=items, next=following, total=total)
+
+
+def _order(spec: StudySpec, sort: str, *, descending: bool) -> trial_rows.Order:
+    if sort in trial_rows.COLUMNS:
+        return trial_rows.Order(sort, descending=descending, numeric=sort != "state")
+    if sort not in spec.space.root:
+        hint = nearest(sort, (*trial_rows.COLUMNS, *spec.space.root))
+        raise InvalidSpec([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
+    numeric = all(
+        not isinstance(dimension, Choice)
+        or all(isinstance(v, int | float) and not isinstance(v, bool) for v in dimension.choice)
+        for dimension in spec.space.root[sort]
+    )
+    return trial_rows.Order(sort, descending=descending, numeric=numeric)
+
+
+def _after(cursor: str, order: trial_rows.Order) -> tuple[Any, int]:
+    """Sort key and number of the last trial of the page before."""
+    if order.key == "finished_at":
+        key, number = cursors.read(cursor, [cursors.is_moment, cursors.is_whole])
+        return key and datetime.fromisoformat(key), number
+    fits = cursors.is_number if order.numeric else cursors.is_text
+    key, number = cursors.read(cursor, [fits, cursors.is_whole])
+    return key, number
+
+
+def trial(db: Database, study: int | str, number: int) -> TrialView:
+    """One trial with everything known of it. Raises NotFound."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        return trial_view(session, row, trial_rows.find(session, row, number))
+
+
+def trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
+    """The view of a trial within a transaction."""
+    session.flush()
+    history = leases.history(session, trial.id)
+    worker = history[-1][1] if history else None
+    summary = rows.trial_summary(trial, rows.spec_of(row), worker)
+    return TrialView(
+        **{name: getattr(summary, name) for name in TrialSummary.model_fields},
+        study_id=row.id,
+        study=row.name,
+        config=TrialConfig.model_validate(trial.config),
+        metrics=trial.metrics,
+        confusion=reports.last_confusion(session, trial.id),
+        verdict=rows.verdict_of(trial),
+        error=trial.error,
+        error_kind=trial.error_kind,
+        provenance=trial.provenance,
+        attempt_history=tuple(rows.attempt_view(attempt, name) for attempt, name in history),
+        artifacts=tuple(map(rows.artifact_ref, artifacts.list_for(session, trial.id))),
+    )
+
+
+def steps(db: Database, study: int | str, number: int, *, after: int = 0) -> tuple[StepView, ...]:
+    """The reports of a trial after a step, in order. Raises NotFound."""
+    with db.reading() as session:
+        row = trial_rows.find(session, study_rows.find(session, study), number)
+        return tuple(map(rows.step_view, reports.list_for(session, row.id, after=after)))
+
+
+def curves(
+    db: Database,
+    study: int | str,
+    *,
+    metric: str | None = None,
+    states: Collection[TrialState] | None = None,
+    limit: int = 50,
+) -> tuple[Curve, ...]:
+    """Curves of the newest trials, running ones first. Raises NotFound.
+
+    Args:
+        metric: any reported metric; the first objective when None.
+    """
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        chosen = trial_rows.newest(session, row.id, states=states, limit=limit)
+        ids = [trial.id for trial in chosen]
+        if metric in {None, rows.spec_of(row).objective.metric}:
+            values = reports.values_of(session, ids)
+        else:
+            values = reports.metric_of(session, ids, str(metric))
+        return tuple(
+            Curve(
+                trial=trial.number,
+                state=TrialState(trial.state),
+                steps=tuple(values[trial.id]),
+                values=tuple(values[trial.id].values()),
+            )
+            for trial in chosen
+        )
+
+
+def history(db: Database, study: int | str) -> tuple[HistoryPoint, ...]:
+    """Ended trials in order of ending, with the best feasible value so far. Raises NotFound."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        objective = rows.spec_of(row).objective
+        points, best = [], None
+        for number, state, value, feasible, finished_at in trial_rows.ended(session, row.id):
+            if state == TrialState.COMPLETED and feasible and value is not None:
+                best = value if best is None or objective.is_better(value, best) else best
+            points.append(
+                HistoryPoint(
+                    trial=number,
+                    state=TrialState(state),
+                    value=value,
+                    best=best,
+                    finished_at=finished_at,
+                )
+            )
+        return tuple(points)
+
+
+def best(db: Database, study: int | str) -> Best:
+    """The best feasible completed trial. Raises NotFound, with the reason, while there is none."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        spec = rows.spec_of(row)
+        winner = _best_row(session, row, spec)
+        if winner is None:
+            raise NotFound(_why_no_best(session, row))
+        return Best(
+            study=row.name,
+            trial=winner.number,
+            params=winner.params,
+            config=TrialConfig.model_validate(winner.config),
+            metrics=winner.metrics,
+            provenance={
+                **winner.provenance,
+                "objective": spec.objective.model_dump(),
+                "epochs": winner.step,
+                "attempts": winner.attempts,
+                "artifacts": [
+                    rows.artifact_ref(file).model_dump()
+                    for file in artifacts.list_for(session, winner.id)
+                ],
+            },
+        )
+
+
+def _best_row(session: Session, row: Study, spec: StudySpec) -> Trial | None:
+    return trial_rows.best(session, row.id, maximize=spec.objective.direction == "maximize")
+
+
+def _why_no_best(session: Session, row: Study) -> str:
+    counts = study_rows.count_trials(session, [row.id])[row.id]
+    told = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
+    return (
+        f"study '{row.name}' has no completed trial that keeps its constraints; trials: {told}. "
+        "Ask again when one has completed"
+    )
+
+
+def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
+    """Feasible completed trials that no other one beats in every objective. Raises NotFound."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        spec = rows.spec_of(row)
+        rated = [
+            (trial, values)
+            for trial in trial_rows.list_in(session, row, [TrialState.COMPLETED])
+            if trial.feasible and (values := rows.objective_values(spec, trial.metrics)) is not None
+        ]
+        front = analysis.pareto_front([values for _, values in rated], spec.objectives)
+        chosen = [rated[index][0] for index in front]
+        holders = leases.holders(session, [trial.id for trial in chosen])
+        return tuple(rows.trial_summary(trial, spec, holders.get(trial.id)) for trial in chosen)
+
+
+def workers(db: Database) -> tuple[WorkerView, ...]:
+    """Every worker, the last seen first; one that was silent for two minutes is gone."""
+    with db.reading() as session:
+        cutoff = db.now() - GONE_AFTER
+        found = {row[0].id: row for row in worker_rows.list_all(session)}
+        return tuple(
+            rows.worker_view(
+                worker, trial, study, gone=trial is None and worker.last_seen_at < cutoff
+            )
+            for worker, trial, study in found.values()
+        )
+
+
+def events(
+    db: Database, study: int | str, *, after: int = 0, limit: int = 500
+) -> tuple[Event, ...]:
+    """A study's events after a number, in order. Raises NotFound."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        return tuple(map(rows.event_view, event_rows.after(session, row.id, after, limit=limit)))

@@ -1,0 +1,149 @@
+"""From rows to views; pure, and no queries."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import (
+    AttemptView,
+    Event,
+    StepView,
+    StudySummary,
+    TrialCounts,
+    TrialSummary,
+    WorkerView,
+)
+from tuner.store import tables
+
+
+def spec_of(study: tables.Study) -> StudySpec:
+    """The study's document."""
+    return _parse(json.dumps(study.spec))
+
+
+@lru_cache(maxsize=128)
+def _parse(document: str) -> StudySpec:
+    """Parsing costs more than all else in a heartbeat, and the document rarely changes."""
+    return StudySpec.model_validate_json(document)
+
+
+def study_summary(
+    study: tables.Study,
+    counts: Mapping[TrialState, int],
+    *,
+    best: tables.Trial | None,
+    base_value: float | None,
+) -> StudySummary:
+    """A study as a list shows it."""
+    spec = spec_of(study)
+    return StudySummary(
+        id=study.id,
+        name=study.name,
+        state=StudyState(study.state),
+        reason=study.reason,
+        priority=study.priority,
+        objective=spec.objective,
+        budget=spec.search.trials,
+        counts=TrialCounts(**{state.value: number for state, number in counts.items()}),
+        epochs=study.epochs,
+        best_value=None if best is None else best.value,
+        best_trial=None if best is None else best.number,
+        base_value=base_value,
+        created_at=study.created_at,
+        started_at=study.started_at,
+        finished_at=study.finished_at,
+    )
+
+
+def trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> TrialSummary:
+    """A trial as a table row shows it."""
+    values = objective_values(spec, trial.metrics)
+    return TrialSummary(
+        number=trial.number,
+        state=TrialState(trial.state),
+        params=trial.params,
+        value=trial.value,
+        best_value=trial.best_value,
+        values=values,
+        step=trial.step,
+        epochs=trial.epochs,
+        feasible=trial.feasible,
+        attempts=trial.attempts,
+        worker=worker,
+        source=trial.source,
+        reason=trial.reason or trial.verdict.get("reason", ""),
+        seconds=trial.seconds,
+        created_at=trial.created_at,
+        started_at=trial.started_at,
+        finished_at=trial.finished_at,
+    )
+
+
+def objective_values(spec: StudySpec, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
+    """The metrics that the study's objectives name, or None while one is missing."""
+    names = [objective.metric for objective in spec.objectives]
+    return tuple(metrics[name] for name in names) if all(n in metrics for n in names) else None
+
+
+def step_view(report: tables.Report) -> StepView:
+    """The metrics of one step."""
+    return StepView(
+        step=report.step,
+        metrics=report.metrics,
+        seconds=report.seconds,
+        attempt=report.attempt,
+        created_at=report.created_at,
+    )
+
+
+def attempt_view(attempt: tables.Attempt, worker: str) -> AttemptView:
+    """One lease of a trial."""
+    return AttemptView(
+        number=attempt.number,
+        worker=worker,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        expires_at=attempt.expires_at if attempt.ended_at is None else None,
+        outcome=attempt.outcome,
+        error=attempt.error,
+        error_kind=attempt.error_kind,
+    )
+
+
+def artifact_ref(row: tables.Artifact) -> ArtifactRef:
+    """A stored file."""
+    return ArtifactRef(
+        id=row.id, name=row.name, kind=row.kind, size=row.size, sha256=row.sha256, step=row.step
+    )
+
+
+def event_view(row: tables.Event) -> Event:
+    """One change of a study."""
+    return Event(
+        seq=row.seq, kind=row.kind, trial=row.trial, data=row.data, created_at=row.created_at
+    )
+
+
+def verdict_of(trial: tables.Trial) -> Verdict:
+    """The last verdict on a trial."""
+    return Verdict.model_validate(trial.verdict)
+
+
+def worker_view(
+    worker: tables.Worker, trial: tables.Trial | None, study: tables.Study | None, *, gone: bool
+) -> WorkerView:
+    """A worker and what it is doing."""
+    return WorkerView(
+        name=worker.name,
+        state="gone" if gone else "idle" if trial is None else "busy",
+        capabilities=Capabilities.model_validate(worker.capabilities),
+        study=None if study is None else study.name,
+        study_id=None if study is None else study.id,
+        trial=None if trial is None else trial.number,
+        first_seen_at=worker.first_seen_at,
+        last_seen_at=worker.last_seen_at,
+        trials_done=worker.trials_done,
+    )

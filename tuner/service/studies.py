@@ -1,0 +1,216 @@
+"""Use cases of a user: submit, plan, change, clone, delete, enqueue, cancel a trial."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from tuner import submission
+from tuner.errors import Conflict, InvalidSpec, Problem
+from tuner.resolve import resolve
+from tuner.search import plan as planning
+from tuner.search.observation import Observation
+from tuner.search.suggest import Suggester
+from tuner.service import endings, overview
+from tuner.service.leases import trial_seed
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import Action, Verdict
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import CloneRequest, Plan, StudyChange, StudyView, TrialView
+from tuner.store import events, studies, trials
+from tuner.store.engine import Database
+from tuner.store.tables import Study
+from tuner.submission import corners
+
+logger = logging.getLogger(__name__)
+EXAMPLES = 3
+
+
+def submit(
+    db: Database, spec: StudySpec, *, idempotency_key: str | None = None
+) -> tuple[StudyView, bool]:
+    """Queue a checked study; True when it is new, False when the key made it before.
+
+    Raises:
+        Conflict: the name is taken, or the key came with another study.
+    """
+    document = spec.dump()
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    with db.transaction() as session:
+        now = db.now()
+        known = (
+            studies.recall(session, idempotency_key, body_hash=digest) if idempotency_key else None
+        )
+        if known is not None:
+            return overview.study_view(session, known), False
+        study = studies.add(session, document, now=now)
+        if idempotency_key:
+            studies.remember(session, idempotency_key, body_hash=digest, study_id=study.id, now=now)
+        logger.info("study %s queued: %s trials", study.name, spec.search.trials)
+        return overview.study_view(session, study), True
+
+
+def plan(spec: StudySpec) -> Plan:
+    """What a checked study would do: pure, nothing is stored."""
+    suggester, examples, seen = Suggester(spec), list[TrialConfig](), list[Observation]()
+    for number in range(min(EXAMPLES, spec.search.trials)):
+        draw = suggester.draw(seen, number)
+        if draw.duplicate_of is not None:
+            break
+        seed = trial_seed(spec.search.seed, number)
+        examples.append(resolve(spec.base, spec.dataset, draw.params, seed=seed))
+        seen = [Observation(number=number, state=TrialState.RUNNING, params=draw.params)]
+    outline = planning.plan(spec)
+    return Plan(
+        spec=spec,
+        sampler=outline.sampler,
+        pruner=outline.pruner,
+        trials=outline.trials,
+        epochs=outline.epochs,
+        rungs=outline.rungs,
+        worst_case_epochs=outline.worst_epochs,
+        examples=tuple(examples),
+    )
+
+
+def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:
+    """Pause, resume, cancel or re-budget a study.
+
+    Raises:
+        NotFound, IllegalMove: no such study, or its state does not allow it.
+    """
+    with db.transaction() as session:
+        row = studies.find(session, study, lock=True)
+        now = db.now()
+        _rebudget(session, row, wanted, now=now)
+        _steer(session, row, wanted.state, now=now)
+        return overview.study_view(session, row)
+
+
+def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetime) -> None:
+    search = {
+        key: value
+        for key in ("trials", "parallel", "max_hours")
+        if (value := getattr(wanted, key)) is not None
+    }
+    top = {
+        key: value for key in ("priority", "weight") if (value := getattr(wanted, key)) is not None
+    }
+    if not search and not top:
+        return
+    if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
+        raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
+    document = {**row.spec, **top, "search": {**row.spec["search"], **search}}
+    spec = submission.parse(document)
+    row.spec, row.priority, row.weight = document, spec.priority, spec.weight
+    events.append(session, row, "study.changed", now=now, **top, **search)
+    if row.state == StudyState.FINISHED:
+        if row.drawn < spec.search.trials and not endings.is_spent(row, spec):
+            studies.move(session, row, StudyState.RUNNING, now=now, reason="the budget grew")
+    else:
+        endings.close_if_done(session, row, spec, now=now)
+
+
+def _steer(session: Session, row: Study, state: str | None, *, now: datetime) -> None:
+    if state == "cancelled":
+        endings.cancel(session, row, now=now)
+    elif state == "running":
+        if row.state == StudyState.QUEUED:
+            return
+        studies.move(session, row, StudyState.RUNNING, now=now)
+    elif state == "paused":
+        studies.move(session, row, StudyState.PAUSED, now=now, reason="paused by a user")
+
+
+def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
+    """Queue a copy of a study under a new name. Raises NotFound, InvalidSpec, Conflict."""
+    with db.transaction() as session:
+        now = db.now()
+        original = studies.find(session, study)
+        document = {**original.spec, **request.changes}
+        document["name"] = request.name or _free_name(session, original.name)
+        spec = submission.parse(document)
+        copy = studies.add(session, spec.dump(), now=now)
+        return overview.study_view(session, copy)
+
+
+def _free_name(session: Session, name: str) -> str:
+    taken = studies.names_like(session, name)
+    return next(
+        candidate for n in range(2, len(taken) + 3) if (candidate := f"{name}-{n}") not in taken
+    )
+
+
+def delete(db: Database, study: int | str) -> None:
+    """Remove a study with its trials, reports and events; its files go with the next upkeep.
+
+    Raises:
+        Conflict: trials of it are running; cancel it first.
+    """
+    with db.transaction() as session:
+        row = studies.find(session, study, lock=True)
+        running = studies.load(session, [row.id])[row.id].running
+        if running:
+            raise Conflict(
+                f"study '{row.name}' has {running} running trials; cancel it and delete it then"
+            )
+        session.delete(row)
+
+
+def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialView:
+    """Add a trial by hand: any config paths, searched or not.
+
+    Raises:
+        InvalidSpec: a path or value does not make a config.
+        Conflict: the study has ended for good.
+    """
+    with db.transaction() as session:
+        row = studies.find(session, study, lock=True)
+        now = db.now()
+        if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
+            raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
+        spec = StudySpec.model_validate(row.spec)
+        _refuse_paths(params)
+        seed = trial_seed(spec.search.seed, row.drawn)
+        config = resolve(spec.base, spec.dataset, params, seed=seed)
+        drawn = trials.Drawn(params, config.model_dump(mode="json"), source="user")
+        trial = trials.add(session, row, drawn, now=now)
+        if row.state == StudyState.FINISHED:
+            studies.move(session, row, StudyState.RUNNING, now=now, reason="a trial was added")
+        return overview.trial_view(session, row, trial)
+
+
+def _refuse_paths(params: Mapping[str, Any]) -> None:
+    refused = [
+        Problem(("params", path), f"{path} cannot be set by hand: {corners.FIXED[path]}")
+        for path in params
+        if path in corners.FIXED
+    ]
+    if refused:
+        raise InvalidSpec(refused)
+
+
+def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
+    """End one trial: at once if it waits, at its next report or heartbeat if it runs.
+
+    Raises:
+        NotFound, Conflict: no such trial, or it has ended.
+    """
+    with db.transaction() as session:
+        row = studies.find(session, study, lock=True)
+        now = db.now()
+        trial = trials.find(session, row, number)
+        if TrialState(trial.state).has_ended:
+            raise Conflict(f"trial {number} of '{row.name}' has ended already: {trial.state}")
+        reason = "cancelled by a user"
+        if trial.state == TrialState.RUNNING:
+            trial.verdict = Verdict(action=Action.STOP, reason=reason).model_dump(mode="json")
+        else:
+            trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
+            endings.close_if_done(session, row, StudySpec.model_validate(row.spec), now=now)
+        return overview.trial_view(session, row, trial)

@@ -1,0 +1,64 @@
+"""What must happen though nobody asks: any server process may run it, at any time."""
+
+import logging
+from datetime import timedelta
+
+from tuner.service import endings
+from tuner.spec.messages import Outcome, OutcomeKind
+from tuner.store import artifacts, leases, studies
+from tuner.store.artifacts import ArtifactStore
+from tuner.store.engine import Database
+
+logger = logging.getLogger(__name__)
+BATCH = 100
+ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
+
+
+def run(db: Database, store: ArtifactStore | None = None) -> int:
+    """Release expired leases, forget old idempotency keys, delete orphaned files.
+
+    Gives the number of leases that were released.
+    """
+    released = release_expired(db)
+    with db.transaction() as session:
+        studies.forget(session, now=db.now())
+    if store is not None:
+        sweep(db, store)
+    return released
+
+
+def release_expired(db: Database) -> int:
+    """End every lease that ran out; its trial waits for another worker, or has no attempt left."""
+    with db.reading() as session:
+        expired = leases.list_expired(session, now=db.now(), limit=BATCH)
+    return sum(_release(db, lease, study_id) for lease, study_id in expired)
+
+
+def _release(db: Database, lease: str, study_id: int) -> bool:
+    with db.transaction() as session:
+        study = studies.find(session, study_id, lock=True)
+        now = db.now()
+        row = leases.expired(session, lease, now=now)
+        if row is None:  # renewed, ended or released by another process since it was listed
+            return False
+        attempt, trial = row
+        held = leases.Held(attempt, trial, study)
+        logger.warning(
+            "trial %s of %s: lease of attempt %s expired", trial.number, study.name, attempt.number
+        )
+        endings.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
+        return True
+
+
+def sweep(db: Database, store: ArtifactStore) -> int:
+    """Delete files that no row has named for an hour: of deleted studies and failed uploads."""
+    with db.reading() as session:
+        cutoff = db.now() - ORPHAN_AGE
+        candidates = store.older_than(cutoff)
+        named = artifacts.named(session, candidates)
+    orphans = [sha256 for sha256 in candidates if sha256 not in named]
+    for sha256 in orphans:
+        store.remove(sha256)
+    if orphans:
+        logger.info("deleted %s orphaned artifact files", len(orphans))
+    return len(orphans)
