@@ -1,0 +1,105 @@
+"""The server as an ASGI application: rooms opened, routes and guards wired together."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from api import errors, openapi
+from api.dashboard import pages
+from api.deps import Rooms
+from api.routes import artifacts, events, health, leases, studies, trials, workers
+from api.security import Guard
+from api.settings import Settings
+from api.upkeep import Upkeep
+from api.waiting import Bell
+from tuner import __version__
+from tuner.service import upkeep
+from tuner.service.searches import Searches
+from tuner.store.artifacts import ArtifactStore
+from tuner.store.engine import Database
+from tuner.store.migrate import upgrade
+
+logger = logging.getLogger(__name__)
+PREFIX = "/api/v1"
+UPLOADS = 16
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; its database is opened and migrated when it starts."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(upgrade, settings.database_url)
+        with _open(settings) as rooms, _upkeep(rooms):
+            rooms.work.open()
+            rooms.changes.open()
+            app.state.rooms = rooms
+            yield
+            close_waits(app)
+
+    app = FastAPI(
+        title="segtune",
+        version=__version__,
+        summary="Hyperparameter tuning for semantic segmentation",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere; this server works offline
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.error_page = pages.error_page
+    # Routes are tried in this order, and workers ask most often.
+    for room in (leases, artifacts, studies, trials, workers, events, health):
+        app.include_router(room.router, prefix=PREFIX)
+    app.include_router(health.router, include_in_schema=False)
+    app.include_router(pages.router)
+    app.add_middleware(Guard, settings=settings)
+    errors.install(app)
+    openapi.install(app)
+    return app
+
+
+def close_waits(app: FastAPI) -> None:
+    """End long waits and event streams, so that a server can shut down at once."""
+    rooms: Rooms | None = getattr(app.state, "rooms", None)
+    if rooms is not None:
+        rooms.work.close()
+        rooms.changes.close()
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[Rooms]:
+    db = Database(settings.database_url)
+    try:
+        yield Rooms(
+            settings=settings,
+            db=db,
+            files=ArtifactStore(settings.artifact_folder),
+            searches=Searches(),
+            work=Bell(),
+            changes=Bell(),
+            uploads=CapacityLimiter(UPLOADS),
+        )
+    finally:
+        db.dispose()
+
+
+def _upkeep(rooms: Rooms) -> Upkeep:
+    def duty() -> int:
+        changes = upkeep.run(rooms.db, rooms.files)
+        if changes:
+            rooms.ring()
+        return changes
+
+    return Upkeep(duty, seconds=rooms.settings.upkeep_seconds)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,142 @@
+"""The dashboard's routes: a page reads views and renders a template; its partial renders the core.
+
+Who may come in is decided before, by `api.security`: host, origin of forms, and the token.
+"""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.dashboard import render
+from api.dashboard.forms import local_path
+from api.dashboard.study_list import study_list
+from api.dashboard.study_page import study_page
+from api.dashboard.trial_page import trial_page
+from api.deps import AppRooms, Cursor, Db, Fields, StudyRef, Table, TrialNumber
+from api.errors import ProblemBody
+from api.security import COOKIE, token_matches
+from tuner.errors import NotFound
+from tuner.service import overview, studies
+from tuner.spec.states import StudyState
+from tuner.spec.views import StudyChange
+
+router = APIRouter(include_in_schema=False)
+_STATES: dict[str, Literal["running", "paused", "cancelled"]] = {
+    "resume": "running",
+    "pause": "paused",
+    "cancel": "cancelled",
+}
+
+
+@router.get("/")
+def list_studies(
+    request: Request, db: Db, *, state: StudyState | None = None, cursor: Cursor = None
+) -> Response:
+    """The list of studies, newest first."""
+    return render.page(request, "studies.html", **study_list(db, state, cursor))
+
+
+@router.get("/partials/studies")
+def list_studies_live(
+    request: Request, db: Db, *, state: StudyState | None = None, cursor: Cursor = None
+) -> Response:
+    """What changes on the list of studies."""
+    return render.page(request, "studies_live.html", **study_list(db, state, cursor))
+
+
+@router.get("/studies/{study}")
+def show_study(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
+    """One study."""
+    return render.page(request, "study.html", **study_page(db, study, query))
+
+
+@router.get("/partials/studies/{study}")
+def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
+    """What changes on the page of a study."""
+    return render.page(request, "study_live.html", **study_page(db, study, query))
+
+
+@router.get("/studies/{study}/trials/{number}")
+def show_trial(request: Request, db: Db, study: StudyRef, number: TrialNumber) -> Response:
+    """One trial."""
+    return render.page(request, "trial.html", **trial_page(db, study, number))
+
+
+@router.get("/partials/studies/{study}/trials/{number}")
+def show_trial_live(request: Request, db: Db, study: StudyRef, number: TrialNumber) -> Response:
+    """What changes on the page of a trial."""
+    return render.page(request, "trial_live.html", **trial_page(db, study, number))
+
+
+@router.get("/workers")
+def list_workers(request: Request, db: Db) -> Response:
+    """The fleet."""
+    return render.page(request, "workers.html", **_workers(request, db))
+
+
+@router.get("/partials/workers")
+def list_workers_live(request: Request, db: Db) -> Response:
+    """What changes on the page of the fleet."""
+    return render.page(request, "workers_live.html", **_workers(request, db))
+
+
+@router.post("/studies/{study}/{action}")
+def change_study(
+    rooms: AppRooms, study: StudyRef, action: Literal["pause", "resume", "cancel"]
+) -> Response:
+    """Pause, resume or cancel a study, and go back to its page."""
+    view = studies.change(rooms.db, study, StudyChange(state=_STATES[action]))
+    rooms.work.ring()
+    rooms.changes.ring()
+    return RedirectResponse(f"/studies/{view.id}", 303)
+
+
+@router.get("/login")
+def show_login(request: Request, *, next_: Annotated[str, Query(alias="next")] = "/") -> Response:
+    """The form that asks for the server's token."""
+    return render.page(request, "login.html", target=local_path(next_), wrong=False)
+
+
+@router.post("/login")
+def log_in(request: Request, rooms: AppRooms, fields: Fields) -> Response:
+    """Keep a right token in a cookie that scripts and other sites cannot use."""
+    target, token = local_path(fields.get("next")), fields.get("token", "")
+    if not token_matches(rooms.settings, token):
+        return render.page(request, "login.html", status=403, target=target, wrong=True)
+    answer = RedirectResponse(target, 303)
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=30 * 86_400,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+@router.post("/logout")
+def log_out() -> Response:
+    """Forget the token."""
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """A style sheet, script or picture. Raises NotFound."""
+    found = render.static(name)
+    if found is None:
+        raise NotFound(f"no static file is called '{name}'")
+    return found
+
+
+def error_page(request: Request, problem: ProblemBody) -> Response:
+    """A problem as a page in the dashboard's design."""
+    return render.page(request, "error.html", status=problem.status, problem=problem)
+
+
+def _workers(request: Request, db: Db) -> dict[str, Any]:
+    return {"workers": overview.workers(db), "server": str(request.base_url).rstrip("/")}

@@ -1,0 +1,49 @@
+"""How well each class is found: what a confusion matrix says beyond its IoU."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tuner.spec.metrics import Confusion
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class; `mistaken` is the class that takes most of its labelled pixels, with the share."""
+
+    name: str
+    iou: float | None
+    precision: float | None = None
+    recall: float | None = None
+    share: float | None = None
+    mistaken: tuple[str, float] | None = None
+
+
+def class_scores(
+    classes: Sequence[str], metrics: Mapping[str, float], confusion: Confusion | None
+) -> tuple[ClassScore, ...]:
+    """Scores of every class, best IoU first, classes without a value last."""
+    if confusion is not None and len(confusion) == len(classes):
+        scores = [_score(index, classes, confusion) for index in range(len(classes))]
+    else:
+        scores = [ClassScore(name, metrics.get(f"iou.{name}")) for name in classes]
+    return tuple(sorted(scores, key=lambda score: (score.iou is None, -(score.iou or 0.0))))
+
+
+def _score(index: int, classes: Sequence[str], confusion: Confusion) -> ClassScore:
+    row = confusion[index]
+    hits, labelled = row[index], sum(row)
+    predicted = sum(other[index] for other in confusion)
+    missed = {other: count for other, count in enumerate(row) if other != index and count}
+    worst = max(missed, key=lambda other: missed[other], default=None)
+    return ClassScore(
+        name=classes[index],
+        iou=_ratio(hits, labelled + predicted - hits),
+        precision=_ratio(hits, predicted),
+        recall=_ratio(hits, labelled),
+        share=_ratio(labelled, sum(map(sum, confusion))),
+        mistaken=None if worst is None else (classes[worst], missed[worst] / labelled),
+    )
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,86 @@
+"""Templates to responses: one Jinja environment, one set of security headers, one error page."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.dashboard import charts
+from api.dashboard import format as fmt
+from api.security import COOKIE
+
+FOLDER = Path(__file__).parent
+THEMES = ("light", "dark")
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    # Not `no-referrer`: it would turn the Origin of our own forms into `null`.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+STATIC_TYPES: Mapping[str, str] = {
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+def page(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """Render a template; `now` and the colour scheme come from here."""
+    theme = request.cookies.get("segtune_theme", "")
+    body = (
+        _environment()
+        .get_template(template)
+        .render(
+            now=datetime.now(UTC),
+            theme=theme if theme in THEMES else "auto",
+            path=request.url.path,
+            is_logged_in=COOKIE in request.cookies,
+            **context,
+        )
+    )
+    return HTMLResponse(body, status_code=status, headers=dict(HEADERS))
+
+
+def static(name: str) -> Response | None:
+    """A style sheet, script or picture, or None; its address changes with its content."""
+    if name not in STATIC_TYPES:
+        return None
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(_content(name), media_type=STATIC_TYPES[name], headers=headers)
+
+
+def asset(name: str) -> str:
+    """Address of a static file."""
+    return f"/static/{name}?v={hashlib.sha256(_content(name)).hexdigest()[:12]}"
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (FOLDER / "static" / name).read_bytes()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = "number setting measure metric gain percent duration ago absolute size pretty flatten"
+    environment.filters.update({name: getattr(fmt, name) for name in names.split()})
+    environment.globals.update(asset=asset, bar=charts.draw_bar, stack=charts.draw_stack)
+    return environment

@@ -1,0 +1,124 @@
+"""What routes are given: the only `Depends` of the server."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from anyio import CapacityLimiter
+from fastapi import Depends, Header, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from api.dashboard.forms import form_fields
+from api.dashboard.trial_table import TableQuery
+from api.documents import MEBIBYTE, body, document
+from api.settings import Settings
+from api.waiting import Bell
+from tuner import submission
+from tuner.service.searches import Searches
+from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
+from tuner.spec.states import TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
+from tuner.store.artifacts import ArtifactStore
+from tuner.store.engine import Database
+
+MAX_ID = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What one server process holds open."""
+
+    settings: Settings
+    db: Database
+    files: ArtifactStore
+    searches: Searches
+    work: Bell  # rung when there may be a trial for an idle worker
+    changes: Bell  # rung when an event stream may have something to tell
+    uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting
+
+    def ring(self, most: int | None = None) -> None:
+        """Tell event streams of a change, and as many idle workers, or all."""
+        self.work.ring(most)
+        self.changes.ring()
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an uploaded file is; none of it ever becomes a path."""
+
+    kind: Annotated[Literal["checkpoint", "model", "log"], Query()]
+    digest: Annotated[
+        str,
+        Header(
+            alias="Content-SHA256",
+            pattern=r"^[0-9a-fA-F]{64}$",
+            description="sha256 of the body, in hexadecimal",
+        ),
+    ]
+    step: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None
+
+
+# Dependencies are coroutines, because FastAPI sends plain functions through its thread pool.
+async def _rooms(request: Request) -> Rooms:
+    rooms: Rooms = request.app.state.rooms
+    return rooms
+
+
+async def _db(request: Request) -> Database:
+    db: Database = request.app.state.rooms.db
+    return db
+
+
+async def _submitted(request: Request) -> StudySpec:
+    parse = await document(request)
+    # Every corner of the space is tried: too long for the event loop.
+    return await run_in_threadpool(lambda: submission.parse(parse()))
+
+
+async def _table(
+    *,
+    sort: Annotated[str, Query(max_length=200)] = "number",
+    descending: bool = True,
+    state: TrialState | None = None,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+    skipped: Annotated[int, Query(ge=0)] = 0,
+) -> TableQuery:
+    return TableQuery(sort, descending, state, cursor, skipped)
+
+
+AppRooms = Annotated[Rooms, Depends(_rooms)]
+Db = Annotated[Database, Depends(_db)]
+
+StudyRef = Annotated[
+    str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Id or name of a study")
+]
+TrialNumber = Annotated[int, Path(ge=0, le=MAX_ID, description="Number within the study")]
+ArtifactId = Annotated[int, Path(ge=1, le=MAX_ID)]
+ArtifactName = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+LeaseId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+LeaseToken = Annotated[
+    str,
+    Header(
+        alias="Lease-Token",
+        pattern=r"^[A-Za-z0-9_-]{1,128}$",
+        description="The token of the assignment; a stale one gets 409 lease-lost",
+    ),
+]
+Upload = Annotated[Label, Depends()]
+Limit = Annotated[int, Query(ge=1, le=500, description="Items on a page")]
+Cursor = Annotated[
+    str | None, Query(max_length=1000, description="`next` of the page before this one")
+]
+After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only what has a higher number")]
+
+Submitted = Annotated[StudySpec, Depends(_submitted)]
+Change = Annotated[StudyChange, Depends(body(StudyChange))]
+Copy = Annotated[CloneRequest, Depends(body(CloneRequest))]
+NewTrial = Annotated[TrialRequest, Depends(body(TrialRequest))]
+Ask = Annotated[LeaseRequest, Depends(body(LeaseRequest))]
+Batch = Annotated[ReportBatch, Depends(body(ReportBatch, limit=64 * MEBIBYTE))]
+End = Annotated[Outcome, Depends(body(Outcome, limit=4 * MEBIBYTE, scrub=True))]
+
+# Of the dashboard
+Table = Annotated[TableQuery, Depends(_table)]
+Fields = Annotated[dict[str, str], Depends(form_fields)]

@@ -1,0 +1,127 @@
+"""Artifacts, streamed both ways in constant memory, known by their sha256."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, BinaryIO
+
+import anyio
+from fastapi import APIRouter, Header, Request, Response, status
+from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from api.deps import AppRooms, ArtifactId, ArtifactName, LeaseId, LeaseToken, Rooms, Upload
+from api.errors import Malformed, TooLarge
+from tuner.service import files
+from tuner.spec.messages import ArtifactRef
+from tuner.store.artifacts import Stored
+from tuner.store.artifacts import Upload as StoredUpload
+
+router = APIRouter(tags=["artifacts"])
+CHUNK = 2**20
+
+
+@router.put(
+    "/leases/{lease}/artifacts/{name}",
+    status_code=status.HTTP_201_CREATED,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
+    },
+)
+async def upload_artifact(
+    request: Request,
+    rooms: AppRooms,
+    lease: LeaseId,
+    name: ArtifactName,
+    token: LeaseToken,
+    upload: Upload,
+) -> ArtifactRef:
+    """Store a file under a lease; a new checkpoint replaces the trial's older ones."""
+    _check_length(request, rooms)
+
+    def store() -> ArtifactRef:
+        files.authorize(rooms.db, lease, token)
+        stored = _receive(request, rooms, upload.digest)
+        file = StoredUpload(name, upload.kind, upload.step, stored)
+        return files.attach(rooms.db, lease, token, file, store=rooms.files)
+
+    return await anyio.to_thread.run_sync(store, limiter=rooms.uploads)
+
+
+@router.get(
+    "/artifacts/{artifact}",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The file",
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        },
+        304: {"description": "The caller has this file already"},
+    },
+)
+def download_artifact(
+    rooms: AppRooms,
+    artifact: ArtifactId,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The bytes of a file; its ETag is their sha256."""
+    found = files.locate(rooms.db, artifact)
+    headers = {
+        "ETag": f'"{found.sha256}"',
+        "Cache-Control": "private, immutable, max-age=31536000",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if found.sha256 in (if_none_match or ""):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    headers["Content-Length"] = str(found.size)
+    headers["Content-Disposition"] = f'attachment; filename="{found.name}"'
+    chunks = _chunks(rooms.files.open(found.sha256))
+    return StreamingResponse(chunks, headers=headers, media_type="application/octet-stream")
+
+
+def _check_length(request: Request, rooms: Rooms) -> None:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > rooms.settings.max_artifact_bytes:
+        raise _too_large(rooms)
+
+
+def _receive(request: Request, rooms: Rooms, digest: str) -> Stored:
+    """Write the body to the store, chunk by chunk as it comes; runs in a worker thread."""
+    limit = rooms.settings.max_artifact_bytes
+
+    def counted() -> Iterator[bytes]:
+        size = 0
+        stream = request.stream()
+        while chunk := anyio.from_thread.run(_next, stream):
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(rooms)
+            yield chunk
+
+    return rooms.files.write(counted(), sha256=digest, limit=limit)
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes:
+    """The next chunk; nothing at the end. Raises Malformed when the caller is gone."""
+    try:
+        return await anext(stream, b"")
+    except ClientDisconnect:
+        raise Malformed("the upload broke off; send the file again") from None
+
+
+def _too_large(rooms: Rooms) -> TooLarge:
+    return TooLarge(
+        f"an artifact may have {rooms.settings.max_artifact_mb:g} MiB; this one has more; "
+        "raise SEGTUNE_MAX_ARTIFACT_MB on the server"
+    )
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK):
+            yield chunk

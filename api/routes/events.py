@@ -1,0 +1,79 @@
+"""A study's events as a stream (server-sent events)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from api.deps import MAX_ID, AppRooms, Rooms, StudyRef
+from tuner.errors import NotFound
+from tuner.service import overview
+from tuner.spec.views import Event
+
+router = APIRouter(tags=["events"])
+KEEP_ALIVE_SECONDS = 15.0
+PAGE = 500
+_RETRY = b"retry: 2000\n\n"
+_PING = b": still here\n\n"
+# A study in full swing reports many times a second; one look takes them all.
+_BREATH_SECONDS = 0.2
+
+
+@router.get(
+    "/studies/{study}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "`id` is the event's number, `event` its kind, `data` the event as JSON",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def stream_events(
+    request: Request,
+    rooms: AppRooms,
+    study: StudyRef,
+    *,
+    last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,9}$")] = None,
+    after: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
+) -> StreamingResponse:
+    """Every change of a study from a point on, as it happens; resumes without loss."""
+    start = after if last_event_id is None else int(last_event_id)
+    known = await run_in_threadpool(overview.study, rooms.db, study)
+    content = _follow(request, rooms, known.id, start)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(content, headers=headers, media_type="text/event-stream")
+
+
+async def _follow(request: Request, rooms: Rooms, study: int, seq: int) -> AsyncIterator[bytes]:
+    """Bytes of the stream; it ends with the server, the study's deletion or the caller."""
+    loop = asyncio.get_running_loop()
+    spoken = loop.time()
+    yield _RETRY
+    while not rooms.changes.is_closed and not await request.is_disconnected():
+        rings = rooms.changes.rings
+        try:
+            events = await run_in_threadpool(
+                overview.events, rooms.db, study, after=seq, limit=PAGE
+            )
+        except NotFound:
+            return
+        if events:
+            seq, spoken = events[-1].seq, loop.time()
+            yield _encode(events)
+        elif loop.time() - spoken >= KEEP_ALIVE_SECONDS:
+            spoken = loop.time()
+            yield _PING
+        if len(events) < PAGE:
+            await rooms.changes.wait(rings, spoken + KEEP_ALIVE_SECONDS - loop.time())
+            await asyncio.sleep(_BREATH_SECONDS)
+
+
+def _encode(events: Sequence[Event]) -> bytes:
+    return "".join(
+        f"id: {event.seq}\nevent: {event.kind}\ndata: {event.model_dump_json()}\n\n"
+        for event in events
+    ).encode()

@@ -1,0 +1,142 @@
+"""Studies: submit, list, show, change, clone, delete, and what they found."""
+
+from typing import Annotated, Literal
+
+import yaml
+from fastapi import APIRouter, Header, Query, Response, status
+
+from api.deps import AppRooms, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
+from tuner.service import overview, studies
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.views import (
+    Best,
+    Curve,
+    HistoryPoint,
+    Page,
+    Plan,
+    StudySummary,
+    StudyView,
+    TrialSummary,
+)
+
+router = APIRouter(prefix="/studies", tags=["studies"])
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=StudyView,
+    responses={
+        200: {"model": StudyView | Plan, "description": "A plan, or a study made by the same key"}
+    },
+)
+def create_study(
+    rooms: AppRooms,
+    spec: Submitted,
+    response: Response,
+    *,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[\x21-\x7e]{1,200}$",
+            description="The same key with the same study creates it once",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, Query(description="Only check, and answer 200 with the plan")] = False,
+) -> StudyView | Response:
+    """Submit a study as JSON or YAML; every mistake in it is named with its place."""
+    if dry_run:
+        return Response(studies.plan(spec).model_dump_json(), media_type="application/json")
+    view, created = studies.submit(rooms.db, spec, idempotency_key=idempotency_key)
+    rooms.ring()
+    response.headers["Location"] = f"/api/v1/studies/{view.id}"
+    response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
+    return view
+
+
+@router.get("")
+def list_studies(
+    db: Db, *, state: StudyState | None = None, cursor: Cursor = None, limit: Limit = 50
+) -> Page[StudySummary]:
+    """Studies, newest first."""
+    return overview.studies(db, state=state, cursor=cursor, limit=limit)
+
+
+@router.get("/{study}")
+def get_study(db: Db, study: StudyRef) -> StudyView:
+    """One study with its whole document."""
+    return overview.study(db, study)
+
+
+@router.patch("/{study}")
+def change_study(rooms: AppRooms, study: StudyRef, change: Change) -> StudyView:
+    """Pause, resume or cancel a study; change its priority, weight or budget."""
+    view = studies.change(rooms.db, study, change)
+    rooms.ring()
+    return view
+
+
+@router.post("/{study}/clone", status_code=status.HTTP_201_CREATED)
+def clone_study(rooms: AppRooms, study: StudyRef, request: Copy, response: Response) -> StudyView:
+    """Copy a study's document under a new name, with top-level keys replaced."""
+    view = studies.clone(rooms.db, study, request)
+    rooms.ring()
+    response.headers["Location"] = f"/api/v1/studies/{view.id}"
+    return view
+
+
+@router.delete("/{study}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_study(rooms: AppRooms, study: StudyRef) -> None:
+    """Delete a study and all that hangs under it; 409 while its trials run."""
+    studies.delete(rooms.db, study)
+    rooms.ring()
+
+
+@router.get("/{study}/curves")
+def list_curves(
+    db: Db,
+    study: StudyRef,
+    *,
+    metric: Annotated[
+        str | None, Query(max_length=300, description="Default: the first objective")
+    ] = None,
+    state: Annotated[
+        list[TrialState] | None, Query(description="Only trials in these states")
+    ] = None,
+    limit: Limit = 50,
+) -> tuple[Curve, ...]:
+    """One metric of each trial over its steps."""
+    states = None if state is None else set(state)
+    return overview.curves(db, study, metric=metric, states=states, limit=limit)
+
+
+@router.get("/{study}/history")
+def list_history(db: Db, study: StudyRef) -> tuple[HistoryPoint, ...]:
+    """Ended trials in the order of ending, with the best value up to each."""
+    return overview.history(db, study)
+
+
+@router.get(
+    "/{study}/best",
+    response_model=Best,
+    responses={
+        200: {"content": {"application/yaml": {"schema": {"$ref": "#/components/schemas/Best"}}}}
+    },
+)
+def get_best(
+    db: Db,
+    study: StudyRef,
+    form: Annotated[Literal["json", "yaml"], Query(alias="format")] = "json",
+) -> Best | Response:
+    """The best feasible completed trial; its `config` trains again to the same number."""
+    best = overview.best(db, study)
+    if form == "json":
+        return best
+    text = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return Response(text, media_type="application/yaml")
+
+
+@router.get("/{study}/pareto")
+def list_pareto(db: Db, study: StudyRef) -> tuple[TrialSummary, ...]:
+    """Trials that no other trial beats in every objective."""
+    return overview.pareto(db, study)

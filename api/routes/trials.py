@@ -1,0 +1,69 @@
+"""Trials: page, filter, sort, show, enqueue by hand, cancel."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+from pydantic import BaseModel, Field
+
+from api.deps import After, AppRooms, Cursor, Db, Limit, NewTrial, StudyRef, TrialNumber
+from tuner.service import overview, studies
+from tuner.spec.states import TrialState
+from tuner.spec.views import Page, StepView, TrialSummary, TrialView
+
+router = APIRouter(prefix="/studies/{study}/trials", tags=["trials"])
+
+
+class TrialQuery(BaseModel):
+    """Order, filter and page of a list of trials."""
+
+    sort: str = Field(
+        default="number",
+        max_length=200,
+        description="number, value, best_value, state, step, seconds, finished_at "
+        "or a searched path such as optimizer.lr",
+    )
+    descending: bool = False
+    state: TrialState | None = None
+    cursor: Cursor = None
+    limit: Limit = 50
+
+
+@router.get("")
+def list_trials(
+    db: Db, study: StudyRef, query: Annotated[TrialQuery, Query()]
+) -> Page[TrialSummary]:
+    """A page of a study's trials."""
+    return overview.trials(db, study, **query.model_dump())
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+def enqueue_trial(
+    rooms: AppRooms, study: StudyRef, request: NewTrial, response: Response
+) -> TrialView:
+    """Add a trial with these params; the others keep the base's values."""
+    view = studies.enqueue(rooms.db, study, request.params)
+    rooms.ring()
+    response.headers["Location"] = f"/api/v1/studies/{view.study_id}/trials/{view.number}"
+    return view
+
+
+@router.get("/{number}")
+def get_trial(db: Db, study: StudyRef, number: TrialNumber) -> TrialView:
+    """One trial with its config, attempts, errors and artifacts."""
+    return overview.trial(db, study, number)
+
+
+@router.post("/{number}/cancel")
+def cancel_trial(rooms: AppRooms, study: StudyRef, number: TrialNumber) -> TrialView:
+    """End one trial; its worker hears of it with its next report or heartbeat."""
+    view = studies.cancel_trial(rooms.db, study, number)
+    rooms.ring()
+    return view
+
+
+@router.get("/{number}/steps")
+def list_steps(
+    db: Db, study: StudyRef, number: TrialNumber, after: After = 0
+) -> tuple[StepView, ...]:
+    """The metrics of each step of a trial."""
+    return overview.steps(db, study, number, after=after)

@@ -1,0 +1,91 @@
+"""Run the server until it is told to stop."""
+
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from api.app import close_waits, create_app
+from api.security import check_exposure
+from api.settings import Settings
+from tuner.errors import InvalidSpec, Problem
+
+logger = logging.getLogger(__name__)
+_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+# Longer than a worker's pause between two heartbeats, so that it keeps its connection.
+_KEEP_ALIVE_SECONDS = 90
+_SHUTDOWN_SECONDS = 10
+
+
+def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is called with the server's URL once it answers.
+
+    Raises:
+        InvalidSpec: the address is taken, or could be reached by others without a token.
+        StorageError: the database cannot be opened or migrated.
+    """
+    check_exposure(settings)
+    logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT)
+    with listen(settings) as listener:
+        Server(settings, listener, ready=ready).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which says when it is ready and sends waiting callers home when it stops."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        *,
+        ready: Callable[[str], None] | None = None,
+    ) -> None:
+        self._app = create_app(settings)
+        self._url = _url(settings.host, listener.getsockname()[1])
+        self._tell = ready
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            log_level=settings.log_level,
+            access_log=settings.log_level == "debug",
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            server_header=False,
+        )
+        super().__init__(config)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the rooms and answer."""
+        await super().startup(sockets)
+        if self.started:
+            logger.info("serving at %s", self._url)
+            if self._tell is not None:
+                self._tell(self._url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End long waits, then connections."""
+        close_waits(self._app)
+        await super().shutdown(sockets)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound to the settings' address. Raises InvalidSpec where that cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host.strip("[]"), settings.port))
+    except OSError as error:
+        listener.close()
+        message = (
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "stop what listens there, or choose another port (0: any free one)"
+        )
+        raise InvalidSpec([Problem(("SEGTUNE_PORT",), message)]) from error
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  # only shown
+    return f"http://{f'[{shown}]' if ':' in shown and '[' not in shown else shown}:{port}"

@@ -1,0 +1,100 @@
+"""The server's settings: `SEGTUNE_*` variables, a `.env` file, or arguments, in rising order."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_SQLITE = "sqlite:///"
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _lowered(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+class Settings(BaseSettings):
+    """What one server process needs to know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEGTUNE_", env_file=".env", env_file_encoding="utf-8", extra="ignore",
+        frozen=True,
+    )  # fmt: skip
+
+    home: Path = Field(default=Path("~/.segtune"), description="Folder of all that is kept")
+    database_url: str = Field(
+        default="",
+        repr=False,  # may hold a password
+        description="SQLite or PostgreSQL; empty: segtune.db under home",
+    )
+    artifacts: Annotated[Path | None, BeforeValidator(_empty_is_none)] = Field(
+        default=None, description="Folder of uploaded files; empty: artifacts under home"
+    )
+    token: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)] = Field(
+        default=None, description="What callers must know; without it only loopback is served"
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free")
+    lease_seconds: float = Field(
+        default=60, gt=0, le=86_400, description="How long a worker may be silent"
+    )
+    upkeep_seconds: float = Field(
+        default=5, gt=0, le=86_400, description="Pause between two looks for expired leases"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="Names besides loopback under which the server is addressed"
+    )
+    max_artifact_mb: float = Field(
+        default=4096, gt=0, description="Largest file that a worker may upload, in MiB"
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], BeforeValidator(_lowered)
+    ] = "info"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: dict[str, object]) -> dict[str, object]:
+        """Make every path absolute, so that nothing depends on a later working directory."""
+        home = Path(str(values.get("home") or "~/.segtune")).expanduser().absolute()
+        artifacts = Path(str(values.get("artifacts") or home / "artifacts"))
+        url = str(values.get("database_url") or f"{_SQLITE}{home / 'segtune.db'}")
+        return {
+            **values,
+            "home": home,
+            "artifacts": artifacts.expanduser().absolute(),
+            "database_url": _absolute(url),
+        }
+
+    @model_validator(mode="after")
+    def _no_blank_token(self) -> Self:
+        if self.token is not None and not self.token.get_secret_value().strip():
+            raise ValueError("SEGTUNE_TOKEN is blank; give a long random text, or unset it")
+        return self
+
+    @property
+    def artifact_folder(self) -> Path:
+        """Where uploaded files are kept."""
+        return self.artifacts or self.home / "artifacts"
+
+    @property
+    def max_artifact_bytes(self) -> int:
+        """Largest upload in bytes."""
+        return int(self.max_artifact_mb * 2**20)
+
+
+def _absolute(url: str) -> str:
+    """Resolve `~` and a relative path in an SQLite URL; leave every other URL alone."""
+    path = url.removeprefix(_SQLITE)
+    if path == url or path in {"", ":memory:"} or path.startswith("file:"):
+        return url
+    return f"{_SQLITE}{Path(path).expanduser().absolute()}"
