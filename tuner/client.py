@@ -1,0 +1,341 @@
+"""The Python client: a study's whole life over the REST interface, for scripts and notebooks.
+
+    client = Client("http://127.0.0.1:8000")
+    study = client.submit("study.yaml")
+    client.wait(study.name)
+    best = client.best(study.name)
+
+Every method raises ServerUnreachable when no answer comes, Unauthorized for a wrong token,
+NotFound, Conflict or InvalidSpec for what the server refuses, ServerError for anything else.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from tuner.answers import error_of, messages, save, unreachable
+from tuner.errors import InvalidSpec, Problem, ServerError, ServerUnreachable
+from tuner.spec.config import Section
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import (
+    Best,
+    CloneRequest,
+    Curve,
+    Event,
+    HistoryPoint,
+    Page,
+    Plan,
+    StepView,
+    StudyChange,
+    StudySummary,
+    StudyView,
+    TrialRequest,
+    TrialSummary,
+    TrialView,
+    WorkerView,
+)
+
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+StudyInput = StudySpec | Mapping[str, Any] | str | os.PathLike[str]
+StudyId = int | str
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+
+class Client:
+    """A connection to a segtune server; one per program is enough, threads may share it."""
+
+    def __init__(
+        self,
+        server: str | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = 30,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Take server and token from SEGTUNE_SERVER and SEGTUNE_TOKEN where they are not given."""
+        self.server = (server or os.environ.get("SEGTUNE_SERVER") or DEFAULT_SERVER).rstrip("/")
+        token = token or os.environ.get("SEGTUNE_TOKEN")
+        self._http = httpx.Client(
+            base_url=f"{self.server}/api/v1/",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=timeout,
+            transport=transport or httpx.HTTPTransport(retries=2),
+        )
+
+    def __repr__(self) -> str:
+        """Name the server, never the token."""
+        return f"Client({self.server!r})"
+
+    def __enter__(self) -> "Client":
+        """Give the client itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # ── Studies ──────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, study: StudyInput, *, idempotency_key: str | None = None) -> StudyView:
+        """Submit a study: a StudySpec, a mapping, or the path of a YAML or JSON file."""
+        key = idempotency_key or uuid.uuid4().hex
+        content, kind = _document(study)
+        headers = {"Content-Type": kind, "Idempotency-Key": key}
+        return self._get(StudyView, "POST", "studies", content=content, headers=headers)
+
+    def plan(self, study: StudyInput) -> Plan:
+        """What a study would do, without submitting it."""
+        content, kind = _document(study)
+        headers, query = {"Content-Type": kind}, {"dry_run": True}
+        return self._get(Plan, "POST", "studies", content=content, headers=headers, params=query)
+
+    def studies(self, *, state: StudyState | str | None = None) -> Iterator[StudySummary]:
+        """Every study, newest first, fetched page by page."""
+        return self._pages(Page[StudySummary], "studies", {"state": state})
+
+    def study(self, study: StudyId) -> StudyView:
+        """One study by id or name."""
+        return self._get(StudyView, "GET", _study(study))
+
+    def change(self, study: StudyId, **changes: Any) -> StudyView:
+        """Change state, priority, weight, trials, parallel or max_hours of a study."""
+        return self._get(StudyView, "PATCH", _study(study), **_body(StudyChange(**changes)))
+
+    def pause(self, study: StudyId) -> StudyView:
+        """Hand out no new trials; running ones hand in a checkpoint."""
+        return self.change(study, state="paused")
+
+    def resume(self, study: StudyId) -> StudyView:
+        """Go on with a paused study."""
+        return self.change(study, state="running")
+
+    def cancel(self, study: StudyId) -> StudyView:
+        """End a study; what it found stays."""
+        return self.change(study, state="cancelled")
+
+    def clone(self, study: StudyId, *, name: str | None = None, **changes: Any) -> StudyView:
+        """Copy a study's document, with top-level keys replaced, into a new study."""
+        request = CloneRequest(name=name, changes=changes)
+        return self._get(StudyView, "POST", f"{_study(study)}/clone", **_body(request))
+
+    def delete(self, study: StudyId) -> None:
+        """Delete a study and all that hangs under it."""
+        self._send("DELETE", _study(study))
+
+    def wait(
+        self,
+        study: StudyId,
+        timeout: float | None = None,
+        *,
+        every: float = 2.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> StudyView:
+        """Wait until a study has ended, `timeout` seconds at most. Raises TimeoutError."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not (view := self.study(study)).state.has_ended:
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"study {view.name} is still {view.state} after {timeout:g} s")
+            sleep(every)
+        return view
+
+    def events(
+        self,
+        study: StudyId,
+        after: int = 0,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Iterator[Event]:
+        """Every change of a study after event `after`, as it happens; reconnects without loss.
+
+        The generator has no end of its own: break out of it, or stop at `study.finished`.
+        """
+        pause = 1.0
+        while True:
+            try:
+                for event in self._stream_events(study, after):
+                    after, pause = event.seq, 1.0
+                    yield event
+            except ServerUnreachable:
+                pause = min(2 * pause, 30.0)
+            sleep(pause)
+
+    # ── Trials ───────────────────────────────────────────────────────────────────────────────
+
+    def trials(
+        self,
+        study: StudyId,
+        *,
+        sort: str = "number",
+        descending: bool = False,
+        state: TrialState | str | None = None,
+    ) -> Iterator[TrialSummary]:
+        """Every trial of a study, fetched page by page."""
+        query = {"sort": sort, "descending": descending, "state": state, "limit": 200}
+        return self._pages(Page[TrialSummary], f"{_study(study)}/trials", query)
+
+    def trial(self, study: StudyId, number: int) -> TrialView:
+        """One trial with its config, attempts and artifacts."""
+        return self._get(TrialView, "GET", f"{_study(study)}/trials/{number}")
+
+    def enqueue(self, study: StudyId, params: Mapping[str, Any]) -> TrialView:
+        """Add a trial with these params; the others are drawn."""
+        request = TrialRequest(params=dict(params))
+        return self._get(TrialView, "POST", f"{_study(study)}/trials", **_body(request))
+
+    def cancel_trial(self, study: StudyId, number: int) -> TrialView:
+        """End one trial."""
+        return self._get(TrialView, "POST", f"{_study(study)}/trials/{number}/cancel")
+
+    def steps(self, study: StudyId, number: int, *, after: int = 0) -> tuple[StepView, ...]:
+        """The metrics of each step of a trial."""
+        path = f"{_study(study)}/trials/{number}/steps"
+        return self._list(tuple[StepView, ...], path, after=after)
+
+    def curves(
+        self, study: StudyId, *, metric: str | None = None, limit: int = 50
+    ) -> tuple[Curve, ...]:
+        """One metric of the trials of a study over their steps; the objective by default."""
+        return self._list(tuple[Curve, ...], f"{_study(study)}/curves", metric=metric, limit=limit)
+
+    def history(self, study: StudyId) -> tuple[HistoryPoint, ...]:
+        """Ended trials in the order of ending, with the best value up to each."""
+        return self._list(tuple[HistoryPoint, ...], f"{_study(study)}/history")
+
+    def best(self, study: StudyId) -> Best:
+        """The best configuration so far. Raises NotFound while no trial has completed."""
+        return self._get(Best, "GET", f"{_study(study)}/best")
+
+    def pareto(self, study: StudyId) -> tuple[TrialSummary, ...]:
+        """Trials that no other trial beats in every objective."""
+        return self._list(tuple[TrialSummary, ...], f"{_study(study)}/pareto")
+
+    def workers(self) -> tuple[WorkerView, ...]:
+        """Every worker that the server knows."""
+        return self._list(tuple[WorkerView, ...], "workers")
+
+    def download(self, artifact: int, path: str | os.PathLike[str]) -> Path:
+        """Save an artifact; the file appears only when it is whole. Raises DigestMismatch."""
+        with self._stream("GET", f"artifacts/{artifact}") as response:
+            return save(response, Path(path))
+
+    # ── Transport ────────────────────────────────────────────────────────────────────────────
+
+    def _get(self, model: type[M], method: str, path: str, **request: Any) -> M:
+        return self._parse(model, self._send(method, path, **request))
+
+    def _list(self, kind: type[T], path: str, **query: Any) -> T:
+        return self._parse(kind, self._send("GET", path, params=_given(query)))
+
+    def _pages(self, page: type[Page[Any]], path: str, query: Mapping[str, Any]) -> Iterator[Any]:
+        cursor: str | None = None
+        while True:
+            found = self._list(page, path, **query, cursor=cursor)
+            yield from found.items
+            cursor = found.next
+            if cursor is None:
+                return
+
+    def _parse(self, kind: type[T], response: httpx.Response) -> T:
+        try:
+            return TypeAdapter(kind).validate_json(response.content)
+        except ValidationError as error:
+            raise ServerError(
+                f"{response.request.url} answered {response.status_code} with something that is "
+                f"no {kind.__name__}: {error}; is {self.server} a segtune server of this version?"
+            ) from error
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise unreachable(self.server, error) from error
+        if not response.is_success:
+            raise error_of(response)
+        return response
+
+    def _stream(self, method: str, path: str, **request: Any) -> "_Stream":
+        return _Stream(self._http, self.server, self._http.build_request(method, path, **request))
+
+    def _stream_events(self, study: StudyId, after: int) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        path, timeout = f"{_study(study)}/events", httpx.Timeout(30, read=60)
+        with self._stream("GET", path, headers=headers, timeout=timeout) as response:
+            try:
+                for data in messages(response.iter_lines()):
+                    event = Event.model_validate_json(data)
+                    if event.seq > after:
+                        yield event
+            except httpx.TransportError as error:
+                raise unreachable(self.server, error) from error
+
+
+class _Stream:
+    """One streamed answer, refused answers turned into errors."""
+
+    def __init__(self, http: httpx.Client, server: str, request: httpx.Request) -> None:
+        self._http, self._server, self._request = http, server, request
+
+    def __enter__(self) -> httpx.Response:
+        try:
+            self._response = self._http.send(self._request, stream=True)
+            if not self._response.is_success:
+                self._response.read()
+        except httpx.TransportError as error:
+            raise unreachable(self._server, error) from error
+        if not self._response.is_success:
+            raise error_of(self._response)
+        return self._response
+
+    def __exit__(self, *_: object) -> None:
+        self._response.close()
+
+
+def _document(study: StudyInput) -> tuple[bytes, str]:
+    if isinstance(study, StudySpec):
+        return study.model_dump_json().encode(), "application/json"
+    if isinstance(study, Mapping):
+        return json.dumps(study).encode(), "application/json"
+    path = Path(study)
+    try:
+        kind = "application/json" if path.suffix == ".json" else "application/yaml"
+        return path.read_bytes(), kind
+    except OSError as error:
+        _unreadable(path, error)
+
+
+def _unreadable(path: Path, error: OSError) -> NoReturn:
+    message = f"cannot read the study file {path}: {error.strerror}; give the path of a YAML file"
+    raise InvalidSpec([Problem((), message)]) from error
+
+
+def _study(study: StudyId) -> str:
+    return f"studies/{quote(str(study), safe='')}"
+
+
+def _body(model: Section) -> dict[str, Any]:
+    content = model.model_dump_json(exclude_none=True)
+    return {"content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}

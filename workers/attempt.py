@@ -1,0 +1,205 @@
+"""One attempt at a trial: from its assignment to its outcome, with everything handed in."""
+
+import logging
+import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from tuner.errors import (
+    DigestMismatch,
+    LeaseLost,
+    NotFound,
+    SegtuneError,
+    ServerUnreachable,
+    Unauthorized,
+)
+from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Verdict
+from workers.client import ServerClient
+from workers.delivery import Delivery
+from workers.endings import needs_checkpoint, needs_log
+from workers.heartbeat import Heartbeat
+from workers.limits import Limits
+from workers.outbox import ArtifactKind, FileEntry, Outbox, OutcomeEntry
+from workers.process import Ordered, Refused, TrainerProcess
+from workers.protocol import Saved, Start
+from workers.pump import Pump
+from workers.uploads import Uploads
+
+log = logging.getLogger(__name__)
+_LOG_BYTES = 1 << 20
+
+
+class Attempt:
+    """An assignment, its outbox, and the threads that keep the server informed."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        outbox: Outbox,
+        *,
+        trainer: TrainerProcess,
+        client: ServerClient,
+        stop: threading.Event,
+        limits: Limits,
+    ) -> None:
+        self._assignment, self._outbox = assignment, outbox
+        self._trainer, self._client = trainer, client
+        self._stop, self._limits = stop, limits
+        self._pump = Pump(assignment, outbox, trainer, stop=stop, limits=limits)
+        self._refused = threading.Event()
+        self._refusal: SegtuneError | None = None
+        self._name = f"{assignment.study}/{assignment.trial}"
+
+    def run(self) -> Outcome | None:
+        """Train and hand everything in; None when the server refused and the work was dropped.
+
+        What could not be handed in before the worker had to go stays in the outbox.
+
+        Raises:
+            Unauthorized: the server's token has changed; the outbox is kept.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._heartbeat())
+            self._delivery = stack.enter_context(self._new_delivery())
+            self._uploads = stack.enter_context(self._new_uploads())
+            outcome = self._train()
+            is_delivered = not self._refused.is_set() and self._hand_in(outcome)
+        if self._refusal is not None:
+            self._drop(self._refusal)
+            return None
+        log.info("%s %s at step %d", self._name, outcome.kind, outcome.step)
+        if is_delivered:
+            self._outbox.remove()
+        else:
+            log.warning("%s: the rest waits in %s", self._name, self._outbox.folder)
+            self._outbox.release()
+        return outcome
+
+    # ── Training ─────────────────────────────────────────────────────────────────────────────
+
+    def _train(self) -> Outcome:
+        try:
+            checkpoint = self._fetch_checkpoint()
+        except ServerUnreachable:
+            return Outcome(kind=OutcomeKind.YIELDED, step=self._assignment.last_step)
+        start = Start(
+            config=self._assignment.config,
+            folder=self._outbox.files,
+            resume=checkpoint,
+            last_step=self._assignment.last_step,
+        )
+        return self._pump.run(
+            start,
+            judge=lambda report: self._delivery.report(report, patience=self._limits.verdict),
+            offer=self._uploads.offer,
+        )
+
+    def _fetch_checkpoint(self) -> Path | None:
+        """The checkpoint to go on from. Raises ServerUnreachable when the attempt must end."""
+        resume = self._assignment.resume
+        if resume is None:
+            return None
+        path = self._outbox.folder / "resume.pt"
+        try:
+            return self._client.patiently(
+                lambda: self._client.download(resume, path), give_up=self._must_end
+            )
+        except (NotFound, DigestMismatch) as error:
+            # The same config from step 1 gives the same numbers, only later.
+            log.warning("%s starts afresh: %s", self._name, error)
+            return None
+
+    def _must_end(self, seconds: float) -> bool:
+        """Wait that long, and say whether the worker is to stop or the lease is lost."""
+        end = self._limits.clock() + seconds
+        while (left := end - self._limits.clock()) > 0:
+            if self._stop.wait(min(left, self._limits.tick)) or self._refused.is_set():
+                return True
+        return self._refused.is_set()
+
+    # ── Handing in ───────────────────────────────────────────────────────────────────────────
+
+    def _hand_in(self, outcome: Outcome) -> bool:
+        """Put files and outcome into the outbox; True when they have arrived."""
+        unsent = self._uploads.close()
+        if unsent is not None and needs_checkpoint(outcome):
+            self._put("checkpoint", unsent.path, unsent.step)
+        model = self._outbox.files / "model.pt"
+        if outcome.kind is OutcomeKind.COMPLETED and model.exists():
+            self._put("model", model)
+        if needs_log(outcome):
+            path = self._outbox.files / "trainer.log"
+            path.write_text(self._pump.log_tail(_LOG_BYTES), encoding="utf-8")
+            self._put("log", path)
+        self._delivery.put(OutcomeEntry(outcome=outcome))
+        end: float | None = None
+        while not self._delivery.wait(self._limits.tick):
+            if self._stop.is_set() and end is None:
+                end = self._limits.clock() + self._limits.parting
+            if self._refused.is_set() or (end is not None and self._limits.clock() > end):
+                return False
+        return True
+
+    def _put(self, artifact: ArtifactKind, path: Path, step: int | None = None) -> None:
+        self._delivery.put(FileEntry(artifact=artifact, path=path, step=step))
+
+    def _drop(self, refusal: SegtuneError) -> None:
+        """Drop the work; a refusal that is not the lease's end is told as the trial's failure.
+
+        Raises:
+            Unauthorized: the outbox is kept for an agent with the right token.
+        """
+        if isinstance(refusal, Unauthorized):
+            self._outbox.release()
+            raise refusal
+        log.warning("%s is dropped: %s", self._name, refusal)
+        if not isinstance(refusal, LeaseLost):
+            outcome = Outcome(
+                kind=OutcomeKind.FAILED,
+                step=self._outbox.last_step,
+                error=f"the server refused what the worker had to say: {refusal}"[:20_000],
+                error_kind="exception",
+            )
+            with suppress(SegtuneError):
+                self._client.finish(self._assignment.lease, self._assignment.token, outcome)
+        self._outbox.remove()
+
+    # ── Duties in the background ─────────────────────────────────────────────────────────────
+
+    def _heartbeat(self) -> Heartbeat:
+        lease, token = self._assignment.lease, self._assignment.token
+        return Heartbeat(
+            lambda: self._client.renew(lease, token),
+            interval=self._assignment.lease_seconds / 3,
+            on_verdict=self._on_verdict,
+            on_refused=self._on_refused,
+        )
+
+    def _new_delivery(self) -> Delivery:
+        return Delivery(
+            self._outbox,
+            self._client,
+            on_verdict=self._on_verdict,
+            on_refused=self._on_refused,
+            backoff=self._limits.backoff,
+        )
+
+    def _new_uploads(self) -> Uploads:
+        return Uploads(
+            self._upload,
+            every=self._limits.checkpoint,
+            on_refused=self._on_refused,
+            backoff=self._limits.backoff,
+        )
+
+    def _upload(self, saved: Saved) -> None:
+        lease, token = self._assignment.lease, self._assignment.token
+        self._client.upload(lease, token, saved.path, kind="checkpoint", step=saved.step)
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        self._trainer.inbox.put(Ordered(self._assignment.lease, verdict))
+
+    def _on_refused(self, error: SegtuneError) -> None:
+        self._refusal = self._refusal or error
+        self._refused.set()
+        self._trainer.inbox.put(Refused(self._assignment.lease, error))

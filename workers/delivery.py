@@ -1,0 +1,171 @@
+"""Delivers an outbox to the server in order, from a thread of its own, however long that takes."""
+
+import logging
+import threading
+from collections.abc import Callable
+from itertools import islice, takewhile
+from types import TracebackType
+
+from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable, Unauthorized
+from tuner.spec.messages import Action, Report, Verdict
+from workers.backoff import Backoff
+from workers.client import ServerClient
+from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry
+
+log = logging.getLogger(__name__)
+BATCH = 20
+
+
+class Delivery:
+    """Delivers while its `with` block runs.
+
+    `on_verdict` gets verdicts that came too late to be the answer of `report`; `on_refused` gets
+    the error that ended the delivery: LeaseLost, or a refusal that asking again will not change.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        client: ServerClient,
+        *,
+        on_verdict: Callable[[Verdict], None],
+        on_refused: Callable[[SegtuneError], None],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._outbox, self._client = outbox, client
+        self._on_verdict, self._on_refused = on_verdict, on_refused
+        self._backoff = backoff or Backoff()
+        self._changed = threading.Condition()
+        self._sent = 0
+        self._awaited: int | None = None
+        self._verdict = Verdict()
+        self._away = False
+        self._ended = False
+        self.refusal: SegtuneError | None = None
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def __enter__(self) -> "Delivery":
+        """Start delivering."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop delivering; what is left stays on disk."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def report(self, report: Report, *, patience: float = 5.0) -> Verdict:
+        """Put a report in and give the server's verdict.
+
+        Training goes on (`continue`) when the server does not answer, or not within `patience`
+        seconds.
+        """
+        with self._changed:
+            self._outbox.append(ReportEntry(report=report))
+            mine = self._awaited = len(self._outbox.entries)
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._sent >= mine or self._away or self.refusal is not None, patience
+            )
+            self._awaited = None
+            if self.refusal is not None:
+                return Verdict(action=Action.STOP, reason=str(self.refusal))
+            return self._verdict if self._sent >= mine else Verdict()
+
+    def put(self, entry: Entry) -> None:
+        """Put a file or the outcome in."""
+        with self._changed:
+            self._outbox.append(entry)
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the outcome has arrived or the delivery has been refused."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self.refusal is not None or (self._outbox.is_complete and not self._left()),
+                seconds,
+            )
+
+    def _left(self) -> int:
+        return len(self._outbox.entries) - self._sent
+
+    def _run(self) -> None:
+        delays = self._backoff.delays()
+        while batch := self._next():
+            try:
+                verdict = self._deliver(batch)
+            except ServerUnreachable as error:
+                self._note_away(error)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ended, next(delays))
+            except SegtuneError as error:
+                self._on_refused(error)  # first, so that whoever waits finds it told
+                with self._changed:
+                    self.refusal = error
+                    self._changed.notify_all()
+                return
+            else:
+                delays = self._backoff.delays()
+                self._note_sent(len(batch), verdict)
+
+    def _next(self) -> tuple[Entry, ...]:
+        """The next entries of one kind, once there are any; none when the delivery has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._left() > 0)
+            if self._ended:
+                return ()
+            rest = self._outbox.entries[self._sent :]
+        if isinstance(rest[0], ReportEntry):
+            return tuple(islice(takewhile(lambda e: isinstance(e, ReportEntry), rest), BATCH))
+        return (rest[0],)
+
+    def _deliver(self, batch: tuple[Entry, ...]) -> Verdict | None:
+        header, first = self._outbox.header, batch[0]
+        if isinstance(first, OutcomeEntry):
+            self._client.finish(header.lease, header.token, first.outcome)
+            return None
+        if isinstance(first, FileEntry):
+            self._upload(first)
+            return None
+        reports = tuple(entry.report for entry in batch if isinstance(entry, ReportEntry))
+        return self._client.report(header.lease, header.token, reports).verdict
+
+    def _upload(self, entry: FileEntry) -> None:
+        header = self._outbox.header
+        try:
+            self._client.upload(
+                header.lease, header.token, entry.path, kind=entry.artifact, step=entry.step
+            )
+        except (ServerUnreachable, LeaseLost, Unauthorized):
+            raise
+        except (SegtuneError, OSError) as error:
+            # The outcome matters more than a file that cannot be stored.
+            log.warning(
+                "%s of %s/%d not stored: %s", entry.artifact, header.study, header.trial, error
+            )
+
+    def _note_away(self, error: ServerUnreachable) -> None:
+        with self._changed:
+            if not self._away:
+                header = self._outbox.header
+                log.warning("reports of %s/%d wait: %s", header.study, header.trial, error)
+            self._away = True
+            self._changed.notify_all()
+
+    def _note_sent(self, count: int, verdict: Verdict | None) -> None:
+        with self._changed:
+            if self._away:
+                log.info("%s answers again", self._outbox.header.server)
+            self._away = False
+            self._sent += count
+            late = verdict is not None and self._awaited != self._sent and not self._left()
+            self._verdict = verdict or self._verdict
+            self._changed.notify_all()
+        if late and verdict is not None:
+            self._on_verdict(verdict)

@@ -1,0 +1,149 @@
+"""What this machine can train on, found without torch, and what a trainer may see of it."""
+
+import os
+import platform
+import re
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+
+import tuner
+from tuner.errors import InvalidSpec, Problem
+from tuner.spec.messages import Capabilities, Device
+
+_PACKAGES = ("torch", "torchvision", "timm")
+_GIB = 1 << 30
+
+
+def gpus(visible: str | None = None) -> tuple[Device, ...]:
+    """The CUDA devices of this machine in CUDA_VISIBLE_DEVICES' order; none without a driver."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no package, no driver, no permission: all mean that there is no GPU to use
+        return ()
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        found = {
+            _text(pynvml.nvmlDeviceGetUUID(handle)): Device(
+                kind="cuda",
+                index=index,
+                name=_text(pynvml.nvmlDeviceGetName(handle)),
+                memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / _GIB, 1),
+            )
+            for index, handle in enumerate(handles)
+        }
+    except pynvml.NVMLError:
+        return ()
+    finally:
+        pynvml.nvmlShutdown()
+    return select(found, visible)
+
+
+def select(found: Mapping[str, Device], visible: str | None) -> tuple[Device, ...]:
+    """The devices, given by UUID, that CUDA_VISIBLE_DEVICES lets through, in its order."""
+    if visible is None:
+        return tuple(found.values())
+    chosen: list[Device] = []
+    for part in (part.strip() for part in visible.split(",")):
+        match = [
+            device
+            for uuid, device in found.items()
+            if part and (part == str(device.index) or uuid.startswith(part))
+        ]
+        if not match:
+            break  # CUDA, too, ignores everything after the first name that it does not know
+        chosen.append(match[0])
+    return tuple(chosen)
+
+
+def choose(wanted: str, found: Sequence[Device], *, is_free: Callable[[Device], bool]) -> Device:
+    """The device for `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+
+    `auto` takes the first GPU that no worker of this machine has, then the first GPU, then Apple's
+    GPU, then the CPU. N counts the visible GPUs.
+
+    Raises:
+        InvalidSpec: the machine has no such GPU.
+    """
+    if wanted == "cpu":
+        return cpu()
+    if wanted == "mps" or (wanted == "auto" and not found and _is_apple()):
+        return Device(kind="mps", name=platform.processor())
+    if wanted == "auto" and not found:
+        return cpu()
+    if wanted in {"auto", "cuda"} and found:
+        return next((device for device in found if is_free(device)), found[0])
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= len(found):
+        names = ", ".join(f"cuda:{i} ({d.name})" for i, d in enumerate(found)) or "none"
+        message = f"this machine has no {wanted}; GPUs here: {names}; or take cpu"
+        raise InvalidSpec([Problem(("device",), message)])
+    return found[number]
+
+
+def cpu() -> Device:
+    """The processor as a device."""
+    memory = round(psutil.virtual_memory().total / _GIB, 1)
+    return Device(kind="cpu", name=platform.machine(), memory_gb=memory)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads(device: Device, found: Sequence[Device]) -> int:
+    """A worker's share of the cores: all of them, or those per GPU."""
+    return cores() if device.kind != "cuda" else max(1, cores() // max(1, len(found)))
+
+
+def capabilities(device: Device, labels: Mapping[str, str], cpus: int) -> Capabilities:
+    """What the worker tells the server about itself."""
+    versions = {"segtune": tuner.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return Capabilities(
+        hostname=hostname(), device=device, cpus=cpus, labels=dict(labels), versions=versions
+    )
+
+
+def hostname() -> str:
+    """The machine's name, without characters that a worker's name may not have."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).lstrip("._-")[:60] or "worker"
+
+
+def environment(base: Mapping[str, str], device: Device, cpus: int) -> dict[str, str]:
+    """The trainer's environment: one device, its share of threads, unbuffered output."""
+    env = {
+        **base,
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": str(cpus),
+        "MKL_NUM_THREADS": str(cpus),
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # NVML's order, which `gpus` counts by
+        "CUDA_VISIBLE_DEVICES": str(device.index) if device.kind == "cuda" else "",
+    }
+    env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when CUDA starts
+    env.pop("SEGTUNE_TOKEN", None)  # third-party components in the trainer have no use for it
+    return env
+
+
+def torch_name(device: Device) -> str:
+    """The device as the trainer's torch calls it: a GPU is the only one it sees."""
+    return "cuda:0" if device.kind == "cuda" else device.kind
+
+
+def _is_apple() -> bool:
+    return platform.system() == "Darwin" and platform.machine() == "arm64"
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,65 @@
+"""How attempts end: what the agent makes of what its trainer said or did. Pure decisions."""
+
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import Action, Outcome, OutcomeKind, Verdict
+from workers.protocol import Finished, digest
+
+_OBEYED = {
+    Action.PAUSE: OutcomeKind.PAUSED,
+    Action.PRUNE: OutcomeKind.PRUNED,
+    Action.STOP: OutcomeKind.STOPPED,
+}
+
+
+def settle(outcome: Outcome, ordered: Verdict | None) -> Outcome:
+    """Name a trial that yielded after an order for that order."""
+    if ordered is None or outcome.kind is not OutcomeKind.YIELDED:
+        return outcome
+    return outcome.model_copy(update={"kind": _OBEYED.get(ordered.action, outcome.kind)})
+
+
+def trained(finished: Finished, config: TrialConfig) -> Outcome:
+    """The trainer's outcome, if it trained what was sampled."""
+    if finished.digest == digest(config):
+        return finished.outcome
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        step=finished.outcome.step,
+        error=(
+            f"the trainer trained config {finished.digest[:12]}, assigned was "
+            f"{digest(config)[:12]}; install the same segtune version on server and worker"
+        ),
+        error_kind="exception",
+    )
+
+
+def crashed(how: str, step: int, tail: str) -> Outcome:
+    """The trainer process died under a trial."""
+    error = f"the trainer process ended with {how}; its last output:\n{tail}"
+    return Outcome(kind=OutcomeKind.CRASHED, step=step, error=error, error_kind="crash")
+
+
+def hung(seconds: float, step: int, tail: str) -> Outcome:
+    """The trainer was killed because it made no progress."""
+    error = f"no progress for {seconds:g} s, so the trainer was killed; its last output:\n{tail}"
+    return Outcome(kind=OutcomeKind.HUNG, step=step, error=error, error_kind="hang")
+
+
+def needs_checkpoint(outcome: Outcome) -> bool:
+    """Whether another attempt will go on from this one's last checkpoint."""
+    return outcome.kind in {
+        OutcomeKind.PAUSED,
+        OutcomeKind.YIELDED,
+        OutcomeKind.CRASHED,
+        OutcomeKind.HUNG,
+    }
+
+
+def needs_log(outcome: Outcome) -> bool:
+    """Whether somebody will want to read the trainer's output."""
+    return outcome.kind in {OutcomeKind.FAILED, OutcomeKind.CRASHED, OutcomeKind.HUNG}
+
+
+def needs_fresh_trainer(outcome: Outcome) -> bool:
+    """Whether the trainer may be spoilt: a CUDA error stays, and so may memory."""
+    return outcome.error_kind in {"exception", "out_of_memory"}

@@ -1,0 +1,64 @@
+"""A worker's name and its claim on a device, unique among the living workers of a machine."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tuner.spec.messages import Device
+from workers.devices import choose, gpus, hostname
+from workers.settings import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a worker is, what it trains on, and the lock that says so while it lives."""
+
+    name: str
+    device: Device
+    gpus: tuple[Device, ...]
+    lock: FileLock
+
+
+def claim(settings: WorkerSettings) -> Identity:
+    """Choose the device and take a name: `host-cuda0`, or `host-cuda0-2` when that one lives.
+
+    The names of a machine are stable over restarts, so that the list of workers stays short.
+    """
+    folder = settings.home / "workers"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    device = choose(settings.device, found, is_free=lambda gpu: _is_free(folder, gpu))
+    number, lock = _first_free(folder, device)
+    base = f"{hostname()}-{_label(device)}"
+    name = settings.worker_name or (base if number == 1 else f"{base}-{number}")
+    return Identity(name, device, found, lock)
+
+
+def _is_free(folder: Path, device: Device) -> bool:
+    try:
+        lock = _take(folder, device, 1)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def _first_free(folder: Path, device: Device) -> tuple[int, FileLock]:
+    number = 1
+    while True:
+        try:
+            return number, _take(folder, device, number)
+        except Timeout:
+            number += 1
+
+
+def _take(folder: Path, device: Device, number: int) -> FileLock:
+    lock = FileLock(folder / f"{hostname()}-{_label(device)}-{number}.lock", thread_local=False)
+    lock.acquire(timeout=0)
+    return lock
+
+
+def _label(device: Device) -> str:
+    return f"cuda{device.index}" if device.kind == "cuda" else device.kind

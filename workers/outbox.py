@@ -1,0 +1,171 @@
+"""What a worker has to tell the server, on disk until the server has it.
+
+One folder per lease: `header.json` says whose it is, `entries.jsonl` holds reports, files and at
+last the outcome, appended and synced one line at a time, and `files/` is the trial's own folder.
+The server takes everything twice without harm, so nothing marks what is delivered: a folder is
+deleted once its outcome has arrived, and told again from the start otherwise.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import Field, TypeAdapter, ValidationError
+
+from tuner.spec.config import Section
+from tuner.spec.messages import Assignment, Outcome, Report
+
+log = logging.getLogger(__name__)
+ArtifactKind = Literal["checkpoint", "model", "log"]
+
+
+class ReportEntry(Section):
+    """The metrics of one step."""
+
+    kind: Literal["report"] = "report"
+    report: Report
+
+
+class FileEntry(Section):
+    """A file to hand in, below the trial's folder."""
+
+    kind: Literal["file"] = "file"
+    artifact: ArtifactKind
+    path: Path
+    step: int | None = None
+
+
+class OutcomeEntry(Section):
+    """How the attempt ended: the last entry."""
+
+    kind: Literal["outcome"] = "outcome"
+    outcome: Outcome
+
+
+Entry = Annotated[ReportEntry | FileEntry | OutcomeEntry, Field(discriminator="kind")]
+_ENTRIES: TypeAdapter[Entry] = TypeAdapter(Entry)
+
+
+class Header(Section):
+    """Whose outbox it is."""
+
+    server: str
+    host: str
+    lease: str
+    token: str
+    study: str
+    trial: int
+    last_step: int = 0
+
+
+class Outbox:
+    """The outbox of one lease, held by one living process."""
+
+    def __init__(self, folder: Path, header: Header, lock: FileLock) -> None:
+        self.folder, self.header, self._lock = folder, header, lock
+        self.entries: list[Entry] = list(_read(folder / "entries.jsonl"))
+
+    @property
+    def files(self) -> Path:
+        """The folder that the trial trains in."""
+        return self.folder / "files"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the outcome is in it."""
+        return bool(self.entries) and isinstance(self.entries[-1], OutcomeEntry)
+
+    @property
+    def last_step(self) -> int:
+        """The last step reported, here or before this lease."""
+        steps = [entry.report.step for entry in self.entries if isinstance(entry, ReportEntry)]
+        return max([self.header.last_step, *steps])
+
+    def append(self, entry: Entry) -> None:
+        """Write one entry; it is on disk when this returns."""
+        with (self.folder / "entries.jsonl").open("ab") as file:
+            file.write(entry.model_dump_json().encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.entries.append(entry)
+
+    def remove(self) -> None:
+        """Delete the folder, when everything is delivered or nobody wants it any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
+
+    def release(self) -> None:
+        """Leave the folder to whoever opens it next."""
+        self._lock.release()
+
+
+def create(root: Path, assignment: Assignment, *, server: str, host: str) -> Outbox:
+    """Start the outbox of a lease."""
+    name = hashlib.sha256(f"{server} {assignment.lease}".encode()).hexdigest()[:24]
+    folder = root / name
+    (folder / "files").mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder)
+    header = Header(
+        server=server,
+        host=host,
+        lease=assignment.lease,
+        token=assignment.token,
+        study=assignment.study,
+        trial=assignment.trial,
+        last_step=assignment.last_step,
+    )
+    draft = folder / "header.part"
+    draft.touch(mode=0o600)  # the lease's token is in it
+    draft.write_text(header.model_dump_json(), encoding="utf-8")
+    draft.replace(folder / "header.json")
+    return Outbox(folder, header, lock)
+
+
+def leftovers(root: Path, *, server: str, host: str) -> Iterator[Outbox]:
+    """Outboxes for this server that dead agents of this host have left; each is locked by us."""
+    for path in sorted(root.glob("*/header.json")):
+        try:
+            header = Header.model_validate_json(path.read_bytes())
+            lock = _lock(path.parent)
+        except (ValidationError, FileNotFoundError):
+            log.warning("%s is no header of an outbox; the folder stays as it is", path)
+        except Timeout:
+            continue  # its agent is alive
+        else:
+            if (header.server, header.host) == (server, host) and path.exists():
+                yield Outbox(path.parent, header, lock)
+            else:
+                lock.release()
+
+
+def _lock(folder: Path) -> FileLock:
+    # Beside the folder, so that deleting the folder does not free the name for a second holder.
+    lock = FileLock(folder.with_suffix(".lock"), thread_local=False)
+    lock.acquire(timeout=0)
+    return lock
+
+
+def _read(path: Path) -> Iterator[Entry]:
+    """Entries up to the first line that is not whole; a torn tail is cut off, it never counted."""
+    if not path.exists():
+        return
+    good = 0
+    data = path.read_bytes()
+    for raw in data.splitlines(keepends=True):
+        try:
+            entry = _ENTRIES.validate_json(raw)
+        except ValidationError:
+            break
+        if not raw.endswith(b"\n"):
+            break
+        good += len(raw)
+        yield entry
+    if good < len(data):
+        log.warning("%s: %d bytes of a torn write dropped", path, len(data) - good)
+        os.truncate(path, good)

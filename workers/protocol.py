@@ -1,0 +1,92 @@
+"""What a worker's agent and its trainer process say to each other, one JSON line per message.
+
+The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` comes any
+number of `Beat`, `Saved` and `Reported` (each answered by one `Reply`) and then one `Finished`.
+The end of the agent's pipe means that the agent is gone, and the trainer ends too.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from tuner.spec.config import Section, TrialConfig
+from tuner.spec.messages import Outcome, Report, Verdict
+
+
+class Start(Section):
+    """Train this config in this folder, from this checkpoint on."""
+
+    kind: Literal["start"] = "start"
+    config: TrialConfig
+    folder: Path
+    resume: Path | None = None
+    last_step: int = 0
+
+
+class Reply(Section):
+    """The answer to one `Reported`."""
+
+    kind: Literal["reply"] = "reply"
+    verdict: Verdict
+
+
+class Yield(Section):
+    """Save a checkpoint at the next optimizer step and end the trial."""
+
+    kind: Literal["yield"] = "yield"
+
+
+class Ready(Section):
+    """The trainer has loaded its libraries, has its device and waits for a `Start`."""
+
+    kind: Literal["ready"] = "ready"
+
+
+class Beat(Section):
+    """The trial made progress: in loading its data, or an optimizer step."""
+
+    kind: Literal["beat"] = "beat"
+    stage: Literal["load", "step"]
+
+
+class Saved(Section):
+    """A checkpoint lies on disk."""
+
+    kind: Literal["saved"] = "saved"
+    path: Path
+    step: int
+
+
+class Reported(Section):
+    """The metrics of one step; the trainer waits for the verdict."""
+
+    kind: Literal["reported"] = "reported"
+    report: Report
+
+
+class Finished(Section):
+    """How the trial ended, with the digest of the config that was really trained."""
+
+    kind: Literal["finished"] = "finished"
+    outcome: Outcome
+    digest: str
+
+
+Command = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
+Message = Annotated[Ready | Beat | Saved | Reported | Finished, Field(discriminator="kind")]
+COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
+MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+def line(message: Section) -> bytes:
+    """One message as a line."""
+    return message.model_dump_json().encode() + b"\n"
+
+
+def digest(config: TrialConfig) -> str:
+    """The sha256 of a config's canonical JSON: equal configs, and only those, have equal ones."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,114 @@
+"""Drives the trainer through one trial: takes its messages and gives it its orders."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from tuner.errors import SegtuneError
+from tuner.spec.messages import Action, Assignment, Outcome, OutcomeKind, Report, Verdict
+from workers.endings import crashed, hung, settle, trained
+from workers.limits import Limits
+from workers.outbox import Outbox
+from workers.process import Event, Exited, Ordered, Refused, TrainerProcess
+from workers.protocol import Beat, Finished, Reply, Reported, Saved, Start, Yield
+
+log = logging.getLogger(__name__)
+
+
+class Pump:
+    """Runs in the agent's main thread, from `Start` to the outcome."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        outbox: Outbox,
+        trainer: TrainerProcess,
+        *,
+        stop: threading.Event,
+        limits: Limits,
+    ) -> None:
+        self._assignment, self._outbox, self._trainer = assignment, outbox, trainer
+        self._stop, self._limits = stop, limits
+        self._log_start = trainer.log_size()
+        self._ordered: Verdict | None = None
+        self._has_stepped = False
+        self._deadline = float("inf")
+        self._name = f"{assignment.study}/{assignment.trial}"
+
+    def run(
+        self,
+        start: Start,
+        *,
+        judge: Callable[[Report], Verdict],
+        offer: Callable[[Saved], None],
+    ) -> Outcome:
+        """Train; `judge` answers reports, `offer` gets checkpoints."""
+        self._trainer.send(start)
+        self._note_progress()
+        while True:
+            if self._stop.is_set():
+                self._order(Verdict(action=Action.YIELD, reason="the worker shuts down"))
+            match self._trainer.next_event(self._limits.tick):
+                case Reported(report=report):
+                    self._trainer.send(Reply(verdict=judge(report)))
+                    self._note_progress()
+                case Saved() as saved:
+                    self._note_progress()
+                    offer(saved)
+                case None if self._limits.clock() <= self._deadline:
+                    continue
+                case event:
+                    if outcome := self._handle(event):
+                        return settle(outcome, self._ordered)
+
+    def log_tail(self, limit: int = 4_000) -> str:
+        """The last `limit` bytes that the trainer has put out during this trial."""
+        return self._trainer.log_tail(self._log_start, limit)
+
+    def _handle(self, event: Event | None) -> Outcome | None:
+        match event:
+            case None:
+                return self._silent()
+            case Exited():
+                return self._exited(event)
+            case Finished():
+                return trained(event, self._assignment.config)
+            case Beat(stage=stage):
+                self._has_stepped = stage == "step"
+                self._note_progress()
+            case Ordered(lease=self._assignment.lease, verdict=verdict):
+                self._order(verdict)
+            case Refused(lease=self._assignment.lease, error=error):
+                self._drop(error)
+        return None
+
+    def _note_progress(self) -> None:
+        if self._ordered is None:
+            self._deadline = self._limits.clock() + self._limits.hang
+
+    def _order(self, verdict: Verdict) -> None:
+        """Ask the trainer to stop; only the first order counts."""
+        if self._ordered is not None or verdict.action is Action.CONTINUE:
+            return
+        log.info("%s is to %s: %s", self._name, verdict.action, verdict.reason)
+        self._ordered = verdict
+        self._deadline = self._limits.clock() + self._limits.order
+        if self._has_stepped:
+            self._trainer.send(Yield())
+        else:
+            self._trainer.kill()  # no step has been trained, and loading does not listen
+
+    def _drop(self, error: SegtuneError) -> None:
+        self._order(Verdict(action=Action.STOP, reason=str(error)))
+        self._deadline = self._limits.clock() + self._limits.refused
+
+    def _exited(self, exited: Exited) -> Outcome:
+        if self._ordered is not None:
+            return Outcome(kind=OutcomeKind.YIELDED, step=self._outbox.last_step)
+        return crashed(str(exited), self._outbox.last_step, self.log_tail())
+
+    def _silent(self) -> Outcome:
+        self._trainer.kill()
+        if self._ordered is not None:
+            return Outcome(kind=OutcomeKind.YIELDED, step=self._outbox.last_step)
+        return hung(self._limits.hang, self._outbox.last_step, self.log_tail())

@@ -1,0 +1,78 @@
+"""Settings of a worker: `SEGTUNE_*` variables, a `.env` file, or arguments, in rising order."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _labels(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
+    if odd := [pair for pair in pairs if "=" not in pair]:
+        raise ValueError(f"labels are written name=value,name=value; '{odd[0]}' has no '='")
+    return {name.strip(): text.strip() for name, _, text in (p.partition("=") for p in pairs)}
+
+
+def _paths(value: object) -> object:
+    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+class WorkerSettings(BaseSettings):
+    """What one worker needs to know; every field is documented in docs/configuration.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEGTUNE_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    server: str = Field("http://127.0.0.1:8000", description="Address of the server")
+    token: SecretStr | None = Field(None, description="The server's token, if it has one")
+    home: Path = Field(Path("~/.segtune"), description="Folder for the cache, logs and names")
+    cache: Path | None = Field(
+        None,
+        description="Decoded data sets, checkpoints in the making and unsent reports; the workers "
+        "of a machine share it; <home>/cache if not given",
+    )
+    data_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
+        (Path(),), description="Folders below which data sets may lie"
+    )
+    worker_name: str | None = Field(None, description="Name; made of host and device if not given")
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
+        default_factory=dict, description="What studies may ask for: name=value,name=value"
+    )
+    hang_seconds: float = Field(600, gt=0, description="Silence after which a trainer is killed")
+    poll_seconds: float = Field(20, ge=0, le=30, description="How long the server holds a request")
+    threads: int | None = Field(None, ge=1, description="CPU threads; this worker's share of cores")
+    checkpoint_seconds: float = Field(
+        30, ge=0, description="Shortest time between two checkpoint uploads"
+    )
+
+    @field_validator("home", "cache", mode="after")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
+
+    @field_validator("data_roots", mode="after")
+    @classmethod
+    def _resolve(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(path.expanduser().resolve() for path in value)
+
+    @field_validator("server", mode="after")
+    @classmethod
+    def _trim(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    def model_post_init(self, context: Any) -> None:
+        """Put the cache under the home folder unless it has a place of its own."""
+        if self.cache is None:
+            object.__setattr__(self, "cache", self.home.expanduser().absolute() / "cache")
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where decoded data sets lie."""
+        assert self.cache is not None
+        return self.cache

@@ -1,0 +1,231 @@
+"""The trainer process: trains what the agent sends, and stays warm between trials.
+
+Started as `python -m workers.trainer --device D --threads N --cache DIR --root DIR … READ WRITE`,
+where READ and WRITE are the numbers of its two pipes. Output goes to stdout and stderr as usual.
+"""
+
+import argparse
+import os
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner.errors import SegtuneError, TrainingError
+from tuner.spec.config import DatasetConfig, Section
+from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
+from workers.protocol import (
+    COMMANDS,
+    Beat,
+    Command,
+    Finished,
+    Ready,
+    Reply,
+    Reported,
+    Saved,
+    Start,
+    Yield,
+    digest,
+    line,
+)
+
+if TYPE_CHECKING:
+    from tuner.training.data import Data
+
+_BEAT_SECONDS = 1.0
+_WORKING_SECONDS = 1e-4  # of processor time in a second tell work from waiting
+
+
+class Wire:
+    """The two pipes to the agent; a thread of its own reads, and leaves the process at the end."""
+
+    def __init__(self, read: int, write: int, *, leave: Callable[[int], object] = os._exit) -> None:
+        for number in (read, write):
+            os.set_inheritable(number, False)
+        self._input, self._output, self._leave = (
+            os.fdopen(read, "rb"),
+            os.fdopen(write, "wb"),
+            leave,
+        )
+        self._writing = threading.Lock()
+        self._starts: queue.SimpleQueue[Start] = queue.SimpleQueue()
+        self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+        self._yield = threading.Event()
+        self._is_busy = False
+        self._beaten = 0.0
+        threading.Thread(target=self._read, name="wire", daemon=True).start()
+
+    def starts(self) -> Iterator[Start]:
+        """Trials to train, without end: the process ends with the agent's pipe."""
+        while True:
+            yield self._starts.get()
+
+    def finish(self, finished: Finished) -> None:
+        """Tell how the trial ended; the next one may come at once."""
+        self._is_busy = False
+        self.send(finished)
+
+    def send(self, message: Section) -> None:
+        """Tell the agent something."""
+        with self._writing:
+            self._output.write(line(message))
+            self._output.flush()
+
+    def report(self, report: Report) -> Verdict:
+        """Tell the metrics of a step and wait for the verdict."""
+        self.send(Reported(report=report))
+        return self._verdicts.get()
+
+    def saved(self, path: Path, step: int) -> None:
+        """Tell that a checkpoint lies on disk."""
+        self.send(Saved(path=path, step=step))
+
+    def beat(self) -> None:
+        """Tell, once a second at most, that a step was trained."""
+        now = time.monotonic()
+        if now - self._beaten >= _BEAT_SECONDS:
+            self._beaten = now
+            self.send(Beat(stage="step"))
+
+    def should_yield(self) -> bool:
+        """Whether the agent has asked for an early end."""
+        return self._yield.is_set()
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Beat for as long as the process works: decoding a large data set takes its time."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._beat_while_working, args=(done,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _beat_while_working(self, done: threading.Event) -> None:
+        before = 0.0
+        while not done.wait(_BEAT_SECONDS):
+            worked = time.process_time() - time.thread_time()
+            if worked - before > _WORKING_SECONDS:
+                self.send(Beat(stage="load"))
+            before = worked
+
+    def _read(self) -> None:
+        with self._input, self._output:
+            for raw in self._input:
+                self._take(COMMANDS.validate_json(raw))
+            # The agent is gone, and nobody wants this trial from us any more; a library's own way
+            # out may take seconds, with the device held all the while.
+            self._leave(1 if self._is_busy else 0)
+
+    def _take(self, command: Command) -> None:
+        match command:
+            case Start():
+                self._is_busy = True
+                self._beaten = 0.0
+                self._yield.clear()
+                self._starts.put(command)
+            case Reply(verdict=verdict):
+                self._verdicts.put(verdict)
+            case Yield():
+                self._yield.set()
+
+
+@dataclass
+class Trainer:
+    """What the process keeps between trials."""
+
+    wire: Wire
+    device: str
+    threads: int | None
+    cache: Path
+    roots: tuple[Path, ...]
+    _loaded: "tuple[DatasetConfig, Data] | None" = field(default=None)
+
+    def run(self, start: Start) -> Finished:
+        """Train one trial; every exception becomes an outcome."""
+        try:
+            outcome = self._train(start)
+        except Exception as error:
+            outcome = failure(error, start.last_step)
+        return Finished(outcome=outcome, digest=digest(start.config))
+
+    def _train(self, start: Start) -> Outcome:
+        from tuner.training.determinism import Machine
+        from tuner.training.train import train
+
+        return train(
+            start.config,
+            self._load(start.config.dataset),
+            self.wire.report,
+            folder=start.folder,
+            resume=start.resume,
+            last_step=start.last_step,
+            machine=Machine(device=self.device, threads=self.threads),
+            should_yield=self.wire.should_yield,
+            beat=self.wire.beat,
+            saved=self.wire.saved,
+        )
+
+    def _load(self, dataset: DatasetConfig) -> "Data":
+        from tuner.training.data import load
+
+        if self._loaded is None or self._loaded[0] != dataset:
+            self._loaded = None  # two data sets need not be in memory at once
+            with self.wire.loading():
+                data = load(dataset, cache=self.cache, roots=self.roots)
+            self._loaded = (dataset, data)
+        return self._loaded[1]
+
+
+def failure(error: Exception, step: int) -> Outcome:
+    """The outcome of a trial that raised: the message first, then the end of the traceback."""
+    from tuner.training.failures import classify
+
+    text = f"{type(error).__name__}: {error}"[:4_000]
+    if not isinstance(error, SegtuneError):
+        text += "\n\n" + "".join(traceback.format_exception(error))[-8_000:]
+    return Outcome(kind=OutcomeKind.FAILED, step=step, error=text, error_kind=classify(error))
+
+
+def check_device(device: str) -> None:
+    """Raise TrainingError when torch cannot use the device."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).add_(1).cpu()
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(
+            f"torch {torch.__version__} cannot use {device}: {error}; install a torch build for "
+            "this device, or start the worker with --device cpu"
+        ) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what comes, until the agent closes its pipe."""
+    parser = argparse.ArgumentParser(prog="python -m workers.trainer")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--root", type=Path, action="append", default=[])
+    parser.add_argument("read", type=int)
+    parser.add_argument("write", type=int)
+    options = parser.parse_args(arguments)
+    wire = Wire(options.read, options.write)
+    trainer = Trainer(wire, options.device, options.threads, options.cache, tuple(options.root))
+    check_device(options.device)
+    import tuner.training.train  # noqa: F401  # so that the first trial finds everything loaded
+
+    wire.send(Ready())
+    for start in wire.starts():
+        wire.finish(trainer.run(start))
+
+
+if __name__ == "__main__":
+    main()

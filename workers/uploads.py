@@ -1,0 +1,96 @@
+"""Keeps a trial's newest checkpoint on the server, from a thread of its own."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
+from workers.backoff import Backoff
+from workers.protocol import Saved
+
+log = logging.getLogger(__name__)
+_JOIN_SECONDS = 60.0
+
+
+class Uploads:
+    """Uploads while its `with` block runs; a checkpoint overtaken by a newer one is skipped."""
+
+    def __init__(
+        self,
+        send: Callable[[Saved], object],
+        *,
+        every: float,
+        on_refused: Callable[[SegtuneError], None],
+        backoff: Backoff | None = None,
+    ) -> None:
+        """`every` is the shortest time between two uploads, in seconds."""
+        self._send, self._every, self._on_refused = send, every, on_refused
+        self._backoff = backoff or Backoff()
+        self._changed = threading.Condition()
+        self._newest: Saved | None = None
+        self._waiting = False
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
+
+    def __enter__(self) -> "Uploads":
+        """Start uploading."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop uploading; an upload under way is left to end by itself."""
+        self._end()
+
+    def offer(self, saved: Saved) -> None:
+        """Say that a newer checkpoint lies on disk."""
+        with self._changed:
+            self._newest, self._waiting = saved, True
+            self._changed.notify_all()
+
+    def close(self) -> Saved | None:
+        """Let the upload under way end and start no other; the newest if it has not arrived."""
+        self._end()
+        self._thread.join(_JOIN_SECONDS)
+        with self._changed:
+            return self._newest if self._waiting else None
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        delays = self._backoff.delays()
+        while (saved := self._next()) is not None:
+            began = time.monotonic()
+            try:
+                self._send(saved)
+            except ServerUnreachable as error:
+                log.info("checkpoint of step %d waits: %s", saved.step, error)
+                self._pause(next(delays))
+                continue
+            except LeaseLost as error:
+                self._on_refused(error)
+                return
+            except (SegtuneError, OSError) as error:
+                log.warning("checkpoint of step %d not stored: %s", saved.step, error)
+            delays = self._backoff.delays()
+            with self._changed:
+                self._waiting = self._newest is not saved
+            self._pause(began + self._every - time.monotonic())
+
+    def _next(self) -> Saved | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._waiting)
+            return None if self._ended else self._newest
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended, max(seconds, 0.0))
