@@ -1,0 +1,99 @@
+"""The `segtune` command: names every command, and turns errors into messages and exit codes.
+
+The composition root: the one place that may import everything. Command modules import only typer
+at the top; what a command needs it imports when it runs, so that `segtune --help` is quick.
+"""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from tuner.cli import database, demo, draft_study, fleet, reproduce, studies, watch
+from tuner.cli.failures import explain
+from tuner.errors import SegtuneError
+
+
+class _Commands(TyperGroup):
+    """A group of commands in which an error of ours is a message, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error leaves with the exit code of its kind."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (SegtuneError, OSError) as error:
+            message, code = explain(error)
+            typer.echo(message, err=True)
+            raise typer.Exit(code) from None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands under the heading of their group, in the order of registration."""
+        headings: dict[str, list[tuple[str, str]]] = {}
+        width = formatter.width - 6 - max(len(name) for name in self.commands)
+        for name, command in self.commands.items():
+            heading = getattr(command, "rich_help_panel", None) or "Commands"
+            headings.setdefault(heading, []).append((name, command.get_short_help_str(width)))
+        for heading, rows in headings.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+app = typer.Typer(
+    name="segtune",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: without it every start would import all of rich
+    help="Hyperparameter tuning for semantic segmentation.",
+)
+database_app = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="The database behind the server."
+)
+
+SERVICE = "Server and workers"
+STUDY = "Studies"
+FILES = "Files"
+
+app.command(rich_help_panel=SERVICE)(demo.demo)
+app.command(rich_help_panel=SERVICE)(fleet.up)
+app.command(rich_help_panel=SERVICE)(fleet.serve)
+app.command(rich_help_panel=SERVICE)(fleet.worker)
+app.add_typer(database_app, name="db", rich_help_panel=SERVICE)
+database_app.command()(database.upgrade)
+database_app.command()(database.current)
+
+app.command(rich_help_panel=STUDY)(studies.submit)
+app.command(rich_help_panel=STUDY)(watch.watch)
+app.command(rich_help_panel=STUDY)(studies.best)
+app.command("studies", rich_help_panel=STUDY)(studies.list_studies)
+app.command("trials", rich_help_panel=STUDY)(studies.list_trials)
+app.command(rich_help_panel=STUDY)(studies.pause)
+app.command(rich_help_panel=STUDY)(studies.resume)
+app.command(rich_help_panel=STUDY)(studies.cancel)
+
+app.command("init", rich_help_panel=FILES)(draft_study.init)
+app.command(rich_help_panel=FILES)(reproduce.train)
+
+
+@app.command(rich_help_panel=FILES)
+def version() -> None:
+    """Print the installed version."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        typer.echo(f"segtune {installed('segtune')}")
+    except PackageNotFoundError:
+        typer.echo("segtune, not installed: running from its source tree")
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="segtune")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""Where the server is, for the commands that talk to one."""
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Connection(BaseSettings):
+    """Address and token of a server, from `SEGTUNE_*` and `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix="SEGTUNE_", env_file=".env", extra="ignore")
+
+    server: str = "http://127.0.0.1:8000"
+    token: str | None = None

@@ -1,0 +1,45 @@
+"""`segtune db`: bring the database to this version's schema, or ask whether it is."""
+
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import configured
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", help="Database; else SEGTUNE_DATABASE_URL.", show_default=False),
+]
+
+
+def upgrade(url: Url = None) -> None:
+    """Bring the database to the schema of this version."""
+    from tuner.store import migrate
+
+    migrate.upgrade(_url(url))
+    typer.echo("the database has this version's schema")
+
+
+def current(url: Url = None) -> None:
+    """Say whether the schema is this version's.
+
+    Exit code 1 if it is not.
+    """
+    from tuner.store import migrate
+    from tuner.store.engine import Database
+
+    database = Database(_url(url))
+    try:
+        is_current = migrate.is_current(database)
+    finally:
+        database.dispose()
+    if not is_current:
+        typer.echo("the database has another schema: run `segtune db upgrade`")
+        raise typer.Exit(1)
+    typer.echo("the database has this version's schema")
+
+
+def _url(url: str | None) -> str:
+    from api.settings import Settings
+
+    return configured(Settings, database_url=url).database_url

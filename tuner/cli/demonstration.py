@@ -1,0 +1,157 @@
+"""The demo's study and the steps from an empty folder to its result."""
+
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tuner.cli import household, wording
+from tuner.cli.documents import render, write
+from tuner.cli.supervisor import Supervisor
+from tuner.cli.watch import follow
+from tuner.client import Client
+from tuner.errors import Conflict, NotFound
+from tuner.spec.views import StudyView
+from workers.devices import cores
+
+_MARK = ".segtune-demo"
+_LOCK = "demo.lock"
+_KEPT = frozenset({_MARK, _LOCK, "cache"})
+
+# `examples/demo.yaml` says the same with comments; a test holds the two together.
+STUDY: Mapping[str, Any] = {
+    "name": "demo",
+    "dataset": {
+        "format": "synthetic",
+        "train": 64,
+        "val": 16,
+        "classes": [
+            *("sky", "building", "road", "pavement", "tree", "fence"),
+            *("pole", "sign", "car", "pedestrian", "cyclist"),
+        ],
+        "ignore_index": 255,
+        "size": [48, 72],
+    },
+    "objectives": [{"metric": "miou", "direction": "maximize"}],
+    "base": {
+        "model": {
+            "decoder": "ocr",
+            "encoder": "resnet18",
+            "output_stride": 16,
+            "mid_channels": 128,
+        },
+        "optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5.0e-4, "momentum": 0.9},
+        "schedule": {"name": "poly", "power": 0.9, "warmup": 0.02},
+        "loss": {"name": "cross_entropy"},
+        "augment": {"flip": 0.5},
+        "training": {"epochs": 10, "batch_size": 8},
+    },
+    "space": {
+        "model.decoder": {"choice": ["ocr", "deeplabv3plus"]},
+        "model.encoder": {"choice": ["resnet18", "mobilenet_v2"]},
+        "optimizer.name": {"choice": ["sgd", "adamw"]},
+        "optimizer.lr": [
+            {"float": [1.0e-3, 1.0e-1], "log": True, "when": {"optimizer.name": "sgd"}},
+            {"float": [1.0e-4, 1.0e-2], "log": True, "when": {"optimizer.name": "adamw"}},
+        ],
+        "optimizer.weight_decay": {"float": [1.0e-6, 1.0e-2], "log": True},
+        "augment.colour": {"float": [0.0, 0.6]},
+        "training.batch_size": {"choice": [4, 8, 16]},
+    },
+    "search": {
+        "sampler": "tpe",
+        "pruner": {"name": "median", "startup": 3, "warmup": 2},
+        "trials": 10,
+        "parallel": 2,
+        "seed": 0,
+    },
+}
+
+
+@contextmanager
+def prepared(folder: Path, *, keep: bool) -> Iterator[Path]:
+    """The demo's folder, locked against a second demo; emptied of an earlier one unless kept.
+
+    Raises:
+        Conflict: the folder holds something else, or a demo runs in it.
+    """
+    from filelock import FileLock, Timeout
+
+    missing = [name for name in ("torch", "fastapi") if find_spec(name) is None]
+    if missing:
+        raise NotFound(f"{' and '.join(missing)} not installed; install segtune[all] for the demo")
+    home = folder.absolute()
+    if home.exists() and any(home.iterdir()) and not (home / _MARK).exists():
+        raise Conflict(f"{folder} holds something that is no demo; choose another with --folder")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / _MARK).touch()
+    try:
+        with FileLock(home / _LOCK, timeout=0):
+            if not keep:
+                _empty(home)
+            yield home
+    except Timeout:
+        raise Conflict(f"a demo runs in {folder} already; choose another with --folder") from None
+
+
+def _empty(home: Path) -> None:
+    for path in home.iterdir():
+        if path.is_dir() and path.name not in _KEPT:
+            shutil.rmtree(path)
+        elif path.name not in _KEPT:
+            path.unlink()
+
+
+def start(house: Supervisor, home: Path, port: int) -> Client:
+    """Start a server and workers that keep all they have in the folder. Raises ServerError."""
+    environment = {
+        "SEGTUNE_HOME": str(home),
+        "SEGTUNE_DATABASE_URL": "",
+        "SEGTUNE_ARTIFACTS": "",
+        "SEGTUNE_CACHE": str(home / "cache"),
+        "SEGTUNE_LABELS": "",
+    }
+    host = "127.0.0.1"
+    url = household.address(host, port)
+    serving = household.server_command(host, port, environment, home / "server.log")
+    household.start_server(house, serving, url)
+    devices = household.devices(None, None)
+    if devices == ("cpu",) and cores() > 1:
+        devices = ("cpu", "cpu")  # so small a model trains faster twice at once than on more cores
+    for command in household.worker_commands(url, devices, (), environment, home / "worker.log"):
+        house.start(command)
+    return Client(url)
+
+
+def run(client: Client) -> StudyView:
+    """Submit the study under a name that is free, and follow it to its end."""
+    taken = {study.name for study in client.studies()}
+    names = (STUDY["name"] if index == 1 else f"{STUDY['name']}-{index}" for index in count(1))
+    study = client.submit({**STUDY, "name": next(name for name in names if name not in taken)})
+    follow(client, study.id)
+    return client.study(study.id)
+
+
+def summary(client: Client, study: StudyView, folder: Path) -> Iterator[str]:
+    """Write `best.json` and give the lines that close the demo."""
+    if study.started_at and study.finished_at:
+        took = wording.span(study.finished_at - study.started_at)
+        yield f"{study.counts.total} trials in {took}: {wording.counts(study)}"
+    whole = study.epochs + study.epochs_saved
+    share = study.epochs_saved / whole if whole else 0.0
+    yield f"{study.epochs} epochs trained, {study.epochs_saved} saved by pruning ({share:.0%})"
+    best = folder / "best.json"
+    try:
+        write(best, render(client.best(study.id), yaml=False))
+    except NotFound as error:
+        yield str(error)
+    else:
+        yield wording.best(study)
+        yield f"wrote {best}; train it again: segtune train {shlex.quote(str(best))}"
+    port = client.server.rpartition(":")[2]
+    home = shlex.quote(str(folder))
+    yield f"dashboard: {client.server}/ by `segtune serve --home {home} --port {port}`"

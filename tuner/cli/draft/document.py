@@ -1,0 +1,91 @@
+"""A proposal as a study file in YAML, with what was found as comments."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from tuner.cli.draft.proposal import Proposal
+
+_RECIPE = """\
+base:                                   # trial 0: the textbook recipe, which the search must beat
+  # `weights: pretrained` starts from ImageNet, if the workers can download the weights
+  model: {decoder: ocr, encoder: hrnet_w18_small, weights: none}
+  # lr is per 8 images and scaled to the batch size
+  optimizer: {name: sgd, lr: 0.01, weight_decay: 5.0e-4, momentum: 0.9}
+  schedule: {name: poly, power: 0.9, warmup: 0.02}
+  loss: {name: cross_entropy}
+  augment: {flip: 0.5, scale: [0.5, 2.0], colour: 0.4}
+"""
+_SPACE = """\
+space:                                  # `when` draws a range only where it applies
+  model.decoder: {choice: [ocr, deeplabv3plus]}
+  model.encoder: [{choice: [hrnet_w18_small, resnet18], when: {model.decoder: ocr}},
+                  {choice: [resnet18, mobilenet_v2], when: {model.decoder: deeplabv3plus}}]
+  optimizer.name: {choice: [sgd, adamw]}
+  optimizer.lr: [{float: [1.0e-3, 1.0e-1], log: true, when: {optimizer.name: sgd}},
+                 {float: [1.0e-5, 3.0e-3], log: true, when: {optimizer.name: adamw}}]
+  optimizer.weight_decay: {float: [1.0e-6, 1.0e-2], log: true}
+  augment.scale: {choice: [[1.0, 1.0], [0.75, 1.5], [0.5, 2.0]]}
+  augment.rotate: {int: [0, 20]}
+  augment.colour: {float: [0.0, 0.6]}
+"""
+_SEARCH = """\
+search: {sampler: auto, pruner: auto, trials: 40, parallel: 8, seed: 0}
+resources: {gpus: 0}                    # 1: only workers with a GPU
+"""
+_NOTE_COLUMN = 40
+
+
+def render(proposal: Proposal) -> str:
+    """The study file; `tuner.submission.parse` accepts it as it is."""
+    return "\n".join(_lines(proposal)) + "\n"
+
+
+def _lines(proposal: Proposal) -> Iterator[str]:
+    labels = proposal.labels
+    yield f"# A study for {proposal.root}, written by `segtune init` after a look at its files."
+    yield from (f"# - {_one_line(note)}" for note in proposal.notes)
+    yield f"name: {_scalar(proposal.name)}"
+    yield "dataset:"
+    yield "  format: folder"
+    yield _noted(f"  root: {_scalar(proposal.root)}", "on the worker, under its data roots")
+    for key, value in proposal.options.items():
+        yield _noted(f"  {key}: {_scalar(value)}", _OPTION_NOTES.get(key, ""))
+    yield _noted("  classes:", "share of the labelled pixels, and of the masks that have the class")
+    for name, share, often in zip(labels.classes, proposal.shares, proposal.frequency, strict=True):
+        seen = f"{share:.2%}, in {often:.0%} of masks" if share is not None else "not seen"
+        yield _noted(f"    - {_scalar(name)}", seen)
+    yield f"  ignore_index: {labels.ignore}"
+    height, width = proposal.size
+    yield _noted(f"  size: [{height}, {width}]", "of the network's input; scores are at mask size")
+    yield "objectives: [{metric: miou, direction: maximize}]"
+    yield _RECIPE.rstrip("\n")
+    batch = min(8, proposal.batch_sizes[-1])
+    yield f"  training: {{epochs: {proposal.epochs}, batch_size: {batch}, determinism: exact}}"
+    yield _SPACE.rstrip("\n")
+    if len(proposal.batch_sizes) > 1:
+        yield f"  training.batch_size: {{choice: {list(proposal.batch_sizes)}}}"
+    if proposal.weighted:
+        yield "  loss.class_weights: {choice: [none, median_frequency]}   # some classes are rare"
+    yield _SEARCH.rstrip("\n")
+
+
+_OPTION_NOTES = {
+    "holdout": "no folder for validation: this share of the files validates",
+    "values": "what the masks hold for each class, in order",
+}
+
+
+def _noted(text: str, note: str) -> str:
+    return f"{text:<{_NOTE_COLUMN - 1}} # {_one_line(note)}" if note else text
+
+
+def _one_line(note: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in note)
+
+
+def _scalar(value: Any) -> str:
+    """A value on one line of YAML, quoted where it must be."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,41 @@
+"""`segtune init`: look at a folder of images and masks and write a study for it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder of images and masks.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("study.yaml"),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the study; else the folder's.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+) -> None:
+    """Look at a folder of images and write a study for it."""
+    import re
+
+    from tuner.cli.documents import write
+    from tuner.cli.draft.document import render
+    from tuner.cli.draft.proposal import propose
+    from tuner.cli.draft.survey import survey
+    from tuner.errors import Conflict
+
+    if out.exists() and not force:
+        raise Conflict(f"{out} exists; choose another with -o, or write over it with --force")
+    resolved, here = folder.resolve(), Path.cwd().resolve()
+    is_below = resolved.is_relative_to(here)
+    root = resolved.relative_to(here).as_posix() if is_below else resolved.as_posix()
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", name or resolved.name).strip("-._") or "study"
+    proposal = propose(survey(folder), label[:100], root)
+    write(out, render(proposal))
+    for note in proposal.notes:
+        typer.echo(note)
+    typer.echo(f"wrote {out}: {len(proposal.labels.classes)} classes, {proposal.epochs} epochs")
+    typer.echo(f"submit it with `segtune submit {out} --watch`")
+    if not is_below:
+        typer.echo(f"start workers with --data-root {resolved}")

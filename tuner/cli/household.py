@@ -1,0 +1,156 @@
+"""A server and its workers as child processes of one command."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from tuner.cli.supervisor import Command, Supervisor
+from tuner.errors import Conflict, ServerError
+
+_READY_SECONDS = 60.0
+
+
+def address(host: str, port: int) -> str:
+    """The URL under which processes of this machine reach a server that listens on host."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  # not bound
+    if ":" in reachable and not reachable.startswith("["):
+        reachable = f"[{reachable}]"
+    return f"http://{reachable}:{port}"
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raise Conflict if something listens there already."""
+    if not is_free(host, port):
+        raise Conflict(
+            f"port {port} on {host} is taken; end what listens there or choose another with --port"
+        )
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(host: str, wanted: int) -> int:
+    """The wanted port if it is free, else one that the system gives."""
+    if is_free(host, wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def devices(wanted: str | None, workers: int | None) -> tuple[str, ...]:
+    """One device per worker: as many as asked for, spread over the devices, else one on each."""
+    found: tuple[str, ...] = (wanted or "auto",)
+    if found == ("auto",):
+        from workers.devices import choose, gpus
+
+        visible = gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        names = tuple(f"cuda:{index}" for index in range(len(visible)))
+        found = names or (choose("auto", (), is_free=lambda device: True).kind,)
+    count = len(found) if workers is None else workers
+    return tuple(found[index % len(found)] for index in range(count))
+
+
+def server_command(
+    host: str, port: int, environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Command:
+    """`segtune serve` as a child."""
+    arguments = ("serve", "--host", host, "--port", str(port))
+    return Command("server", arguments, environment=environment or {}, log=log)
+
+
+def worker_commands(
+    server: str,
+    devices: Sequence[str],
+    data_roots: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> tuple[Command, ...]:
+    """`segtune worker` as a child for each device; those on the CPU share its cores."""
+    from workers.devices import cores, hostname
+
+    shared = dict(environment or {})
+    on_cpu = devices.count("cpu")
+    if on_cpu > 1 and "SEGTUNE_THREADS" not in os.environ:
+        shared.setdefault("SEGTUNE_THREADS", str(max(1, cores() // on_cpu)))
+    roots = tuple(part for root in data_roots for part in ("--data-root", str(root)))
+    host = hostname()
+    return tuple(
+        Command(
+            f"worker {index + 1}",
+            (
+                *("worker", "--server", server, "--device", device),
+                # A name that stays the same lets a restarted worker deliver what it had kept.
+                *("--name", f"{host}-{device.replace(':', '')}-{index + 1}", *roots),
+            ),
+            stage=1,
+            environment=shared,
+            log=log,
+        )
+        for index, device in enumerate(devices)
+    )
+
+
+@contextmanager
+def running() -> Iterator[Supervisor]:
+    """A supervisor whose children end with the context.
+
+    The first signal (Ctrl-C, SIGTERM, a closed terminal) raises KeyboardInterrupt; those that
+    come while the children end kill what is left.
+    """
+    house = Supervisor()
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            house.hurry()
+            return
+        asked.set()
+        raise KeyboardInterrupt
+
+    known = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), ask) for name in known}
+    try:
+        with house:
+            yield house
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def start_server(house: Supervisor, command: Command, url: str) -> None:
+    """Start the server and wait until it answers.
+
+    Raises:
+        ServerError: it ended, or did not answer in time.
+    """
+    import time
+
+    import httpx
+
+    house.start(command)
+    seen = f"; see {command.log}" if command.log else ""
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health/ready", timeout=5, trust_env=False).is_success:
+                return
+        if (code := house.ended(command.name)) is not None:
+            raise ServerError(f"the server ended with exit code {code}{seen}")
+        if time.monotonic() > deadline:
+            raise ServerError(f"the server did not answer within {_READY_SECONDS:.0f} s{seen}")
+        time.sleep(0.1)

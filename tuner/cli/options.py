@@ -1,0 +1,70 @@
+"""Options that several commands share; environment and `.env` stand in where none is given."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+    from tuner.client import Client
+
+Server = Annotated[
+    str | None,
+    typer.Option(help="Address of the server; else SEGTUNE_SERVER.", show_default=False),
+]
+Token = Annotated[
+    str | None, typer.Option(help="The server's token; else SEGTUNE_TOKEN.", show_default=False)
+]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name or id of a study.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, …", show_default=False)]
+DataRoots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data-root",
+        help="Folder under which data sets may lie; repeatable. Default: the current folder.",
+        show_default=False,
+    ),
+]
+
+AnySettings = TypeVar("AnySettings", bound="BaseSettings")
+
+
+def paths(given: list[Path] | None) -> tuple[Path, ...] | None:
+    """Folders given by a repeatable flag; None if there is none."""
+    return tuple(given) if given else None
+
+
+def connect(server: str | None, token: str | None) -> "Client":
+    """Make a client from flags, `SEGTUNE_*` and `.env`. Raises InvalidSpec."""
+    from tuner.cli.connection import Connection
+    from tuner.client import Client
+
+    connection = configured(Connection, server=server, token=token)
+    return Client(connection.server, connection.token)
+
+
+def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
+    """Read settings, with every flag that was given laid over them.
+
+    Raises:
+        InvalidSpec: a setting has a value that it cannot have.
+    """
+    from pydantic import ValidationError
+
+    from tuner.errors import InvalidSpec, Problem
+
+    try:
+        return kind(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        raise InvalidSpec(
+            [
+                Problem(_setting(item["loc"]), f"{item['msg']}, not {item['input']!r}")
+                for item in error.errors()
+            ]
+        ) from None
+
+
+def _setting(location: tuple[str | int, ...]) -> tuple[str, ...]:
+    return ("SEGTUNE_" + "_".join(str(part) for part in location).upper(),) if location else ()

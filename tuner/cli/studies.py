@@ -1,0 +1,146 @@
+"""Commands on studies: submit, list, change their state, take the best configuration."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tuner.cli.options import Server, Study, Token, connect
+
+
+class Format(str, Enum):  # noqa: UP042  # typer shows the members of StrEnum by their repr
+    """How a file is written."""
+
+    JSON = "json"
+    YAML = "yaml"
+
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="STUDY.YAML", exists=True, dir_okay=False, help="YAML or JSON.")
+]
+
+
+def submit(
+    file: StudyFile,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the study to its end.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
+    name: Annotated[str | None, typer.Option(help="Instead of the name in the file.")] = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Submit a study."""
+    from tuner.cli.documents import read_study
+    from tuner.cli.watch import exit_code, follow
+
+    document = read_study(file)
+    if name is not None:
+        document["name"] = name
+    client = connect(server, token)
+    if dry_run:
+        from tuner.cli import tables
+
+        tables.show(tables.plan(client.plan(document)))
+        return
+    study = client.submit(document)
+    typer.echo(f"study {study.name} (id {study.id}) is {study.state.value}: {study.budget} trials")
+    if watch:
+        raise typer.Exit(exit_code(follow(client, study.id)))
+    typer.echo(f"follow it with `segtune watch {study.name}`")
+
+
+def best(
+    study: Study,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; else standard output.")
+    ] = None,
+    style: Annotated[
+        Format | None, typer.Option("--format", help="Default: by the file's name.")
+    ] = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Take the best configuration found so far."""
+    from tuner.cli.documents import render, write
+
+    found = connect(server, token).best(study)
+    is_yaml = out is not None and out.suffix in {".yaml", ".yml"}
+    text = render(found, yaml=style == Format.YAML if style else is_yaml)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    write(out, text)
+    typer.echo(f"wrote trial {found.trial} of {found.study} to {out}")
+
+
+def list_studies(
+    state: Annotated[str | None, typer.Option(help="Only studies in this state.")] = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """List studies, newest first."""
+    from datetime import UTC, datetime
+
+    from tuner.cli import tables
+    from tuner.spec.states import StudyState
+
+    found = tuple(connect(server, token).studies(state=_state(StudyState, state)))
+    if not found:
+        typer.echo("no study; submit one with `segtune submit study.yaml`")
+        return
+    tables.show(tables.studies(found, datetime.now(UTC)))
+
+
+def list_trials(
+    study: Study,
+    sort: Annotated[
+        str, typer.Option(help="number, value, step, … or a searched path; -value: highest first.")
+    ] = "number",
+    state: Annotated[str | None, typer.Option(help="Only trials in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """List the trials of a study."""
+    from itertools import islice
+
+    from tuner.cli import tables
+    from tuner.spec.states import TrialState
+
+    client = connect(server, token)
+    view = client.study(study)
+    found = client.trials(
+        study,
+        sort=sort.removeprefix("-"),
+        descending=sort.startswith("-"),
+        state=_state(TrialState, state),
+    )
+    tables.show(tables.trials(islice(found, limit), view.objective.metric))
+
+
+def pause(study: Study, server: Server = None, token: Token = None) -> None:
+    """Pause a study; running trials hand in a checkpoint."""
+    _tell(connect(server, token).pause(study))
+
+
+def resume(study: Study, server: Server = None, token: Token = None) -> None:
+    """Let a paused study go on."""
+    _tell(connect(server, token).resume(study))
+
+
+def cancel(study: Study, server: Server = None, token: Token = None) -> None:
+    """End a study for good; its results stay."""
+    _tell(connect(server, token).cancel(study))
+
+
+def _tell(study: Any) -> None:
+    typer.echo(f"study {study.name} is {study.state.value}")
+
+
+def _state(kind: Any, word: str | None) -> Any:
+    """The state of that name. Raises BadParameter."""
+    try:
+        return kind(word) if word is not None else None
+    except ValueError:
+        valid = ", ".join(state.value for state in kind)
+        raise typer.BadParameter(f"no state is called '{word}'; valid are: {valid}") from None

@@ -1,0 +1,111 @@
+"""Tables of studies, trials and plans, for a terminal and for a pipe."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tuner.cli import wording
+from tuner.spec.views import Plan, StudySummary, TrialSummary
+
+# Wide enough that nothing is cut where the output is read by a program.
+_PIPE = 4000
+
+
+def show(table: Table) -> None:
+    """Print a table on standard output; without a terminal no cell is cut or wrapped."""
+    # Names and reasons come from users: brackets in them are no markup.
+    console = Console(markup=False, emoji=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(width=_PIPE, markup=False, emoji=False)
+    with wide.capture() as captured:
+        wide.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
+
+
+def studies(found: Iterable[StudySummary], now: datetime) -> Table:
+    """One row per study."""
+    table = _table("id", "name", "state", "trials", "running", "metric", "best", "gain", "created")
+    for study in found:
+        table.add_row(
+            str(study.id),
+            study.name,
+            study.state.value,
+            f"{study.counts.ended}/{study.budget}",
+            str(study.counts.running),
+            study.objective.metric,
+            wording.number(study.best_value),
+            wording.gain(study.best_value, study.base_value),
+            wording.age(study.created_at, now),
+        )
+    return table
+
+
+def trials(found: Iterable[TrialSummary], metric: str) -> Table:
+    """One row per trial."""
+    table = _table("trial", "state", "epochs", metric, "best epoch", "time", "params", "reason")
+    for trial in found:
+        table.add_row(
+            str(trial.number),
+            trial.state.value,
+            f"{trial.step}/{trial.epochs}",
+            wording.number(trial.value),
+            wording.number(trial.best_value),
+            f"{trial.seconds:.0f} s",
+            wording.params(trial.params),
+            trial.reason,
+        )
+    return table
+
+
+def plan(found: Plan) -> Table:
+    """What a study would do, one row per fact."""
+    table = _table("", "")
+    spec = found.spec
+    objectives = ", ".join(f"{each.direction} {each.metric}" for each in spec.objectives)
+    rungs = ", ".join(str(rung) for rung in found.rungs) or "none"
+    table.add_row("study", spec.name)
+    table.add_row("data", f"{spec.dataset.format}, {len(spec.dataset.classes)} classes")
+    table.add_row("objectives", objectives)
+    table.add_row("trials", f"{found.trials}, up to {spec.search.parallel} at a time")
+    table.add_row("sampler", found.sampler)
+    table.add_row("pruner", f"{found.pruner}; compares trials at epochs: {rungs}")
+    table.add_row(
+        "worst case", f"{found.trials} × {found.epochs} = {found.worst_case_epochs} epochs"
+    )
+    for path, alternatives in spec.space.root.items():
+        table.add_row(path, "\n".join(_range(each.model_dump_json()) for each in alternatives))
+    for index, config in enumerate(found.examples):
+        model, optimizer = config.model, config.optimizer
+        example = (
+            f"{model.decoder} on {model.encoder}, {optimizer.name} lr {optimizer.lr:.3g}, "
+            f"batch {config.training.batch_size}, {config.training.epochs} epochs"
+        )
+        table.add_row("trial 0" if index == 0 else f"e.g. trial {index}", example)
+    return table
+
+
+def _range(text: str) -> str:
+    known = {key: value for key, value in json.loads(text).items() if value or key == "choice"}
+    when = known.pop("when", {})
+    words = " ".join(f"{key} {json.dumps(value)}" for key, value in known.items())
+    asked = " and ".join(f"{path} = {_either(values)}" for path, values in when.items())
+    return f"{words} when {asked}" if asked else words
+
+
+def _either(values: list[object]) -> str:
+    return " or ".join(str(value) for value in values)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    table.show_header = any(columns)
+    return table

@@ -1,0 +1,73 @@
+"""How values, params and progress are put into words, the same in every command."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from tuner.spec.study import Objective
+from tuner.spec.views import StudySummary
+
+
+def number(value: float | None) -> str:
+    """A metric with four decimals; a dash where there is none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def gain(value: float | None, base: float | None) -> str:
+    """Difference to trial 0 with its sign; empty where one of them is missing."""
+    return "" if value is None or base is None else f"{value - base:+.4f}"
+
+
+def params(values: Mapping[str, Any]) -> str:
+    """Params as `name=value` pairs, sorted by path; floats with three digits.
+
+    The name is the last part of the path, or the whole where that says too little.
+    """
+    last = Counter(path.rpartition(".")[2] for path in values)
+    names = {path: path.rpartition(".")[2] for path in sorted(values)}
+    return " ".join(
+        f"{path if name == 'name' or last[name] > 1 else name}={_value(values[path])}"
+        for path, name in names.items()
+    )
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def span(duration: timedelta) -> str:
+    """A duration in its two largest units: `2 h 05 min`, `3 min 07 s`."""
+    seconds = max(0, int(duration.total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        return f"{days} d {hours % 24:02} h"
+    if hours:
+        return f"{hours} h {minutes % 60:02} min"
+    return f"{minutes} min {seconds % 60:02} s" if minutes else f"{seconds} s"
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago something was."""
+    return f"{span(now - since)} ago"
+
+
+def best(study: StudySummary) -> str:
+    """The best value so far, whose it is, and the gain over trial 0."""
+    metric = study.objective.metric
+    if study.best_value is None:
+        return f"no completed trial yet ({better(study.objective)} {metric} is better)"
+    text = f"best {metric} {number(study.best_value)} (trial {study.best_trial})"
+    difference = gain(study.best_value, study.base_value)
+    return f"{text}, {difference} over trial 0" if difference else text
+
+
+def better(objective: Objective) -> str:
+    """`higher` or `lower`: where the objective is better."""
+    return "higher" if objective.direction == "maximize" else "lower"
+
+
+def counts(study: StudySummary) -> str:
+    """How many trials are in each state that has any."""
+    states = study.counts.model_dump()
+    return ", ".join(f"{states[state]} {state}" for state in states if states[state]) or "no trials"
