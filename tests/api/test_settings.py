@@ -1,0 +1,91 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from api.serve import listen, serve
+from api.settings import Settings
+from tuner.errors import InvalidSpec
+
+
+def _settings(**given: Any) -> Settings:
+    return Settings(_env_file=None, **given)
+
+
+def test_defaults_lie_under_home(tmp_path: Path) -> None:
+    """Without further settings everything is kept under home."""
+    settings = _settings(home=tmp_path)
+
+    assert settings.database_url == f"sqlite:///{tmp_path}/segtune.db"
+    assert settings.artifact_folder == tmp_path / "artifacts"
+    assert settings.token is None
+
+
+def test_default_home() -> None:
+    """Home is a folder of the user."""
+    assert _settings().home == Path.home() / ".segtune"
+
+
+@pytest.mark.parametrize("url", ["sqlite:///own.db", "sqlite:///./own.db"])
+def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A relative path means the folder in which the server was started, now and later."""
+    monkeypatch.chdir(tmp_path)
+    settings = _settings(home="here", database_url=url, artifacts="files")
+
+    assert settings.home == tmp_path / "here"
+    assert settings.database_url == f"sqlite:///{tmp_path}/own.db"
+    assert settings.artifact_folder == tmp_path / "files"
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@db/segtune", "sqlite:////data/segtune.db"])
+def test_other_urls_stay(url: str) -> None:
+    """An absolute path or another database is taken as it is."""
+    assert _settings(database_url=url).database_url == url
+
+
+def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables set what no argument sets; a list is separated by commas."""
+    monkeypatch.setenv("SEGTUNE_PORT", "9000")
+    monkeypatch.setenv("SEGTUNE_ALLOWED_HOSTS", "gpu-box, tuner.example")
+    monkeypatch.setenv("SEGTUNE_LOG_LEVEL", "INFO")
+    monkeypatch.setenv("SEGTUNE_TOKEN", "")
+    settings = _settings(port=9001)
+
+    assert settings.port == 9001
+    assert settings.allowed_hosts == ("gpu-box", "tuner.example")
+    assert settings.log_level == "info"
+    assert settings.token is None
+
+
+def test_dotenv(tmp_path: Path) -> None:
+    """A `.env` file sets what neither arguments nor variables set."""
+    file = tmp_path / ".env"
+    file.write_text("SEGTUNE_LEASE_SECONDS=7\nOTHER=1\n")
+
+    assert Settings(_env_file=file).lease_seconds == 7
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"port": 70000}, {"lease_seconds": 0}, {"token": "  "}, {"log_level": "loud"}],
+)
+def test_impossible(wrong: dict[str, Any]) -> None:
+    """A setting that cannot be is refused at start."""
+    with pytest.raises(ValidationError):
+        _settings(**wrong)
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    """A port that is taken is named, with what to do."""
+    with listen(_settings(home=tmp_path, port=0)) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InvalidSpec, match=f"{port}.*another port"):
+            serve(_settings(home=tmp_path, port=port))
+
+
+def test_serve_refuses_exposure(tmp_path: Path) -> None:
+    """The server does not start where others could reach it without a token."""
+    with pytest.raises(InvalidSpec, match="SEGTUNE_TOKEN"):
+        serve(_settings(home=tmp_path, host="0.0.0.0"))

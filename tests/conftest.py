@@ -1,0 +1,20 @@
+"""Plumbing for every test: a pytest process per core, one thread in each, nobody's settings."""
+
+import os
+
+import pytest
+
+pytest_plugins = ["tests.databases"]
+
+# Before anything imports torch: the pytest processes are the parallelism. What a test starts
+# inherits it, and inherits no SEGTUNE_* of the developer's either.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+for _name in [name for name in os.environ if name.startswith("SEGTUNE_")]:
+    del os.environ[_name]
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Cores that this process may use; the machine may have more."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,92 @@
+"""Every augmentation is off by default and draws by position alone."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tuner import catalog
+from tuner.training.augmentation import Augmentation
+from tuner.training.ignore import IGNORE
+
+SIZE = (32, 48)
+
+
+def augmentation(name: str, strength: Any, *, seed: int = 3) -> Augmentation:
+    """This augmentation alone."""
+    return Augmentation({name: strength}, seed=seed, size=SIZE)
+
+
+def example(augment: str) -> Any:
+    """The strength that the component's file gives as an example."""
+    return catalog.find("augment", augment).constants["EXAMPLE"]
+
+
+def samples(count: int) -> tuple[Tensor, Tensor]:
+    """Random images and labels of uint8, a few labels ignored."""
+    generator = torch.Generator().manual_seed(count)
+    images = torch.randint(0, 256, (count, 3, *SIZE), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, 4, (count, *SIZE), generator=generator, dtype=torch.uint8)
+    return images, labels.masked_fill(labels == 3, IGNORE)
+
+
+def apply(built: Augmentation, indices: list[int], *, epoch: int = 1) -> tuple[Tensor, Tensor]:
+    """Augment the samples of these indices out of eight."""
+    images, labels = samples(8)
+    fill = torch.full((3,), 100.0)
+    where = np.array(indices, dtype=np.int64)
+    return built(images[where], labels[where], epoch=epoch, indices=where, fill=fill)
+
+
+def test_default_is_off(augment: str) -> None:
+    """A config that does not name it leaves images and labels alone."""
+    default = catalog.find("augment", augment).options["strength"].default
+    pixels, labels = apply(augmentation(augment, default), [0, 1])
+    assert torch.equal(pixels, samples(8)[0][:2].float())
+    assert torch.equal(labels, samples(8)[1][:2].long())
+
+
+def test_example_does_something(augment: str) -> None:
+    """The example strength is allowed and changes what the network sees."""
+    option = catalog.find("augment", augment).options["strength"]
+    assert option.check(example(augment))[1] is None
+    pixels, _ = apply(augmentation(augment, example(augment)), list(range(8)))
+    whole = samples(8)[0].float()
+    assert pixels.shape != whole.shape or not torch.equal(pixels, whole)
+
+
+@given(order=st.permutations(range(8)), cut=st.integers(1, 7))
+@settings(max_examples=15, deadline=None)
+def test_a_sample_looks_the_same_in_any_batch(augment: str, order: list[int], cut: int) -> None:
+    """Order and size of the batch have no say in how a sample is augmented."""
+    built = augmentation(augment, example(augment))
+    pixels, labels = apply(built, list(range(8)))
+    for part in (order[:cut], order[cut:]):
+        some_pixels, some_labels = apply(built, part)
+        torch.testing.assert_close(some_pixels, pixels[part], rtol=0, atol=1e-3)
+        assert torch.equal(some_labels, labels[part])
+
+
+def test_epochs_and_seeds_differ(augment: str) -> None:
+    """A sample looks different in the next epoch, and under another seed."""
+    built = augmentation(augment, example(augment))
+    other = augmentation(augment, example(augment), seed=4)
+    first, _ = apply(built, list(range(8)), epoch=1)
+    assert not torch.equal(first, apply(built, list(range(8)), epoch=2)[0])
+    assert not torch.equal(first, apply(other, list(range(8)), epoch=1)[0])
+
+
+def test_labels_stay_labels(augment: str) -> None:
+    """No label is invented: only classes that were there, and ignore."""
+    _, labels = apply(augmentation(augment, example(augment)), list(range(8)))
+    assert set(labels.unique().tolist()) <= {0, 1, 2, IGNORE}
+
+
+def test_pixels_stay_in_range(augment: str) -> None:
+    """Colours stay between 0 and 255."""
+    pixels, _ = apply(augmentation(augment, example(augment)), list(range(8)))
+    assert pixels.min() >= -1e-3
+    assert pixels.max() <= 255 + 1e-3

@@ -1,0 +1,52 @@
+"""Every encoder gives four feature maps whose shapes its pyramid foretells."""
+
+from math import ceil
+
+import pytest
+import torch
+
+from tuner import catalog
+from tuner.training.backbone import Encoder
+
+SMALLEST = ("hrnet_w18_small", "resnet18", "mobilenet_v2")
+
+
+def build(name: str, stride: int) -> Encoder:
+    """The encoder without pretrained weights."""
+    built = catalog.load("encoder", name).build(name, stride, False)
+    assert isinstance(built, Encoder)
+    return built
+
+
+def test_features_have_the_promised_shapes_at_odd_sizes(encoder: str) -> None:
+    """Channels and strides are as declared, at every output stride, for sizes no power divides."""
+    for stride in catalog.find("encoder", encoder).constants["OUTPUT_STRIDES"]:
+        with torch.device("meta"):
+            built = build(encoder, stride).eval()
+            features = built(torch.empty(1, 3, 71, 101))
+        pyramid = built.pyramid
+        assert pyramid.output_stride == stride
+        assert pyramid.strides[0] == 4
+        assert stride in (pyramid.strides[0], pyramid.strides[-1])
+        assert [tuple(feature.shape) for feature in features] == [
+            (1, channels, ceil(71 / each), ceil(101 / each))
+            for channels, each in zip(pyramid.channels, pyramid.strides, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_gradients_are_finite_and_reach_the_stem(name: str) -> None:
+    """A backward pass from all features gives the first layer a finite gradient."""
+    stride = catalog.find("encoder", name).constants["OUTPUT_STRIDES"][0]
+    built = build(name, stride)
+    sum(feature.square().mean() for feature in built(torch.randn(2, 3, 33, 47))).backward()
+    stem = next(built.parameters()).grad
+    assert stem is not None
+    assert torch.isfinite(stem).all()
+    assert stem.abs().sum() > 0
+
+
+def test_every_family_has_its_smallest_member_exercised() -> None:
+    """A new family must be added to the test above."""
+    modules = {catalog.find("encoder", name).module for name in catalog.names("encoder")}
+    assert modules == {catalog.find("encoder", name).module for name in SMALLEST}

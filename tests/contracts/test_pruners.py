@@ -1,0 +1,124 @@
+"""Every pruner file keeps its contract: a pure, monotone function of reported values.
+
+A test that takes `pruner` runs for each of them.
+"""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.samples import few
+from tuner import catalog
+from tuner.search.course import Course, Setting
+from tuner.spec.messages import Action, Verdict
+from tuner.spec.states import TrialState
+from tuner.spec.study import Objective
+
+EPOCHS = 20
+VALUES = st.floats(0, 1) | st.just(float("nan"))
+CURVES = st.dictionaries(st.integers(1, EPOCHS), VALUES, min_size=1)
+SETTINGS = st.sampled_from(
+    [
+        Setting(Objective(metric="miou"), EPOCHS),
+        Setting(Objective(metric="train_loss", direction="minimize"), EPOCHS, warmup=1),
+    ]
+)
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> list[Course]:
+    """Peers of every state, numbered from 1."""
+    curves = draw(st.lists(CURVES, max_size=12))
+    states = st.sampled_from(list(TrialState))
+    return [Course(number, draw(states), curve) for number, curve in enumerate(curves, start=1)]
+
+
+def verdict(pruner: str, trial: Course, peers: list[Course], setting: Setting) -> Verdict:
+    """What the pruner says with its defaults."""
+    found: Any = catalog.load("pruner", pruner).should_prune(trial, peers, setting)
+    assert isinstance(found, Verdict)
+    return found
+
+
+@few
+@given(CURVES, fields(), SETTINGS, st.randoms())
+def test_the_order_of_peers_does_not_matter(
+    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting, chance: Any
+) -> None:
+    """Whoever reported first, the verdict is the same."""
+    trial = Course(0, TrialState.RUNNING, curve)
+    shuffled = list(peers)
+    chance.shuffle(shuffled)
+    assert verdict(pruner, trial, peers, setting) == verdict(pruner, trial, shuffled, setting)
+
+
+@few
+@given(CURVES, fields(), SETTINGS, st.floats(0, 1))
+def test_a_better_value_never_hurts(
+    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting, better: float
+) -> None:
+    """A trial that goes on would go on with a better last value too."""
+    step = max(curve)
+    if not setting.objective.is_better(better, curve[step]):
+        return
+    kept = verdict(pruner, Course(0, TrialState.RUNNING, curve), peers, setting)
+    improved = Course(0, TrialState.RUNNING, {**curve, step: better})
+    if kept.action is Action.CONTINUE:
+        assert verdict(pruner, improved, peers, setting).action is Action.CONTINUE
+
+
+@few
+@given(CURVES, fields(), SETTINGS)
+def test_other_steps_of_peers_do_not_matter(
+    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting
+) -> None:
+    """Only what peers had at this very step counts, however far they are."""
+    step = max(curve)
+    trial = Course(0, TrialState.RUNNING, curve)
+    at_step = [
+        Course(peer.number, peer.state, {step: peer.values[step]})
+        for peer in peers
+        if step in peer.values
+    ]
+    assert verdict(pruner, trial, peers, setting) == verdict(pruner, trial, at_step, setting)
+
+
+@few
+@given(fields(), SETTINGS, st.integers(1, EPOCHS))
+def test_the_best_of_all_goes_on(
+    pruner: str, peers: list[Course], setting: Setting, step: int
+) -> None:
+    """No rule stops the leader."""
+    best = 2.0 if setting.objective.direction == "maximize" else -1.0
+    trial = Course(0, TrialState.RUNNING, {step: best})
+    assert verdict(pruner, trial, peers, setting).action is Action.CONTINUE
+
+
+@few
+@given(CURVES, SETTINGS)
+def test_alone_a_trial_goes_on(pruner: str, curve: dict[int, float], setting: Setting) -> None:
+    """Nothing to compare with, nothing to prune."""
+    trial = Course(0, TrialState.RUNNING, curve)
+    assert verdict(pruner, trial, [], setting) == Verdict()
+
+
+@few
+@given(CURVES, fields(), SETTINGS)
+def test_only_pruning_needs_a_reason(
+    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting
+) -> None:
+    """A pruned trial is told why, with metric and epoch."""
+    found = verdict(pruner, Course(0, TrialState.RUNNING, curve), peers, setting)
+    if found.action is Action.PRUNE:
+        assert setting.objective.metric in found.reason
+        assert f"epoch {max(curve)}" in found.reason
+    else:
+        assert found == Verdict()
+
+
+@given(SETTINGS)
+def test_judged_steps_lie_before_the_end(pruner: str, setting: Setting) -> None:
+    """The last epoch is never judged; every step may be meant by None."""
+    steps = catalog.load("pruner", pruner).judged_steps(setting)
+    assert steps is None or all(1 <= step < setting.epochs for step in steps)

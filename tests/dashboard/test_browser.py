@@ -1,0 +1,136 @@
+"""The dashboard in a real browser against a real server: it updates by itself, quietly."""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.dashboard.scenes import Scene
+from tuner.store.engine import Database
+
+PATHS = ("/", "/studies/1", "/studies/1/trials/1", "/workers")
+
+
+class Visit:
+    """A page and everything that its console complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self._hear(message.type, message.text))
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.complaints.append(text)
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """A fresh browser window."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield Visit(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def scene(server: str, db: Database) -> Scene:
+    """A study with a few ended trials."""
+    return Scene.submit(db).play(5)
+
+
+def test_study_page_follows_a_report(visit: Visit, server: str, scene: Scene) -> None:
+    """A report shows in the table within the page's life: no reload, no complaint."""
+    work = scene.take()
+    visit.page.goto(f"{server}/studies/1")
+    expect(visit.page.locator("#pulse")).to_have_text("Live")
+    visit.page.evaluate("window.untouched = true")
+    scene.report(work, 1, 2, 3)
+    expect(visit.page.locator(f"#trial-{work.trial}")).to_contain_text("3/12")
+    expect(visit.page.locator("#curves figcaption")).to_contain_text("1 running")
+    assert visit.page.evaluate("window.untouched") is True
+    assert visit.complaints == []
+
+
+def test_new_trials_appear_on_top(visit: Visit, server: str, scene: Scene) -> None:
+    """A trial that starts while one looks gets its row; the others keep theirs."""
+    visit.page.goto(f"{server}/studies/1")
+    expect(visit.page.locator("#pulse")).to_have_text("Live")
+    visit.page.evaluate("window.row = document.getElementById('trial-2')")
+    work = scene.take()
+    first = visit.page.locator("#trials tbody tr").first
+    expect(first).to_have_id(f"trial-{work.trial}")
+    assert visit.page.evaluate("window.row === document.getElementById('trial-2')")
+
+
+def test_focus_and_folds_survive_an_update(visit: Visit, server: str, scene: Scene) -> None:
+    """What the visitor holds stays in the hand while figures change around it."""
+    work = scene.take()
+    visit.page.goto(f"{server}/studies/1")
+    expect(visit.page.locator("#pulse")).to_have_text("Live")
+    visit.page.locator("#cancel > summary").click()
+    visit.page.locator('[id="sort-optimizer.lr"]').focus()
+    scene.report(work, 1)
+    expect(visit.page.locator(f"#trial-{work.trial}")).to_contain_text("1/12")
+    assert visit.page.evaluate("document.activeElement.id") == "sort-optimizer.lr"
+    assert visit.page.evaluate("document.getElementById('cancel').open")
+
+
+def test_trial_page_follows_its_reports(visit: Visit, server: str, scene: Scene) -> None:
+    """Curves and classes come with the first report."""
+    work = scene.take()
+    visit.page.goto(f"{server}/studies/1/trials/{work.trial}")
+    expect(visit.page.locator("#pulse")).to_have_text("Live")
+    scene.report(work, 1, 2)
+    expect(visit.page.locator("#facts")).to_contain_text("2 / 12")
+    expect(visit.page.locator("#chart-1 path")).to_have_count(1)
+    assert visit.complaints == []
+
+
+def test_buttons_work_without_losing_the_page(visit: Visit, server: str, scene: Scene) -> None:
+    """Pause turns into Resume, by way of a plain form."""
+    visit.page.goto(f"{server}/studies/1")
+    visit.page.get_by_role("button", name="Pause").click()
+    expect(visit.page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(visit.page.locator("h1")).to_contain_text("paused")
+
+
+def test_a_point_of_the_chart_leads_to_its_trial(visit: Visit, server: str, scene: Scene) -> None:
+    """The chart is a map: a click on a mark opens the trial."""
+    visit.page.goto(f"{server}/studies/1")
+    visit.page.locator("#history circle[data-trial='0']").dispatch_event("click")
+    expect(visit.page).to_have_url(re.compile(r"/studies/1/trials/0$"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_fit_a_phone(
+    browser: Browser, server: str, scene: Scene, path: str, scheme: Literal["light", "dark"]
+) -> None:
+    """At 390 pixels nothing scrolls sideways, in both colour schemes, without a complaint."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    visit = Visit(context.new_page())
+    visit.page.goto(f"{server}{path}")
+    width = visit.page.evaluate("document.documentElement.scrollWidth")
+    ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.close()
+    assert width <= 390
+    assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 150) == (scheme == "dark")
+    assert visit.complaints == []
+
+
+def test_the_chosen_scheme_stays(visit: Visit, server: str, scene: Scene) -> None:
+    """The switch overrules the system's preference, on the next page too."""
+    visit.page.goto(f"{server}/")
+    visit.page.locator("#theme").click()
+    visit.page.goto(f"{server}/workers")
+    expect(visit.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_keyboard_reaches_the_content_first(visit: Visit, server: str, scene: Scene) -> None:
+    """The first stop of the keyboard skips the header."""
+    visit.page.goto(f"{server}/studies/1")
+    visit.page.keyboard.press("Tab")
+    assert visit.page.evaluate("document.activeElement.textContent") == "Skip to content"

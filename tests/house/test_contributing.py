@@ -1,0 +1,51 @@
+"""What the documents show works as shown."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from tests.house.tree import ROOT, text
+from tuner import submission
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text(page), flags=re.DOTALL)
+
+
+def test_the_worked_example_is_a_loss() -> None:
+    """The loss of CONTRIBUTING.md runs, has a gradient, and is 0 where every pixel is ignored."""
+    (source,) = _blocks("CONTRIBUTING.md", "python")
+    module: dict[str, Any] = {}
+    exec(source, module)
+    build: Callable[..., torch.nn.Module] = module["build"]
+    logits = torch.randn(2, 3, 4, 5, requires_grad=True)
+
+    loss = build(3, [0.2, 0.3, 0.5], gamma=2.0)(logits, torch.randint(0, 3, (2, 4, 5)))
+    loss.backward()
+    ignored = build(3, [0.2, 0.3, 0.5])(logits, torch.full((2, 4, 5), 255))
+
+    assert loss > 0
+    assert logits.grad is not None
+    assert 0 == ignored.item()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_can_be_submitted(path: Any) -> None:
+    """Every study under examples/ passes all checks of a submission."""
+    spec = submission.parse(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+    assert spec.space.root
+
+
+def test_the_study_of_the_readme_can_be_submitted() -> None:
+    """The study in twelve lines passes all checks, and has twelve lines."""
+    (document,) = _blocks("README.md", "yaml")
+
+    assert "streets" == submission.parse(yaml.safe_load(document)).name
+    assert 12 == len(document.splitlines())

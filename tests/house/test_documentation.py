@@ -1,0 +1,131 @@
+"""What exists is documented, and what is documented exists."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+import api.errors
+import tuner.errors
+from api.settings import Settings
+from tests.house.tree import ROOT, text
+from tuner import catalog
+from tuner.errors import SegtuneError
+from workers.settings import WorkerSettings
+
+HEADINGS = ["Context", "Decision", "Consequences", "Rejected", "Held by"]
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def _variables(settings: type[BaseSettings]) -> set[str]:
+    """The environment variables that a settings class reads."""
+    prefix = settings.model_config.get("env_prefix", "")
+    return {
+        (str(field.validation_alias) if field.validation_alias else prefix + name).upper()
+        for name, field in settings.model_fields.items()
+    }
+
+
+def _described(page: str, pattern: str) -> set[str]:
+    """The names that open a table row of a page."""
+    return set(re.findall(rf"^\| `({pattern})`", text(page), flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("settings", [Settings, WorkerSettings])
+def test_every_setting_is_documented(settings: type[BaseSettings]) -> None:
+    """Each setting has a row in docs/configuration.md."""
+    described = _described("docs/configuration.md", "SEGTUNE_[A-Z_]+")
+
+    assert set() == _variables(settings) - described
+
+
+def test_every_documented_setting_exists() -> None:
+    """docs/configuration.md describes nothing that no process reads."""
+    described = _described("docs/configuration.md", "SEGTUNE_[A-Z_]+")
+
+    assert set() == described - _variables(Settings) - _variables(WorkerSettings)
+
+
+def test_every_route_is_documented() -> None:
+    """docs/api.md has a row for each route of the API, and each row is a route."""
+    paths = json.loads(text("tests/api/openapi.json"))["paths"]
+    routes = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}"
+        for path, methods in paths.items()
+        for method in methods
+    }
+
+    assert routes == _described("docs/api.md", r"[A-Z]+ /\S+")
+
+
+def _errors() -> dict[str, type[SegtuneError]]:
+    """Every error class of ours by name."""
+    return {
+        name: value
+        for module in (tuner.errors, api.errors)
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, SegtuneError)
+    }
+
+
+def test_every_error_is_documented() -> None:
+    """Each error class has a row in docs/errors.md, and each row a class."""
+    assert set(_errors()) == _described("docs/errors.md", r"\w+")
+
+
+def test_documented_statuses_are_those_that_are_sent() -> None:
+    """A status in docs/errors.md is the one of the table in api/errors.py."""
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", text("docs/errors.md"), flags=re.MULTILINE)
+    kinds = _errors()
+
+    assert {name: api.errors.look_up(kinds[name])[0] for name, _ in rows} == {
+        name: int(status) for name, status in rows
+    }
+
+
+@pytest.mark.parametrize("kind", catalog.FOLDERS)
+def test_every_component_says_what_it_is(kind: str) -> None:
+    """Each component file parses, and its docstring opens with a one-line summary."""
+    found = catalog.components(kind)
+    silent = [name for name, component in found.items() if not component.summary.endswith(".")]
+
+    assert found
+    assert [] == silent
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_a_decision_record_has_its_five_headings(path: Path) -> None:
+    """A record has context, decision, consequences, rejected options and what holds it."""
+    assert HEADINGS == re.findall(
+        r"^## (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_what_a_decision_record_names_exists(path: Path) -> None:
+    """The tests, rooms and benchmarks that a record names are there."""
+    named = re.findall(
+        r"`((?:tests|benchmarks|tuner|api|workers|migrations)/[\w./-]+)`",
+        path.read_text(encoding="utf-8"),
+    )
+
+    assert [] == [name for name in named if not (ROOT / name).exists()]
+
+
+def test_decision_records_are_numbered_and_listed() -> None:
+    """Records are numbered without a gap, and CONTRIBUTING.md links to each."""
+    numbers = [int(path.name[:4]) for path in RECORDS]
+    unlisted = [path.name for path in RECORDS if path.name not in text("CONTRIBUTING.md")]
+
+    assert list(range(1, len(RECORDS) + 1)) == numbers
+    assert [] == unlisted
+
+
+def test_the_changelog_opens_with_what_is_unreleased() -> None:
+    """The first section of CHANGELOG.md is `Unreleased`."""
+    sections = re.findall(r"^## \[(.+?)\]", text("CHANGELOG.md"), flags=re.MULTILINE)
+
+    assert "Unreleased" == sections[0]

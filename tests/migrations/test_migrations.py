@@ -1,0 +1,223 @@
+"""The migrations make exactly the tables of the models, on both databases, and lose nothing."""
+
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, select, text
+
+from tests.databases import PostgresServer
+from tests.store.samples import spec, study_row, trial_row
+from tuner.errors import StorageError
+from tuner.store.engine import Database
+from tuner.store.migrate import current, head, is_current, upgrade
+from tuner.store.tables import Base, Study, Trial
+
+ROOT = Path(__file__).parents[2]
+HEAD = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "9999", "{head}"
+def downgrade(): pass
+def upgrade():
+"""
+COPY = (
+    HEAD.format(head=head())
+    + """
+    with op.batch_alter_table("studies", recreate="always") as studies:
+        studies.add_column(sa.Column("note", sa.Text(), nullable=True))
+"""
+)
+FAIL = (
+    HEAD.format(head=head())
+    + """
+    op.create_table("half", sa.Column("id", sa.Integer(), primary_key=True))
+    1 / 0
+"""
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.create(template="template0")
+    yield url
+    server.drop(url)
+
+
+def test_migrations_make_the_models(database: Database) -> None:
+    """Alembic finds no difference between the migrated tables and the models."""
+    with database.reading() as session:
+        context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrations_name_constraints_as_the_models_do(database: Database) -> None:
+    """Unique constraints and foreign keys carry the names of the naming convention."""
+    found = inspect(database.engine)
+    for table in Base.metadata.sorted_tables:
+        names = {key["name"] for key in found.get_foreign_keys(table.name)}
+        names |= {key["name"] for key in found.get_unique_constraints(table.name)}
+        named = table.constraints - {table.primary_key}
+        assert names == {constraint.name for constraint in named}
+
+
+def test_migrations_make_the_indexes_of_the_models(sqlite_url: str, tmp_path: Path) -> None:
+    """Indexes are equal as SQL text, with the conditions that `compare_metadata` passes over."""
+    modelled = f"sqlite:///{tmp_path}/modelled.db"
+    found = []
+    for url in (sqlite_url, modelled):
+        db = Database(url)
+        with db.transaction() as session:
+            Base.metadata.create_all(session.connection())
+            rows = session.execute(text("SELECT sql FROM sqlite_master WHERE type = 'index'"))
+            found.append(sorted(row.sql for row in rows if row.sql))
+        db.dispose()
+    assert found[0] == found[1]
+
+
+def test_ids_are_never_used_twice(sqlite_url: str) -> None:
+    """SQLite numbers the rows that others refer to with AUTOINCREMENT, as the models say."""
+    db = Database(sqlite_url)
+    numbered = text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
+    with db.reading() as session:
+        names = set(session.scalars(numbered))
+    db.dispose()
+    assert names == {
+        table.name
+        for table in Base.metadata.sorted_tables
+        if table.dialect_options["sqlite"]["autoincrement"]
+    }
+
+
+def test_upgrade_knows_where_it_stands(bare_url: str) -> None:
+    """A database goes from no revision to the newest, and a second upgrade changes nothing."""
+    db = Database(bare_url)
+    assert current(db) is None
+    upgrade(bare_url)
+    upgrade(bare_url)
+    assert current(db) == head()
+    assert is_current(db)
+    db.dispose()
+
+
+def test_servers_that_start_together_migrate_once(bare_url: str) -> None:
+    """Three processes that upgrade one empty database all succeed."""
+    spawn = multiprocessing.get_context("spawn")
+    servers = [spawn.Process(target=upgrade, args=(bare_url,)) for _ in range(3)]
+    for server in servers:
+        server.start()
+    for server in servers:
+        server.join()
+    db = Database(bare_url)
+    assert [server.exitcode for server in servers] == [0, 0, 0]
+    assert is_current(db)
+    db.dispose()
+
+
+def test_threads_that_upgrade_together_wait_for_each_other(bare_url: str) -> None:
+    """Alembic has one context per process; threads take turns with it."""
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(upgrade, bare_url) for _ in range(4)]
+    assert [future.exception() for future in done] == [None] * 4
+
+
+def test_a_newer_database_is_refused(database_url: str) -> None:
+    """A database of a later release gets a message that names its revision, and is left alone."""
+    db = Database(database_url)
+    with db.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StorageError, match="revision 9999"):
+        upgrade(database_url)
+    assert current(db) == "9999"
+    db.dispose()
+
+
+def test_downgrade_leaves_nothing(database_url: str) -> None:
+    """Going back to before the first migration removes every table of ours."""
+    config = Config(toml_file=str(ROOT / "pyproject.toml"))
+    config.attributes["url"] = database_url
+    command.downgrade(config, "base")
+    db = Database(database_url)
+    assert set(inspect(db.engine).get_table_names()) <= {"alembic_version"}
+    db.dispose()
+
+
+def test_there_is_one_head() -> None:
+    """Two migrations with the same parent would leave `upgrade head` without an answer."""
+    assert len(ScriptDirectory(str(ROOT / "migrations")).get_heads()) == 1
+
+
+def test_migrations_are_numbered() -> None:
+    """Files are named by their number, which is their revision, and follow one another."""
+    paths = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    numbers = [path.name.split("_")[0] for path in paths]
+    assert numbers == [f"{index:04d}" for index in range(1, len(paths) + 1)]
+    assert numbers[-1] == head()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "migrations" / "versions").glob("*.py")), ids=lambda path: path.stem
+)
+def test_a_migration_imports_no_model(path: Path) -> None:
+    """A migration tells history; models tell the present."""
+    assert "tuner" not in path.read_text()
+
+
+def test_a_password_never_reaches_a_message(tmp_path: Path) -> None:
+    """A database that does not answer is named without its password."""
+    url = f"postgresql://user:hush@/none?host={tmp_path}"
+    with pytest.raises(StorageError) as caught:
+        upgrade(url)
+    assert "hush" not in str(caught.value)
+
+
+def test_copying_a_table_keeps_its_children(sqlite_url: str, tmp_path: Path) -> None:
+    """A later migration that copies and drops `studies` deletes no trial with it."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(ROOT / "migrations", folder)
+    (folder / "versions" / "9999_copy.py").write_text(COPY)
+    db = Database(sqlite_url)
+    with db.transaction() as session:
+        study = study_row(spec("kept"))
+        session.add(study)
+        session.flush()
+        session.add(trial_row(study))
+    db.dispose()
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.attributes["url"] = sqlite_url
+    command.upgrade(config, "head")
+    db = Database(sqlite_url)
+    with db.reading() as session:
+        assert session.scalars(select(Trial.number)).all() == [0]
+        assert session.scalars(select(Study.name)).all() == ["kept"]
+    db.dispose()
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(database_url: str, tmp_path: Path) -> None:
+    """All of an upgrade is one transaction: a failure half way undoes its first half."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(ROOT / "migrations", folder)
+    (folder / "versions" / "9999_fail.py").write_text(FAIL)
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.attributes["url"] = database_url
+    with pytest.raises(ZeroDivisionError):
+        command.upgrade(config, "head")
+    db = Database(database_url)
+    assert is_current(db)
+    assert "half" not in inspect(db.engine).get_table_names()
+    db.dispose()

@@ -1,0 +1,72 @@
+"""Workers without a network or a GPU: they call the use cases directly."""
+
+from tests.store.samples import spec
+from tuner.service import leases, studies
+from tuner.service.searches import Searches
+from tuner.spec.messages import (
+    Assignment,
+    LeaseRequest,
+    LeaseStatus,
+    Outcome,
+    OutcomeKind,
+    Report,
+    ReportBatch,
+)
+from tuner.spec.study import StudySpec
+from tuner.spec.views import StudyView
+from tuner.store.engine import Database
+
+LEASE_SECONDS = 60.0
+
+
+class Fleet:
+    """Any number of workers of one database."""
+
+    def __init__(self, db: Database, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.db = db
+        self.lease_seconds = lease_seconds
+        self._searches = Searches()
+
+    def submit(self, document: StudySpec | None = None) -> StudyView:
+        """Queue a study."""
+        view, _ = studies.submit(self.db, document or spec())
+        return view
+
+    def ask(self, worker: str = "w1", *, study: str | None = None) -> Assignment | None:
+        """Ask for a trial; None if there is none."""
+        request = LeaseRequest(worker=worker, study=study)
+        return leases.take(
+            self.db, request, lease_seconds=self.lease_seconds, searches=self._searches
+        )
+
+    def take(self, worker: str = "w1", *, study: str | None = None) -> Assignment:
+        """Take a trial that must be there."""
+        assignment = self.ask(worker, study=study)
+        assert assignment is not None, "no trial to take"
+        return assignment
+
+    def report(self, held: Assignment, *steps: int, value: float = 0.5) -> LeaseStatus:
+        """Send the reports of these steps in one batch."""
+        batch = ReportBatch(
+            reports=tuple(
+                Report(step=step, metrics={"miou": value, "train_loss": 1.0}, seconds=2.0)
+                for step in steps
+            )
+        )
+        return leases.report(
+            self.db, held.lease, held.token, batch, lease_seconds=self.lease_seconds
+        )
+
+    def heartbeat(self, held: Assignment) -> LeaseStatus:
+        """Renew the lease."""
+        return leases.heartbeat(self.db, held.lease, held.token, lease_seconds=self.lease_seconds)
+
+    def finish(self, held: Assignment, kind: OutcomeKind = OutcomeKind.COMPLETED) -> None:
+        """End the lease."""
+        leases.finish(self.db, held.lease, held.token, Outcome(kind=kind))
+
+    def train(self, held: Assignment, *, value: float = 0.5) -> None:
+        """Report what is left of the trial's budget, and finish."""
+        steps = range(held.last_step + 1, held.config.training.epochs + 1)
+        self.report(held, *steps, value=value)
+        self.finish(held)

@@ -1,0 +1,58 @@
+"""Checkpoints: whole or not there, and only for the run that they belong to."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tuner.errors import CheckpointMismatch, TrainingError
+from tuner.spec.messages import Report
+from tuner.training import checkpoint
+from tuner.training.checkpoint import Progress
+
+
+def save(folder: Path, epoch: int) -> Path:
+    """A checkpoint of this epoch."""
+    report = Report(step=1, metrics={"miou": 0.25}, confusion=((1, 2), (3, 4)))
+    progress = Progress(epoch=epoch, cursor=3, loss_sum=1 / 3, seconds=2.5, reports=[report])
+    return checkpoint.save(folder, "me", progress, {"weight": torch.arange(3.0)})
+
+
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Position, sums, reports and tensors survive the way to disk and back."""
+    progress, state = checkpoint.load(save(tmp_path, 4), "me")
+    assert (progress.epoch, progress.cursor, progress.loss_sum) == (4, 3, 1 / 3)
+    assert progress.reports[0].confusion == ((1, 2), (3, 4))
+    assert torch.equal(state["weight"], torch.arange(3.0))
+
+
+def test_another_owner_is_refused(tmp_path: Path) -> None:
+    """A config or data set that differs cannot take it up."""
+    with pytest.raises(CheckpointMismatch, match="another config or another version of the data"):
+        checkpoint.load(save(tmp_path, 1), "somebody else")
+
+
+def test_a_damaged_file_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    """Half a file costs one epoch, not the trial."""
+    save(tmp_path, 1)
+    path = save(tmp_path, 2)
+    path.write_bytes(path.read_bytes()[:100])
+    assert checkpoint.load(path, "me")[0].epoch == 1
+
+
+def test_a_damaged_file_without_predecessor_is_an_error(tmp_path: Path) -> None:
+    """There is nothing to fall back to, and the message names the file."""
+    path = save(tmp_path, 1)
+    path.write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read"):
+        checkpoint.load(path, "me")
+
+
+def test_no_partial_file_is_left(tmp_path: Path) -> None:
+    """What is written beside its place is renamed into it."""
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        checkpoint.NAME,
+        checkpoint.PREVIOUS,
+    }

@@ -1,0 +1,33 @@
+"""Resizing by matrices equals torch's bilinear interpolation."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from tuner.training.resize import resize, resize_by_matrices
+
+sides = st.integers(1, 20)
+
+
+@given(old=st.tuples(sides, sides), new=st.tuples(sides, sides))
+@settings(max_examples=40, deadline=None)
+def test_matrices_equal_interpolate(old: tuple[int, int], new: tuple[int, int]) -> None:
+    """Values and gradients agree at any pair of sizes, larger or smaller."""
+    features = torch.randn(2, 3, *old, dtype=torch.float64, requires_grad=True)
+    ours = resize_by_matrices(features, new)
+    theirs = functional.interpolate(features, size=new, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+    weights = torch.randn_like(ours)
+    (left,) = torch.autograd.grad((ours * weights).sum(), features)
+    (right,) = torch.autograd.grad((theirs * weights).sum(), features)
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (7, 5)])
+def test_resize_gives_the_size_asked_for(size: tuple[int, int]) -> None:
+    """Including none at all, when nothing is to be done."""
+    features = torch.randn(1, 2, 4, 6)
+    assert resize(features, size).shape[-2:] == size
+    assert resize(features, (4, 6)) is features

@@ -1,0 +1,258 @@
+"""The loop: what it reports, how it ends, and that a cut leaves no scar."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.training import samples
+from tuner.errors import CheckpointMismatch, DataError, Diverged
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
+from tuner.spec.metrics import derive
+from tuner.training import batches, checkpoint, learner
+from tuner.training.data import Data
+from tuner.training.determinism import Machine
+from tuner.training.failures import classify
+from tuner.training.train import MODEL, train
+
+STEPS = 6  # two epochs of three
+
+
+class Script:
+    """Collects reports and answers with a verdict per step."""
+
+    def __init__(self, **verdicts: Action) -> None:
+        self.reports: list[Report] = []
+        self.saved: list[int] = []
+        self._verdicts = {int(name.removeprefix("at_")): what for name, what in verdicts.items()}
+
+    def __call__(self, report: Report) -> Verdict:
+        """Take note of a report and judge it."""
+        self.reports.append(report)
+        return Verdict(action=self._verdicts.get(report.step, Action.CONTINUE))
+
+    def save(self, path: Path, step: int) -> None:
+        """Take note of a checkpoint."""
+        assert path.exists()
+        self.saved.append(step)
+
+
+def run(data: Data, folder: Path, script: Script, **options: Any) -> Outcome:
+    """Train `samples.config()`, or the config given."""
+    config: TrialConfig = options.pop("config", None) or samples.config()
+    return train(config, data, script, folder=folder, saved=script.save, **options)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors that a completed run left."""
+    loaded = torch.load(folder / MODEL, weights_only=True)
+    state: dict[str, torch.Tensor] = loaded["model"]
+    return state
+
+
+def after(steps: int) -> Callable[[], bool]:
+    """Says yes when asked after this many optimizer steps."""
+    asked = iter(range(10**9))
+    return lambda: next(asked) >= steps
+
+
+@pytest.fixture(scope="module")
+def straight(scenes: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Script]:
+    """The uninterrupted run that all others are held against."""
+    folder, script = tmp_path_factory.mktemp("straight"), Script()
+    assert run(scenes, folder, script).kind is OutcomeKind.COMPLETED
+    return folder, script
+
+
+def test_every_epoch_is_reported_once(straight: tuple[Path, Script]) -> None:
+    """Two epochs, two reports, each after its checkpoint."""
+    _, script = straight
+    assert [report.step for report in script.reports] == [1, 2]
+    assert script.saved == [1, 2]
+
+
+def test_metrics_derive_from_the_confusion_matrix(straight: tuple[Path, Script]) -> None:
+    """Nothing but the matrix decides the scores; the loop adds loss, rate and pace."""
+    for report in straight[1].reports:
+        assert report.confusion is not None
+        assert derive(report.confusion, samples.CLASSES).items() <= report.metrics.items()
+        assert {"train_loss", "lr", "images_per_second", "data_wait"} <= report.metrics.keys()
+
+
+def test_a_completed_run_leaves_weights_and_config(straight: tuple[Path, Script]) -> None:
+    """The model file stands for itself: weights, and the config that made them."""
+    loaded = torch.load(straight[0] / MODEL, weights_only=True)
+    assert TrialConfig.model_validate_json(loaded["config"]) == samples.config()
+    assert all(torch.isfinite(tensor).all() for tensor in loaded["model"].values())
+
+
+def test_the_same_config_gives_the_same_numbers(
+    straight: tuple[Path, Script], scenes: Data, tmp_path: Path
+) -> None:
+    """A second run in a process with another random state ends bit for bit alike."""
+    torch.manual_seed(99)
+    script = Script()
+    run(scenes, tmp_path, script)
+    assert samples.timeless(script.reports) == samples.timeless(straight[1].reports)
+    assert_equal(weights(tmp_path), weights(straight[0]))
+
+
+def assert_equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> None:
+    """Bit for bit."""
+    assert left.keys() == right.keys()
+    assert [name for name in left if not torch.equal(left[name], right[name])] == []
+
+
+@given(cuts=st.lists(st.integers(0, STEPS - 1), min_size=1, max_size=2))
+@settings(max_examples=4, deadline=None, derandomize=True)
+def test_a_cut_anywhere_leaves_no_scar(
+    straight: tuple[Path, Script], scenes: Data, cuts: list[int]
+) -> None:
+    """Cut between any two steps and taken up again, a run ends bit for bit as if it was not."""
+    with TemporaryDirectory() as place:
+        folder, script = Path(place), Script()
+        resume, last = None, 0
+        for cut in cuts:
+            outcome = run(
+                scenes, folder, script, should_yield=after(cut), resume=resume, last_step=last
+            )
+            if outcome.kind is OutcomeKind.COMPLETED:
+                break
+            assert outcome.kind is OutcomeKind.YIELDED
+            resume, last = folder / checkpoint.NAME, outcome.step
+        else:
+            run(scenes, folder, script, resume=resume, last_step=last)
+        assert samples.timeless(script.reports) == samples.timeless(straight[1].reports)
+        assert_equal(weights(folder), weights(straight[0]))
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        (Action.PRUNE, OutcomeKind.PRUNED),
+        (Action.PAUSE, OutcomeKind.PAUSED),
+        (Action.STOP, OutcomeKind.STOPPED),
+        (Action.YIELD, OutcomeKind.YIELDED),
+    ],
+)
+def test_verdicts_are_obeyed(
+    scenes: Data, tmp_path: Path, action: Action, kind: OutcomeKind
+) -> None:
+    """The run ends at once, with a checkpoint of the epoch that was judged."""
+    script = Script(at_1=action)
+    outcome = run(scenes, tmp_path, script)
+    assert (outcome.kind, outcome.step) == (kind, 1)
+    assert len(script.reports) == 1
+    assert (tmp_path / checkpoint.NAME).exists()
+
+
+def test_reports_that_never_arrived_are_sent_again(
+    straight: tuple[Path, Script], scenes: Data, tmp_path: Path
+) -> None:
+    """A worker that died between checkpoint and report leaves no gap."""
+    resume = straight[0] / checkpoint.NAME
+    script = Script()
+    outcome = run(scenes, tmp_path, script, resume=resume, last_step=0)
+    assert outcome.kind is OutcomeKind.COMPLETED
+    assert script.reports == straight[1].reports
+    script = Script()
+    run(scenes, tmp_path, script, resume=resume, last_step=1)
+    assert [report.step for report in script.reports] == [2]
+
+
+def test_a_verdict_on_a_repeated_report_is_obeyed(scenes: Data, tmp_path: Path) -> None:
+    """A trial that was pruned while its worker was away trains no further."""
+    run(scenes, tmp_path, Script(at_1=Action.YIELD))
+    script = Script(at_1=Action.PRUNE)
+    outcome = run(scenes, tmp_path, script, resume=tmp_path / checkpoint.NAME, last_step=0)
+    assert (outcome.kind, len(script.reports)) == (OutcomeKind.PRUNED, 1)
+
+
+def test_a_checkpoint_of_another_config_is_refused(
+    straight: tuple[Path, Script], scenes: Data, tmp_path: Path
+) -> None:
+    """Half a run with one learning rate and half with another would be nobody's number."""
+    other = samples.config({"optimizer.lr": 0.02})
+    with pytest.raises(CheckpointMismatch):
+        run(scenes, tmp_path, Script(), config=other, resume=straight[0] / checkpoint.NAME)
+
+
+def test_provenance_says_what_the_number_depends_on(
+    straight: tuple[Path, Script], scenes: Data, tmp_path: Path
+) -> None:
+    """Data, versions, device, batch and size of the network."""
+    resume = straight[0] / checkpoint.NAME
+    provenance = run(scenes, tmp_path, Script(), resume=resume, last_step=2).provenance
+    assert provenance["data"] == scenes.fingerprint
+    assert provenance["versions"].keys() == {"segtune", "torch", "timm", "python"}
+    assert provenance["micro_batch"] == 2
+    assert provenance["parameters"] > 1_000_000
+    assert provenance["seconds"] > 0
+
+
+def test_divergence_is_an_error_and_never_a_report(
+    scenes: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss that is no number ends the trial in words; the epoch before stands."""
+    honest = learner.Learner.step
+
+    def step(self: learner.Learner, images: Any, labels: Any, step: int) -> torch.Tensor:
+        loss = honest(self, images, labels, step)
+        return loss if step < 4 else loss * float("nan")
+
+    monkeypatch.setattr(learner.Learner, "step", step)
+    script = Script()
+    with pytest.raises(Diverged, match=r"loss is nan at optimizer step 4 .epoch 2.*optimizer.lr"):
+        run(scenes, tmp_path, script)
+    assert [report.step for report in script.reports] == [1]
+
+
+def test_a_batch_larger_than_the_split_is_refused(scenes: Data, tmp_path: Path) -> None:
+    """The sampled batch size is the trained one, or nothing is trained."""
+    large = samples.config({"training.batch_size": 8})
+    with pytest.raises(DataError, match="batch_size is 8, but the training split has 7 images"):
+        run(scenes, tmp_path, Script(), config=large)
+
+
+def test_an_epoch_holds_whole_batches_of_distinct_images(scenes: Data) -> None:
+    """Seven images in batches of two make three steps without repetition."""
+    still = {"augment.flip": 0.0, "augment.scale": [1, 1], "augment.rotate": 0}
+    built = batches.Batches(scenes.train, samples.config({**still, "augment.colour": 0.0}), "cpu")
+    seen = torch.cat([built.batch(1, position)[0] for position in range(built.per_epoch)])
+    assert len(seen) == 6
+    assert len(torch.unique(seen.flatten(1), dim=0)) == 6
+
+
+def test_the_average_follows_the_model(scenes: Data) -> None:
+    """Early on the average moves fast; it is what is scored."""
+    built = learner.Learner(samples.config(), scenes, Machine(), STEPS)
+    given = batches.Batches(scenes.train, samples.config(), "cpu").batch(1, 0)
+    before = {name: tensor.clone() for name, tensor in built.scored.state_dict().items()}
+    built.step(*given, 0)
+    name = "decoder.head.weight"
+    moved = built.model.state_dict()[name]
+    expected = torch.lerp(before[name], moved, 0.9)
+    torch.testing.assert_close(built.scored.state_dict()[name], expected)
+    assert built.scored is not built.model
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (Diverged("nan"), "diverged"),
+        (DataError("gone"), "data"),
+        (RuntimeError("shape mismatch"), "exception"),
+    ],
+)
+def test_failures_are_sorted(error: Exception, kind: str) -> None:
+    """An outcome says what kind of thing went wrong."""
+    assert classify(error) == kind

@@ -1,0 +1,92 @@
+"""A scripted client and views for the tests of the command line."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.unit.samples import study
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.views import Event, StudyView, TrialCounts, TrialSummary
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def view(**changes: Any) -> StudyView:
+    """A running study with some trials behind it."""
+    spec = study()
+    values: dict[str, Any] = {
+        "id": 7,
+        "name": spec.name,
+        "state": StudyState.RUNNING,
+        "priority": spec.priority,
+        "objective": spec.objective,
+        "budget": 20,
+        "counts": TrialCounts(completed=3, pruned=2, running=1),
+        "epochs": 75,
+        "epochs_saved": 25,
+        "best_value": 0.5,
+        "best_trial": 2,
+        "base_value": 0.4,
+        "created_at": NOON,
+        "started_at": NOON,
+        "spec": spec,
+    }
+    return StudyView.model_validate({**values, **changes})
+
+
+def trial(number: int, **changes: Any) -> TrialSummary:
+    """A running trial."""
+    values: dict[str, Any] = {
+        "number": number,
+        "state": TrialState.RUNNING,
+        "params": {"optimizer.lr": 0.012345, "optimizer.name": "sgd"},
+        "value": 0.42,
+        "step": 5,
+        "epochs": 20,
+        "worker": "w-1",
+        "created_at": NOON,
+    }
+    return TrialSummary.model_validate({**values, **changes})
+
+
+def event(seq: int, kind: str, number: int | None = None, **data: Any) -> Event:
+    """One event of a study."""
+    return Event(seq=seq, kind=kind, trial=number, data=data, created_at=NOON)
+
+
+class ScriptedClient:
+    """Answers from lists: each call of `study` gives the next view, the last one for ever."""
+
+    def __init__(
+        self,
+        views: Sequence[StudyView],
+        *,
+        events: Sequence[Event] = (),
+        trials: Sequence[TrialSummary] = (),
+    ) -> None:
+        self.views = list(views)
+        self.script = tuple(events)
+        self.running = tuple(trials)
+        self.submitted: list[Any] = []
+
+    def study(self, study: int | str) -> StudyView:
+        """The next view."""
+        return self.views.pop(0) if len(self.views) > 1 else self.views[0]
+
+    def trials(self, study: int | str, **query: Any) -> Iterator[TrialSummary]:
+        """The scripted trials."""
+        return iter(self.running)
+
+    def events(self, study: int | str, after: int = 0) -> Iterator[Event]:
+        """The scripted events; the stream has no end of its own."""
+        yield from self.script
+        raise AssertionError("the command reads on after the study has ended")
+
+    def studies(self, **query: Any) -> Iterator[StudyView]:
+        """The study, alone."""
+        return iter(self.views[:1])
+
+    def submit(self, document: Any) -> StudyView:
+        """Take a study and give the first view."""
+        self.submitted.append(document)
+        return self.views[0]

@@ -1,0 +1,162 @@
+"""Best trials, fronts, histories, costs and importance."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.samples import completed, few, study
+from tuner.search.analysis import (
+    best_trial,
+    epochs_saved,
+    epochs_spent,
+    history,
+    is_feasible,
+    pareto_front,
+    violations,
+)
+from tuner.search.course import Course
+from tuner.search.importance import importance
+from tuner.search.observation import Observation
+from tuner.search.suggest import Suggester
+from tuner.spec.states import TrialState
+from tuner.spec.study import Constraint, Objective
+
+MIOU = (Objective(metric="miou"),)
+BOTH = (Objective(metric="miou"), Objective(metric="train_loss", direction="minimize"))
+POINTS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=12)
+
+
+def test_the_best_trial_is_feasible_and_completed() -> None:
+    """A better value of a pruned, failed or infeasible trial does not win."""
+    trials = [
+        completed(0, {}, 0.5),
+        completed(1, {}, 0.6),
+        Observation(2, TrialState.PRUNED, {}, (0.9,)),
+        Observation(3, TrialState.COMPLETED, {}, (0.8,), constraints=(0.1,)),
+        completed(4, {}, float("nan")),
+    ]
+    best = best_trial(trials, MIOU)
+    assert best is not None
+    assert best.number == 1
+
+
+def test_the_earliest_of_equals_is_the_best() -> None:
+    """The order in which trials are given does not decide."""
+    best = best_trial([completed(2, {}, 0.5), completed(1, {}, 0.5)], MIOU)
+    assert best is not None
+    assert best.number == 1
+
+
+def test_without_contenders_there_is_no_best() -> None:
+    """None, rather than a trial that did not finish."""
+    assert best_trial([Observation(0, TrialState.RUNNING, {}, (0.9,))], MIOU) is None
+
+
+def test_a_missing_metric_breaks_its_constraint() -> None:
+    """What was not measured was not kept."""
+    bounds = [Constraint(metric="dice", min=0.5), Constraint(metric="recall", max=0.9)]
+    assert violations(bounds, {"dice": 0.25}) == (0.25, float("inf"))
+    assert is_feasible(bounds, {"dice": 0.5, "recall": 0.9})
+    assert not is_feasible(bounds, {"dice": 0.5})
+
+
+@few
+@given(POINTS)
+def test_the_front_is_what_nothing_dominates(values: list[tuple[float, float]]) -> None:
+    """The definition, pair by pair."""
+
+    def beats(a: tuple[float, float], b: tuple[float, float]) -> bool:
+        return a != b and a[0] >= b[0] and a[1] <= b[1]
+
+    expected = [
+        index
+        for index, value in enumerate(values)
+        if not any(beats(other, value) for other in values)
+    ]
+    assert list(pareto_front(values, BOTH)) == expected
+
+
+@few
+@given(POINTS, st.randoms())
+def test_the_front_does_not_depend_on_the_order(
+    values: list[tuple[float, float]], chance: Any
+) -> None:
+    """Shuffled trials have the same front."""
+    shuffled = list(values)
+    chance.shuffle(shuffled)
+    before = sorted(values[index] for index in pareto_front(values, BOTH))
+    assert sorted(shuffled[index] for index in pareto_front(shuffled, BOTH)) == before
+
+
+def test_what_is_no_number_is_not_on_the_front() -> None:
+    """NaN neither dominates nor stays."""
+    assert pareto_front([(float("nan"), 0.1), (0.5, 0.5)], BOTH) == (1,)
+
+
+def test_history_tells_each_new_best() -> None:
+    """Trials that were not better than all before are left out."""
+    trials = [completed(k, {}, value) for k, value in enumerate([0.3, 0.2, 0.5, 0.5, 0.6])]
+    assert history(trials, MIOU) == ((0, 0.3), (2, 0.5), (4, 0.6))
+
+
+def test_pruning_saves_what_was_not_trained() -> None:
+    """Spent are reported epochs; saved is the rest of pruned trials."""
+    courses = [
+        Course(0, TrialState.COMPLETED, dict.fromkeys(range(1, 21), 0.5)),
+        Course(1, TrialState.PRUNED, {1: 0.1, 2: 0.1}),
+        Course(2, TrialState.FAILED, {}),
+        Course(3, TrialState.RUNNING, {1: 0.1}),
+    ]
+    assert epochs_spent(courses) == 23
+    assert epochs_saved(courses, 20) == 18
+
+
+def searched(count: int) -> list[Observation]:
+    """Random trials of the sample study, of which only the learning rate matters."""
+    suggester = Suggester(study(search={"sampler": "random"}))
+    found = []
+    for number in range(1, count):
+        params = suggester.draw([], number).params
+        value = -abs(params["optimizer.lr"] - 0.003) * 10
+        found.append(completed(number, params, value))
+    return found
+
+
+def test_importance_finds_what_matters() -> None:
+    """Shares by path sum to 1, and alternatives of a path count as one."""
+    shares = importance(study(), searched(120))
+    assert next(iter(shares)) == "optimizer.lr"
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) <= set(study().space.root)
+
+
+def test_importance_of_a_conditional_param_is_known() -> None:
+    """A param that only some trials have is assessed among those."""
+    ranges = {
+        "optimizer.name": {"choice": ["sgd", "adamw"]},
+        "optimizer.momentum": {"float": [0, 0.99], "when": {"optimizer.name": "sgd"}},
+    }
+    spec = study(space=ranges, search={"sampler": "random"})
+    suggester = Suggester(spec)
+    trials = []
+    for number in range(1, 80):
+        params = suggester.draw([], number).params
+        trials.append(completed(number, params, params.get("optimizer.momentum", 0.2)))
+    assert importance(spec, trials)["optimizer.momentum"] > 0.3
+
+
+def test_too_few_trials_have_no_importance() -> None:
+    """Three trials say nothing, and say so."""
+    assert importance(study(), searched(4)) == {}
+
+
+def test_importance_with_several_objectives() -> None:
+    """The best tenth is then the one nearest to the front."""
+    spec = study(objectives=[{"metric": "miou"}, {"metric": "dice"}])
+    trials = [
+        Observation(one.number, one.state, one.params, ((one.values or (0.0,))[0], 0.5))
+        for one in searched(60)
+    ]
+    assert importance(spec, trials)

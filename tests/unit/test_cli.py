@@ -1,0 +1,216 @@
+"""The command line: what it says, where, and the code that it exits with."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from tests.unit.cli_samples import ScriptedClient, event, trial, view
+from tests.unit.samples import document
+from tuner.cli import demonstration, household, studies
+from tuner.cli.app import app
+from tuner.cli.failures import explain
+from tuner.errors import (
+    Conflict,
+    InvalidSpec,
+    NotFound,
+    Problem,
+    SegtuneError,
+    ServerUnreachable,
+    StorageError,
+    Unauthorized,
+)
+from tuner.spec.states import StudyState
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedClient:
+    """A client that every study command gets instead of a connection."""
+    done = view(state=StudyState.FINISHED)
+    client = ScriptedClient([view(), done], events=[event(1, "study.finished")])
+    monkeypatch.setattr(studies, "connect", lambda server, token: client)
+    return client
+
+
+def test_an_unreachable_server_is_one_message_and_code_3() -> None:
+    """The message names the address and what to do."""
+    result = _run("studies", "--server", NOWHERE)
+    assert result.exit_code == 3
+    assert NOWHERE in result.stderr
+    assert "is `segtune up` running?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidSpec([Problem(("space",), "no")]), 2),
+        (NotFound("no such study"), 2),
+        (Conflict("it exists"), 2),
+        (Unauthorized("wrong token"), 2),
+        (ServerUnreachable("no answer"), 3),
+        (StorageError("disk full"), 1),
+    ],
+)
+def test_every_error_has_its_exit_code(error: SegtuneError, code: int) -> None:
+    """2 for what the user can mend, 3 for no server, 1 for the rest."""
+    assert explain(error)[1] == code
+
+
+def test_several_problems_are_listed_with_their_places() -> None:
+    """Each problem of a study stands on its own line with its location."""
+    problems = [Problem(("space", "optimizer.lr"), "low"), Problem(("name",), "missing")]
+    message, _ = explain(InvalidSpec(problems))
+    assert message.splitlines() == [
+        "error: 2 problems",
+        "  - space.optimizer.lr: low",
+        "  - name: missing",
+    ]
+
+
+def test_an_error_of_a_command_is_no_traceback(
+    scripted: ScriptedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a command raises becomes its message."""
+
+    def refuse(study: str) -> None:
+        raise NotFound(f"no study is called '{study}'")
+
+    monkeypatch.setattr(scripted, "study", refuse)
+    result = _run("trials", "lost")
+    assert (result.exit_code, result.stderr) == (2, "error: no study is called 'lost'\n")
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    """The message names the file."""
+    path = tmp_path / "study.yaml"
+    path.write_text("name: [")
+    result = _run("submit", str(path))
+    assert result.exit_code == 2
+    assert "study.yaml: not YAML" in result.stderr
+
+
+def test_submit_sends_the_file_under_the_name_given(
+    scripted: ScriptedClient, tmp_path: Path
+) -> None:
+    """`--name` replaces the name in the file."""
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(document()))
+    result = _run("submit", str(path), "--name", "other")
+    assert result.exit_code == 0
+    assert scripted.submitted == [document(name="other")]
+
+
+def test_submit_and_watch_ends_with_the_study(scripted: ScriptedClient, tmp_path: Path) -> None:
+    """`--watch` follows the study and exits with its result."""
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(document()))
+    result = _run("submit", str(path), "--watch")
+    assert (result.exit_code, "streets finished" in result.stdout) == (0, True)
+
+
+def test_tables_in_a_pipe_are_not_cut(scripted: ScriptedClient) -> None:
+    """Without a terminal the longest cell stands whole, on one line."""
+    reason = "below the best third of 9 trials " * 10
+    scripted.running = (trial(3, reason=f"[bold]{reason}"),)
+    result = _run("trials", "streets")
+    assert f"[bold]{reason}".strip() in result.stdout
+
+
+def test_an_unknown_state_gets_the_valid_ones(scripted: ScriptedClient) -> None:
+    """The message lists the states."""
+    result = _run("trials", "streets", "--state", "dead")
+    assert result.exit_code == 2
+    assert "waiting, running, paused" in result.stderr
+
+
+def test_a_wrong_setting_is_named_like_its_variable(tmp_path: Path) -> None:
+    """A setting is called what the user sets."""
+    result = _run("serve", "--home", str(tmp_path), "--port", "99999")
+    assert result.exit_code == 2
+    assert "SEGTUNE_PORT" in result.stderr
+
+
+def test_the_schema_is_made_and_recognized(tmp_path: Path) -> None:
+    """`db current` fails before `db upgrade` and succeeds after it."""
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    codes = [
+        _run("db", command, "--url", url).exit_code for command in ("current", "upgrade", "current")
+    ]
+    assert codes == [1, 0, 0]
+
+
+def test_the_example_is_the_study_of_the_demo() -> None:
+    """`examples/demo.yaml` and the code say the same."""
+    path = Path(__file__).parents[2] / "examples" / "demo.yaml"
+    assert yaml.safe_load(path.read_text(encoding="utf-8")) == demonstration.STUDY
+
+
+def test_a_demo_does_not_empty_a_folder_that_no_demo_made(tmp_path: Path) -> None:
+    """Somebody's files stay."""
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(Conflict), demonstration.prepared(tmp_path, keep=False):
+        pass
+    assert (tmp_path / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize(("keep", "stays"), [(False, False), (True, True)])
+def test_a_second_demo_starts_afresh_unless_told_to_keep(
+    tmp_path: Path, keep: bool, stays: bool
+) -> None:
+    """The first demo's database goes, or stays with `--keep`; decoded data always stays."""
+    with demonstration.prepared(tmp_path, keep=False) as home:
+        (home / "segtune.db").touch()
+        (home / "cache").mkdir()
+    with demonstration.prepared(tmp_path, keep=keep) as home:
+        assert ((home / "segtune.db").exists(), (home / "cache").exists()) == (stays, True)
+
+
+def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    """The second one is told that the first runs."""
+    with (
+        demonstration.prepared(tmp_path, keep=False),
+        pytest.raises(Conflict, match="already"),
+        demonstration.prepared(tmp_path, keep=False),
+    ):
+        pass
+
+
+def test_a_taken_port_is_left_alone() -> None:
+    """The demo takes another port; `up` says which one is taken."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert household.free_port("127.0.0.1", port) != port
+        result = _run("up", "--port", str(port))
+    assert (result.exit_code, f"port {port}" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "expected"),
+    [("cpu", 2, ("cpu", "cpu")), ("cuda:1", None, ("cuda:1",)), ("cpu", 0, ())],
+)
+def test_workers_are_spread_over_devices(
+    device: str, workers: int | None, expected: tuple[str, ...]
+) -> None:
+    """As many as asked for, on the device named."""
+    assert household.devices(device, workers) == expected
+
+
+def test_workers_on_the_processor_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers on four cores get two threads each, and each has a name of its own."""
+    monkeypatch.setattr("workers.devices.cores", lambda: 4)
+    commands = household.worker_commands("http://127.0.0.1:1", ("cpu", "cpu"))
+    names: list[Any] = [each.arguments[each.arguments.index("--name") + 1] for each in commands]
+    assert {each.environment["SEGTUNE_THREADS"] for each in commands} == {"2"}
+    assert len(set(names)) == 2

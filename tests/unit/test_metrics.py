@@ -1,0 +1,59 @@
+"""The one definition of every metric, against counts done by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.samples import few
+from tuner.spec.metrics import derive, metric_names, unknown_metric
+
+CLASSES = ("road", "car", "sky")
+COUNTS = st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=3, max_size=3)
+
+
+@few
+@given(COUNTS)
+def test_every_metric_is_a_share(confusion: list[list[int]]) -> None:
+    """All metrics of all matrices lie between 0 and 1."""
+    assert all(0 <= value <= 1 for value in derive(confusion, CLASSES).values())
+
+
+@few
+@given(COUNTS)
+def test_only_metrics_that_may_be_named_are_derived(confusion: list[list[int]]) -> None:
+    """Whatever is derived can be an objective."""
+    assert set(derive(confusion, CLASSES)) <= set(metric_names(CLASSES))
+
+
+@few
+@given(COUNTS)
+def test_scores_do_not_depend_on_the_order_of_classes(confusion: list[list[int]]) -> None:
+    """Renumbering the classes changes no summary."""
+    turned = [row[::-1] for row in confusion[::-1]]
+    forward, backward = derive(confusion, CLASSES), derive(turned, CLASSES[::-1])
+    assert forward == pytest.approx(backward)
+
+
+def test_a_matrix_counted_by_hand() -> None:
+    """iou = TP / (TP + FP + FN); the absent class does not count."""
+    found = derive([[8, 2, 0], [1, 4, 0], [0, 0, 0]], CLASSES)
+    assert found["iou.road"] == pytest.approx(8 / 11)
+    assert found["iou.car"] == pytest.approx(4 / 7)
+    assert "iou.sky" not in found
+    assert found["miou"] == pytest.approx((8 / 11 + 4 / 7) / 2)
+    assert found["iou.worst"] == pytest.approx(4 / 7)
+    assert found["pixel_accuracy"] == pytest.approx(12 / 15)
+    assert found["dice"] == pytest.approx((16 / 19 + 8 / 11) / 2)
+    assert found["fwiou"] == pytest.approx((10 * 8 / 11 + 5 * 4 / 7) / 15)
+
+
+def test_nothing_labelled_gives_no_metrics() -> None:
+    """An empty evaluation has no score, rather than a zero."""
+    assert derive([[0] * 3 for _ in range(3)], CLASSES) == {}
+
+
+def test_an_unknown_metric_gets_the_nearest() -> None:
+    """A typo is answered with what was probably meant."""
+    assert unknown_metric("miou", CLASSES) is None
+    assert "miou" in str(unknown_metric("mIoU", CLASSES))
+    assert "iou.car" in str(unknown_metric("iou.cat", CLASSES))

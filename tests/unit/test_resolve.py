@@ -1,0 +1,88 @@
+"""From base recipe and params to the config that is trained."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.samples import study
+from tuner.errors import InvalidSpec
+from tuner.resolve import complete, resolve
+from tuner.spec.config import TrialConfig
+
+
+def config(params: dict[str, Any], **base: Any) -> TrialConfig:
+    """The config of one trial over a base recipe."""
+    spec = study(base=base)
+    return resolve(spec.base, spec.dataset, params, seed=7)
+
+
+def test_what_is_not_set_gets_its_default() -> None:
+    """The config says everything that happened, options of components included."""
+    found = config({})
+    assert found.optimizer.options == {"momentum": 0.9, "nesterov": False}
+    assert found.model.output_stride == 4
+    assert found.seed == 7
+
+
+def test_drawn_params_stand_in_the_config() -> None:
+    """Sampled configuration is trained configuration."""
+    found = config({"optimizer.lr": 0.05, "optimizer.momentum": 0.5, "augment.rotate": 12})
+    assert found.optimizer.lr == 0.05
+    assert found.optimizer.options["momentum"] == 0.5
+    assert found.augment.strengths["rotate"] == 12
+
+
+def test_a_base_option_of_another_component_is_dropped() -> None:
+    """Momentum of the base means nothing under adamw."""
+    found = config({"optimizer.name": "adamw"}, optimizer={"name": "sgd", "momentum": 0.8})
+    assert "momentum" not in found.optimizer.options
+
+
+def test_a_drawn_option_of_another_component_is_an_error() -> None:
+    """A draw that does not apply would make the history lie."""
+    with pytest.raises(InvalidSpec, match=r"add `when` on optimizer\.name: sgd"):
+        config({"optimizer.name": "adamw", "optimizer.momentum": 0.9})
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    """One error carries a problem for each wrong section."""
+    with pytest.raises(InvalidSpec) as caught:
+        config(
+            {"optimizer.lr": -1},
+            optimizer={"name": "sdg"},
+            augment={"flipp": 1},
+            model={"dekoder": 1},
+        )
+    found = {problem.location for problem in caught.value.problems}
+    assert found == {("optimizer", "name"), ("augment", "flipp"), ("model", "dekoder")}
+
+
+def test_an_encoder_that_cannot_carry_the_decoder_is_refused() -> None:
+    """Output strides must meet."""
+    with pytest.raises(InvalidSpec, match="deeplabv3plus' needs 16 or 8"):
+        config({}, model={"decoder": "deeplabv3plus", "encoder": "hrnet_w18_small"})
+
+
+def test_the_output_stride_is_chosen_for_the_pair() -> None:
+    """What the decoder prefers and the encoder offers."""
+    found = config({}, model={"decoder": "deeplabv3plus", "encoder": "resnet18"})
+    assert found.model.output_stride == 16
+
+
+@pytest.mark.parametrize("path", ["seed", "lr", "optimizer", "dataset.size", "a.b.c", "training.x"])
+def test_a_path_that_does_not_exist_is_refused(path: str) -> None:
+    """Params reach fields of the recipe's sections only."""
+    with pytest.raises(InvalidSpec, match="no config path"):
+        config({path: 1})
+
+
+def test_a_config_from_outside_is_completed() -> None:
+    """A best config as JSON, read back, is the same config."""
+    found = config({"optimizer.lr": 0.05})
+    assert complete(TrialConfig.model_validate(found.model_dump(mode="json"))) == found
+
+
+def test_resolving_its_own_result_changes_nothing() -> None:
+    """A full config is a fixed point, so that it trains again to the same number."""
+    found = config({"optimizer.name": "adamw"})
+    assert complete(found) == found

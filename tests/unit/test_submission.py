@@ -1,0 +1,235 @@
+"""Every mistake is found at submission, in its place, all of them at once."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from tests.unit.samples import document, few, spaces, study
+from tuner.errors import InvalidSpec, Problem
+from tuner.submission import check, parse, problems
+
+
+def mistakes(submitted: object) -> dict[tuple[str | int, ...], str]:
+    """Location → message of every problem of a document; empty if it is fine."""
+    try:
+        parse(submitted)
+    except InvalidSpec as error:
+        return {problem.location: problem.message for problem in error.problems}
+    return {}
+
+
+def space(path: str, ranges: Any) -> dict[str, Any]:
+    """The sample study with one more, or one other, path in its space."""
+    changed = document()
+    return {**changed, "space": {**changed["space"], path: ranges}}
+
+
+def test_the_sample_is_fine() -> None:
+    """A study as in the documentation has no problem."""
+    assert mistakes(document()) == {}
+
+
+@few
+@given(spaces())
+def test_no_valid_space_is_refused(ranges: dict[str, Any]) -> None:
+    """Spaces whose draws all resolve pass."""
+    assert problems(study(space=ranges)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "ranges", "location", "message"),
+    [
+        ("optimizer.lrr", {"float": [0.1, 0.2]}, (), "did you mean 'optimizer.lr'"),
+        ("optimiser.lr", {"float": [0.1, 0.2]}, (), "did you mean 'optimizer.lr'"),
+        ("dataset.size", {"choice": [[32, 32]]}, (), "data set cannot be searched"),
+        ("seed", {"int": [0, 5]}, (), "seed cannot be searched"),
+        ("training.epochs", {"int": [5, 50]}, (), "training.epochs cannot be searched"),
+        ("schedule.name", {"choice": ["pole"]}, (0, "choice", 0), "did you mean 'poly'"),
+        ("schedule.name", {"int": [1, 2]}, (0,), "write {choice: [...]}"),
+        ("optimizer.momentum", {"float": [0.5, 0.9]}, (0,), "optimizer.name: sgd"),
+        ("optimizer.weight_decay", {"float": [-1, 0.1]}, (0,), "greater than or equal to 0"),
+        ("training.batch_size", {"int": [0, 16]}, (0,), "greater than or equal to 1"),
+        ("training.batch_size", {"float": [4, 16]}, (0,), "write {int: [low, high]}"),
+        ("training.init", {"choice": ["kaiming_normal", "he"]}, (0,), "'he'"),
+        ("augment.flip", {"float": [0, 1.5]}, (0,), "less than or equal to 1"),
+        ("model.encoder", {"choice": ["hrnet_w18_small"]}, (0,), "needs 16 or 8"),
+        ("optimizer.lr", {"float": [0.2, 0.1]}, (0, "float"), "low 0.2 must be below"),
+        ("optimizer.lr", {"flaot": [0.1, 0.2]}, (0,), "a range is one of"),
+        ("optimizer.lr", {"float": ["x", 0.2]}, (0, "float", 0), "valid number"),
+        ("optimizer.lr", [{"int": [1, 2]}, {"int": [3, 4]}], (), "active at once"),
+        ("optimizer.lr", {"int": [1, 2], "when": {"loss.name": "x"}}, (), "is not searched"),
+    ],
+)
+def test_a_mistake_in_the_space_is_found_in_its_place(
+    path: str, ranges: Any, location: tuple[str | int, ...], message: str
+) -> None:
+    """Each is told where it stands in the document and what would be right."""
+    found = mistakes(space(path, ranges))
+    assert message in found[("space", path, *location)]
+
+
+def test_an_option_is_fine_under_its_condition() -> None:
+    """Momentum may be searched where sgd is drawn."""
+    ranges = {"float": [0.5, 0.99], "when": {"optimizer.name": "sgd"}}
+    assert mistakes(space("optimizer.momentum", ranges)) == {}
+
+
+def test_a_corner_is_tried_under_every_condition() -> None:
+    """A momentum of 1 is found although the base recipe uses adamw."""
+    ranges = {"float": [0.5, 1.0], "when": {"optimizer.name": "sgd"}}
+    submitted = space("optimizer.momentum", ranges)
+    submitted["base"] = {"optimizer": {"name": "adamw"}}
+    assert "less than 1" in mistakes(submitted)[("space", "optimizer.momentum", 0)]
+
+
+def test_every_wrong_value_of_a_choice_is_named() -> None:
+    """Two wrong names are two problems."""
+    found = mistakes(space("loss.name", {"choice": ["cross_entropi", "zzz"]}))
+    assert set(found) == {("space", "loss.name", 0, "choice", k) for k in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("change", "location", "message"),
+    [
+        ({"name": "no spaces"}, ("name",), "not 'no spaces'"),
+        ({"nmae": 1}, ("nmae",), "did you mean 'name'"),
+        ({"search": {"trails": 3}}, ("search", "trails"), "did you mean 'trials'"),
+        ({"search": {"trials": 0}}, ("search", "trials"), "not 0"),
+        ({"search": {"sampler": "tpee"}}, ("search", "sampler", "name"), "did you mean 'tpe'"),
+        (
+            {"search": {"sampler": {"name": "tpe", "start": 3}}},
+            ("search", "sampler", "start"),
+            "did you mean 'startup'",
+        ),
+        (
+            {"search": {"pruner": {"name": "asha", "eta": 1}}},
+            ("search", "pruner", "eta"),
+            "greater than or equal to 2",
+        ),
+        (
+            {"search": {"pruner": {"name": "auto", "eta": 3}}},
+            ("search", "pruner", "eta"),
+            "auto takes no options",
+        ),
+        ({"search": {"confirm": {"top": 3}}}, ("search", "confirm"), "not available"),
+        (
+            {"search": {"sampler": "grid"}},
+            ("space", "optimizer.weight_decay", 0),
+            "a grid needs a step",
+        ),
+        (
+            {
+                "search": {"sampler": "grid", "trials": 9},
+                "space": {"augment.rotate": {"int": [1, 10]}},
+            },
+            ("search", "trials"),
+            "more than 9 points",
+        ),
+        (
+            {
+                "objectives": [{"metric": "miou"}, {"metric": "dice"}],
+                "search": {"pruner": "asha"},
+            },
+            ("search", "pruner"),
+            "write pruner: none",
+        ),
+        ({"objectives": [{"metric": "mio"}]}, ("objectives", 0, "metric"), "miou"),
+        ({"objectives": [{"metric": "iou.cat"}]}, ("objectives", 0, "metric"), "iou.car"),
+        (
+            {"objectives": [{"metric": "miou", "direction": "minimize"}]},
+            ("objectives", 0, "direction"),
+            "write maximize",
+        ),
+        (
+            {"objectives": [{"metric": "train_loss"}]},
+            ("objectives", 0, "direction"),
+            "write minimize",
+        ),
+        ({"constraints": [{"metric": "iou.cat", "min": 0.3}]}, ("constraints", 0, "metric"), "car"),
+        ({"constraints": [{"metric": "miou", "min": 30}]}, ("constraints", 0), "0.30"),
+        ({"constraints": [{"metric": "miou"}]}, ("constraints", 0), "needs min, max or both"),
+        ({"base": {"optimizer": {"name": "sdg"}}}, ("base", "optimizer", "name"), "'sgd'"),
+        ({"base": {"augment": {"flipp": 1}}}, ("base", "augment", "flipp"), "'flip'"),
+        ({"base": {"model": {"dekoder": "x"}}}, ("base", "model", "dekoder"), "'decoder'"),
+        ({"base": {"schedule": {"power": -1}}}, ("base", "schedule", "power"), "not -1"),
+        ({"base": {"training": {"epochs": 0}}}, ("base", "training", "epochs"), "not 0"),
+    ],
+)
+def test_a_mistake_elsewhere_is_found_in_its_place(
+    change: dict[str, Any], location: tuple[str | int, ...], message: str
+) -> None:
+    """The rest of the document is checked in the same way."""
+    assert message in mistakes(document(**change))[location]
+
+
+@pytest.mark.parametrize(
+    ("change", "location", "message"),
+    [
+        ({"format": "foldr"}, ("dataset", "format"), "did you mean 'folder'"),
+        ({"format": "folder", "roott": "x"}, ("dataset", "roott"), "did you mean 'root'"),
+        ({"ignore_index": 1}, ("dataset",), "also the label of class 'car'"),
+    ],
+)
+def test_a_mistake_in_the_data_set_is_found(
+    change: dict[str, Any], location: tuple[str | int, ...], message: str
+) -> None:
+    """Format and options are checked before any worker reads a file."""
+    changed = document()
+    changed["dataset"] = {**changed["dataset"], **change}
+    assert message in mistakes(changed)[location]
+
+
+def test_mistakes_of_shape_do_not_hide_those_of_meaning() -> None:
+    """A missing name, a bad number and an unknown loss are all told at once."""
+    submitted = space("loss.name", {"choice": ["cross_entropi"]})
+    del submitted["name"]
+    submitted["search"] = {"trials": 0}
+    assert set(mistakes(submitted)) == {
+        ("name",),
+        ("search", "trials"),
+        ("space", "loss.name", 0, "choice", 0),
+    }
+
+
+def test_one_mistake_is_one_problem() -> None:
+    """A wrong base option is not told again for every combination of the space."""
+    found = mistakes(document(base={"model": {"dekoder": "x"}}))
+    assert set(found) == {("base", "model", "dekoder")}
+
+
+@pytest.mark.parametrize("submitted", [None, [], "name: x", 3])
+def test_what_is_no_document_is_refused(submitted: object) -> None:
+    """A list or a text gets a sentence, not a stack trace."""
+    assert "a study is an object" in mistakes(submitted)[()]
+
+
+def test_parse_leaves_the_document_alone() -> None:
+    """What was submitted is kept as it was written."""
+    submitted = document(base={"training": {"epochs": 0}})
+    before = deepcopy(submitted)
+    mistakes(submitted)
+    assert submitted == before
+
+
+def test_check_raises_what_problems_lists() -> None:
+    """`check` is `problems` with a raised voice."""
+    spec = study(objectives=[{"metric": "mio"}])
+    with pytest.raises(InvalidSpec) as caught:
+        check(spec)
+    assert list(caught.value.problems) == problems(spec)
+    assert isinstance(caught.value.problems[0], Problem)
+
+
+def test_a_study_of_many_components_is_checked_in_bounded_work() -> None:
+    """Every combination of every name is within reach, and none is a problem."""
+    many = {
+        "model.decoder": {"choice": ["ocr", "deeplabv3", "deeplabv3plus"]},
+        "model.encoder": {"choice": ["resnet18", "resnet34", "resnet50", "mobilenet_v2"]},
+        "optimizer.name": {"choice": ["sgd", "adamw"]},
+        "schedule.name": {"choice": ["poly", "cosine", "constant"]},
+        "augment.scale": {"choice": [[0.5, 2.0], [0.75, 1.5]]},
+    }
+    base = {"model": {"decoder": "deeplabv3plus", "encoder": "resnet18"}}
+    assert problems(study(space=many, base=base)) == []

@@ -1,0 +1,126 @@
+"""A trainer that follows a plan given as words instead of training; speaks the real protocol.
+
+Words: beat, report=N, save=N, model, print=TEXT, exit=CODE, kill, hang, until-yield, finish=KIND,
+fail=ERROR_KIND, wrong-digest. A verdict other than `continue` ends the trial as a real one does.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+_OBEYED = {"prune": "pruned", "pause": "paused", "stop": "stopped", "yield": "yielded"}
+
+
+class Play:
+    """One trial of the plan."""
+
+    def __init__(self, pipes: "Pipes", start: dict[str, Any]) -> None:
+        self.pipes, self.folder = pipes, Path(start["folder"])
+        text = json.dumps(start["config"], sort_keys=True, separators=(",", ":"))
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
+        self.step = start["last_step"]
+
+    def act(self, word: str) -> bool:
+        """Do one word; False when the trial has ended."""
+        name, _, value = word.partition("=")
+        return bool(getattr(self, "_do_" + name.replace("-", "_"))(value))
+
+    def _do_beat(self, _: str) -> bool:
+        self.pipes.send(kind="beat", stage="step")
+        return True
+
+    def _do_report(self, step: str) -> bool:
+        self.step = int(step)
+        report = {"step": self.step, "metrics": {"miou": self.step / 100}, "seconds": 1.0}
+        self.pipes.send(kind="reported", report=report)
+        while (answer := self.pipes.receive())["kind"] != "reply":
+            pass
+        action = answer["verdict"]["action"]
+        return action == "continue" or self._do_finish(_OBEYED[action])
+
+    def _do_save(self, step: str) -> bool:
+        path = self.folder / "checkpoint.pt"
+        path.write_bytes(f"checkpoint {step}".encode())
+        self.pipes.send(kind="saved", path=str(path), step=int(step))
+        return True
+
+    def _do_model(self, _: str) -> bool:
+        (self.folder / "model.pt").write_bytes(b"weights")
+        return True
+
+    def _do_print(self, text: str) -> bool:
+        print(text, flush=True)  # noqa: T201  # this is what it is for
+        return True
+
+    def _do_exit(self, code: str) -> bool:
+        os._exit(int(code))
+
+    def _do_kill(self, _: str) -> bool:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return False
+
+    def _do_hang(self, _: str) -> bool:
+        signal.pause()
+        return False
+
+    def _do_until_yield(self, _: str) -> bool:
+        while self.pipes.receive()["kind"] != "yield":
+            pass
+        return True
+
+    def _do_wrong_digest(self, _: str) -> bool:
+        self.digest = "0" * 64
+        return True
+
+    def _do_finish(self, kind: str) -> bool:
+        outcome = {"kind": kind, "step": self.step}
+        self.pipes.send(kind="finished", outcome=outcome, digest=self.digest)
+        return False
+
+    def _do_fail(self, kind: str) -> bool:
+        outcome = {"kind": "failed", "step": self.step, "error": "scripted", "error_kind": kind}
+        self.pipes.send(kind="finished", outcome=outcome, digest=self.digest)
+        return False
+
+
+class Pipes:
+    """The two pipes to the agent."""
+
+    def __init__(self, read: int, write: int) -> None:
+        self._input, self._output = os.fdopen(read, "rb"), os.fdopen(write, "wb", buffering=0)
+
+    def send(self, **message: Any) -> None:
+        """Send one message."""
+        self._output.write(json.dumps(message).encode() + b"\n")
+
+    def receive(self) -> dict[str, Any]:
+        """Wait for one message; without an agent, end."""
+        line = self._input.readline()
+        if not line:
+            os._exit(0)
+        return dict(json.loads(line))
+
+
+def main() -> None:
+    """Follow the plan for every trial that the agent sends."""
+    plan = sys.argv[1].split()
+    pipes = Pipes(int(sys.argv[-2]), int(sys.argv[-1]))
+    if plan == ["stillborn"]:
+        print("no such library", flush=True)  # noqa: T201  # a log to look at
+        sys.exit(1)
+    pipes.send(kind="ready")
+    while True:
+        command = pipes.receive()
+        if command["kind"] == "start":
+            play = Play(pipes, command)
+            for word in plan:
+                if not play.act(word):
+                    break
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The trainer's side of the pipes, in this process; the real training is tested elsewhere."""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO
+
+import pytest
+
+from tests.workers.fake_server import CONFIG, order
+from tuner.spec.config import Section
+from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
+from workers.protocol import (
+    MESSAGES,
+    Beat,
+    Finished,
+    Message,
+    Reply,
+    Reported,
+    Saved,
+    Start,
+    Yield,
+    line,
+)
+from workers.trainer import Wire
+
+START = Start(config=CONFIG, folder=Path("files"))
+DONE = Finished(outcome=Outcome(kind=OutcomeKind.COMPLETED), digest="0")
+
+
+@dataclass
+class Line:
+    """A wire and the agent's ends of its pipes."""
+
+    wire: Wire
+    commands: BinaryIO
+    messages: BinaryIO
+    codes: "SimpleQueue[int]"
+
+    def send(self, command: Section) -> None:
+        """Say something as the agent."""
+        self.commands.write(line(command))
+        self.commands.flush()
+
+    def heard(self) -> Message:
+        """What the agent hears next."""
+        return MESSAGES.validate_json(self.messages.readline())
+
+
+@pytest.fixture
+def link() -> Iterator[Line]:
+    """A wire whose process is not left when the agent goes."""
+    read, commands = os.pipe()
+    messages, write = os.pipe()
+    codes: SimpleQueue[int] = SimpleQueue()
+    wire = Wire(read, write, leave=codes.put)
+    link = Line(wire, os.fdopen(commands, "wb"), os.fdopen(messages, "rb"), codes)
+    yield link
+    link.commands.close()
+    with link.messages:
+        link.messages.read()  # to the end, which comes when the wire has closed its own pipes
+
+
+def test_a_report_waits_for_its_verdict(link: Line) -> None:
+    """The verdict of the reply is what the training loop gets."""
+    link.send(Reply(verdict=order("prune")))
+    assert link.wire.report(Report(step=3, metrics={"miou": 0.5})).action is Action.PRUNE
+    message = link.heard()
+    assert isinstance(message, Reported)
+    assert message.report.step == 3
+
+
+def test_trials_come_in_order(link: Line) -> None:
+    """Each `Start` is one trial."""
+    second = START.model_copy(update={"last_step": 4})
+    link.send(START)
+    link.send(second)
+    starts = link.wire.starts()
+    assert [next(starts), next(starts)] == [START, second]
+
+
+def test_an_order_to_yield_is_for_one_trial(link: Line) -> None:
+    """What the last trial was told does not end the next one."""
+    link.send(START)
+    link.send(Yield())
+    link.send(Reply(verdict=order("stop")))
+    starts = link.wire.starts()
+    next(starts)
+    link.wire.report(Report(step=1, metrics={}))
+    assert link.wire.should_yield()
+    link.send(START)
+    next(starts)
+    assert not link.wire.should_yield()
+
+
+def test_beats_are_told_once_a_second(link: Line) -> None:
+    """A thousand quick steps are one line."""
+    for _ in range(1000):
+        link.wire.beat()
+    link.wire.saved(Path("checkpoint.pt"), 2)
+    heard = [link.heard(), link.heard()]
+    assert heard == [Beat(stage="step"), Saved(path=Path("checkpoint.pt"), step=2)]
+
+
+def test_loading_beats_while_it_works(link: Line) -> None:
+    """Decoding a large data set is progress, without a step."""
+    heard = threading.Event()
+
+    def listen() -> None:
+        assert link.heard() == Beat(stage="load")
+        heard.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    with link.wire.loading():
+        while not heard.is_set():
+            sum(range(1000))
+    listener.join()
+    assert heard.is_set()
+
+
+@pytest.mark.parametrize(("is_busy", "code"), [(True, 1), (False, 0)])
+def test_the_process_leaves_with_its_agent(link: Line, is_busy: bool, code: int) -> None:
+    """The end of the agent's pipe frees the device at once, whatever is under way."""
+    link.send(START)
+    next(link.wire.starts())
+    if not is_busy:
+        link.wire.finish(DONE)
+    link.commands.close()
+    assert link.codes.get(timeout=10) == code
