@@ -117,7 +117,7 @@ def create_workers() -> None:
 def create_attempts() -> None:
     op.create_table(
         "attempts",
-        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
         sa.Column("trial_id", ID, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("worker_id", ID, nullable=False),

@@ -54,7 +54,7 @@ def train(fleet: Fleet, held: Assignment, *, death: str | None) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
     if death == "locked":
         with fleet.db.transaction() as session:
-            study = studies.find(session, STUDY, lock=True)
+            study = studies.lock(session, STUDY)
             session.execute(text("UPDATE studies SET drawn = 999 WHERE id = :id"), {"id": study.id})
             os.kill(os.getpid(), signal.SIGKILL)
     fleet.finish(held)

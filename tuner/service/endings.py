@@ -33,7 +33,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
         trial.verdict = {}
     trials.move(session, study, trial, state, now=now, reason=reason)
     logger.info("trial %s of %s: %s %s", trial.number, study.name, state, reason)
-    close_if_done(session, study, spec, now=now)
+    close_if_done(session, study, spec, now=now, has_failed=state is TrialState.FAILED)
 
 
 def _destination(
@@ -68,10 +68,18 @@ def _given_back(
     return TrialState.WAITING, f"attempt {trial.attempts} {outcome.kind}"
 
 
-def close_if_done(session: Session, study: Study, spec: StudySpec, *, now: datetime) -> None:
-    """End a locked study whose budget is spent, or whose trials cannot succeed."""
+def close_if_done(
+    session: Session, study: Study, spec: StudySpec, *, now: datetime, has_failed: bool = False
+) -> None:
+    """End a locked study whose budget is spent, or whose trials cannot succeed.
+
+    `has_failed` says that a trial failed just now: only then can they have failed too often.
+    """
     if StudyState(study.state).has_ended:
         return
+    spent, all_drawn = is_spent(study, spec), study.drawn >= trial_limit(spec)
+    if not (spent or all_drawn or has_failed):
+        return  # the common case, known without counting
     session.flush()
     counts = studies.count_trials(session, [study.id])[study.id]
     failed, total = counts.get(TrialState.FAILED, 0), sum(counts.values())
@@ -81,8 +89,7 @@ def close_if_done(session: Session, study: Study, spec: StudySpec, *, now: datet
         return
     if counts.get(TrialState.RUNNING, 0):
         return
-    spent = is_spent(study, spec)
-    if spent or (study.drawn >= trial_limit(spec) and not counts.get(TrialState.WAITING, 0)):
+    if spent or (all_drawn and not counts.get(TrialState.WAITING, 0)):
         reason = spent_reason(spec) if spent else ""
         _end_rest(session, study, TrialState.PRUNED, reason or "the study ended", now=now)
         if study.state == StudyState.QUEUED:

@@ -1,8 +1,12 @@
-"""Use cases of a worker: take a trial, report, heartbeat, finish. Each is one transaction."""
+"""Use cases of a worker: take a trial, report, heartbeat, finish.
+
+Each is one transaction, which those that come at the same moment share: see `tuner.store.group`.
+"""
 
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -30,6 +34,7 @@ from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import Resources, StudySpec
 from tuner.store import artifacts, events, leases, reports, studies, trials, workers
 from tuner.store.engine import Database
+from tuner.store.leases import Held
 from tuner.store.tables import Study, Trial, Worker
 
 logger = logging.getLogger(__name__)
@@ -42,15 +47,22 @@ def take(
 
     None when no open study has a trial that this worker may train now.
     """
+
+    def take_from(session: Session, study_id: int) -> Assignment | None:
+        session.flush()  # what others of this group wrote is counted below
+        study = studies.lock(session, study_id)
+        now = db.now()  # after the wait for the lock
+        trial = _next_trial(session, study, searches, now=now)
+        if trial is None:
+            return None
+        worker = _note(session, request, now=now)
+        return _assign(session, study, trial, worker, now=now, seconds=lease_seconds)
+
     for study_id in _in_turn(db, request):
-        # One transaction each: two rows locked in two orders would be a deadlock.
-        with db.transaction() as session:
-            study = studies.find(session, study_id, lock=True)
-            now = db.now()  # after the wait for the lock
-            trial = _next_trial(session, study, searches, now=now)
-            if trial is not None:
-                worker = _note(session, request, now=now)
-                return _assign(session, study, trial, worker, now=now, seconds=lease_seconds)
+        # One study at a time: two rows locked in two orders would be a deadlock.
+        assignment = db.together(study_id, partial(take_from, study_id=study_id))
+        if assignment is not None:
+            return assignment
     with db.transaction() as session:
         _note(session, request, now=db.now())
     return None
@@ -63,12 +75,14 @@ def _note(session: Session, request: LeaseRequest, *, now: datetime) -> Worker:
 
 def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> LeaseStatus:
     """Renew the lease; the reply carries a verdict. Raises LeaseLost."""
-    with db.transaction() as session:
+
+    def renew(session: Session) -> LeaseStatus:
         held = leases.hold(session, lease, token)
-        now = db.now()
-        leases.renew(held.attempt, now=now, seconds=lease_seconds)
+        leases.renew(held.attempt, now=db.now(), seconds=lease_seconds)
         verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study))
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
+
+    return db.together(leases.study_of(lease), renew)
 
 
 def report(
@@ -81,16 +95,20 @@ def report(
         Conflict: a step came before the one that it follows.
         InvalidSpec: a step lies beyond the trial's budget.
     """
-    with db.transaction() as session:
+
+    def store(session: Session) -> LeaseStatus:
         held = leases.hold(session, lease, token)
         now = db.now()
-        spec = rows.spec_of(held.study)
         fresh = [message for message in batch.reports if message.step > held.trial.step]
+        _refuse_disorder(held.trial, fresh)
+        spec = rows.spec_of(held.study)
         for message in fresh:
-            _store(session, held.study, held.trial, spec, message, now=now)
+            _store(session, held, spec, message, now=now)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
         verdict = standing_verdict(held.study, held.trial, spec)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
+
+    return db.together(leases.study_of(lease), store)
 
 
 def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
@@ -100,22 +118,25 @@ def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
         LeaseLost: the lease ended in another way.
         Conflict: the trial is said to be completed, but steps are missing.
     """
-    with db.transaction() as session:
-        seen = leases.look(session, lease, token, lock=True)
-        now = db.now()
-        if seen.attempt.ended_at is not None and seen.attempt.outcome == outcome.kind:
+
+    def end(session: Session) -> None:
+        held = leases.locked(session, lease, token)
+        if held.attempt.ended_at is not None and held.attempt.outcome == outcome.kind:
             return
-        held = leases.hold(session, lease, token)
+        leases.require_held(held)
         if outcome.kind is OutcomeKind.COMPLETED and held.trial.step < held.trial.epochs:
             raise Conflict(
                 f"trial {held.trial.number} is said to be completed, but only {held.trial.step} of "
                 f"{held.trial.epochs} epochs reached the store; send the missing reports first"
             )
+        now = db.now()
         endings.end_attempt(session, held, outcome, now=now)
         worker = session.get_one(Worker, held.attempt.worker_id)
         worker.last_seen_at = now
         if TrialState(held.trial.state).has_ended:
             worker.trials_done += 1
+
+    db.together(leases.study_of(lease), end)
 
 
 def standing_verdict(study: Study, trial: Trial, spec: StudySpec) -> Verdict:
@@ -205,7 +226,8 @@ def _assign(
 ) -> Assignment:
     if study.state == StudyState.QUEUED:
         studies.move(session, study, StudyState.RUNNING, now=now)
-    attempt, token = leases.grant(session, trial, worker, now=now, seconds=seconds)
+    attempt, token = leases.grant(trial, worker, now=now, seconds=seconds)
+    session.add(attempt)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
     checkpoint = artifacts.last_checkpoint(session, trial.id) if trial.attempts > 1 else None
     spec = rows.spec_of(study)
@@ -232,31 +254,24 @@ def _assign(
     )
 
 
+def _refuse_disorder(trial: Trial, fresh: Sequence[Report]) -> None:
+    """Raise unless the reports continue the trial's steps one by one, within its budget."""
+    for expected, message in enumerate(fresh, start=trial.step + 1):
+        if message.step > trial.epochs:
+            beyond = f"step {message.step} lies beyond the {trial.epochs} epochs of the trial"
+            raise InvalidSpec([Problem(("reports", "step"), beyond)])
+        if message.step != expected:
+            raise Conflict(
+                f"step {message.step} of trial {trial.number} came before step {expected}; "
+                "send reports in order"
+            )
+
+
 def _store(
-    session: Session,
-    study: Study,
-    trial: Trial,
-    spec: StudySpec,
-    message: Report,
-    *,
-    now: datetime,
+    session: Session, held: Held, spec: StudySpec, message: Report, *, now: datetime
 ) -> None:
-    """Store the next step of a locked trial, and judge it if nothing was decided yet."""
-    if message.step > trial.epochs:
-        raise InvalidSpec(
-            [
-                Problem(
-                    ("reports", "step"),
-                    f"step {message.step} lies beyond the {trial.epochs} epochs of trial "
-                    f"{trial.number}",
-                )
-            ]
-        )
-    if message.step != trial.step + 1:
-        raise Conflict(
-            f"step {message.step} of trial {trial.number} came before step {trial.step + 1}; "
-            "send reports in order"
-        )
+    """Store the next step of a trial, and judge it if nothing was decided yet."""
+    _, trial, study = held
     value = message.metrics.get(spec.objective.metric)
     reports.add(session, trial, message, value=value, now=now)
     if value is not None and (

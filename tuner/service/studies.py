@@ -85,7 +85,7 @@ def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:
         NotFound, IllegalMove: no such study, or its state does not allow it.
     """
     with db.transaction() as session:
-        row = studies.find(session, study, lock=True)
+        row = studies.lock(session, study)
         now = db.now()
         _rebudget(session, row, wanted, now=now)
         _steer(session, row, wanted.state, now=now)
@@ -153,7 +153,7 @@ def delete(db: Database, study: int | str) -> None:
         Conflict: trials of it are running; cancel it first.
     """
     with db.transaction() as session:
-        row = studies.find(session, study, lock=True)
+        row = studies.lock(session, study)
         running = studies.load(session, [row.id])[row.id].running
         if running:
             raise Conflict(
@@ -170,7 +170,7 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
         Conflict: the study has ended for good.
     """
     with db.transaction() as session:
-        row = studies.find(session, study, lock=True)
+        row = studies.lock(session, study)
         now = db.now()
         if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
             raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
@@ -202,7 +202,7 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
         NotFound, Conflict: no such trial, or it has ended.
     """
     with db.transaction() as session:
-        row = studies.find(session, study, lock=True)
+        row = studies.lock(session, study)
         now = db.now()
         trial = trials.find(session, row, number)
         if TrialState(trial.state).has_ended:

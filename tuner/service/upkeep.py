@@ -36,7 +36,7 @@ def release_expired(db: Database) -> int:
 
 def _release(db: Database, lease: str, study_id: int) -> bool:
     with db.transaction() as session:
-        study = studies.find(session, study_id, lock=True)
+        study = studies.lock(session, study_id)
         now = db.now()
         row = leases.expired(session, lease, now=now)
         if row is None:  # renewed, ended or released by another process since it was listed

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from tuner.errors import StorageError
+from tuner.store.group import GroupCommit
 
+T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
 CLOCK_SECONDS = 10.0
 _PRAGMAS = (
@@ -48,6 +50,7 @@ class Database:
             if is_sqlite
             else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
+        self._group = GroupCommit(self.transaction)
 
     @property
     def engine(self) -> Engine:
@@ -65,6 +68,10 @@ class Database:
             session.connection(execution_options={"segtune_writes": True})
             yield session
             session.commit()
+
+    def together(self, key: int, work: Callable[[Session], T]) -> T:
+        """Do `work` in a transaction that other threads may share; see `GroupCommit.run`."""
+        return self._group.run(key, work)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

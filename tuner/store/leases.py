@@ -10,49 +10,50 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from tuner.errors import LeaseLost
+from tuner.errors import LeaseLost, NotFound
 from tuner.spec.messages import Outcome, OutcomeKind
+from tuner.store import studies
 from tuner.store.tables import Attempt, Study, Trial, Worker
 
 LOSSES = (OutcomeKind.LOST, OutcomeKind.CRASHED, OutcomeKind.HUNG)
 
 
 class Held(NamedTuple):
-    """A lease with the rows that its holder may write, all of them locked."""
+    """A lease with the rows that its holder may write."""
 
     attempt: Attempt
     trial: Trial
     study: Study
 
 
-def grant(
-    session: Session, trial: Trial, worker: Worker, *, now: datetime, seconds: float
-) -> tuple[Attempt, str]:
-    """Give the worker a lease on the trial of a locked study; also its secret token."""
+def grant(trial: Trial, worker: Worker, *, now: datetime, seconds: float) -> tuple[Attempt, str]:
+    """A lease of the worker on the trial of a locked study, to be added; also its secret token.
+
+    The id begins with the study's, so that the study can be locked before anything is read.
+    """
     token = secrets.token_urlsafe(24)
     trial.attempts += 1
     attempt = Attempt(
-        id=uuid.uuid4().hex,
-        trial_id=trial.id,
+        id=f"{trial.study_id}-{uuid.uuid4().hex}",
+        trial=trial,
+        worker=worker,
         number=trial.attempts,
-        worker_id=worker.id,
         token_hash=_hash(token),
         started_at=now,
         expires_at=now + timedelta(seconds=seconds),
     )
-    session.add(attempt)
     return attempt, token
 
 
 def hold(session: Session, lease: str, token: str) -> Held:
-    """The lease with its trial and study, locked to the end of the transaction.
+    """The lease with its trial and its study, which is locked to the end of the transaction.
 
     An expired lease that nobody has released is still held: its worker is alive after all.
 
     Raises:
         LeaseLost: there is no such lease, the token is not its own, or it has ended.
     """
-    held = look(session, lease, token, lock=True)
+    held = locked(session, lease, token)
     require_held(held)
     return held
 
@@ -66,20 +67,44 @@ def require_held(held: Held) -> None:
         )
 
 
-def look(session: Session, lease: str, token: str, *, lock: bool = False) -> Held:
-    """The lease, ended or not. Raises LeaseLost for an unknown one or a wrong token."""
-    query = (
-        select(Attempt, Trial, Study)
+def locked(session: Session, lease: str, token: str) -> Held:
+    """The lease, ended or not, its study locked. Raises LeaseLost."""
+    try:
+        study = studies.lock(session, study_of(lease))
+    except NotFound:
+        raise _unknown(lease) from None
+    return _read(session, lease, token, study)
+
+
+def look(session: Session, lease: str, token: str) -> Held:
+    """The lease, ended or not, for reading. Raises LeaseLost."""
+    study = session.get(Study, study_of(lease))
+    if study is None:
+        raise _unknown(lease)
+    return _read(session, lease, token, study)
+
+
+def study_of(lease: str) -> int:
+    """The id of the study that a lease belongs to. Raises LeaseLost for what is no lease."""
+    number = lease.partition("-")[0]
+    if not number.isdecimal() or int(number) >= 2**63:
+        raise _unknown(lease)
+    return int(number)
+
+
+def _read(session: Session, lease: str, token: str, study: Study) -> Held:
+    row = session.execute(
+        select(Attempt, Trial)
         .join(Trial, Trial.id == Attempt.trial_id)
-        .join(Study, Study.id == Trial.study_id)
-        .where(Attempt.id == lease)
-    )
-    if lock:
-        query = query.with_for_update(of=[Study, Attempt, Trial])
-    row = session.execute(query).one_or_none()
+        .where(Attempt.id == lease, Trial.study_id == study.id)
+    ).one_or_none()
     if row is None or not secrets.compare_digest(row[0].token_hash, _hash(token)):
-        raise LeaseLost(f"no lease '{lease}' belongs to this token; ask for another trial")
-    return Held(*row)
+        raise _unknown(lease)
+    return Held(row[0], row[1], study)
+
+
+def _unknown(lease: str) -> LeaseLost:
+    return LeaseLost(f"no lease '{lease}' belongs to this token; ask for another trial")
 
 
 def renew(attempt: Attempt, *, now: datetime, seconds: float) -> None:
@@ -108,12 +133,11 @@ def list_expired(session: Session, *, now: datetime, limit: int) -> Sequence[tup
 
 
 def expired(session: Session, lease: str, *, now: datetime) -> tuple[Attempt, Trial] | None:
-    """The lease and its trial if it is still held and has run out; its study is locked."""
+    """The lease and its trial, if it is still held and has run out; the caller locked its study."""
     row = session.execute(
         select(Attempt, Trial)
         .join(Trial, Trial.id == Attempt.trial_id)
         .where(Attempt.id == lease, Attempt.ended_at.is_(None), Attempt.expires_at < now)
-        .with_for_update(of=[Attempt, Trial])
     ).one_or_none()
     return None if row is None else (row[0], row[1])
 

@@ -39,20 +39,37 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
     return study
 
 
-def find(session: Session, study: int | str, *, lock: bool = False) -> Study:
-    """The study of that id or name; `lock` holds its row to the end of the transaction.
+def find(session: Session, study: int | str) -> Study:
+    """The study of that id or name; a name that looks like a number is tried as an id first.
 
     Raises:
-        NotFound: there is none; a name that looks like a number is tried as an id first.
+        NotFound: there is none.
     """
     for clause in _keys(study):
-        query = select(Study).where(clause)
-        if lock:
-            query = query.with_for_update().execution_options(populate_existing=True)
-        row = session.scalar(query)
+        row = session.scalar(select(Study).where(clause))
         if row is not None:
             return row
     raise NotFound(f"no study has the id or name '{study}'; `segtune studies` lists them")
+
+
+def lock(session: Session, study: int | str) -> Study:
+    """The study, its row held to the end of the transaction. Raises NotFound.
+
+    Whoever writes anything of a study holds its row first: so nothing is written in two orders.
+    """
+    locked: dict[int, Study] = session.info.setdefault("locked", {})
+    study_id = study if isinstance(study, int) else find(session, study).id
+    if study_id not in locked:
+        row = session.scalar(
+            select(Study)
+            .where(Study.id == study_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        if row is None:
+            raise NotFound(f"no study has the id {study}; `segtune studies` lists them")
+        locked[study_id] = row
+    return locked[study_id]
 
 
 def _keys(study: int | str) -> list[Any]:

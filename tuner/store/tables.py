@@ -151,7 +151,7 @@ class Attempt(Base):
         ),
         Index("uq_attempts_trial_id_number", "trial_id", "number", unique=True),
     )
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
     trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
     number: Mapped[int]
     worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"), index=True)

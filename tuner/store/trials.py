@@ -58,7 +58,6 @@ def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial
     )
     study.drawn += 1
     session.add(trial)
-    session.flush()
     events.append(session, study, "trial.created", now=now, trial=trial.number, source=drawn.source)
     return trial
 
