@@ -1,8 +1,7 @@
 """From rows to views; pure, and no queries."""
 
-import json
 from collections.abc import Mapping
-from functools import lru_cache
+from typing import Any
 
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialState
@@ -18,16 +17,18 @@ from tuner.spec.views import (
 )
 from tuner.store import tables
 
+_KEPT = 256
+_SPECS: dict[int, tuple[dict[str, Any], StudySpec]] = {}
+
 
 def spec_of(study: tables.Study) -> StudySpec:
-    """The study's document."""
-    return _parse(json.dumps(study.spec))
-
-
-@lru_cache(maxsize=128)
-def _parse(document: str) -> StudySpec:
-    """Parsing costs more than all else in a heartbeat, and the document rarely changes."""
-    return StudySpec.model_validate_json(document)
+    """The study's document; parsing it costs more than all else in a heartbeat, so it is kept."""
+    known = _SPECS.get(study.id)
+    if known is None or known[0] != study.spec:
+        if len(_SPECS) >= _KEPT:
+            _SPECS.clear()
+        known = _SPECS[study.id] = (study.spec, StudySpec.model_validate(study.spec))
+    return known[1]
 
 
 def study_summary(
