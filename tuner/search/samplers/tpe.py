@@ -5,12 +5,17 @@ ones (constant liar), so that parallel draws spread out.
 """
 
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 from pydantic import Field
 
+from tuner.optuna_encoding import distributions
+from tuner.spec.space import SearchSpace
 from tuner.spec.study import StudySpec
 
 
@@ -28,14 +33,38 @@ def build(
     `multivariate` None leaves the choice to Optuna: on for one objective, off for several.
     """
     joint = len(spec.objectives) == 1 if multivariate is None else multivariate
+    options: dict[str, Any] = {
+        "n_startup_trials": startup,
+        "n_ei_candidates": candidates,
+        "seed": seed,
+        "multivariate": joint,
+        "constant_liar": liar,
+    }
     with warnings.catch_warnings():
         # `group` is experimental in Optuna since 2.8; it is what carries conditional spaces.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(
-            n_startup_trials=startup,
-            n_ei_candidates=candidates,
-            seed=seed,
-            multivariate=joint,
-            group=joint and spec.space.is_conditional,
-            constant_liar=liar,
-        )
+        if joint and not spec.space.is_conditional:
+            return _Flat(spec.space, **options)
+        return TPESampler(**options, group=joint)
+
+
+class _Flat(TPESampler):
+    """Joint TPE over a space without conditions.
+
+    Optuna reads the space off the history at every draw, which costs more than the draw itself;
+    here every trial has the same params, and they are known.
+    """
+
+    def __init__(self, space: SearchSpace, **options: Any) -> None:
+        super().__init__(**options)
+        self._known = {
+            name: distribution
+            for name, distribution in sorted(distributions(space).items())
+            if not distribution.single()
+        }
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Every param that has more than one value."""
+        return self._known
