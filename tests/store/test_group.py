@@ -3,12 +3,21 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
+from tests.store.fleet import Fleet
+from tests.store.samples import spec
 from tuner.errors import Conflict, StorageError
+from tuner.service import leases, rows
+from tuner.service.searches import Searches
+from tuner.service.studies import enqueue
+from tuner.spec.messages import LeaseRequest
+from tuner.store import studies
+from tuner.store.engine import Database
 from tuner.store.group import GroupCommit
 
 
@@ -115,3 +124,34 @@ def test_a_work_that_fails_alone_raises_its_error() -> None:
         group.run(0, broken)
 
     assert "NEXT" == group.run(0, ledger.write("next"))
+
+
+def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
+    database: Database,
+) -> None:
+    """What happens after a broken transaction is seen, though that one had counted further."""
+    searches = Searches()
+    fleet = Fleet(database)
+    points = {"training.batch_size": {"choice": [1, 2, 4, 8]}}
+    fleet.submit(spec(space=points, search={"sampler": "grid", "trials": 4}))
+    take = partial(
+        leases.take, database, LeaseRequest(worker="w"), lease_seconds=60, searches=searches
+    )
+    assert take() is not None
+
+    def spoilt(session: Session) -> None:
+        study = studies.lock(session, 1)
+        searches.draw(session, study, rows.spec_of(study))
+        study.event_seq += 100
+        searches.draw(session, study, rows.spec_of(study))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        database.together(1, spoilt)
+
+    for size in (1, 2):
+        enqueue(database, "streets", {"training.batch_size": size})
+        assert take() is not None
+    last = take()
+    assert last is not None
+    assert 4 == last.config.training.batch_size

@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from tuner.service.rows import objective_values
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import reports, trials
+from tuner.store.engine import on_rollback
 from tuner.store.tables import Study, Trial
 
 KEPT = 32  # studies; a suggester of 10,000 trials takes some 50 MB
@@ -28,8 +30,14 @@ class Searches:
     def draw(self, session: Session, study: Study, spec: StudySpec) -> Draw:
         """Params for the next trial of a locked study."""
         search = self._search(study, spec)
+        # It may have seen rows that others of this transaction wrote: they go with it.
+        on_rollback(session, partial(self._forget, study.id))
         with search.lock:
             return search.draw(session, study)
+
+    def _forget(self, study_id: int) -> None:
+        with self._lock:
+            self._kept.pop(study_id, None)
 
     def _search(self, study: Study, spec: StudySpec) -> "_Search":
         with self._lock:

@@ -19,6 +19,7 @@ from tuner.store.group import GroupCommit
 T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
 CLOCK_SECONDS = 10.0
+_UNDO = "segtune_undo"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # what was answered with 2xx survives a power cut
@@ -66,8 +67,14 @@ class Database:
         """
         with self._writing, _storage_errors(), Session(self._engine, autoflush=False) as session:
             session.connection(execution_options={"segtune_writes": True})
-            yield session
-            session.commit()
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                for call in session.info.get(_UNDO, ()):
+                    call()
+                raise
 
     def together(self, key: int, work: Callable[[Session], T]) -> T:
         """Do `work` in a transaction that other threads may share; see `GroupCommit.run`."""
@@ -87,6 +94,11 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def on_rollback(session: Session, call: Callable[[], None]) -> None:
+    """Have `call` called if the session's transaction is not committed."""
+    session.info.setdefault(_UNDO, []).append(call)
 
 
 def _machine_time() -> datetime:
