@@ -50,7 +50,7 @@ class Heartbeat:
             try:
                 status = self._renew()
             except ServerUnreachable as error:
-                if not away:
+                if not away and not self._ended.is_set():
                     log.warning("lease not renewed: %s", error)
                 away = True
             except SegtuneError as error:
