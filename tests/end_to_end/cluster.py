@@ -50,7 +50,8 @@ class Cluster:
         raise AssertionError(f"the server ended: {self.log('server')}")
 
     def start_worker(self, name: str) -> None:
-        """Start a worker; it connects by itself."""
+        """Start a worker with a cache of its own, as on another machine; it connects by itself."""
+        self.environment["SEGTUNE_CACHE"] = str(self.folder / "cache" / name)
         self.workers[name] = self._start(name, "worker", "--device", "cpu", "--name", name)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
