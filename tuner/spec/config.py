@@ -36,6 +36,18 @@ class DatasetConfig(OpenSection):
     """Images, masks and their classes. Options of the format (`root`, `images`, …) stand beside."""
 
     format: str = "folder"
+    subset: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Share of the training images, drawn by a counted draw"
+    )
+    fold: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=2)]] | None = Field(
+        default=None, description="[k, n]: fold k of n validates, the others train"
+    )
+    group: str | None = Field(
+        default=None, description="Regex whose first group names what must stay in one fold"
+    )
+    remap: dict[int, int] | None = Field(
+        default=None, description="Labels in the files to labels of `classes`, others are ignored"
+    )
     classes: tuple[str, ...] = Field(min_length=2, description="Class names; position is the label")
     ignore_index: Annotated[int, Field(ge=0, le=65535)] = 255
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = Field(
@@ -70,6 +82,15 @@ class ModelConfig(OpenSection):
         default=None, description="None: the first that the decoder prefers and the encoder offers"
     )
     aux_weight: Annotated[float, Field(ge=0, le=1)] = 0.4
+    norm: Literal["batch", "group", "frozen"] = Field(
+        default="batch", description="group: independent of the batch; frozen: statistics stay"
+    )
+    freeze_epochs: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Epochs from the first on in which the encoder does not learn"
+    )
+    encoder_lr: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=1.0, description="Factor of the encoder's learning rate"
+    )
 
 
 class OptimizerConfig(OpenSection):
@@ -78,6 +99,9 @@ class OptimizerConfig(OpenSection):
     name: str = "sgd"
     lr: Annotated[float, Field(gt=0, le=100)] = 0.01
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
+    decay_norm: bool = Field(
+        default=True, description="Whether norm scales and biases decay like other weights"
+    )
 
 
 class ScheduleConfig(OpenSection):
@@ -109,6 +133,13 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
     determinism: Literal["exact", "fast"] = "exact"
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_value: Annotated[float, Field(gt=0)] | None = None
+    clip_weights: Annotated[float, Field(gt=0)] | None = None
+    micro_batch: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Images per forward pass; None: as many as fit in memory"
+    )
+    compile: bool = False
     init: Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal"] = (
         "kaiming_normal"
     )
