@@ -48,7 +48,7 @@ def test_no_valid_space_is_refused(ranges: dict[str, Any]) -> None:
         ("training.epochs", {"int": [5, 50]}, (), "training.epochs cannot be searched"),
         ("schedule.name", {"choice": ["pole"]}, (0, "choice", 0), "did you mean 'poly'"),
         ("schedule.name", {"int": [1, 2]}, (0,), "write {choice: [...]}"),
-        ("optimizer.momentum", {"float": [0.5, 0.9]}, (0,), "optimizer.name: sgd"),
+        ("optimizer.momentum", {"float": [0.5, 0.9]}, (0,), "optimizer.name: rmsprop, sgd"),
         ("optimizer.weight_decay", {"float": [-1, 0.1]}, (0,), "greater than or equal to 0"),
         ("training.batch_size", {"int": [0, 16]}, (0,), "greater than or equal to 1"),
         ("training.batch_size", {"float": [4, 16]}, (0,), "write {int: [low, high]}"),

@@ -55,6 +55,24 @@ class DatasetConfig(OpenSection):
     )
 
     @model_validator(mode="after")
+    def _check_division(self) -> "DatasetConfig":
+        if self.fold is not None and self.fold[0] >= self.fold[1]:
+            last = self.fold[1] - 1
+            raise ValueError(f"fold [k, n] counts from 0: k is 0 to {last}, not {self.fold[0]}")
+        if self.group is not None and _groups_of(self.group) == 0:
+            raise ValueError(
+                f"group '{self.group}' is no regular expression with a group, as in ^([^_]+)_"
+            )
+        valid = {*range(len(self.classes)), self.ignore_index}
+        wrong = sorted(set((self.remap or {}).values()) - valid)
+        if wrong:
+            raise ValueError(
+                f"remap gives the labels {wrong}; classes are 0 to {len(self.classes) - 1}, "
+                f"ignore_index is {self.ignore_index}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_classes(self) -> "DatasetConfig":
         doubles = sorted({name for name in self.classes if self.classes.count(name) > 1})
         if doubles:
@@ -70,6 +88,13 @@ class DatasetConfig(OpenSection):
                 f"'{self.classes[self.ignore_index]}'; use {len(self.classes)} or more"
             )
         return self
+
+
+def _groups_of(pattern: str) -> int:
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return 0
 
 
 class ModelConfig(OpenSection):
@@ -109,6 +134,12 @@ class ScheduleConfig(OpenSection):
 
     name: str = "poly"
     warmup: Share = 0.02
+    warmup_kind: Literal["linear", "exponential", "constant"] = "linear"
+    warmup_start: Share = Field(
+        default=0.0,
+        description="Share of the rate at which warm-up begins; 0 for exponential and constant: "
+        "at the first step of a linear one",
+    )
 
 
 class LossConfig(OpenSection):
@@ -139,10 +170,21 @@ class TrainingConfig(Section):
     micro_batch: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="Images per forward pass; None: as many as fit in memory"
     )
-    compile: bool = False
+    compile: bool = Field(
+        default=False, description="Compile the network: minutes at first, for determinism fast"
+    )
     init: Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal"] = (
         "kaiming_normal"
     )
+
+    @model_validator(mode="after")
+    def _check_compile(self) -> "TrainingConfig":
+        if self.compile and self.determinism == "exact":
+            raise ValueError(
+                "compile is true, but compiled kernels may differ from run to run; set "
+                "determinism to fast, or compile to false"
+            )
+        return self
 
 
 class Recipe(Section):
