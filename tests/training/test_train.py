@@ -71,7 +71,7 @@ def straight(scenes: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 def test_every_epoch_is_reported_once(straight: tuple[Path, Script]) -> None:
-    """Two epochs, two reports, each after its checkpoint."""
+    """Two epochs, two reports, two checkpoints."""
     _, script = straight
     assert [report.step for report in script.reports] == [1, 2]
     assert script.saved == [1, 2]
