@@ -1,7 +1,7 @@
 """Bounds on gradients and on weights, without a look at the device."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tuner.spec.config import TrainingConfig
 
@@ -22,7 +22,9 @@ def clip(model: nn.Module, settings: TrainingConfig) -> None:
 def clip_weights(model: nn.Module, settings: TrainingConfig) -> None:
     """Bound every weight that learns to ±`clip_weights` after the optimizer's step, in place."""
     bound = settings.clip_weights
-    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    weights: list[Tensor] = [
+        parameter for parameter in model.parameters() if parameter.requires_grad
+    ]
     if bound is not None and weights:
         torch._foreach_clamp_min_(weights, -bound)  # one kernel; there is no public spelling
         torch._foreach_clamp_max_(weights, bound)
