@@ -139,7 +139,9 @@ class Augmentation:
         if positions is not None:
             source = (labels.shape[1], labels.shape[2])
             pixels = warp.smooth(pixels, warp.shrinkage(positions))
-            theta = torch.from_numpy(warp.thetas(positions, size, source)).to(pixels.device)
+            theta = torch.from_numpy(warp.thetas(positions, size, source)).to(
+                pixels.device, non_blocking=True
+            )
             if any(True for _ in batch.of("choice")):
                 theta = _chosen(batch, self._size, theta, labels)
             pixels, marks = warp.resample(pixels, marks, theta, size, fill=fill)
@@ -148,7 +150,7 @@ class Augmentation:
             if len(rows) == len(pixels):
                 pixels = step.module.build(numbers, pixels, strength=step.strength)
             elif len(rows):
-                where = torch.from_numpy(rows).to(pixels.device)
+                where = torch.from_numpy(rows).to(pixels.device, non_blocking=True)
                 changed = step.module.build(numbers[rows], pixels[where], strength=step.strength)
                 pixels = pixels.index_copy(0, where, changed)
         return pixels, marks
@@ -173,7 +175,7 @@ class Augmentation:
         planned = self.planned(batch.epoch, partners)
         pixels, marks = self._alone(planned, *fetched, fill)
         mask = step.module.build(numbers[rows], marks, strength=step.strength)
-        where = torch.from_numpy(rows).to(pixels.device)
+        where = torch.from_numpy(rows).to(pixels.device, non_blocking=True)
         pixels = torch.where(mask[:, None], pixels, own[0][where])
         marks = torch.where(mask, marks, own[1][where])
         return own[0].index_copy(0, where, pixels), own[1].index_copy(0, where, marks)
@@ -208,7 +210,11 @@ def _chosen(batch: _Batch, size: Size, first: Tensor, labels: Tensor) -> Tensor:
     for turn in range(1, windows.CANDIDATES):
         positions, out = _product(batch, "position", size, turn=turn)
         assert positions is not None
-        found.append(torch.from_numpy(warp.thetas(positions, out, source)).to(first.device))
+        found.append(
+            torch.from_numpy(warp.thetas(positions, out, source)).to(
+                first.device, non_blocking=True
+            )
+        )
     thetas = torch.stack(found, dim=1)
     seen = windows.look(labels, thetas)
     costs = [
@@ -228,11 +234,15 @@ def recolour(pixels: Tensor, colours: Matrices) -> Tensor:
         greys = _LUMA @ colours[:, :3]
         slope, offset = greys[:, :3].sum(axis=1), greys[:, 3]
         factors, shifts = (
-            torch.from_numpy(values.astype(np.float32)).to(pixels.device).view(-1, 1, 1, 1)
+            torch.from_numpy(values.astype(np.float32))
+            .to(pixels.device, non_blocking=True)
+            .view(-1, 1, 1, 1)
             for values in (slope, offset)
         )
         return (pixels * factors + shifts).clamp_(0, 255)
-    matrix = torch.from_numpy(colours[:, :3].astype(np.float32)).to(pixels.device)
+    matrix = torch.from_numpy(colours[:, :3].astype(np.float32)).to(
+        pixels.device, non_blocking=True
+    )
     flat = pixels[:, :_RGB].flatten(2)
     changed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], flat).clamp_(0, 255)
     changed = changed.view(len(pixels), _RGB, *pixels.shape[2:])

@@ -15,5 +15,9 @@ def inside(sides: NDArray[np.float64], centres: NDArray[np.float64], frame: Tens
     for axis, length in enumerate(frame.shape[1:]):
         pixels = (np.arange(length) + 0.5) / length
         distance = np.abs(pixels - centres[:, axis : axis + 1])
-        masks.append(torch.from_numpy(distance < sides[:, axis : axis + 1] / 2).to(frame.device))
+        masks.append(
+            torch.from_numpy(distance < sides[:, axis : axis + 1] / 2).to(
+                frame.device, non_blocking=True
+            )
+        )
     return masks[0][:, :, None] & masks[1][:, None, :]

@@ -17,7 +17,7 @@ _BYTES_DEVIATION = (4 * (256**2 - 1) / 12) ** 0.5
 
 def bits(draws: NDArray[np.float64], count: int, device: torch.device) -> Tensor:
     """Numbers in 0 … 2³²-1 of shape len(draws)×count; each depends on its draw and column."""
-    keys = torch.from_numpy((draws * 2.0**32).astype(np.int64)).to(device)
+    keys = torch.from_numpy((draws * 2.0**32).astype(np.int64)).to(device, non_blocking=True)
     columns = torch.arange(1, count + 1, device=device, dtype=torch.int64) * 0x9E3779B9
     word = (keys[:, None] ^ columns) & _WORD
     word = ((word ^ (word >> 16)) * 0x7FEB352D) & _WORD

@@ -62,7 +62,7 @@ def smooth(pixels: Tensor, shrink: NDArray[np.float64]) -> Tensor:
     rows = np.flatnonzero(shrink > _SHRUNK)
     if not len(rows):
         return pixels
-    where = torch.from_numpy(rows).to(pixels.device)
+    where = torch.from_numpy(rows).to(pixels.device, non_blocking=True)
     filtered = blur(pixels[where], np.sqrt((shrink[rows] ** 2 - 1) / 6))
     return pixels.index_copy(0, where, filtered)
 
@@ -77,7 +77,7 @@ def blur(pixels: Tensor, deviations: NDArray[np.float64]) -> Tensor:
     # Beyond its own reach a sample gets exact zeros: the batch has no say in it.
     weights = np.where(np.abs(offsets) <= reach[:, None], weights, 0)
     weights /= weights.sum(axis=1, keepdims=True)
-    taps = torch.from_numpy(weights.astype(np.float32)).to(pixels.device)
+    taps = torch.from_numpy(weights.astype(np.float32)).to(pixels.device, non_blocking=True)
     across = functional.pad(pixels, (radius, radius, 0, 0), mode="replicate")
     pixels = _weighted(across, taps, dim=3)
     down = functional.pad(pixels, (0, 0, radius, radius), mode="replicate")

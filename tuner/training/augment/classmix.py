@@ -33,5 +33,5 @@ def build(
     lots = grain.bits(draws[:, 2], IGNORE + 1, labels.device).masked_fill(~pasted, 2**32)
     ranks = lots.argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     pasted &= ranks < (pasted.sum(dim=1, keepdim=True) + 1) // 2
-    happens = torch.from_numpy(draws[:, :1] < strength).to(labels.device)
+    happens = torch.from_numpy(draws[:, :1] < strength).to(labels.device, non_blocking=True)
     return (pasted & happens).gather(1, labels.flatten(1)).view_as(labels)

@@ -22,5 +22,5 @@ def build(
 ) -> Tensor:
     """Pixels N×C×h×w in 0 … 255, changed; black and white stay."""
     exponents = (1 + strength) ** (2 * draws[:, :1] - 1)
-    powers = torch.from_numpy(exponents.astype(np.float32)).to(pixels.device)
+    powers = torch.from_numpy(exponents.astype(np.float32)).to(pixels.device, non_blocking=True)
     return (pixels / 255).clamp(0, 1).pow(powers.view(-1, 1, 1, 1)) * 255

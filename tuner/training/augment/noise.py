@@ -23,6 +23,8 @@ def build(
     strength: Annotated[float, Field(ge=0, le=128)] = 0.0,
 ) -> Tensor:
     """Pixels N×C×h×w in 0 … 255, with noise of each pixel's and channel's own."""
-    deviations = torch.from_numpy((draws[:, 0] * strength).astype(np.float32)).to(pixels.device)
+    deviations = torch.from_numpy((draws[:, 0] * strength).astype(np.float32)).to(
+        pixels.device, non_blocking=True
+    )
     noise = grain.normals(draws[:, 1], pixels[0].numel(), pixels.device).view_as(pixels)
     return torch.addcmul(pixels, noise, deviations.view(-1, 1, 1, 1)).clamp_(0, 255)

@@ -35,5 +35,5 @@ def build(
     target = lots.masked_fill(points.sum(dim=1) == 0, -1).argmax(dim=1)
     hits = points.gather(2, target.view(-1, 1, 1).expand(-1, points.shape[1], 1)).squeeze(2)
     lacking = (1 - hits / (_ENOUGH * seen.shape[2])).clamp(min=0)
-    happens = torch.from_numpy(draws[:, 0] < strength).to(seen.device)
+    happens = torch.from_numpy(draws[:, 0] < strength).to(seen.device, non_blocking=True)
     return torch.where(happens[:, None], lacking, 0.0)
