@@ -1,7 +1,8 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
 Words: beat, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
-finish=KIND, fail=ERROR_KIND, wrong-digest. A verdict other than `continue` ends the trial as a real one does.
+finish=KIND, fail=ERROR_KIND, wrong-digest. A verdict other than `continue` ends the trial as a
+real one does.
 """
 
 import hashlib
