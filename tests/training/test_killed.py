@@ -34,8 +34,8 @@ def test_killed_twice_it_ends_bit_for_bit_alike(tmp_path: Path) -> None:
     """Two processes die in the midst of their work, a third one ends it; no bit differs."""
     cache, straight, cut = (tmp_path / name for name in ("cache", "straight", "cut"))
     assert victim.go(cache, straight).kind is OutcomeKind.COMPLETED
-    # Two steps and a score to an epoch: in the third one the first checkpoint lies on disk.
-    killed(cache, cut, signal.SIGTERM, after=7)
+    # A step and a score to an epoch: in the third one the first checkpoint lies on disk.
+    killed(cache, cut, signal.SIGTERM, after=5)
     killed(cache, cut, signal.SIGKILL, after=1)
     assert (cut / checkpoint.NAME).exists()
     assert victim.go(cache, cut).kind is OutcomeKind.COMPLETED

@@ -30,14 +30,14 @@ def config() -> TrialConfig:
             "optimizer.name": "adamw",
             "optimizer.decay_norm": False,
             "model.dropout": 0.3,
-            "model.freeze_epochs": 1,
+            "model.freeze_epochs": 2,
             "model.encoder_lr": 0.5,
             "training.micro_batch": 2,
-            "training.batch_size": 3,
+            "training.batch_size": 4,
             "training.clip_norm": 1.0,
             "training.clip_value": 0.5,
             "training.clip_weights": 2.0,
-            "training.epochs": 3,
+            "training.epochs": 5,
         }
     )
 
