@@ -5,6 +5,7 @@ from math import ceil
 import pytest
 import torch
 
+from tests.training.networks import place_of
 from tuner import catalog
 from tuner.training.backbone import Encoder
 
@@ -40,7 +41,7 @@ def test_every_output_stride_can_be_had(name: str) -> None:
 
 def keeps_promises(name: str, stride: int) -> None:
     """Features of a 71×101 image have the pyramid's channels and strides."""
-    with torch.device("meta"):
+    with torch.no_grad(), torch.device(place_of(name)):
         built = build(name, stride).eval()
         features = built(torch.empty(1, 3, 71, 101))
     pyramid = built.pyramid

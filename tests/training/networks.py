@@ -6,6 +6,11 @@ import torch
 from torch import nn
 
 
+def place_of(encoder: str) -> str:
+    """Where shapes are looked at: without numbers, but for SMP's MiT, which reads some."""
+    return "cpu" if encoder.startswith("mit") else "meta"
+
+
 def randomise(module: nn.Module) -> None:
     """Give batch norms statistics that are not trivial."""
     for part in module.modules():

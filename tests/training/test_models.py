@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.training.networks import place_of
 from tuner import catalog
 from tuner.errors import InvalidSpec
 from tuner.resolve import resolve
@@ -30,9 +31,10 @@ SIZE = (360, 480)
 def test_every_admitted_pair_gives_logits_at_odd_sizes(name: str) -> None:
     """At 360×480, which 16 does not divide, any stride that both declare gives logits."""
     for stride in catalog.find("encoder", name).constants["OUTPUT_STRIDES"]:
-        with torch.device("meta"):
+        with torch.no_grad(), torch.device(place_of(name)):
             encoder = catalog.load("encoder", name).build(name, stride, False, 3, 2).eval()
-            features = encoder(torch.empty(1, 3, *SIZE))
+            features = [feature.to("meta") for feature in encoder(torch.empty(1, 3, *SIZE))]
+        with torch.device("meta"):
             for decoder in catalog.names("decoder"):
                 if stride in catalog.find("decoder", decoder).constants["OUTPUT_STRIDES"]:
                     assert_logits(decoder, encoder.pyramid, features)
@@ -46,9 +48,8 @@ def assert_logits(decoder: str, whole: Pyramid, features: list[Tensor]) -> None:
     logits, _ = catalog.load("decoder", decoder).build(pyramid, 11).eval()(features[-levels:])
     assert logits.shape[:2] == (1, 11), decoder
     for size, found in zip(SIZE, logits.shape[2:], strict=True):
-        stride = round(size / found)
-        assert stride in (1, *whole.strides), decoder
-        assert found == ceil(size / stride), decoder
+        possible = {ceil(size / stride) for stride in (1, *whole.strides)}
+        assert found in possible, decoder
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_parameter_counts_are_the_published_ones(
         ("deeplabv3", "mit_b0", "'mit_b0' gives output stride 32, but .* needs 8 or 16"),
         ("deeplabv3plus", "tu-pvt_v2_b0", "gives output stride 32, but .* needs 16 or 8"),
         ("unet", "tu-vit_tiny_patch16_224", "no features at strides 4 to 32"),
-        ("unet", "tu-resnet5", "did you mean 'tu-resnet50'"),
+        ("unet", "tu-resnet5", "did you mean 'tu-resnet"),
     ],
 )
 def test_a_pair_that_cannot_work_is_refused_with_the_reason(

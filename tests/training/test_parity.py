@@ -52,9 +52,10 @@ def test_unet_equals_smp() -> None:
 def test_ocrnet_on_hrnet_w18_equals_the_published_definition() -> None:
     """Encoder and head equal the papers' equations, written below over a plain state dict."""
     torch.manual_seed(0)
-    encoder = hrnet.build("hrnet_w18", 4, False)
-    head = ocr.build(encoder.pyramid, 19)
-    images = torch.randn(2, 3, 37, 45)
+    # In float64, so that only the head's softmaxes, which are float32 by design, can round.
+    encoder = hrnet.build("hrnet_w18", 4, False).double()
+    head = ocr.build(encoder.pyramid, 19).double()
+    images = torch.randn(2, 3, 37, 45, dtype=torch.float64)
     features = settle(encoder, images)
     branches = hrnet_by_equations(encoder.net.state_dict(), images)
     for feature, expected in zip(features, branches, strict=True):
