@@ -47,7 +47,13 @@ def test_only_what_changed_is_fetched(
     """The second time nothing moves; a new file moves alone, a removed one goes."""
     load(tmp_path)
     fetched: list[str] = []
-    monkeypatch.setattr(remote, "_fetch", lambda *each: fetched.extend(each[3]) or fetch(*each))
+    fetch = remote._fetch
+
+    def watched(source: Any, root: str, place: Path, names: list[str]) -> None:
+        fetched.extend(names)
+        fetch(source, root, place, names)
+
+    monkeypatch.setattr(remote, "_fetch", watched)
     load(tmp_path)
     assert fetched == []
     for kind in ("images", "labels"):
@@ -55,9 +61,6 @@ def test_only_what_changed_is_fetched(
         store.rm(f"/bucket/set/{kind}/train/001.png")
     assert load(tmp_path).train.names == ("000", "002", "9")
     assert fetched == ["images/train/9.png", "labels/train/9.png"]
-
-
-fetch = remote._fetch
 
 
 def test_an_unreachable_source_leaves_the_copy(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +149,9 @@ def _read(pairs: Sequence[Pair], reading: Reading, index: int) -> tuple[Picture,
     bands += [read_bands(path, reading.value_range) for path in pair.extra]
     for path, band in zip((pair.image, *pair.extra), bands, strict=True):
         _check_size(path, band, pair.mask, mask)
-    return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=2), mask
+    # Bytes beside float32 become float32.
+    stacked: Any = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=2)
+    return stacked, mask
 
 
 def _image(path: Path, reading: Reading) -> Picture:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tuner.errors import DataError
@@ -140,7 +141,7 @@ def _mask(source: _Source, stem: str, size: tuple[int, int]) -> Mask:
             return coco.of_segments(
                 found,
                 ids,
-                read_picture(source.masks[stem]).astype(np.int64) @ [1, 256, 65536],
+                _segment_ids(source.masks[stem]),
                 ignore=source.ignore,
                 background=source.background,
                 ignore_crowd=source.ignore_crowd,
@@ -155,3 +156,10 @@ def _mask(source: _Source, stem: str, size: tuple[int, int]) -> Mask:
         )
     except (DataError, KeyError) as error:
         raise DataError(f"{stem}: {error}") from error
+
+
+def _segment_ids(path: Path) -> NDArray[np.int64]:
+    """Ids of a panoptic PNG: red, green and blue are digits in base 256, red the lowest."""
+    digits = read_picture(path).astype(np.int64)
+    ids: NDArray[np.int64] = digits @ np.array([1, 256, 65536])
+    return ids

@@ -56,11 +56,11 @@ def open_split(  # options, all with defaults
     _check(dataset, values, palette, value_range)
     base = paths.allowed(root or ".", roots, what="the data set's root")
     folder = train if split == "train" or holdout else val
-    found = pairs.matched(
-        *(pairs.listing(base, each.replace("{split}", folder), roots) for each in (images, masks)),
-        [pairs.listing(base, each.replace("{split}", folder), roots) for each in extra],
-        where=f"{base.name}/{folder}",
+    pictures, drawn, *further = (
+        pairs.listing(base, each.replace("{split}", folder), roots)
+        for each in (images, masks, *extra)
     )
+    found = pairs.matched(pictures, drawn, further, where=f"{base.name}/{folder}")
     if holdout:
         found = _held_out(found, dataset.group, holdout, split)
     if not found:
