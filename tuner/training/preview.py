@@ -202,6 +202,7 @@ class _Painter:
             swatch = np.full((12, 18, 3), self._colours[label], dtype=np.uint8)
             swatch = _striped(np.full_like(swatch, 160)) if label == IGNORE else swatch
             legend.paste(Image.fromarray(swatch.astype(np.uint8)), (x, y + 1))
+            draw.rectangle((x, y + 1, x + 17, y + 12), outline=_FAINT)
             draw.text((x + 24, y - 1), name, _INK, self._text)
         return legend
 
