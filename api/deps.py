@@ -46,7 +46,7 @@ class Rooms:
 class Label:
     """What an uploaded file is; none of it ever becomes a path."""
 
-    kind: Annotated[Literal["checkpoint", "model", "log"], Query()]
+    kind: Annotated[Literal["checkpoint", "model", "log", "preview"], Query()]
     digest: Annotated[
         str,
         Header(

@@ -1,9 +1,14 @@
-"""Images per second of our training loop, against a bare forward, backward and step.
+"""Images per second of our training loop, against two others, and what a second trial waits for.
 
-The bare loop repeats one resident batch through the same model, loss and optimizer: no data, no
-augmentation, no learning-rate schedule, no seeding, no bookkeeping. Both take turns in one
-process, and the ratio is the median over the pairs. `data_wait` is the share of an epoch in which
-the loop waits for its next batch, augmentation included.
+a. Against a bare forward, backward and step on one resident batch: no data, no augmentation, no
+   schedule, no seeding, no bookkeeping. `data_wait` is the share of an epoch in which the loop
+   waits for its next batch, augmentation included. Both take turns in one process, and the ratio
+   is the median over the pairs.
+b. Against the usual published loop (`benchmarks.usual_loop`): the same network on the same
+   images as files, through a DataLoader with torchvision's transforms, in float32.
+c. Images decoded by the first and by the second trial on a machine.
+
+With `--device cuda` networks and image sizes are those that people train, and ours is bf16.
 
     python -m benchmarks.training [--quick] [--device cpu] [--pairs 7]
 """
@@ -15,9 +20,12 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+from unittest import mock
 
 import torch
+from PIL import Image
 
+from benchmarks import usual_loop
 from benchmarks.machine import conclude, describe
 from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
@@ -32,6 +40,11 @@ MODELS = {
     "ocr-hrnet_w18_small": {"decoder": "ocr", "encoder": "hrnet_w18_small"},
     "deeplabv3plus-resnet18": {"decoder": "deeplabv3plus", "encoder": "resnet18"},
 }
+GPU_MODELS = {
+    "ocr-hrnet_w18": {"decoder": "ocr", "encoder": "hrnet_w18"},
+    "deeplabv3plus-resnet50": {"decoder": "deeplabv3plus", "encoder": "resnet50"},
+}
+GPU_SIZES = ((360, 480), (720, 960))
 AUGMENT = {"flip": 0.5, "scale": [0.5, 2.0], "colour": 0.4}
 
 
@@ -103,25 +116,75 @@ def _wait(machine: Machine) -> None:
         torch.cuda.synchronize(machine.device)
 
 
-def compare(name: str, options: argparse.Namespace, *, images: int, pairs: int) -> dict[str, Any]:
-    """One row: loop and bare step in turn, and the median of their ratios."""
+def compare(
+    model: dict[str, str], options: argparse.Namespace, *, images: int, size: tuple[int, int]
+) -> dict[str, Any]:
+    """One row of (a): loop and bare step in turn, and the median of their ratios."""
     machine = Machine(device=options.device)
-    chosen = config(MODELS[name], images=images, size=tuple(options.size))
+    chosen = config(model, images=images, size=size)
     with tempfile.TemporaryDirectory() as cache:
         data = load(chosen.dataset, cache=Path(cache), roots=())
         ratios, waits, rates = [], [], []
-        for _ in range(pairs):
+        for _ in range(options.pairs):
             rate, wait = loop(chosen, data, machine)
             ratios.append(rate / bare(chosen, data, machine))
             waits.append(wait)
             rates.append(rate)
-    row = {
+    return {
         "ratio": round(statistics.median(ratios), 3),
         "ratio_min": round(min(ratios), 3),
         "ratio_max": round(max(ratios), 3),
         "images_per_second": round(statistics.median(rates), 1),
         "data_wait": round(statistics.median(waits), 4),
     }
+
+
+def against_usual(
+    model: dict[str, str], options: argparse.Namespace, *, images: int, size: tuple[int, int]
+) -> dict[str, Any]:
+    """One row of (b) and (c), on files of twice the network's size."""
+    machine = Machine(device=options.device)
+    drawn = config(model, images=images, size=size)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        usual_loop.write_files(folder / "set", load(drawn.dataset, cache=folder / "drawn"))
+        chosen = on_files(drawn)
+        first, first_seconds, data = opened(chosen, folder)
+        second, second_seconds, data = opened(chosen, folder)
+        ratios = [
+            loop(chosen, data, machine)[0]
+            / usual_loop.images_per_second(chosen, data, folder / "set", machine)
+            for _ in range(max(options.pairs // 3, 1))
+        ]
+    return {
+        "usual_ratio": round(statistics.median(ratios), 2),
+        "first_trial_decodes": first,
+        "first_trial_seconds": round(first_seconds, 3),
+        "second_trial_decodes": second,
+        "second_trial_seconds": round(second_seconds, 3),
+    }
+
+
+def on_files(drawn: TrialConfig) -> TrialConfig:
+    """The same config on the files that `write_files` wrote."""
+    classes, size = drawn.dataset.classes, drawn.dataset.size
+    dataset = {"format": "folder", "root": "set", "classes": classes, "size": size}
+    return complete(
+        TrialConfig.model_validate({**drawn.model_dump(mode="json"), "dataset": dataset})
+    )
+
+
+def opened(chosen: TrialConfig, folder: Path) -> tuple[int, float, Data]:
+    """How many files were decoded to open the data set, the seconds it took, and the data."""
+    began = perf_counter()
+    with mock.patch.object(Image, "open", side_effect=Image.open) as decode:
+        data = load(chosen.dataset, cache=folder / "cache", roots=(folder,))
+    return decode.call_count, perf_counter() - began, data
+
+
+def measure(name: str, model: dict[str, str], options: argparse.Namespace, **what: Any) -> Any:
+    """All rows of one network, printed as they come."""
+    row = compare(model, options, **what) | against_usual(model, options, **what)
     print(f"{name:24} {row}", flush=True)
     return {f"{name}_{key}": value for key, value in row.items()}
 
@@ -136,10 +199,18 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--size", type=int, nargs=2, default=(96, 128))
     options = parser.parse_args()
-    pairs, images = (3, 24) if options.quick else (options.pairs, 64)
+    options.pairs, images = (2, 16) if options.quick else (options.pairs, 64)
     result: dict[str, Any] = describe("torch", "timm")
-    for name in MODELS:
-        result |= compare(name, options, images=images, pairs=pairs)
+    if Machine(device=options.device).is_cuda:
+        result["device"] = torch.cuda.get_device_name(options.device)
+        for name, model in GPU_MODELS.items():
+            for size in GPU_SIZES[: 1 if options.quick else None]:
+                row = f"{name}-{size[0]}x{size[1]}"
+                result |= measure(row, model, options, images=images, size=size)
+    else:
+        result["gpu"] = "not measured"
+        for name, model in MODELS.items():
+            result |= measure(name, model, options, images=images, size=tuple(options.size))
     conclude(result)
 
 

@@ -7,10 +7,11 @@ import pytest
 pytest_plugins = ["tests.databases"]
 
 # Before anything imports torch: the pytest processes are the parallelism. What a test starts
-# inherits it, and inherits no SEGTUNE_* of the developer's either.
+# inherits it, and inherits no SEGTUNE_* of the developer's either, except where real data lies.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for _name in [name for name in os.environ if name.startswith("SEGTUNE_")]:
-    del os.environ[_name]
+    if not _name.startswith("SEGTUNE_TEST_"):
+        del os.environ[_name]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

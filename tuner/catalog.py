@@ -6,13 +6,15 @@ decoder and schedule, its options and their defaults. Only `load` imports a comp
 The contract of a component file is one entry function, `build` unless `ENTRIES` says otherwise.
 Its positional parameters come from the caller; its keyword-only parameters are the options that
 a study may set, each with a type that pydantic can check and a default.
-A file that serves several names (an encoder family) says so: `NAMES = ("resnet18", …)`.
+A file that serves several names (an encoder family) says so: `NAMES = ("resnet18", …)`. One that
+serves every suitable model of timm also gives the `PREFIX` of their names, and by timm's file the
+`STRIDES` that they can have; its `NAMES` are examples.
 """
 
 import ast
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from tuner import timm_names
 from tuner.errors import Problem, UnknownComponent
 
 FOLDERS: Mapping[str, str] = {
@@ -35,6 +38,7 @@ FOLDERS: Mapping[str, str] = {
     "pruner": "search/pruners",
 }
 ENTRIES: Mapping[str, str] = {"dataset": "open_split", "pruner": "should_prune"}
+_SHOWN = 100
 _ROOT = Path(__file__).parent
 _ANNOTATIONS = {
     "Annotated": Annotated,
@@ -94,11 +98,13 @@ def find(kind: str, name: str) -> Component:
     Raises:
         UnknownComponent: no file carries the name; the message gives the nearest that exist.
     """
-    try:
-        return components(kind)[name]
-    except KeyError:
-        message = f"no {kind} is called '{name}'; {nearest(name, names(kind))}"
-        raise UnknownComponent([Problem((kind,), message)]) from None
+    known = components(kind)
+    if name in known:
+        return known[name]
+    for component in known.values():
+        if name.startswith(prefix := component.constants.get("PREFIX", f"{name}…")):
+            return _of_timm(component, name, prefix)
+    raise _unknown(kind, name, names(kind))
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -111,13 +117,35 @@ def nearest(word: str, valid: tuple[str, ...] | list[str]) -> str:
     close = get_close_matches(word, valid, n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(f"'{name}'" for name in close) + "?"
-    return "valid are: " + ", ".join(valid)
+    shown = [*valid[:_SHOWN], "…"] if len(valid) > _SHOWN else valid
+    return "valid are: " + ", ".join(shown)
 
 
 def plain(message: str) -> str:
     """A pydantic message as part of a sentence: "Input should be …" becomes "input should be …"."""
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
+
+
+def _of_timm(family: Component, name: str, prefix: str) -> Component:
+    """The family as the component of one of its models; where timm is missing, of any name."""
+    files, strides = timm_names.files(), family.constants["STRIDES"]
+    if not files:
+        return replace(family, name=name)
+    file = files.get(name.removeprefix(prefix))
+    if file is None:
+        usable = tuple(prefix + model for model, other in files.items() if other in strides)
+        raise _unknown(family.kind, name, usable)
+    if file not in strides:
+        message = f"'{name}' gives no features at strides 4 to 32 of an image of any size"
+        raise UnknownComponent([Problem((family.kind,), message)])
+    constants = {**family.constants, "OUTPUT_STRIDES": strides[file]}
+    return replace(family, name=name, constants=constants)
+
+
+def _unknown(kind: str, name: str, valid: tuple[str, ...]) -> UnknownComponent:
+    message = f"no {kind} is called '{name}'; {nearest(name, valid)}"
+    return UnknownComponent([Problem((kind,), message)])
 
 
 def _read(kind: str, path: Path) -> list[Component]:

@@ -14,6 +14,7 @@ SegtuneError
 ├── DataError                the data set is missing, unreadable or mislabelled
 ├── TrainingError            a trial cannot go on
 │   ├── Diverged             loss or weights are no longer finite
+│   ├── OutOfMemory          the device cannot hold even the smallest part of a batch
 │   └── CheckpointMismatch   a checkpoint belongs to another config or version
 └── ServerError              the client got an answer that it cannot work with
     └── ServerUnreachable    the client got no answer at all
@@ -97,6 +98,10 @@ class TrainingError(SegtuneError):
 
 class Diverged(TrainingError):
     """Loss or weights are no longer finite."""
+
+
+class OutOfMemory(TrainingError):
+    """The device cannot hold even the smallest part of a batch."""
 
 
 class CheckpointMismatch(TrainingError):

@@ -5,10 +5,11 @@ drawn one must apply. Options that are not set get their component's default, so
 says everything that happened.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner import catalog
 from tuner.catalog import Component, Option
@@ -23,6 +24,11 @@ NAMED: Mapping[str, Mapping[str, str]] = {
     "schedule": {"name": "schedule"},
     "loss": {"name": "loss"},
 }
+# A term of a sum of losses is reached by its position, counted from 0.
+TERM = re.compile(r"loss\.terms\.\d+\.[a-z_]+")
+WEIGHT = Option(
+    "weight", "float", 1.0, TypeAdapter(Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)])
+)
 FIELDS: Mapping[str, frozenset[str]] = {
     section: frozenset(field.annotation.model_fields)  # type: ignore[union-attr]  # all are sections
     for section, field in TrialConfig.model_fields.items()
@@ -42,6 +48,8 @@ def resolve(
     problems = [problem for path in params if (problem := _put(tree, path, params[path]))]
     for section in NAMED:
         problems += _settle(tree[section], section, params)
+    if not problems:
+        problems += _settle_terms(tree["loss"])
     problems += _settle_augment(tree["augment"])
     if not problems:
         problems += _settle_stride(tree["model"])
@@ -70,7 +78,7 @@ def _parse(tree: dict[str, Any]) -> TrialConfig:
 
 def _put(tree: dict[str, Any], path: str, value: object) -> Problem | None:
     section, _, key = path.partition(".")
-    if section not in FIELDS or section == "dataset" or not key or "." in key:
+    if section not in FIELDS or section == "dataset" or not (key and _is_plain(path)):
         sections = tuple(f"{name}.…" for name in FIELDS if name != "dataset")
         return Problem((path,), f"no config path '{path}'; paths are {', '.join(sections)}")
     if section == "training" and key not in FIELDS[section]:
@@ -78,6 +86,16 @@ def _put(tree: dict[str, Any], path: str, value: object) -> Problem | None:
         return Problem((path,), f"no config path '{path}'; {catalog.nearest(path, valid)}")
     tree[section][key] = value
     return None
+
+
+def _is_plain(path: str) -> bool:
+    """Whether the path has one dot, or reaches into a term of a sum of losses."""
+    return path.count(".") == 1 or TERM.fullmatch(path) is not None
+
+
+def _head(section: str, key: str) -> str:
+    """The option that a key is about: `terms.1.weight` belongs to whom `terms` belongs to."""
+    return key.partition(".")[0] if TERM.fullmatch(f"{section}.{key}") else key
 
 
 def _settle(tree: dict[str, Any], section: str, params: Mapping[str, Any]) -> list[Problem]:
@@ -92,7 +110,8 @@ def _settle(tree: dict[str, Any], section: str, params: Mapping[str, Any]) -> li
     if problems:
         return problems
     own = {name: option for component in chosen for name, option in component.options.items()}
-    for key in [key for key in tree if key not in FIELDS[section] and key not in own]:
+    known = FIELDS[section] | own.keys()
+    for key in [key for key in tree if _head(section, key) not in known]:
         problem = _foreign(section, key, chosen, drawn=f"{section}.{key}" in params)
         if problem:
             problems.append(problem)
@@ -118,7 +137,7 @@ def _foreign(section: str, key: str, chosen: Iterable[Component], *, drawn: bool
         component.name
         for kind in NAMED[section].values()
         for component in catalog.components(kind).values()
-        if key in component.options
+        if _head(section, key) in component.options
     }
     if owners and not drawn:
         return None
@@ -132,6 +151,50 @@ def _foreign(section: str, key: str, chosen: Iterable[Component], *, drawn: bool
     own = [name for component in chosen for name in component.options]
     valid = tuple(sorted({*FIELDS[section], *own}))
     return Problem((section, key), f"{names} has no option '{key}'; {catalog.nearest(key, valid)}")
+
+
+def _settle_terms(tree: dict[str, Any]) -> list[Problem]:
+    """Put drawn values into the terms of a sum of losses, and settle each like a loss, in place."""
+    option = catalog.find("loss", tree["name"]).constants.get("TERMS")
+    if option is None:
+        return []
+    terms = [dict(term) for term in tree[option]]
+    problems = []
+    for key in [key for key in tree if "." in key]:
+        _, place, name = key.split(".")
+        value = tree.pop(key)
+        if int(place) < len(terms):
+            terms[int(place)][name] = value
+        else:
+            message = f"there are {len(terms)} terms, counted from 0; this names another"
+            problems.append(Problem(("loss", key), message))
+    for position, term in enumerate(terms):
+        problems += [
+            Problem(("loss", ".".join((option, str(position), *map(str, where)))), message)
+            for where, message in _settle_term(term, option)
+        ]
+    tree[option] = terms
+    return problems
+
+
+def _settle_term(term: dict[str, Any], option: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Fill in the options of one term in place; give what is wrong, by key."""
+    try:
+        component = catalog.find("loss", str(term.get("name", "")))
+    except UnknownComponent as error:
+        yield ("name",), error.problems[0].message
+        return
+    if option in component.options:
+        yield ("name",), f"a term is one loss, not a {component.name} of others; list its terms"
+        return
+    own = {**component.options, "weight": WEIGHT}
+    for key in sorted(term.keys() - own.keys() - {"name"}):
+        hint = catalog.nearest(key, ("name", *own))
+        yield (key,), f"{component.name} has no option '{key}'; {hint}"
+    for key, known in own.items():
+        term[key], wrong = known.check(term.get(key, known.default))
+        if wrong:
+            yield (key,), f"{wrong}, not {term[key]!r}"
 
 
 def _settle_augment(tree: dict[str, Any]) -> list[Problem]:

@@ -13,7 +13,7 @@ from tuner.errors import (
     ServerUnreachable,
     Unauthorized,
 )
-from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Verdict
+from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Verdict
 from workers.client import ServerClient
 from workers.delivery import Delivery
 from workers.endings import needs_checkpoint, needs_log
@@ -21,7 +21,7 @@ from workers.heartbeat import Heartbeat
 from workers.limits import Limits
 from workers.outbox import ArtifactKind, FileEntry, Outbox, OutcomeEntry
 from workers.process import Ordered, Refused, TrainerProcess
-from workers.protocol import Saved, Start
+from workers.protocol import PREVIEW, Saved, Start
 from workers.pump import Pump
 from workers.uploads import Uploads
 
@@ -48,6 +48,7 @@ class Attempt:
         self._pump = Pump(assignment, outbox, trainer, stop=stop, limits=limits)
         self._refused = threading.Event()
         self._refusal: SegtuneError | None = None
+        self._has_preview = False
         self._name = f"{assignment.study}/{assignment.trial}"
 
     def run(self) -> Outcome | None:
@@ -90,9 +91,14 @@ class Attempt:
         )
         return self._pump.run(
             start,
-            judge=lambda report: self._delivery.report(report, patience=self._limits.verdict),
+            judge=self._judge,
             offer=self._uploads.offer,
         )
+
+    def _judge(self, report: Report) -> Verdict:
+        verdict = self._delivery.report(report, patience=self._limits.verdict)
+        self._hand_in_preview()
+        return verdict
 
     def _fetch_checkpoint(self) -> Path | None:
         """The checkpoint to go on from. Raises ServerUnreachable when the attempt must end."""
@@ -124,6 +130,7 @@ class Attempt:
         unsent = self._uploads.close()
         if unsent is not None and needs_checkpoint(outcome):
             self._put("checkpoint", unsent.path, unsent.step)
+        self._hand_in_preview()
         model = self._outbox.files / "model.pt"
         if outcome.kind is OutcomeKind.COMPLETED and model.exists():
             self._put("model", model)
@@ -139,6 +146,13 @@ class Attempt:
             if self._refused.is_set() or (end is not None and self._limits.clock() > end):
                 return False
         return True
+
+    def _hand_in_preview(self) -> None:
+        """Put the preview into the outbox, once, when the trainer has drawn it."""
+        path = self._outbox.files / PREVIEW
+        if not self._has_preview and path.exists():
+            self._has_preview = True
+            self._put("preview", path)
 
     def _put(self, artifact: ArtifactKind, path: Path, step: int | None = None) -> None:
         self._delivery.put(FileEntry(artifact=artifact, path=path, step=step))

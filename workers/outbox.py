@@ -21,7 +21,7 @@ from tuner.spec.config import Section
 from tuner.spec.messages import Assignment, Outcome, Report
 
 log = logging.getLogger(__name__)
-ArtifactKind = Literal["checkpoint", "model", "log"]
+ArtifactKind = Literal["checkpoint", "model", "log", "preview"]
 
 
 class ReportEntry(Section):

@@ -15,6 +15,9 @@ from pydantic import Field, TypeAdapter
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 
+# In the trial's folder, once the trainer has drawn it.
+PREVIEW = "preview.webp"
+
 
 class Start(Section):
     """Train this config in this folder, from this checkpoint on."""

@@ -1,6 +1,7 @@
 """Settings of a worker: `SEGTUNE_*` variables, a `.env` file, or arguments, in rising order."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,10 @@ def _labels(value: object) -> object:
 
 
 def _paths(value: object) -> object:
-    return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # The colon of s3://bucket separates nothing.
+    return [part for part in re.split(rf"{re.escape(os.pathsep)}(?!//)", value) if part]
 
 
 class WorkerSettings(BaseSettings):
@@ -37,7 +41,8 @@ class WorkerSettings(BaseSettings):
         "of a machine share it; <home>/cache if not given",
     )
     data_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
-        (Path(),), description="Folders below which data sets may lie"
+        (Path(),),
+        description="Folders, or addresses such as s3://bucket/sets, below which data sets may lie",
     )
     worker_name: str | None = Field(None, description="Name; made of host and device if not given")
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")

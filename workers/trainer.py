@@ -5,6 +5,7 @@ where READ and WRITE are the numbers of its two pipes. Output goes to stdout and
 """
 
 import argparse
+import logging
 import os
 import queue
 import threading
@@ -21,6 +22,7 @@ from tuner.spec.config import DatasetConfig, Section
 from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
 from workers.protocol import (
     COMMANDS,
+    PREVIEW,
     Beat,
     Command,
     Finished,
@@ -37,6 +39,7 @@ from workers.protocol import (
 if TYPE_CHECKING:
     from tuner.training.data import Data
 
+log = logging.getLogger(__name__)
 _BEAT_SECONDS = 1.0
 _WORKING_SECONDS = 1e-4  # of processor time in a second tell work from waiting
 
@@ -160,18 +163,20 @@ class Trainer:
         from tuner.training.determinism import Machine
         from tuner.training.train import train
 
-        return train(
-            start.config,
-            self._load(start.config.dataset),
-            self.wire.report,
-            folder=start.folder,
-            resume=start.resume,
-            last_step=start.last_step,
-            machine=Machine(device=self.device, threads=self.threads),
-            should_yield=self.wire.should_yield,
-            beat=self.wire.beat,
-            saved=self.wire.saved,
-        )
+        data = self._load(start.config.dataset)
+        with drawing(start, data):
+            return train(
+                start.config,
+                data,
+                self.wire.report,
+                folder=start.folder,
+                resume=start.resume,
+                last_step=start.last_step,
+                machine=Machine(device=self.device, threads=self.threads, cache=self.cache),
+                should_yield=self.wire.should_yield,
+                beat=self.wire.beat,
+                saved=self.wire.saved,
+            )
 
     def _load(self, dataset: DatasetConfig) -> "Data":
         from tuner.training.data import load
@@ -182,6 +187,31 @@ class Trainer:
                 data = load(dataset, cache=self.cache, roots=self.roots)
             self._loaded = (dataset, data)
         return self._loaded[1]
+
+
+@contextmanager
+def drawing(start: Start, data: "Data") -> Iterator[None]:
+    """Draw a new trial's training samples beside its first epoch; it changes no number of it."""
+    if start.last_step:
+        yield
+        return
+    thread = threading.Thread(target=draw, args=(start, data), name="preview", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def draw(start: Start, data: "Data") -> None:
+    """Write the preview into the trial's folder; a trial does not fail for want of a picture."""
+    from tuner.training import preview
+
+    try:
+        sheet = preview.sheet(start.config, data.train)
+        preview.write(start.folder / PREVIEW, sheet)
+    except Exception:
+        log.warning("no preview was drawn", exc_info=True)
 
 
 def failure(error: Exception, step: int) -> Outcome:

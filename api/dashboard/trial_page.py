@@ -33,6 +33,7 @@ def trial_page(db: Database, study: int | str, number: int) -> dict[str, Any]:
         "summaries": _summaries(trial),
         "differences": _differences(db, trial),
         "config": trial.config.model_dump(mode="json"),
+        "preview": next((file for file in trial.artifacts if file.kind == "preview"), None),
         "per_epoch": _per_epoch(steps),
         "last_number": view.counts.total - 1,
         "live": f"/partials/studies/{view.id}/trials/{number}",

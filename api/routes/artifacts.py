@@ -1,6 +1,7 @@
 """Artifacts, streamed both ways in constant memory, known by their sha256."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import PurePath
 from typing import Annotated, BinaryIO
 
 import anyio
@@ -17,6 +18,10 @@ from tuner.store.artifacts import Upload as StoredUpload
 
 router = APIRouter(tags=["artifacts"])
 CHUNK = 2**20
+BYTES = "application/octet-stream"
+# Only of previews, and only these: a browser draws them and runs nothing in them.
+PICTURES = {".png": "image/png", ".webp": "image/webp"}
+_BODY = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.put(
@@ -25,9 +30,7 @@ CHUNK = 2**20
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
+            "content": {BYTES: _BODY},
         }
     },
 )
@@ -57,9 +60,7 @@ async def upload_artifact(
     responses={
         200: {
             "description": "The file",
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
+            "content": dict.fromkeys((BYTES, *PICTURES.values()), _BODY),
         },
         304: {"description": "The caller has this file already"},
     },
@@ -79,9 +80,16 @@ def download_artifact(
     if found.sha256 in (if_none_match or ""):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     headers["Content-Length"] = str(found.size)
-    headers["Content-Disposition"] = f'attachment; filename="{found.name}"'
+    media = _media(found)
+    disposition = "attachment" if media == BYTES else "inline"
+    headers["Content-Disposition"] = f'{disposition}; filename="{found.name}"'
     chunks = _chunks(rooms.files.open(found.sha256))
-    return StreamingResponse(chunks, headers=headers, media_type="application/octet-stream")
+    return StreamingResponse(chunks, headers=headers, media_type=media)
+
+
+def _media(found: ArtifactRef) -> str:
+    picture = found.kind == "preview"
+    return PICTURES.get(PurePath(found.name).suffix.lower(), BYTES) if picture else BYTES
 
 
 def _check_length(request: Request, rooms: Rooms) -> None:

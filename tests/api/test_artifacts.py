@@ -42,6 +42,27 @@ def test_round_trip(any_client: TestClient) -> None:
     assert 'filename="checkpoint"' in down.headers["content-disposition"]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "media", "disposition"),
+    [
+        ("preview.webp", "preview", "image/webp", "inline"),
+        ("preview.html", "preview", "application/octet-stream", "attachment"),
+        ("model.webp", "model", "application/octet-stream", "attachment"),
+    ],
+)
+def test_only_a_preview_is_shown(
+    client: TestClient, name: str, kind: str, media: str, disposition: str
+) -> None:
+    """A browser shows a preview that is a picture, and saves everything else."""
+    url, lease = _take(client)
+    up = client.put(f"{url}/{name}?kind={kind}", content=DATA, headers=_headers(lease)).json()
+    down = client.get(f"/api/v1/artifacts/{up['id']}")
+
+    assert down.headers["content-type"] == media
+    assert down.headers["content-disposition"].startswith(disposition)
+    assert down.headers["x-content-type-options"] == "nosniff"
+
+
 def test_known_file_is_not_sent_again(client: TestClient) -> None:
     """A caller that has the file gets 304."""
     url, lease = _take(client)

@@ -83,3 +83,33 @@ def test_a_right_answer_costs_less_than_a_wrong_one(loss: str) -> None:
     wrong = right.roll(1, dims=1)
     built = build(loss)
     assert built(8.0 * right, labels) < built(8.0 * wrong, labels)
+
+
+@given(seed=st.integers(0, 2**31))
+@settings(max_examples=10, deadline=None)
+def test_an_absent_class_does_not_count(loss: str, seed: int) -> None:
+    """A further class that nobody labels and nobody predicts changes nothing."""
+    logits, labels = batch(seed)
+    wide = nn.functional.pad(logits, (0, 0, 0, 0, 0, 1), value=-200.0)
+    wider = catalog.load("loss", loss).build(CLASSES + 1, (*SHARES, 0.0))
+    torch.testing.assert_close(wider(wide, labels), build(loss)(logits, labels))
+
+
+def test_two_runs_agree_bit_for_bit(loss: str) -> None:
+    """Loss and gradient are the same numbers again, also where errors tie."""
+    logits, labels = batch(3)
+    leaves = [logits.round().requires_grad_() for _ in range(2)]
+    for leaf in leaves:
+        build(loss)(leaf, labels).backward()
+    first, second = (leaf.grad for leaf in leaves)
+    assert first is not None
+    assert second is not None
+    assert torch.equal(first, second)
+
+
+def test_an_auxiliary_loss_keeps_the_contract(loss: str) -> None:
+    """What a loss offers for auxiliary outputs is a loss, and finite where all is ignored."""
+    logits, labels = batch(4)
+    auxiliary = getattr(build(loss), "aux", build(loss))
+    assert torch.isfinite(auxiliary(logits, labels))
+    assert auxiliary(logits, torch.full_like(labels, IGNORE)).item() == 0

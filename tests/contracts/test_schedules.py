@@ -9,18 +9,32 @@ from tuner import catalog
 @given(total=st.integers(1, 5000), share=st.floats(0, 1))
 @settings(max_examples=50, deadline=None)
 def test_factor_stays_between_zero_and_one(schedule: str, total: int, share: float) -> None:
-    """No step of any horizon goes uphill, backwards or beyond the full rate."""
+    """No step of any horizon goes backwards or beyond the full rate."""
     factor = catalog.load("schedule", schedule).build(total)
     assert 0 <= factor(int(share * (total - 1))) <= 1
 
 
-def test_it_starts_at_the_full_rate(schedule: str) -> None:
-    """Warm-up is the loop's business; the schedule itself begins at 1."""
-    assert catalog.load("schedule", schedule).build(100)(0) == 1
+def test_it_reaches_the_full_rate(schedule: str) -> None:
+    """The learning rate of the config is the highest that is used."""
+    factor = catalog.load("schedule", schedule).build(100)
+    assert max(factor(step) for step in range(100)) == 1
 
 
-def test_it_never_rises(schedule: str) -> None:
-    """With default options the factor falls or stays."""
+def test_it_falls_unless_it_says_that_it_rises(schedule: str) -> None:
+    """Warm-up is the loop's business: only a schedule with `RISES` ever goes uphill."""
+    found = catalog.find("schedule", schedule)
     factor = catalog.load("schedule", schedule).build(100)
     values = [factor(step) for step in range(100)]
-    assert values == sorted(values, reverse=True)
+    falls = values[0] == 1 and values == sorted(values, reverse=True)
+    assert falls != found.constants.get("RISES", False)
+
+
+@given(total=st.integers(50, 5000), share=st.floats(0, 0.999))
+@settings(max_examples=30, deadline=None)
+def test_its_shape_does_not_depend_on_the_number_of_steps(
+    schedule: str, total: int, share: float
+) -> None:
+    """A batch twice as large, half as many steps, the same course over the budget."""
+    build = catalog.load("schedule", schedule).build
+    step = int(share * total)
+    assert abs(build(total)(step) - build(2 * total)(2 * step)) < 1e-9

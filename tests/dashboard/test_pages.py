@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -12,9 +13,10 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
-from tuner.service import overview
+from tuner.service import files, overview
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.states import StudyState
+from tuner.store.artifacts import ArtifactStore, Stored, Upload
 from tuner.store.engine import Database
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x00'\"&"
@@ -262,3 +264,18 @@ def test_static_files_may_be_kept_for_ever(client: TestClient) -> None:
 def test_only_known_static_files_are_served(client: TestClient) -> None:
     """Nothing else of the folder, or above it, is within reach."""
     assert client.get("/static/..%2Fpages.py").status_code == 404
+
+
+def test_a_trial_shows_its_training_samples(
+    client: TestClient, scene: Scene, tmp_path: Path
+) -> None:
+    """The preview that its worker drew is a picture that says in words what it shows."""
+    work = scene.take("painter")
+    upload = Upload("preview.webp", "preview", None, Stored("a" * 64, 1))
+    store = ArtifactStore(tmp_path)
+    found = files.attach(scene.db, work.lease, work.token, upload, store=store)
+    html = client.get(f"/studies/1/trials/{work.trial}").text
+    picture = re.search(rf'<img[^>]*src="/api/v1/artifacts/{found.id}"[^>]*>', html)
+    assert picture is not None
+    assert f'alt="Four training samples of trial {work.trial}' in picture.group()
+    assert 'id="preview"' not in client.get("/studies/1/trials/0").text

@@ -26,7 +26,7 @@ def test_the_worked_example_is_a_loss() -> None:
     build: Callable[..., torch.nn.Module] = module["build"]
     logits = torch.randn(2, 3, 4, 5, requires_grad=True)
 
-    loss = build(3, [0.2, 0.3, 0.5], gamma=2.0)(logits, torch.randint(0, 3, (2, 4, 5)))
+    loss = build(3, [0.2, 0.3, 0.5], epsilon=2.0)(logits, torch.randint(0, 3, (2, 4, 5)))
     loss.backward()
     ignored = build(3, [0.2, 0.3, 0.5])(logits, torch.full((2, 4, 5), 255))
 

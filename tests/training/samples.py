@@ -13,7 +13,7 @@ from tuner.spec.messages import Report
 
 CLASSES = ("sky", "road", "car")
 SIZE = (32, 48)
-TIMINGS = {"images_per_second", "data_wait", "peak_memory_mb"}
+TIMINGS = {"images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation"}
 
 
 def synthetic(**options: Any) -> DatasetConfig:

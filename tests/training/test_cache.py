@@ -9,9 +9,8 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError
-from tuner.training import data
+from tuner.training import data, pairs
 from tuner.training.data import Data
-from tuner.training.datasets import folder
 from tuner.training.ignore import IGNORE
 
 
@@ -30,7 +29,7 @@ def test_the_second_opening_decodes_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(folder, "read_picture", refuse)
+    monkeypatch.setattr(pairs, "read_picture", refuse)
     second = load(tmp_path)
     assert np.array_equal(first.train.images, second.train.images)
     assert first.fingerprint == second.fingerprint

@@ -48,6 +48,53 @@ def test_a_damaged_file_without_predecessor_is_an_error(tmp_path: Path) -> None:
         checkpoint.load(path, "me")
 
 
+def test_the_micro_batch_comes_back(tmp_path: Path) -> None:
+    """A checkpoint of before there were micro-batches has none."""
+    path = checkpoint.save(tmp_path, "me", Progress(micro_batch=2), {})
+    assert checkpoint.load(path, "me")[0].micro_batch == 2
+    body = torch.load(path, weights_only=True)
+    del body["micro_batch"]
+    torch.save(body, path)
+    assert checkpoint.load(path, "me")[0].micro_batch is None
+
+
+def test_a_writer_tells_of_what_lies_on_disk(tmp_path: Path) -> None:
+    """Each once, in order, the last before its block ends; later changes are not in them."""
+    told: list[tuple[int, int]] = []
+
+    def saved(path: Path, step: int) -> None:
+        told.append((step, checkpoint.load(path, "me")[0].epoch))
+
+    progress = Progress()
+    with checkpoint.Writer(tmp_path, "me", saved) as writer:
+        for epoch in (1, 2, 3):
+            progress.epoch = epoch
+            writer.save(progress, {"weight": torch.ones(3)})
+            progress.epoch = 99
+    assert told == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """It ends the trial where it is waited for, and nobody is told of it."""
+    told: list[int] = []
+    gone = tmp_path / "gone"
+    with (
+        pytest.raises(FileNotFoundError),
+        checkpoint.Writer(gone, "me", lambda _, step: told.append(step)) as writer,
+    ):
+        writer.save(Progress(), {})
+    assert told == []
+
+
+def test_a_copy_is_not_the_state(tmp_path: Path) -> None:
+    """Training goes on while it is written."""
+    state = {"layers": [{"weight": torch.zeros(2)}], "rate": 0.1}
+    copy = checkpoint.copied(state)
+    state["layers"][0]["weight"].add_(1)  # type: ignore[index]  # of this test's own making
+    assert torch.equal(copy["layers"][0]["weight"], torch.zeros(2))
+    assert copy["rate"] == 0.1
+
+
 def test_no_partial_file_is_left(tmp_path: Path) -> None:
     """What is written beside its place is renamed into it."""
     save(tmp_path, 1)

@@ -37,7 +37,7 @@ def weights_of(shares: Sequence[float], rule: Any) -> torch.Tensor:
     return build(3, shares, class_weights=rule).get_buffer("weights")
 
 
-@pytest.mark.parametrize("rule", ["median_frequency", "inverse_log"])
+@pytest.mark.parametrize("rule", ["median_frequency", "inverse_log", "effective_number"])
 def test_weights_favour_rare_classes_and_keep_the_scale(rule: Any) -> None:
     """Rarer weighs more, and the training set's pixels weigh 1 on average."""
     weights: list[float] = weights_of(SHARES, rule).tolist()

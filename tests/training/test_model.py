@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.segmentation import deeplabv3_resnet50
 
+from tests.training.networks import randomise, take_over
 from tests.training.samples import config
 from tuner import catalog
 from tuner.errors import DataError, TrainingError
@@ -42,16 +43,6 @@ def test_parameter_counts_are_the_published_ones(
     assert count / 1e6 == pytest.approx(millions, abs=0.006)
 
 
-def randomise(module: nn.Module) -> None:
-    """Give batch norms statistics that are not trivial."""
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            assert part.running_mean is not None
-            assert part.running_var is not None
-            part.running_mean.normal_(0, 0.1)
-            part.running_var.uniform_(0.8, 1.2)
-
-
 @torch.no_grad()
 def test_deeplabv3_equals_torchvision() -> None:
     """With the same weights, DeepLabV3-R50 at output stride 8 gives torchvision's logits."""
@@ -60,10 +51,7 @@ def test_deeplabv3_equals_torchvision() -> None:
     randomise(theirs)
     encoder = resnet.build("resnet50", 8, False)
     ours = nn.ModuleList([encoder, deeplabv3.build(encoder.pyramid, 21)])
-    tensors = list(theirs.state_dict().values())
-    own = ours.state_dict()
-    assert [tensor.shape for tensor in own.values()] == [tensor.shape for tensor in tensors]
-    ours.load_state_dict(dict(zip(own, tensors, strict=True)))
+    take_over(ours, theirs)
     images = torch.randn(1, 3, 65, 73)
     expected = theirs.eval()(images)["out"]
     ours.eval()

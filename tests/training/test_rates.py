@@ -1,5 +1,7 @@
 """The learning rate of every step: scaling, warm-up, horizon."""
 
+from typing import Any
+
 import pytest
 
 from tests.training.samples import config
@@ -37,3 +39,62 @@ def test_cosine_ends_at_its_floor() -> None:
     rate = rates.course(config({**drawn, "training.batch_size": 8}), 1000)
     assert rate(500) == pytest.approx(0.01 * 0.55)
     assert rate(1000) == pytest.approx(0.001)
+
+
+def course(params: dict[str, Any], total: int = 100) -> list[float]:
+    """Share of the peak rate at every step."""
+    drawn = {"schedule.warmup": 0.0, "training.batch_size": 8, "optimizer.lr": 1.0, **params}
+    rate = rates.course(config(drawn), total)
+    return [rate(step) for step in range(total)]
+
+
+def test_exponential_warm_up_rises_by_a_constant_factor() -> None:
+    """From `warmup_start` on."""
+    kind = {"schedule.name": "constant", "schedule.warmup_kind": "exponential"}
+    values = course({**kind, "schedule.warmup": 0.1, "schedule.warmup_start": 0.01})
+    assert values[:11] == pytest.approx([0.01 ** (1 - (n + 1) / 11) for n in range(11)])
+    assert set(values[10:]) == {1.0}
+
+
+def test_constant_warm_up_is_a_plateau() -> None:
+    """`warmup_start` of the rate, then all of it."""
+    kind = {"schedule.name": "constant", "schedule.warmup_kind": "constant"}
+    values = course({**kind, "schedule.warmup": 0.1, "schedule.warmup_start": 0.25})
+    assert values == [0.25] * 10 + [1.0] * 90
+
+
+def test_linear_warm_up_begins_where_it_is_told() -> None:
+    """A start of a half is a ramp from a half to one."""
+    values = course(
+        {"schedule.name": "constant", "schedule.warmup": 0.1, "schedule.warmup_start": 0.5}
+    )
+    assert values[:11] == pytest.approx([0.5 + 0.5 * (n + 1) / 11 for n in range(11)])
+
+
+@pytest.mark.parametrize("kind", ["linear", "exponential", "constant"])
+def test_no_warm_up_from_nothing_trains_with_nothing(kind: str) -> None:
+    """A start of 0 means the first step of a linear ramp for every kind."""
+    values = course({"schedule.warmup": 0.2, "schedule.warmup_kind": kind})
+    assert min(values[:20]) >= 1 / 21 * 0.75
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"name": "step", "gamma": 0.5, "drops": 3}, {0: 1, 25: 0.5, 50: 0.25, 75: 0.125}),
+        ({"name": "multistep", "gamma": 0.1, "milestones": [0.5, 0.9]}, {49: 1, 50: 0.1, 90: 0.01}),
+        ({"name": "exponential", "final": 0.01}, {0: 1, 50: 0.1}),
+        ({"name": "poly", "power": 1.0, "floor": 0.1}, {0: 1, 50: 0.55}),
+        ({"name": "cosine_restarts", "cycles": 2}, {0: 1, 25: 0.5, 50: 1, 75: 0.5}),
+        ({"name": "cosine_restarts", "cycles": 2, "growth": 3.0}, {0: 1, 25: 1, 62: 0.52}),
+        ({"name": "cosine_restarts", "cycles": 2, "damping": 0.5}, {0: 1, 50: 0.5, 75: 0.25}),
+        ({"name": "onecycle", "rise": 0.4, "start": 0.1}, {0: 0.1, 20: 0.55, 40: 1}),
+    ],
+)
+def test_a_schedule_passes_through_its_points(
+    params: dict[str, Any], expected: dict[int, float]
+) -> None:
+    """Shares of the full rate at steps of a budget of a hundred."""
+    values = course({f"schedule.{name}": value for name, value in params.items()})
+    found = {step: values[step] for step in expected}
+    assert found == pytest.approx(expected, abs=0.01)

@@ -31,3 +31,13 @@ def test_resize_gives_the_size_asked_for(size: tuple[int, int]) -> None:
     features = torch.randn(1, 2, 4, 6)
     assert resize(features, size).shape[-2:] == size
     assert resize(features, (4, 6)) is features
+
+
+def test_a_matrix_made_while_scoring_serves_training() -> None:
+    """The matrices are kept, and scoring runs in a mode whose tensors know no gradient."""
+    features = torch.randn(1, 2, 5, 6)
+    with torch.inference_mode():
+        resize_by_matrices(features, (11, 13))
+    features.requires_grad_(True)
+    resize_by_matrices(features, (11, 13)).sum().backward()
+    assert features.grad is not None

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training import samples
-from tuner.errors import CheckpointMismatch, DataError, Diverged
+from tuner.errors import CheckpointMismatch, DataError, Diverged, InvalidSpec
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
@@ -71,7 +71,7 @@ def straight(scenes: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 def test_every_epoch_is_reported_once(straight: tuple[Path, Script]) -> None:
-    """Two epochs, two reports, each after its checkpoint."""
+    """Two epochs, two reports, two checkpoints."""
     _, script = straight
     assert [report.step for report in script.reports] == [1, 2]
     assert script.saved == [1, 2]
@@ -240,6 +240,20 @@ def test_the_average_follows_the_model(scenes: Data) -> None:
     expected = torch.lerp(before[name], moved, 0.9)
     torch.testing.assert_close(built.scored.state_dict()[name], expected)
     assert built.scored is not built.model
+
+
+def test_compiling_is_a_choice_of_the_fast_tier(
+    scenes: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is compiled in place, under its own names; exact numbers are not compiled."""
+    compiled: list[dict[str, Any]] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **how: compiled.append(how))
+    config = samples.config({"training.determinism": "fast", "training.compile": True})
+    built = learner.Learner(config, scenes, Machine(), STEPS)
+    assert compiled == [{"dynamic": False}]
+    assert not [name for name in built.state()["model"] if "_orig_mod" in name]
+    with pytest.raises(InvalidSpec, match="determinism to fast"):
+        samples.config({"training.compile": True})
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tuner import catalog
+from tuner import catalog, timm_names
 from tuner.errors import UnknownComponent
 
 
@@ -50,6 +50,35 @@ def test_a_name_like_no_other_gets_all() -> None:
 def test_a_family_answers_to_each_of_its_names() -> None:
     """One file may serve several encoders."""
     assert {"resnet18", "resnet50"} <= set(catalog.names("encoder"))
+
+
+@pytest.mark.parametrize(
+    ("name", "strides"), [("tu-resnet50d", (8, 16, 32)), ("tu-pvt_v2_b0", (32,))]
+)
+def test_any_name_of_timm_is_an_encoder(name: str, strides: tuple[int, ...]) -> None:
+    """Names after the prefix are found in timm's files, with what such a model can do."""
+    found = catalog.find("encoder", name)
+    assert found.name == name
+    assert found.constants["OUTPUT_STRIDES"] == strides
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("tu-resnet5", "did you mean 'tu-resnet50'"),
+        ("tu-vit_tiny_patch16_224", "no features at strides 4 to 32"),
+    ],
+)
+def test_a_name_that_timm_cannot_serve_is_refused(name: str, reason: str) -> None:
+    """A typo gets the nearest name, a model without a pyramid the reason."""
+    with pytest.raises(UnknownComponent, match=reason):
+        catalog.find("encoder", name)
+
+
+def test_without_timm_its_names_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server without it leaves the check to the worker."""
+    monkeypatch.setattr(timm_names, "files", dict)
+    assert catalog.find("encoder", "tu-anything").name == "tu-anything"
 
 
 def test_options_are_checked_and_converted() -> None:

@@ -86,3 +86,51 @@ def test_resolving_its_own_result_changes_nothing() -> None:
     """A full config is a fixed point, so that it trains again to the same number."""
     found = config({"optimizer.name": "adamw"})
     assert complete(found) == found
+
+
+SUM = {"name": "sum", "terms": [{"name": "cross_entropy"}, {"name": "dice", "weight": 0.5}]}
+
+
+def test_every_term_of_a_sum_is_settled_like_a_loss() -> None:
+    """Weights and options are filled in, and the result is a fixed point as JSON."""
+    found = config({}, loss=SUM)
+    first, second = found.loss.options["terms"]
+    assert first["weight"] == 1.0
+    assert second == {"name": "dice", "weight": 0.5, "smooth": 1.0, "squared": False}
+    assert complete(TrialConfig.model_validate_json(found.model_dump_json())) == found
+
+
+def test_a_search_reaches_into_a_term() -> None:
+    """`loss.terms.1.weight` is the second term's weight; the base keeps its own."""
+    found = config({"loss.terms.1.weight": 0.1}, loss=SUM)
+    assert [term["weight"] for term in found.loss.options["terms"]] == [1.0, 0.1]
+    assert SUM["terms"][1] == {"name": "dice", "weight": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ({"name": "dicee"}, "did you mean 'dice'"),
+        ({}, "no loss is called ''"),
+        ({"name": "dice", "gamma": 2}, "dice has no option 'gamma'"),
+        ({"name": "dice", "weight": -1}, "greater than or equal to 0"),
+        ({"name": "sum"}, "a term is one loss"),
+    ],
+)
+def test_a_wrong_term_is_named_by_its_position(term: dict[str, Any], message: str) -> None:
+    """The problem stands at the term and says what would be right."""
+    with pytest.raises(InvalidSpec, match=message) as caught:
+        config({}, loss={"name": "sum", "terms": [{"name": "focal"}, term]})
+    assert str(caught.value).startswith("loss.terms.1.")
+
+
+def test_a_term_that_is_not_there_cannot_be_drawn() -> None:
+    """Positions count from 0."""
+    with pytest.raises(InvalidSpec, match="there are 2 terms"):
+        config({"loss.terms.2.weight": 0.1}, loss=SUM)
+
+
+def test_a_term_drawn_for_another_loss_is_refused() -> None:
+    """The message says which condition is missing."""
+    with pytest.raises(InvalidSpec, match=r"add `when` on loss\.name: sum"):
+        config({"loss.terms.1.weight": 0.1, "loss.name": "dice"})

@@ -48,7 +48,7 @@ def test_no_valid_space_is_refused(ranges: dict[str, Any]) -> None:
         ("training.epochs", {"int": [5, 50]}, (), "training.epochs cannot be searched"),
         ("schedule.name", {"choice": ["pole"]}, (0, "choice", 0), "did you mean 'poly'"),
         ("schedule.name", {"int": [1, 2]}, (0,), "write {choice: [...]}"),
-        ("optimizer.momentum", {"float": [0.5, 0.9]}, (0,), "optimizer.name: sgd"),
+        ("optimizer.momentum", {"float": [0.5, 0.9]}, (0,), "optimizer.name: rmsprop, sgd"),
         ("optimizer.weight_decay", {"float": [-1, 0.1]}, (0,), "greater than or equal to 0"),
         ("training.batch_size", {"int": [0, 16]}, (0,), "greater than or equal to 1"),
         ("training.batch_size", {"float": [4, 16]}, (0,), "write {int: [low, high]}"),
@@ -68,6 +68,31 @@ def test_a_mistake_in_the_space_is_found_in_its_place(
     """Each is told where it stands in the document and what would be right."""
     found = mistakes(space(path, ranges))
     assert message in found[("space", path, *location)]
+
+
+SUM = {"name": "sum", "terms": [{"name": "cross_entropy"}, {"name": "dice"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "ranges", "message"),
+    [
+        ("loss.terms.1.weight", {"float": [0.1, 3.0], "log": True}, None),
+        ("loss.terms.1.name", {"choice": ["dice", "lovasz"]}, None),
+        ("loss.terms.1.weight", {"float": [-1.0, 3.0]}, "greater than or equal to 0"),
+        ("loss.terms.2.weight", {"float": [0.1, 3.0]}, "there are 2 terms"),
+        ("loss.terms.1.gamma", {"float": [0.1, 3.0]}, "dice has no option 'gamma'"),
+    ],
+)
+def test_a_range_may_reach_into_a_term_of_a_sum(
+    path: str, ranges: dict[str, Any], message: str | None
+) -> None:
+    """Its corners are tried like those of any other path."""
+    found = mistakes({**space(path, ranges), "base": {"loss": SUM}})
+    if message is None:
+        assert found == {}
+    else:
+        assert list(found) == [("space", path, 0)]
+        assert message in found["space", path, 0]
 
 
 def test_an_option_is_fine_under_its_condition() -> None:

@@ -284,6 +284,20 @@ def test_infeasible_trials_are_left_behind() -> None:
     assert len(late) > 7
 
 
+def test_trials_that_do_not_fit_are_left_behind() -> None:
+    """TPE keeps away from what ran out of memory, although the objective is better near it."""
+    spec = study(space={"augment.rotate": {"float": [0, 30]}}, search={"sampler": "tpe", "seed": 2})
+    suggester, seen = Suggester(spec), list[Observation]()
+    for number in range(40):
+        rotate = suggester.draw(seen[-1:], number).params["augment.rotate"]
+        fits = rotate <= 15
+        state, values = (
+            (TrialState.COMPLETED, (rotate / 30,)) if fits else (TrialState.FAILED, None)
+        )
+        seen.append(Observation(number, state, {"augment.rotate": rotate}, values, fits=fits))
+    assert sum(one.fits for one in seen[-15:]) > 7
+
+
 def test_observations_of_another_process_are_enough() -> None:
     """A suggester that never drew knows what was taken from what it is told."""
     spec = study(space=SMALL, search={"sampler": "random"})

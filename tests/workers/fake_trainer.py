@@ -1,7 +1,8 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
-Words: beat, report=N, save=N, model, print=TEXT, exit=CODE, kill, hang, until-yield, finish=KIND,
-fail=ERROR_KIND, wrong-digest. A verdict other than `continue` ends the trial as a real one does.
+Words: beat, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
+finish=KIND, fail=ERROR_KIND, wrong-digest. A verdict other than `continue` ends the trial as a
+real one does.
 """
 
 import hashlib
@@ -50,6 +51,10 @@ class Play:
 
     def _do_model(self, _: str) -> bool:
         (self.folder / "model.pt").write_bytes(b"weights")
+        return True
+
+    def _do_preview(self, _: str) -> bool:
+        (self.folder / "preview.webp").write_bytes(b"picture")
         return True
 
     def _do_print(self, text: str) -> bool:

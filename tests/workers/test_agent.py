@@ -58,6 +58,13 @@ def test_a_trial_is_trained_and_handed_in(server: FakeServer, work: Work) -> Non
     assert server.requests[-1] == "POST leases/lease-1/finish"
 
 
+def test_a_preview_is_handed_in_once(server: FakeServer, work: Work) -> None:
+    """What the trainer has drawn goes up after a report, however many follow."""
+    server.waiting.append(assignment())
+    work("preview report=1 report=2 finish=completed")
+    assert [upload.content for upload in server.uploads if upload.kind == "preview"] == [b"picture"]
+
+
 def test_nothing_stays_on_disk(server: FakeServer, work: Work, settings: WorkerSettings) -> None:
     """A delivered trial leaves neither outbox nor checkpoints behind."""
     server.waiting.append(assignment())

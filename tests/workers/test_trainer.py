@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
 from tests.workers.fake_server import CONFIG, order
 from tuner.spec.config import Section
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
+from workers import trainer
 from workers.protocol import (
     MESSAGES,
     Beat,
@@ -28,6 +29,7 @@ from workers.protocol import (
 from workers.trainer import Wire
 
 START = Start(config=CONFIG, folder=Path("files"))
+NO_DATA: Any = None
 DONE = Finished(outcome=Outcome(kind=OutcomeKind.COMPLETED), digest="0")
 
 
@@ -131,3 +133,21 @@ def test_the_process_leaves_with_its_agent(link: Line, is_busy: bool, code: int)
         link.wire.finish(DONE)
     link.commands.close()
     assert link.codes.get(timeout=10) == code
+
+
+def test_a_new_trial_is_drawn_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preview is there when the trial is; one that goes on has its preview already."""
+    drawn: list[int] = []
+    monkeypatch.setattr(trainer, "draw", lambda start, data: drawn.append(start.last_step))
+    for step in (0, 3):
+        with trainer.drawing(START.model_copy(update={"last_step": step}), data=NO_DATA):
+            pass
+    assert drawn == [0]
+
+
+def test_a_picture_that_fails_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """A trial whose samples cannot be drawn trains all the same."""
+    pytest.importorskip("torch")
+    with trainer.drawing(START, data=NO_DATA):
+        pass
+    assert "no preview was drawn" in caplog.text

@@ -9,7 +9,17 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tuner.cli import database, demo, draft_study, fleet, reproduce, studies, watch
+from tuner.cli import (
+    check_data,
+    database,
+    demo,
+    draft_study,
+    fleet,
+    preview,
+    reproduce,
+    studies,
+    watch,
+)
 from tuner.cli.failures import explain
 from tuner.errors import SegtuneError
 
@@ -75,6 +85,8 @@ app.command(rich_help_panel=STUDY)(studies.resume)
 app.command(rich_help_panel=STUDY)(studies.cancel)
 
 app.command("init", rich_help_panel=FILES)(draft_study.init)
+app.command("check-data", rich_help_panel=FILES)(check_data.check_data)
+app.command(rich_help_panel=FILES)(preview.preview)
 app.command(rich_help_panel=FILES)(reproduce.train)
 
 

@@ -6,6 +6,17 @@ from typing import Annotated
 import typer
 
 
+def _list_presets(names: list[str] | None) -> list[str] | None:
+    """Print the presets and end, where `list` is asked for."""
+    if names and "list" in names:
+        from tuner.presets import presets
+
+        for preset in presets().values():
+            typer.echo(f"{preset.name:<14} {preset.section:<10} {preset.summary}")
+        raise typer.Exit
+    return names
+
+
 def init(
     folder: Annotated[
         Path, typer.Argument(exists=True, file_okay=False, help="Folder of images and masks.")
@@ -15,6 +26,15 @@ def init(
         str | None, typer.Option(help="Name of the study; else the folder's.", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Search space for one section, again for another; `list` shows them.",
+            callback=_list_presets,
+            is_eager=True,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Look at a folder of images and write a study for it."""
     import re
@@ -24,7 +44,9 @@ def init(
     from tuner.cli.draft.proposal import propose
     from tuner.cli.draft.survey import survey
     from tuner.errors import Conflict
+    from tuner.presets import choose
 
+    presets = choose(preset or [])
     if out.exists() and not force:
         raise Conflict(f"{out} exists; choose another with -o, or write over it with --force")
     resolved, here = folder.resolve(), Path.cwd().resolve()
@@ -32,7 +54,7 @@ def init(
     root = resolved.relative_to(here).as_posix() if is_below else resolved.as_posix()
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", name or resolved.name).strip("-._") or "study"
     proposal = propose(survey(folder), label[:100], root)
-    write(out, render(proposal))
+    write(out, render(proposal, presets))
     for note in proposal.notes:
         typer.echo(note)
     typer.echo(f"wrote {out}: {len(proposal.labels.classes)} classes, {proposal.epochs} epochs")

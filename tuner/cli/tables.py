@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -10,6 +11,9 @@ from rich.table import Table
 
 from tuner.cli import wording
 from tuner.spec.views import Plan, StudySummary, TrialSummary
+
+if TYPE_CHECKING:
+    from tuner.training.inspection import DataReport
 
 # Wide enough that nothing is cut where the output is read by a program.
 _PIPE = 4000
@@ -88,6 +92,21 @@ def plan(found: Plan) -> Table:
             f"batch {config.training.batch_size}, {config.training.epochs} epochs"
         )
         table.add_row("trial 0" if index == 0 else f"e.g. trial {index}", example)
+    return table
+
+
+def classes(found: "DataReport") -> Table:
+    """One row per class of a data set."""
+    table = _table("label", "class", "train share", "train images", "val share", "val images")
+    for label, each in enumerate(found.classes):
+        table.add_row(
+            str(label),
+            each.name,
+            f"{each.train_share:.3%}",
+            str(each.train_images),
+            f"{each.val_share:.3%}",
+            str(each.val_images),
+        )
     return table
 
 

@@ -17,6 +17,7 @@ from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
 _WORST_VIOLATION = 1e12  # stands for a constraint whose metric is missing or not a number
+_MEMORY = "memory"  # the constraint that every study has: a trial fits on a device
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Observation:
     """One trial as the search sees it.
 
     `values` are the objectives' values, final or last reported; `steps` the first objective by
-    step; `attrs` what the sampler left with the trial; `constraints` violations, > 0 infeasible.
+    step; `attrs` what the sampler left with the trial; `constraints` violations, > 0 infeasible;
+    `fits` is false where the trial failed because no device could hold it.
     """
 
     number: int
@@ -34,6 +36,7 @@ class Observation:
     steps: Mapping[int, float] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     constraints: tuple[float, ...] = ()
+    fits: bool = True
 
 
 def open_study(spec: StudySpec, sampler: BaseSampler | None = None) -> tuple[Study, Memory]:
@@ -59,7 +62,8 @@ class Translator:
         """The trial as a sampler may read it.
 
         Waiting and paused trials count as running: their params are taken, their worth is open.
-        What ended without finite values counts as failed, which samplers pass over.
+        What ended without finite values counts as failed, which samplers pass over. What did not
+        fit into memory counts as pruned and infeasible, from which they learn to keep away.
         """
         values, found = encode(self._space, seen.params, known=self._known)
         steps = {step: value for step, value in seen.steps.items() if isfinite(value)}
@@ -76,6 +80,8 @@ class Translator:
         for index, violation in enumerate(seen.constraints):
             finite = violation if isfinite(violation) else _WORST_VIOLATION
             trial.set_constraint(str(index), finite)
+        if not seen.fits:
+            trial.set_constraint(_MEMORY, 1.0)
         return trial
 
     def _state(
@@ -83,6 +89,8 @@ class Translator:
     ) -> tuple[OptunaState, tuple[float, ...] | None]:
         if not seen.state.has_ended:
             return OptunaState.RUNNING, None
+        if not seen.fits:
+            return OptunaState.PRUNED, None
         finite = seen.values is not None and all(isfinite(value) for value in seen.values)
         if seen.state is TrialState.COMPLETED and finite:
             return OptunaState.COMPLETE, seen.values

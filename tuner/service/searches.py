@@ -78,6 +78,7 @@ def observe(session: Session, spec: StudySpec, changed: Sequence[Trial]) -> tupl
             steps=steps.get(trial.id, {}),
             attrs=trial.attrs,
             constraints=violations(spec.constraints, trial.metrics),
+            fits=trial.error_kind != "out_of_memory",
         )
         for trial in changed
     )

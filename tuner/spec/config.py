@@ -36,11 +36,41 @@ class DatasetConfig(OpenSection):
     """Images, masks and their classes. Options of the format (`root`, `images`, …) stand beside."""
 
     format: str = "folder"
+    subset: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Share of the training images, drawn by a counted draw"
+    )
+    fold: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=2)]] | None = Field(
+        default=None, description="[k, n]: fold k of n validates, the others train"
+    )
+    group: str | None = Field(
+        default=None, description="Regex whose first group names what must stay in one fold"
+    )
+    remap: dict[int, int] | None = Field(
+        default=None, description="Labels in the files to labels of `classes`, others are ignored"
+    )
     classes: tuple[str, ...] = Field(min_length=2, description="Class names; position is the label")
     ignore_index: Annotated[int, Field(ge=0, le=65535)] = 255
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = Field(
         description="Height and width of the network's input, in pixels"
     )
+
+    @model_validator(mode="after")
+    def _check_division(self) -> "DatasetConfig":
+        if self.fold is not None and self.fold[0] >= self.fold[1]:
+            last = self.fold[1] - 1
+            raise ValueError(f"fold [k, n] counts from 0: k is 0 to {last}, not {self.fold[0]}")
+        if self.group is not None and _groups_of(self.group) == 0:
+            raise ValueError(
+                f"group '{self.group}' is no regular expression with a group, as in ^([^_]+)_"
+            )
+        valid = {*range(len(self.classes)), self.ignore_index}
+        wrong = sorted(set((self.remap or {}).values()) - valid)
+        if wrong:
+            raise ValueError(
+                f"remap gives the labels {wrong}; classes are 0 to {len(self.classes) - 1}, "
+                f"ignore_index is {self.ignore_index}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_classes(self) -> "DatasetConfig":
@@ -60,6 +90,13 @@ class DatasetConfig(OpenSection):
         return self
 
 
+def _groups_of(pattern: str) -> int:
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return 0
+
+
 class ModelConfig(OpenSection):
     """Encoder, decoder and their options."""
 
@@ -70,6 +107,15 @@ class ModelConfig(OpenSection):
         default=None, description="None: the first that the decoder prefers and the encoder offers"
     )
     aux_weight: Annotated[float, Field(ge=0, le=1)] = 0.4
+    norm: Literal["batch", "group", "frozen"] = Field(
+        default="batch", description="group: independent of the batch; frozen: statistics stay"
+    )
+    freeze_epochs: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Epochs from the first on in which the encoder does not learn"
+    )
+    encoder_lr: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=1.0, description="Factor of the encoder's learning rate"
+    )
 
 
 class OptimizerConfig(OpenSection):
@@ -78,6 +124,9 @@ class OptimizerConfig(OpenSection):
     name: str = "sgd"
     lr: Annotated[float, Field(gt=0, le=100)] = 0.01
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
+    decay_norm: bool = Field(
+        default=True, description="Whether norm scales and biases decay like other weights"
+    )
 
 
 class ScheduleConfig(OpenSection):
@@ -85,6 +134,12 @@ class ScheduleConfig(OpenSection):
 
     name: str = "poly"
     warmup: Share = 0.02
+    warmup_kind: Literal["linear", "exponential", "constant"] = "linear"
+    warmup_start: Share = Field(
+        default=0.0,
+        description="Share of the rate at which warm-up begins; 0 for exponential and constant: "
+        "at the first step of a linear one",
+    )
 
 
 class LossConfig(OpenSection):
@@ -109,9 +164,27 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
     determinism: Literal["exact", "fast"] = "exact"
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_value: Annotated[float, Field(gt=0)] | None = None
+    clip_weights: Annotated[float, Field(gt=0)] | None = None
+    micro_batch: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Images per forward pass; None: as many as fit in memory"
+    )
+    compile: bool = Field(
+        default=False, description="Compile the network: minutes at first, for determinism fast"
+    )
     init: Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal"] = (
         "kaiming_normal"
     )
+
+    @model_validator(mode="after")
+    def _check_compile(self) -> "TrainingConfig":
+        if self.compile and self.determinism == "exact":
+            raise ValueError(
+                "compile is true, but compiled kernels may differ from run to run; set "
+                "determinism to fast, or compile to false"
+            )
+        return self
 
 
 class Recipe(Section):

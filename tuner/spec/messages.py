@@ -74,7 +74,7 @@ class ArtifactRef(Section):
 
     id: int
     name: str
-    kind: str  # checkpoint | model | log | …
+    kind: str  # checkpoint | model | log | preview | …
     size: int
     sha256: str
     step: int | None = None

@@ -5,8 +5,8 @@ from itertools import islice
 from typing import Any
 
 from tuner import catalog
-from tuner.errors import InvalidSpec, Problem
-from tuner.resolve import FIELDS, NAMED, resolve
+from tuner.errors import InvalidSpec, Problem, UnknownComponent
+from tuner.resolve import FIELDS, NAMED, TERM, resolve
 from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
 from tuner.spec.study import StudySpec
 
@@ -41,6 +41,8 @@ def _wrong_path(path: str) -> str | None:
         return f"{path} cannot be searched: {FIXED[path]}"
     if section == "dataset":
         return "the data set cannot be searched, or trials could not be compared"
+    if TERM.fullmatch(path):
+        return None  # whether the term is there and takes it is seen where it is tried
     valid = searchable_paths()
     return None if path in valid else f"no config path '{path}'; {catalog.nearest(path, valid)}"
 
@@ -72,12 +74,12 @@ def _unknown_names(space: SearchSpace) -> Iterator[Problem]:
         if not isinstance(dimension, Choice):
             yield Problem(("space", path, index), f"{path} names a {kind}; write {{choice: [...]}}")
             continue
-        valid = catalog.names(kind)
         for position, name in enumerate(dimension.choice):
-            if name not in valid:
-                hint = catalog.nearest(str(name), valid)
-                message = f"no {kind} is called {name!r}; {hint}"
-                yield Problem(("space", path, index, "choice", position), message)
+            try:
+                catalog.find(kind, str(name))
+            except UnknownComponent as error:
+                place = ("space", path, index, "choice", position)
+                yield Problem(place, error.problems[0].message)
 
 
 def _corner_problems(spec: StudySpec) -> Iterator[Problem]:

@@ -1,11 +1,17 @@
 """Applies augmentations to a batch: one colour matrix and one affine resampling per image.
 
-Each augmentation file turns its own counted draws into small matrices. Their products are applied
-once, on the training device: images bilinearly, labels by nearest neighbour, and what lies outside
-the source gets the mean colour and the label "ignore".
+Each augmentation file says by `ACTS_ON` what its `build` gives, from its own counted draws:
+
+- `position`, `colour`: small matrices, whose products are applied once, on the training device
+- `choice`: the cost of each of several windows, by the labels in it; the cheapest is taken
+- `pixels`: changed pixels, after the resampling
+- `mix`: a mask of what comes from another training sample, which is augmented as itself
+- `hole`: a mask of what is hidden and ignored
+- `policy`: strengths of other augmentations, and for which samples of the batch
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import reduce
 from types import ModuleType
 from typing import Any
@@ -14,29 +20,75 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from tuner import catalog
-from tuner.training import draws
+from tuner.training import draws, warp, windows
 from tuner.training.ignore import IGNORE
+from tuner.training.warp import Matrices, Size
 
-Matrices = NDArray[np.float64]
-Size = tuple[int, int]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All training samples: how many, and images N×C×H×W with labels N×H×W, uint8, of some."""
+
+    length: int
+    fetch: Callable[[Indices], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One augmentation of a batch; `key` names its draws, `chosen` the samples that it acts on."""
+
+    key: str
+    module: ModuleType
+    strength: Any
+    chosen: NDArray[np.bool_] | None = None
+
+    def rows(self, length: int) -> Indices:
+        """Which of the batch's samples it acts on."""
+        return np.arange(length) if self.chosen is None else np.flatnonzero(self.chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The samples at hand, and the steps that their draws ask for."""
+
+    seed: int
+    epoch: int
+    indices: Indices
+    steps: tuple[_Step, ...]
+
+    def of(self, acts_on: str) -> Iterator[tuple[_Step, Matrices]]:
+        """Steps of one kind with their draws, in order."""
+        for step in self.steps:
+            if acts_on == step.module.ACTS_ON:
+                yield step, self.numbers(step.key, count=step.module.DRAWS)
+
+    def numbers(self, *key: str | int, count: int) -> NDArray[np.float64]:
+        """Draws of the batch's samples, N×count."""
+        return draws.uniforms(self.seed, self.epoch, *key, indices=self.indices, count=count)
 
 
 class Augmentation:
     """The augmentations of one config that are not off."""
 
-    def __init__(self, strengths: Mapping[str, Any], *, seed: int, size: Size) -> None:
+    def __init__(
+        self, strengths: Mapping[str, Any], *, seed: int, size: Size, source: Source
+    ) -> None:
         self._seed = seed
         self._size = size
-        self._active: list[tuple[str, ModuleType, Any]] = []
+        self._source = source
+        self._steps: list[_Step] = []
+        self._policies: list[_Step] = []
         for name, component in catalog.components("augment").items():
             option = component.options["strength"]
             strength, _ = option.check(strengths.get(name, option.default))
             if strength != option.default:
-                self._active.append((name, catalog.load("augment", name), strength))
-        self._active.sort(key=lambda entry: (entry[1].ORDER, entry[0]))
+                step = _Step(name, catalog.load("augment", name), strength)
+                is_policy = step.module.ACTS_ON == "policy"
+                (self._policies if is_policy else self._steps).append(step)
 
     def __call__(
         self,
@@ -44,62 +96,158 @@ class Augmentation:
         labels: Tensor,
         *,
         epoch: int,
-        indices: NDArray[np.int64],
+        indices: Indices,
         fill: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Augmented batch: images N×3×h×w of float in 0 … 255, labels N×h×w of int64.
+        """Augmented batch: images N×C×h×w of float in 0 … 255, labels N×h×w of int64.
 
-        Takes images N×3×H×W and labels N×H×W of uint8, the samples' indices, and the mean colour.
+        Takes images N×C×H×W and labels N×H×W of uint8, the samples' indices, and the mean colour.
         """
-        positions, size = self.maps("position", epoch=epoch, indices=indices)
-        colours, _ = self.maps("colour", epoch=epoch, indices=indices)
-        pixels = images.float()
+        batch = self.planned(epoch, indices)
+        pixels, marks = self._alone(batch, images, labels, fill)
+        for step, numbers in batch.of("mix"):
+            pixels, marks = self._mixed(step, numbers, batch, (pixels, marks), fill)
+        for step, numbers in batch.of("hole"):
+            hidden = step.module.build(numbers, marks, strength=step.strength)
+            pixels = torch.where(hidden[:, None], fill.view(1, -1, 1, 1), pixels)
+            marks = marks.masked_fill(hidden, IGNORE)
+        return pixels, marks
+
+    def planned(self, epoch: int, indices: Indices) -> _Batch:
+        """The batch with its steps in order: those of the config, and those of its policies."""
+        bare = _Batch(self._seed, epoch, indices, ())
+        steps = list(self._steps)
+        for policy in self._policies:
+            numbers = bare.numbers(policy.key, count=policy.module.DRAWS)
+            parts = policy.module.build(numbers, strength=policy.strength)
+            steps += [
+                _Step(f"{policy.key}.{name}", catalog.load("augment", name), strength, chosen)
+                for name, (strength, chosen) in parts.items()
+            ]
+        steps.sort(key=lambda step: (step.module.ORDER, step.key))
+        return _Batch(self._seed, epoch, indices, tuple(steps))
+
+    def _alone(
+        self, batch: _Batch, images: Tensor, labels: Tensor, fill: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Every image for itself: colours, position, pixels."""
+        pixels, marks = images.float(), labels.long()
+        colours, _ = _product(batch, "colour", self._size)
         if colours is not None:
             pixels = recolour(pixels, colours)
-        if positions is None:
-            return pixels, labels.long()
-        return resample(pixels, labels, positions, size, fill=fill)
+        positions, size = _product(batch, "position", self._size)
+        if positions is not None:
+            source = (labels.shape[1], labels.shape[2])
+            pixels = warp.smooth(pixels, warp.shrinkage(positions))
+            theta = torch.from_numpy(warp.thetas(positions, size, source)).to(
+                pixels.device, non_blocking=True
+            )
+            if any(True for _ in batch.of("choice")):
+                theta = _chosen(batch, self._size, theta, labels)
+            pixels, marks = warp.resample(pixels, marks, theta, size, fill=fill)
+        for step, numbers in batch.of("pixels"):
+            rows = step.rows(len(pixels))
+            if len(rows) == len(pixels):
+                pixels = step.module.build(numbers, pixels, strength=step.strength)
+            elif len(rows):
+                where = torch.from_numpy(rows).to(pixels.device, non_blocking=True)
+                changed = step.module.build(numbers[rows], pixels[where], strength=step.strength)
+                pixels = pixels.index_copy(0, where, changed)
+        return pixels, marks
 
-    def maps(
-        self, acts_on: str, *, epoch: int, indices: NDArray[np.int64]
-    ) -> tuple[Matrices | None, Size]:
-        """Product of the matrices that act on positions or colours, and the output size."""
-        size, found = self._size, []
-        for name, module, strength in self._active:
-            if acts_on != module.ACTS_ON:
-                continue
-            numbers = draws.uniforms(self._seed, epoch, name, indices=indices, count=module.DRAWS)
-            matrices, size = module.build(numbers, size, strength=strength)
-            found.append(matrices)
-        if not found:
-            return None, size
-        # Positions map output to input, so the last step of the pipeline stands rightmost.
-        ordered = found if acts_on == "position" else found[::-1]
-        return reduce(np.matmul, ordered), size
+    def _mixed(
+        self,
+        step: _Step,
+        numbers: NDArray[np.float64],
+        batch: _Batch,
+        own: tuple[Tensor, Tensor],
+        fill: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """The batch with parts of other samples, which look as they do at their own place."""
+        rows = np.flatnonzero(numbers[:, 0] < step.strength)
+        others = self._source.length - 1
+        if not len(rows) or not others:
+            return own
+        # The first draw says whether, the second with whom; never with itself.
+        away = 1 + (numbers[rows, 1] * others).astype(np.int64)
+        partners = (batch.indices[rows] + away) % self._source.length
+        fetched = self._source.fetch(partners)
+        planned = self.planned(batch.epoch, partners)
+        pixels, marks = self._alone(planned, *fetched, fill)
+        mask = step.module.build(numbers[rows], marks, strength=step.strength)
+        where = torch.from_numpy(rows).to(pixels.device, non_blocking=True)
+        pixels = torch.where(mask[:, None], pixels, own[0][where])
+        marks = torch.where(mask, marks, own[1][where])
+        return own[0].index_copy(0, where, pixels), own[1].index_copy(0, where, marks)
+
+
+def _product(
+    batch: _Batch, acts_on: str, size: Size, *, turn: int = 0
+) -> tuple[Matrices | None, Size]:
+    """Product of the matrices that act on positions or colours, and the output size.
+
+    Another `turn` places windows elsewhere, and leaves everything else as it is.
+    """
+    found = []
+    for step, numbers in batch.of(acts_on):
+        if turn and (places := list(getattr(step.module, "PLACES", ()))):
+            again = batch.numbers(step.key, "turn", turn, count=step.module.DRAWS)
+            numbers[:, places] = again[:, places]
+        matrices, size = step.module.build(numbers, size, strength=step.strength)
+        if step.chosen is not None:
+            matrices = np.where(step.chosen[:, None, None], matrices, np.eye(matrices.shape[-1]))
+        found.append(matrices)
+    if not found:
+        return None, size
+    # Positions map output to input, so the last step of the pipeline stands rightmost.
+    return reduce(np.matmul, found if acts_on == "position" else found[::-1]), size
+
+
+def _chosen(batch: _Batch, size: Size, first: Tensor, labels: Tensor) -> Tensor:
+    """The map N×2×3 of the window that costs least, among the first and its other turns."""
+    source = (labels.shape[1], labels.shape[2])
+    found = [first]
+    for turn in range(1, windows.CANDIDATES):
+        positions, out = _product(batch, "position", size, turn=turn)
+        assert positions is not None
+        found.append(
+            torch.from_numpy(warp.thetas(positions, out, source)).to(
+                first.device, non_blocking=True
+            )
+        )
+    thetas = torch.stack(found, dim=1)
+    seen = windows.look(labels, thetas)
+    costs = [
+        step.module.build(numbers, seen, strength=step.strength)
+        for step, numbers in batch.of("choice")
+    ]
+    return windows.best(thetas, torch.stack(costs).sum(dim=0))
 
 
 def recolour(pixels: Tensor, colours: Matrices) -> Tensor:
-    """Apply N×4×4 homogeneous colour matrices to N×3×H×W pixels in 0 … 255."""
-    matrix = torch.from_numpy(colours[:, :3].astype(np.float32)).to(pixels.device)
-    flat = pixels.flatten(2)
-    changed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], flat).clamp_(0, 255)
-    return changed.view(pixels.shape[0], 3, *pixels.shape[2:])
+    """Apply N×4×4 homogeneous colour matrices to N×C×H×W pixels in 0 … 255.
 
-
-def resample(
-    pixels: Tensor, labels: Tensor, positions: Matrices, size: Size, *, fill: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Move N×3×H×W pixels and N×H×W labels by N×3×3 maps from output to input pixels."""
-    height, width = pixels.shape[-2:]
-    to_pixels = np.diag([size[1] / 2, size[0] / 2, 1.0])
-    to_unit = np.diag([2 / width, 2 / height, 1.0])
-    theta = torch.from_numpy((to_unit @ positions @ to_pixels)[:, :2].astype(np.float32))
-    grid = functional.affine_grid(
-        theta.to(pixels.device), [len(pixels), 3, *size], align_corners=False
+    Red, green and blue are the first three channels, and others stay as they are; with fewer than
+    three, every channel changes as grey does.
+    """
+    if pixels.shape[1] < _RGB:
+        greys = _LUMA @ colours[:, :3]
+        slope, offset = greys[:, :3].sum(axis=1), greys[:, 3]
+        factors, shifts = (
+            torch.from_numpy(values.astype(np.float32))
+            .to(pixels.device, non_blocking=True)
+            .view(-1, 1, 1, 1)
+            for values in (slope, offset)
+        )
+        return (pixels * factors + shifts).clamp_(0, 255)
+    matrix = torch.from_numpy(colours[:, :3].astype(np.float32)).to(
+        pixels.device, non_blocking=True
     )
-    colour = fill.view(1, 3, 1, 1)
-    moved = functional.grid_sample(pixels - colour, grid, mode="bilinear", align_corners=False)
-    # grid_sample fills the outside with 0, so labels are shifted to make 0 mean "ignore".
-    shifted = (labels.to(torch.float32) - IGNORE).unsqueeze(1)
-    chosen = functional.grid_sample(shifted, grid, mode="nearest", align_corners=False)
-    return moved + colour, (chosen.squeeze(1).round() + IGNORE).long()
+    flat = pixels[:, :_RGB].flatten(2)
+    changed = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], flat).clamp_(0, 255)
+    changed = changed.view(len(pixels), _RGB, *pixels.shape[2:])
+    return torch.cat([changed, pixels[:, _RGB:]], dim=1) if pixels.shape[1] > _RGB else changed
+
+
+_RGB = 3
+_LUMA = np.array([0.299, 0.587, 0.114])

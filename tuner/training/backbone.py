@@ -1,11 +1,13 @@
-"""What encoders hand to decoders: four feature maps and their shape, on top of timm."""
+"""What encoders hand to decoders: feature maps and their shape, on top of timm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import timm
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tuner.errors import TrainingError
 
@@ -15,7 +17,7 @@ class Pyramid:
     """Channels and strides of an encoder's features, finest first, and the stride that is decoded.
 
     `output_stride` equals the last stride, unless the encoder keeps parallel branches (HRNet): then
-    it is the first, and a decoder fuses all branches there.
+    it is 4, and a decoder fuses all branches there.
     """
 
     channels: tuple[int, ...]
@@ -25,38 +27,81 @@ class Pyramid:
     @property
     def is_parallel(self) -> bool:
         """Whether the finest feature map is as deep as the coarsest."""
-        return self.output_stride == self.strides[0]
+        return self.output_stride < self.strides[-1]
 
 
 class Encoder(nn.Module):
-    """A timm feature extractor with its pyramid: N×3×H×W to a list of N×Cᵢ×⌈H/sᵢ⌉×⌈W/sᵢ⌉."""
+    """A feature extractor with its pyramid: N×C×H×W to a list of N×Cᵢ×⌈H/sᵢ⌉×⌈W/sᵢ⌉.
 
-    def __init__(self, net: nn.Module, pyramid: Pyramid) -> None:
+    Features that the network gives before those of the pyramid are not handed on. With `multiple`,
+    images are padded with zeros, the mean, to multiples of it and the features are cut again: for
+    networks that would round a size down, or cannot take every size.
+    """
+
+    def __init__(self, net: nn.Module, pyramid: Pyramid, *, multiple: int = 1) -> None:
         super().__init__()
         self.net = net
         self.pyramid = pyramid
+        self._multiple = multiple
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features, finest first."""
-        return cast(list[Tensor], self.net(images))
+        height, width = images.shape[-2:]
+        below, right = -height % self._multiple, -width % self._multiple
+        if below or right:
+            images = functional.pad(images, (0, right, 0, below))
+        features = cast(list[Tensor], self.net(images))[-len(self.pyramid.strides) :]
+        if self._multiple == 1:
+            return features
+        return [
+            feature[..., : -(-height // stride), : -(-width // stride)]
+            for feature, stride in zip(features, self.pyramid.strides, strict=True)
+        ]
+
+    def published_statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and deviation of RGB in 0 … 255 that the published weights were trained with."""
+        known = getattr(self.net, "pretrained_cfg", None) or {}
+        mean = known.get("mean", IMAGENET_DEFAULT_MEAN)
+        std = known.get("std", IMAGENET_DEFAULT_STD)
+        return [255 * value for value in mean], [255 * value for value in std]
 
 
-def create(model: str, *, pretrained: bool, **options: Any) -> nn.Module:
-    """A timm model that gives its features at strides 4 and coarser.
+def create(model: str, *, pretrained: bool, channels: int = 3, **options: Any) -> nn.Module:
+    """A timm feature extractor; pretrained RGB stems are repeated and rescaled to the channels.
 
     Raises:
         TrainingError: the pretrained weights could not be fetched.
     """
-    options |= {"features_only": True, "out_indices": (1, 2, 3, 4), "pretrained": pretrained}
+    options |= {"features_only": True, "in_chans": channels, "pretrained": pretrained}
     if not pretrained:
         return timm.create_model(model, **options)
     try:
         return timm.create_model(model, **options)
     except (OSError, RuntimeError, ValueError) as error:
-        raise TrainingError(
-            f"the pretrained weights of {model} could not be fetched ({error}); put them on this "
-            "machine and name the file in model.weights, or use weights: none"
-        ) from error
+        raise unreachable(model, error) from error
+
+
+def unreachable(model: str, error: Exception) -> TrainingError:
+    """What to say when published weights cannot be fetched."""
+    return TrainingError(
+        f"the pretrained weights of {model} could not be fetched ({error}); put them on this "
+        "machine and name the file in model.weights, or use weights: none"
+    )
+
+
+def dilated(
+    model: str, output_stride: int, *, pretrained: bool, channels: int, finest_stride: int
+) -> Encoder:
+    """A timm network whose stages below `output_stride` dilate instead of striding."""
+    indices = (0, 1, 2, 3, 4) if finest_stride == 2 else (1, 2, 3, 4)
+    net = create(
+        model,
+        pretrained=pretrained,
+        channels=channels,
+        output_stride=output_stride,
+        out_indices=indices,
+    )
+    return Encoder(net, Pyramid(channels_of(net), strides_of(net), output_stride))
 
 
 def channels_of(net: nn.Module) -> tuple[int, ...]:

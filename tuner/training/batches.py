@@ -1,14 +1,20 @@
 """Training batches: position in, augmented tensors on the training device out."""
 
+from functools import partial
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner.errors import DataError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
-from tuner.training.augmentation import Augmentation
+from tuner.training.augmentation import Augmentation, Source
 from tuner.training.cache import Store
+from tuner.training.prefetch import Prefetch
+
+Pair = tuple[Tensor, Tensor]
 
 _RESIDENT_SHARE = 0.5
 
@@ -16,11 +22,16 @@ _RESIDENT_SHARE = 0.5
 class Batches:
     """Every batch is a pure function of (seed, epoch, position).
 
+    The data lie on the GPU where they fit there; otherwise a thread loads ahead into page-locked
+    memory, if `ahead` does not say differently.
+
     An epoch holds whole batches only: the images left over after the last are skipped in this
     epoch, and the next epoch's order brings others to the end.
     """
 
-    def __init__(self, store: Store, config: TrialConfig, device: str) -> None:
+    def __init__(
+        self, store: Store, config: TrialConfig, device: str, *, ahead: bool | None = None
+    ) -> None:
         self.size = config.training.batch_size
         if self.size > len(store):
             raise DataError(
@@ -28,35 +39,87 @@ class Batches:
                 f"images; use {len(store)} or less"
             )
         self.per_epoch = len(store) // self.size
-        self._seed = config.seed
         self._device = torch.device(device)
         self._fill = torch.tensor(store.mean, dtype=torch.float32, device=self._device)
+        self._order = _Order(config.seed, len(store), self.size)
+        resident = _resident(store, self._device)
+        pinned = resident is None and self._device.type == "cuda"
+        everything = resident or _on_disk(store)
+        self._load = partial(_gather, *everything, self._order, pin=pinned)
         self._augment = Augmentation(
-            config.augment.strengths, seed=config.seed, size=config.dataset.size
+            config.augment.strengths,
+            seed=config.seed,
+            size=config.dataset.size,
+            source=Source(len(store), partial(_fetch, *everything, self._device)),
         )
-        self._images, self._labels = _resident(store, self._device)
-        self._length = len(store)
-        self._order = (0, np.empty(0, dtype=np.int64))
+        # On a CPU a second thread would take its time from the training.
+        loads_ahead = pinned if ahead is None else ahead
+        self._ahead = Prefetch(self._load) if loads_ahead else None
 
     def batch(self, epoch: int, position: int) -> tuple[Tensor, Tensor]:
-        """Images B×3×h×w of float32 in 0 … 255 and labels B×h×w of int64, 255 ignored."""
-        if self._order[0] != epoch:
-            order = draws.permutation(self._seed, epoch, "order", length=self._length)
-            self._order = (epoch, order)
-        indices = self._order[1][position * self.size : (position + 1) * self.size]
-        chosen = torch.from_numpy(indices).to(self._images.device)
-        images = self._images[chosen].to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        labels = self._labels[chosen].to(self._device, non_blocking=True)
-        return self._augment(images, labels, epoch=epoch, indices=indices, fill=self._fill)
+        """Images B×C×h×w of float32 in 0 … 255 and labels B×h×w of int64, 255 ignored."""
+        index = (epoch - 1) * self.per_epoch + position
+        loaded = self._load(index) if self._ahead is None else self._ahead.get(index)
+        images, labels = (part.to(self._device, non_blocking=True) for part in loaded)
+        return self._augment(
+            images.permute(0, 3, 1, 2),
+            labels,
+            epoch=epoch,
+            indices=self._order.indices(index),
+            fill=self._fill,
+        )
+
+    def close(self) -> None:
+        """End what loads ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
 
 
-def _resident(store: Store, device: torch.device) -> tuple[Tensor, Tensor]:
-    """All images and labels, on the GPU where they take at most half of what is free."""
-    images = torch.from_numpy(store.images)
-    labels = torch.from_numpy(store.stacked_labels)
+class _Order:
+    """Which images make a batch. Two threads may ask: what they compute twice is the same."""
+
+    def __init__(self, seed: int, length: int, size: int) -> None:
+        self._seed = seed
+        self._length = length
+        self._size = size
+        self._last = (0, np.empty(0, dtype=np.int64))
+
+    def indices(self, index: int) -> NDArray[np.int64]:
+        """The images of a batch, counted from 0 over all epochs."""
+        past, position = divmod(index, self._length // self._size)
+        epoch, order = self._last
+        if epoch != past + 1:
+            order = draws.permutation(self._seed, past + 1, "order", length=self._length)
+            self._last = (past + 1, order)
+        return order[position * self._size : (position + 1) * self._size]
+
+
+def _gather(images: Tensor, labels: Tensor, order: _Order, index: int, *, pin: bool) -> Pair:
+    """The stored pixels of a batch; page-locked, they are copied while the GPU computes."""
+    chosen = torch.from_numpy(order.indices(index)).to(images.device, non_blocking=True)
+    pair = images[chosen], labels[chosen]
+    return (pair[0].pin_memory(), pair[1].pin_memory()) if pin else pair
+
+
+def _fetch(
+    images: Tensor, labels: Tensor, device: torch.device, indices: NDArray[np.int64]
+) -> Pair:
+    """Samples that are mixed into a batch, images N×C×h×w, on the training device."""
+    chosen = torch.from_numpy(indices).to(images.device, non_blocking=True)
+    return images[chosen].to(device).permute(0, 3, 1, 2), labels[chosen].to(device)
+
+
+def _on_disk(store: Store) -> Pair:
+    """All images and labels as the cache maps them into memory."""
+    return torch.from_numpy(store.images), torch.from_numpy(store.stacked_labels)
+
+
+def _resident(store: Store, device: torch.device) -> Pair | None:
+    """All images and labels on the GPU, where they take at most half of what is free."""
     if device.type != "cuda":
-        return images, labels
+        return None
     free, _ = torch.cuda.mem_get_info(device)
-    if images.nbytes + labels.nbytes > _RESIDENT_SHARE * free:
-        return images, labels
+    if store.images.nbytes + store.stacked_labels.nbytes > _RESIDENT_SHARE * free:
+        return None
+    images, labels = _on_disk(store)
     return images.to(device), labels.to(device)

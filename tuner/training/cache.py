@@ -2,7 +2,8 @@
 
 A store is a folder `<key>/` with the images at network size, the labels, and `meta.json`, which is
 written last. It is built beside its place under a file lock and renamed when it is whole; one that
-is damaged or partial is thrown away and built again. Images are resized with antialiasing.
+is damaged or partial is thrown away and built again. Images are resized with antialiasing; those of
+8 bits take a byte per value, deeper ones four.
 Training labels are resized by nearest neighbour; validation labels keep their own size, so that
 scores are at label resolution.
 """
@@ -25,33 +26,45 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+from tuner import catalog
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
 from tuner.training.ignore import IGNORE
 from tuner.training.split import Mask, Picture, Split
 
 _logger = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2
 _CHUNK = 32
 _NAMED = 5
+_RGB = 3
+# Channels that hardly vary are not blown up; bytes are never finer than one step.
+_LEAST = {"uint8": 1.0, "float32": 1e-6}
 
 
 @dataclass(frozen=True)
 class Store:
-    """One decoded split: N×H×W×3 images, all labels end to end, and what is known of them."""
+    """One decoded split: N×H×W×C images, all labels end to end, and what is known of them.
 
-    images: NDArray[np.uint8]
+    Pixels, their mean and their deviation are in 0 … 255, in images of uint8 and of float32.
+    """
+
+    images: NDArray[np.uint8] | NDArray[np.float32]
     flat_labels: NDArray[np.uint8]
     shapes: tuple[tuple[int, int], ...]
     names: tuple[str, ...]
     fingerprint: str
     class_pixels: tuple[int, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        """Channels of every image."""
+        return int(self.images.shape[3])
 
     def label(self, index: int) -> NDArray[np.uint8]:
         """Labels of one image, h×w; 255 is ignored."""
@@ -106,8 +119,10 @@ def _opened(place: Path) -> Store | None:
     """The store at a place, or None where it is missing, partial or damaged."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-        images = _mapped(place / "images.u8", meta["images"])
-        labels = _mapped(place / "labels.u8", [sum(h * w for h, w in meta["shapes"])])
+        depth = np.dtype(meta["depth"])
+        images = _mapped(place / _images(depth), meta["images"], depth)
+        size = sum(h * w for h, w in meta["shapes"])
+        labels = _mapped(place / "labels.u8", [size], np.dtype(np.uint8))
         return Store(
             images,
             labels,
@@ -121,31 +136,32 @@ def _opened(place: Path) -> Store | None:
     return None
 
 
-def _mapped(path: Path, shape: Sequence[int]) -> NDArray[np.uint8]:
-    size = path.stat().st_size
-    if size != int(np.prod(shape)):
-        raise ValueError(f"{path.name} holds {size} bytes, not {int(np.prod(shape))}")
+def _images(depth: np.dtype[Any]) -> str:
+    return "images.u8" if depth == np.uint8 else "images.f32"
+
+
+def _mapped(path: Path, shape: Sequence[int], depth: np.dtype[Any]) -> NDArray[Any]:
+    size, right = path.stat().st_size, int(np.prod(shape)) * depth.itemsize
+    if size != right:
+        raise ValueError(f"{path.name} holds {size} bytes, not {right}")
     # Copy-on-write: torch wants writable memory, the file stays as it is.
-    return np.memmap(path, dtype=np.uint8, mode="c", shape=tuple(shape))
+    return np.memmap(path, dtype=depth, mode="c", shape=tuple(shape))
 
 
 def _build(split: Split, dataset: DatasetConfig, place: Path, *, resize_labels: bool) -> None:
     part = place.with_name(f"{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    tally = _Tally(len(dataset.classes))
-    with (part / "images.u8").open("wb") as images, (part / "labels.u8").open("wb") as labels:
-        for index, found in enumerate(_decoded(split)):
+    depth = np.dtype(split.depth)
+    tally = _Tally(len(dataset.classes), split.channels, depth)
+    with (part / _images(depth)).open("wb") as images, (part / "labels.u8").open("wb") as labels:
+        for name, found in zip(split.names, _decoded(split, dataset), strict=True):
             if isinstance(found, DataError):
                 tally.problems.append(str(found))
+            if tally.problems or isinstance(found, DataError):
                 continue
-            picture, mask = found
-            label, wrong = _internal(mask, dataset)
-            if wrong:
-                tally.problems.append(f"{split.names[index]}: {wrong}")
-            if tally.problems:
-                continue
-            tally.digest(split.names[index], picture, label)
+            picture, label = found
+            tally.digest(name, picture, label)
             picture = _fit(picture, dataset.size, Image.Resampling.BILINEAR)
             if resize_labels:
                 label = _fit(label, dataset.size, Image.Resampling.NEAREST)
@@ -153,59 +169,88 @@ def _build(split: Split, dataset: DatasetConfig, place: Path, *, resize_labels: 
             images.write(picture.tobytes())
             labels.write(label.tobytes())
     tally.check(len(split), dataset)
-    meta = {"names": split.names, "images": [len(split), *dataset.size, 3], **tally.facts()}
+    shape = [len(split), *dataset.size, split.channels]
+    meta = {"names": split.names, "images": shape, "depth": split.depth, **tally.facts()}
     (part / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     part.replace(place)
 
 
-def _decoded(split: Split) -> Iterator[tuple[Picture, Mask] | DataError]:
+def _decoded(
+    split: Split, dataset: DatasetConfig
+) -> Iterator[tuple[Picture, NDArray[np.uint8]] | DataError]:
     """Every pair in order, decoded by a few threads, a chunk at a time to bound memory."""
 
-    def read(index: int) -> tuple[Picture, Mask] | DataError:
+    def read(index: int) -> tuple[Picture, NDArray[np.uint8]] | DataError:
         try:
-            return split.read(index)
+            picture, mask = split.read(index)
+            return _uniform(picture, split), _internal(mask, dataset)
         except DataError as error:
-            return error
+            name = split.names[index]
+            return error if name in str(error) else DataError(f"{name}: {error}")
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(split), _CHUNK):
             yield from pool.map(read, range(start, min(start + _CHUNK, len(split))))
 
 
-def _internal(mask: Mask, dataset: DatasetConfig) -> tuple[NDArray[np.uint8], str | None]:
-    """Labels of 0 … K-1 and 255, and what is wrong with the mask, if anything."""
+def _uniform(picture: Picture, split: Split) -> Picture:
+    """The picture in the channels and depth of the split. Raises DataError."""
+    if picture.shape[2] != split.channels:
+        raise DataError(
+            f"the image has {picture.shape[2]} channels, the first one {split.channels}; "
+            "all images of a data set have the same"
+        )
+    if picture.dtype != split.depth and split.depth == "uint8":
+        raise DataError(
+            "the image holds more than 8 bits per channel, the first one 8; all images of a split "
+            "have the same"
+        )
+    return picture.astype(split.depth, copy=False)
+
+
+def _internal(mask: Mask, dataset: DatasetConfig) -> NDArray[np.uint8]:
+    """Labels of 0 … K-1 and 255. Raises DataError where the mask holds others."""
     ignored = mask == dataset.ignore_index
     strange = np.unique(mask[~ignored & ((mask < 0) | (mask >= len(dataset.classes)))]).tolist()
     if strange == [255] and len(dataset.classes) == 2:
-        return np.empty(0, np.uint8), (
+        raise DataError(
             "mask values are 0 and 255, as in a black-and-white mask; with two classes say "
             "`values: [0, 255]` in the data set"
         )
     if strange:
         shown = ", ".join(str(value) for value in strange[:_NAMED])
-        return np.empty(0, np.uint8), (
+        raise DataError(
             f"label {shown} is neither a class (0 to {len(dataset.classes) - 1}) nor "
             f"ignore_index {dataset.ignore_index}"
         )
-    return np.where(ignored, IGNORE, mask).astype(np.uint8), None
+    return np.where(ignored, IGNORE, mask).astype(np.uint8)
 
 
-def _fit(
-    pixels: NDArray[np.uint8], size: tuple[int, int], filtering: Image.Resampling
-) -> NDArray[np.uint8]:
+def _fit(pixels: NDArray[Any], size: tuple[int, int], filtering: Image.Resampling) -> NDArray[Any]:
     if pixels.shape[:2] == size:
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), filtering))
+    if pixels.ndim == 3 and (pixels.dtype != np.uint8 or pixels.shape[2] != _RGB):
+        bands = [_fit(band, size, filtering) for band in np.moveaxis(pixels, 2, 0)]
+        return np.stack(bands, axis=2)
+    whole = np.ascontiguousarray(pixels)
+    return np.asarray(Image.fromarray(whole).resize((size[1], size[0]), filtering))
+
+
+def _may_be_black_and_white(dataset: DatasetConfig) -> bool:
+    """Whether 255 in the files may have been meant as a class."""
+    as_stored = "values" in catalog.find("dataset", dataset.format).options
+    return as_stored and dataset.remap is None and dataset.ignore_index == IGNORE
 
 
 class _Tally:
     """What is learned of a split while it passes by."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, channels: int, depth: np.dtype[Any]) -> None:
         self.problems: list[str] = []
         self._pixels = np.zeros(256, dtype=np.int64)
-        self._sum = np.zeros(3)
-        self._squares = np.zeros(3)
+        self._sum = np.zeros(channels)
+        self._squares = np.zeros(channels)
+        self._least = _LEAST[depth.name]
         self._seen = 0
         self._shapes: list[tuple[int, ...]] = []
         self._hash = sha256()
@@ -219,7 +264,7 @@ class _Tally:
 
     def count(self, picture: Picture, label: NDArray[np.uint8]) -> None:
         """Add a pair as it is stored."""
-        values = picture.reshape(-1, 3).astype(np.float64)
+        values = picture.reshape(-1, len(self._sum)).astype(np.float64)
         self._sum += values.sum(axis=0)
         self._squares += (values**2).sum(axis=0)
         self._seen += len(values)
@@ -236,7 +281,7 @@ class _Tally:
             )
         found = self._pixels[: self._classes]
         only_first = len(dataset.classes) == 2 and found[1] == 0
-        if only_first and self._pixels[IGNORE] and dataset.ignore_index == IGNORE:
+        if only_first and self._pixels[IGNORE] and _may_be_black_and_white(dataset):
             raise DataError(
                 f"no pixel is of class '{dataset.classes[1]}', but some are 255, which is "
                 "ignore_index; black-and-white masks need `values: [0, 255]` in the data set"
@@ -250,7 +295,8 @@ class _Tally:
     def facts(self) -> dict[str, Any]:
         """The part of meta.json that comes from the pixels."""
         mean = self._sum / self._seen
-        deviation = np.sqrt(np.maximum(self._squares / self._seen - mean**2, 1.0))
+        variance = self._squares / self._seen - mean**2
+        deviation = np.sqrt(np.where(variance < self._least, 1.0, variance))
         return {
             "shapes": self._shapes,
             "fingerprint": self._hash.hexdigest(),

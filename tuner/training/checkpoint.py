@@ -1,17 +1,23 @@
 """Loop state on disk: written beside its place, then renamed; the one before is kept.
 
+There is a whole checkpoint at its place at every moment after the first, whatever ends the process.
 A checkpoint belongs to one config and one version of the data: another one's is refused.
 """
 
 import logging
 import os
 import pickle
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tuner.errors import CheckpointMismatch, TrainingError
 from tuner.spec.config import TrialConfig
@@ -25,12 +31,16 @@ PREVIOUS = "checkpoint.previous.pt"
 
 @dataclass
 class Progress:
-    """Position in a run: `epoch` is the one under way, from 1; `cursor` its finished steps."""
+    """Position in a run: `epoch` is the one under way, from 1; `cursor` its finished steps.
+
+    `micro_batch` is the one that its steps were taken with; None where no one wrote it down.
+    """
 
     epoch: int = 1
     cursor: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
+    micro_batch: int | None = None
     reports: list[Report] = field(default_factory=list)
 
     @property
@@ -54,6 +64,7 @@ def save(folder: Path, owner: str, progress: Progress, state: dict[str, Any]) ->
         "cursor": progress.cursor,
         "loss_sum": progress.loss_sum,
         "seconds": progress.seconds,
+        "micro_batch": progress.micro_batch,
         "reports": [report.model_dump_json() for report in progress.reports],
         "state": state,
     }
@@ -61,11 +72,76 @@ def save(folder: Path, owner: str, progress: Progress, state: dict[str, Any]) ->
         torch.save(body, file)
         file.flush()
         os.fsync(file.fileno())
-    if path.exists():
-        path.replace(folder / PREVIOUS)
+    _keep(path, folder / PREVIOUS)
     part.replace(path)
     _logger.info("checkpoint at epoch %d, step %d", progress.epoch, progress.cursor)
     return path
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Let the file before be found under its second name too, and never under none."""
+    if not path.exists():
+        return
+    second = previous.with_name(f"{previous.name}.part")
+    second.unlink(missing_ok=True)
+    try:
+        second.hardlink_to(path)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, second)
+    second.replace(previous)
+
+
+class Writer:
+    """Writes checkpoints in a thread, one at a time, and tells of each once it lies on disk.
+
+    Whoever leaves its `with` block without an error has every checkpoint written and told.
+    """
+
+    def __init__(self, folder: Path, owner: str, saved: Callable[[Path, int], None]) -> None:
+        self._folder = folder
+        self._owner = owner
+        self._saved = saved
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._under_way: tuple[Future[Path], int] | None = None
+
+    def __enter__(self) -> "Writer":
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Wait for the thread; raises what it raised unless another error is on its way."""
+        with suppress(OSError) if error is not None else nullcontext():
+            self.settle()
+        self._pool.shutdown()
+
+    def save(self, progress: Progress, state: dict[str, Any]) -> None:
+        """Begin to write; `state` must be a copy that training leaves alone."""
+        self.settle()
+        now = replace(progress, reports=list(progress.reports))
+        job = self._pool.submit(save, self._folder, self._owner, now, state)
+        self._under_way = (job, progress.step)
+
+    def tell(self) -> None:
+        """Tell of the checkpoint under way if it is written by now."""
+        if self._under_way is not None and self._under_way[0].done():
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait for the checkpoint under way and tell of it. Raises OSError when it failed."""
+        if self._under_way is not None:
+            (job, step), self._under_way = self._under_way, None
+            self._saved(job.result(), step)
+
+
+def copied(value: Any) -> Any:
+    """A copy of nested state on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [copied(entry) for entry in value]
+    return value
 
 
 def load(path: Path, owner: str) -> tuple[Progress, dict[str, Any]]:
@@ -97,6 +173,7 @@ def load(path: Path, owner: str) -> tuple[Progress, dict[str, Any]]:
         cursor=body["cursor"],
         loss_sum=body["loss_sum"],
         seconds=body["seconds"],
+        micro_batch=body.get("micro_batch"),
         reports=[Report.model_validate_json(report) for report in body["reports"]],
     )
     return progress, body["state"]

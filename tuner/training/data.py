@@ -7,8 +7,10 @@ from pathlib import Path
 from tuner import catalog
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
+from tuner.training import folds, labels, remote
 from tuner.training.cache import Store, open_store
 from tuner.training.ignore import IGNORE
+from tuner.training.split import Split
 
 
 @dataclass(frozen=True)
@@ -28,24 +30,41 @@ class Data:
 
 
 def load(dataset: DatasetConfig, *, cache: Path, roots: tuple[Path, ...] = ()) -> Data:
-    """Open both splits, decoding them on first use.
+    """Open both splits, decoding them on first use; a remote root is copied to the cache first.
 
     Raises:
         DataError: the data set is missing, mislabelled, or outside the allowed roots.
     """
     if len(dataset.classes) > IGNORE:
         raise DataError(f"{len(dataset.classes)} classes; at most {IGNORE} are supported")
+    dataset, local = remote.fetched(dataset, cache, roots)
+    train, val = splits(dataset, local)
+    if train.channels != val.channels:
+        raise DataError(
+            f"training images have {train.channels} channels, validation images {val.channels}; "
+            "a network takes one number of channels"
+        )
+    stores = [
+        open_store(split, dataset, cache, resize_labels=split is train) for split in (train, val)
+    ]
+    prints = "/".join(store.fingerprint for store in stores)
+    return Data(stores[0], stores[1], sha256(prints.encode()).hexdigest(), roots)
+
+
+def splits(dataset: DatasetConfig, roots: tuple[Path, ...]) -> tuple[Split, Split]:
+    """Training and validation split: the format's, then `remap`, `fold` and `subset`.
+
+    Raises:
+        DataError: files are missing or do not pair, or cannot be divided like that.
+    """
     module = catalog.load("dataset", dataset.format)
     known = catalog.find("dataset", dataset.format).options
     options = {name: value for name, value in dataset.options.items() if name in known}
+    seen = labels.unmapped(dataset)
     train, val = (
-        open_store(
-            module.open_split(dataset, split, roots, **options),
-            dataset,
-            cache,
-            resize_labels=split == "train",
-        )
-        for split in ("train", "val")
+        labels.remapped(module.open_split(seen, part, roots, **options), dataset)
+        for part in ("train", "val")
     )
-    prints = f"{train.fingerprint}/{val.fingerprint}"
-    return Data(train, val, sha256(prints.encode()).hexdigest(), roots)
+    if dataset.fold is not None:
+        train, val = folds.folded(train, val, dataset.fold, dataset.group)
+    return folds.subset(train, dataset.subset), val

@@ -5,9 +5,11 @@ float32 throughout. `fast` allows TF32, cuDNN autotuning, bf16 autocast and chan
 """
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch.utils import deterministic as _memory
@@ -15,15 +17,33 @@ from torch.utils import deterministic as _memory
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where to train: `cpu`, `cuda:0`, `mps`; `threads` None leaves torch's own number."""
+    """Where to train: `cpu`, `cuda:0`, `mps`; `threads` None leaves torch's own number.
+
+    `cache` is a folder for what is learned of the device: micro-batches and compiled kernels.
+    `memory_mb` limits what a forward pass may keep, in MiB; None leaves all that there is.
+    """
 
     device: str = "cpu"
     threads: int | None = None
+    cache: Path | None = None
+    memory_mb: int | None = None
 
     @property
     def is_cuda(self) -> bool:
         """Whether the device is an NVIDIA or ROCm GPU."""
         return self.device.startswith("cuda")
+
+    @property
+    def may_run_out(self) -> bool:
+        """Whether memory is worth a probe: without a limit a CPU's end is the system's business."""
+        return self.is_cuda or self.memory_mb is not None
+
+    @property
+    def name(self) -> str:
+        """Model of the GPU or of the processor."""
+        if self.is_cuda:
+            return torch.cuda.get_device_name(self.device)
+        return platform.processor() or platform.machine()
 
 
 @contextmanager
@@ -40,6 +60,8 @@ def applied(tier: str, machine: Machine) -> Iterator[None]:
         torch.get_num_threads(),
     )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if machine.cache is not None:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(machine.cache / "compiled"))
     _set(exact, False, exact, not exact, not exact, "highest" if exact else "high")
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)

@@ -13,7 +13,7 @@ from tuner.training.model import Segmenter
 from tuner.training.resize import resize
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def confusion(
     model: Segmenter,
     store: Store,
@@ -36,7 +36,8 @@ def confusion(
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=machine.device)
     images = torch.from_numpy(store.images)
     for start in range(0, len(store), batch_size):
-        batch = images[start : start + batch_size].to(machine.device).permute(0, 3, 1, 2).float()
+        part = images[start : start + batch_size].to(machine.device, non_blocking=True)
+        batch = part.permute(0, 3, 1, 2).float()
         with autocast(tier, machine):
             logits, _ = model.coarse(batch)
         if not bool(torch.isfinite(logits).all()):

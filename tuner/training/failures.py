@@ -2,7 +2,7 @@
 
 import torch
 
-from tuner.errors import DataError, Diverged
+from tuner.errors import DataError, Diverged, OutOfMemory
 
 _MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
 
@@ -13,9 +13,14 @@ def classify(exception: BaseException) -> str:
         return "diverged"
     if isinstance(exception, DataError):
         return "data"
-    if isinstance(exception, torch.OutOfMemoryError | MemoryError):
-        return "out_of_memory"
-    text = str(exception).lower()
-    if isinstance(exception, RuntimeError) and any(words in text for words in _MEMORY):
+    if is_out_of_memory(exception):
         return "out_of_memory"
     return "exception"
+
+
+def is_out_of_memory(exception: BaseException) -> bool:
+    """Whether a device, the machine or our own limit had no more memory to give."""
+    if isinstance(exception, torch.OutOfMemoryError | MemoryError | OutOfMemory):
+        return True
+    text = str(exception).lower()
+    return isinstance(exception, RuntimeError) and any(words in text for words in _MEMORY)

@@ -1,6 +1,7 @@
 """Building blocks that several decoders share."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,50 @@ def fcn_head(inputs: int, classes: int, *, dropout: float = 0.1) -> nn.Sequentia
     )
 
 
+def joined(features: list[Tensor]) -> Tensor:
+    """All feature maps side by side at the size of the finest, as HRNetV2 fuses its branches."""
+    size = (features[0].shape[-2], features[0].shape[-1])
+    return torch.cat([resize(feature, size) for feature in features], dim=1)
+
+
+def refuse_single_value(module: nn.Module, features: Tensor) -> None:
+    """Raise TrainingError if batch norms learn in `module`, which pools a single image."""
+    learns = any(isinstance(part, nn.BatchNorm2d) and part.training for part in module.modules())
+    if learns and features.shape[0] == 1:
+        raise TrainingError(
+            "training.batch_size is 1, but the image pooling of this decoder normalises one value "
+            "per image over the batch; use a batch size of 2 or more, or model.norm: group"
+        )
+
+
+class MeanPool(nn.Module):
+    """Adaptive average pooling to bins×bins as two matrix products, whose gradient is exact."""
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, features: Tensor) -> Tensor:
+        """N×C×H×W to N×C×bins×bins."""
+        if self.bins == 1:
+            return features.mean(dim=(2, 3), keepdim=True)
+        place = (str(features.device), features.dtype)
+        down = _means(features.shape[-2], self.bins, *place)
+        across = _means(features.shape[-1], self.bins, *place)
+        return down @ features @ across.T
+
+
+@lru_cache(maxsize=256)
+@torch.inference_mode(False)  # a matrix made while scoring must serve a backward pass later
+def _means(old: int, new: int, device: str, dtype: torch.dtype) -> Tensor:
+    """Weights of shape new×old; a row averages the positions that its bin touches."""
+    matrix = torch.zeros(new, old, dtype=torch.float64)
+    for row in range(new):
+        start, end = row * old // new, -(-(row + 1) * old // new)
+        matrix[row, start:end] = 1 / (end - start)
+    return matrix.to(device=device, dtype=dtype)
+
+
 class AtrousPyramid(nn.Module):
     """Atrous spatial pyramid pooling (Chen et al. 2017): N×C×H×W to N×channels×H×W."""
 
@@ -73,11 +118,7 @@ class AtrousPyramid(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Raises TrainingError when batch norm would see a single pooled value."""
-        if self.training and features.shape[0] == 1:
-            raise TrainingError(
-                "training.batch_size is 1, but the image pooling of DeepLab normalises one value "
-                "per image over the batch; use a batch size of 2 or more"
-            )
+        refuse_single_value(self.pooled, features)
         # A mean has a deterministic gradient on CUDA; adaptive pooling has none.
         pooled = self.pooled(features.mean(dim=(2, 3), keepdim=True))
         parts = [branch(features) for branch in self.branches]

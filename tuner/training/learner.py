@@ -1,5 +1,6 @@
 """What one optimizer step changes: model, optimizer and average, together on a device."""
 
+from math import ceil
 from typing import Any, cast
 
 import torch
@@ -8,18 +9,27 @@ from torch.optim import Optimizer
 
 from tuner import catalog
 from tuner.spec.config import TrialConfig
-from tuner.training import draws, model, rates
+from tuner.training import checkpoint, draws, memory, model, rates
 from tuner.training.data import Data
 from tuner.training.determinism import Machine, autocast
 from tuner.training.ema import Average
+from tuner.training.gradients import clip, clip_weights
+from tuner.training.ignore import IGNORE
+from tuner.training.parameters import groups, set_rate
 
 
 class Learner:
-    """The state of a training run that a checkpoint holds, and the step that moves it."""
+    """The state of a training run that a checkpoint holds, and the step that moves it.
+
+    `micro_batch` is how many images pass through the network at once; `may_shrink` lets a step
+    halve it when memory runs out.
+    """
 
     def __init__(self, config: TrialConfig, data: Data, machine: Machine, steps: int) -> None:
         self._config = config
         self._machine = machine
+        self.micro_batch = config.training.micro_batch or config.training.batch_size
+        self.may_shrink = False
         self._rate = rates.course(config, steps)
         built = model.build(config, mean=data.train.mean, std=data.train.std, roots=data.roots)
         self.model = built.to(machine.device).train()
@@ -29,6 +39,9 @@ class Learner:
         self.loss = self._build_loss(data).to(machine.device)
         decay = config.training.ema
         self.average = Average(self.model, decay) if decay is not None else None
+        if config.training.compile:
+            # Static shapes: every batch is whole, and dynamic kernels are slower.
+            self.model.compile(dynamic=False)
 
     @property
     def scored(self) -> model.Segmenter:
@@ -40,30 +53,90 @@ class Learner:
         return self._rate(step)
 
     def step(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
-        """One optimizer step; gives the loss. It depends on state, batch and `step` only."""
-        # Dropout is the one consumer of torch's generator, so the position restores it.
-        torch.manual_seed(draws.seed_of(self._config.seed, "step", step))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(step)
-        self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self._config.training.determinism, self._machine):
-            logits, aux = self.model(images)
-        loss = self.loss(logits.float(), labels)
-        if aux is not None and self._config.model.aux_weight > 0:
-            loss = loss + self._config.model.aux_weight * self.loss(aux.float(), labels)
-        loss.backward()
+        """One optimizer step; gives the loss. It depends on state, batch and `step` only.
+
+        Raises:
+            OutOfMemory: the micro-batch does not fit, halved or not as `may_shrink` says.
+        """
+        set_rate(self.optimizer.param_groups, self._rate(step))
+
+        def gradients(size: int) -> Tensor:
+            # Dropout is the one consumer of torch's generator, so the position restores it.
+            torch.manual_seed(draws.seed_of(self._config.seed, "step", step))
+            self.optimizer.zero_grad(set_to_none=True)
+            return self._accumulate(images, labels, size)
+
+        loss, self.micro_batch = memory.halving(
+            gradients,
+            min(self.micro_batch, len(images)),
+            least=1 if self.may_shrink else self.micro_batch,
+            machine=self._machine,
+            advice=self._advice(),
+        )
+        clip(self.model, self._config.training)
         self.optimizer.step()
+        clip_weights(self.model, self._config.training)
         if self.average is not None:
             self.average.update(self.model, step)
+        return loss
+
+    def probe(self, images: Tensor, labels: Tensor) -> None:
+        """Make a step and take it back: what stays is a micro-batch that fits."""
+        before = self.state()
+        try:
+            self.step(images, labels, 0)
+        finally:
+            self.restore(before)
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def _accumulate(self, images: Tensor, labels: Tensor, size: int) -> Tensor:
+        """Gradients of the whole batch from parts of at most `size` images; gives the loss.
+
+        Each part counts by its share of the valid pixels, so that a loss that is a mean over
+        valid pixels is the batch's own. Of a loss that is not (Dice, Lovász, RMI, OHEM's choice
+        of pixels) it is the mean over the parts, each scored by itself.
+        """
+        count = ceil(len(images) / size)
+        if count == 1:
+            return self._backward(images, labels, None)
+        valid = (labels != IGNORE).sum().clamp(min=1)
+        parts = zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
+        losses = [self._backward(part, own, (own != IGNORE).sum() / valid) for part, own in parts]
+        return torch.stack(losses).sum()
+
+    def _backward(self, images: Tensor, labels: Tensor, share: Tensor | None) -> Tensor:
+        with memory.limited(self._machine):
+            with autocast(self._config.training.determinism, self._machine):
+                logits, aux = self.model(images)
+            loss = self.loss(logits.float(), labels)
+            if aux is not None and self._config.model.aux_weight > 0:
+                # A loss that mines pixels or scores regions says what an auxiliary output gets.
+                aux_loss = getattr(self.loss, "aux", self.loss)
+                loss = loss + self._config.model.aux_weight * aux_loss(aux.float(), labels)
+            if share is not None:
+                loss = loss * share
+        loss.backward()
         return cast(Tensor, loss.detach())
 
+    def _advice(self) -> str:
+        if self.may_shrink:
+            return "use a smaller model, dataset.size or another device"
+        if self._config.training.micro_batch is not None:
+            return "training.micro_batch is set, so it is not made smaller; set less, or null"
+        return (
+            "determinism exact keeps the micro-batch that a trial began with; give it a device "
+            "with more memory, or set training.micro_batch"
+        )
+
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values, as `torch.load(weights_only=True)` gives them back."""
-        return {
+        """Tensors and plain values, on the CPU, that no later step changes."""
+        average = None if self.average is None else self.average.module.state_dict()
+        state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.module.state_dict(),
+            "average": average,
         }
+        return cast(dict[str, Any], checkpoint.copied(state))
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
@@ -77,7 +150,7 @@ class Learner:
         return cast(
             Optimizer,
             catalog.load("optimizer", settings.name).build(
-                self.model.parameters(),
+                groups(self.model, self._config),
                 rates.peak(self._config),
                 settings.weight_decay,
                 self._config.training.determinism == "fast",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from math import sqrt
 
 from tuner import catalog
-from tuner.spec.config import TrialConfig
+from tuner.spec.config import ScheduleConfig, TrialConfig
 
 REFERENCE_BATCH = 8
 _SCALINGS: dict[str, Callable[[float], float]] = {
@@ -23,14 +23,26 @@ def peak(config: TrialConfig) -> float:
 def course(config: TrialConfig, total_steps: int) -> Callable[[int], float]:
     """Learning rate by optimizer step, counted from 0 over the full budget.
 
-    During the first `warmup` share of the steps the schedule is multiplied by a linear ramp.
+    During the first `warmup` share of the steps the schedule is multiplied by a ramp.
     """
     schedule = catalog.load("schedule", config.schedule.name)
     factor = schedule.build(total_steps, **config.schedule.options)
-    warmup_steps = round(config.schedule.warmup * total_steps)
+    ramp = _ramp(config.schedule, total_steps)
     top = peak(config)
+    return lambda step: float(top * factor(step) * ramp(step))
 
-    def rate(step: int) -> float:
-        return float(top * factor(step) * min(1.0, (step + 1) / (warmup_steps + 1)))
 
-    return rate
+def _ramp(schedule: ScheduleConfig, total_steps: int) -> Callable[[int], float]:
+    """Factor of warm-up by step: rising to 1 after `warmup` of the steps, or a lower plateau."""
+    count = round(schedule.warmup * total_steps) + 1
+    start, low = schedule.warmup_start, schedule.warmup_start or 1 / count
+
+    def ramp(step: int) -> float:
+        way = (step + 1) / count
+        if way >= 1:
+            return 1.0
+        if schedule.warmup_kind == "linear":
+            return start + (1 - start) * way
+        return float(low ** (1 - way)) if schedule.warmup_kind == "exponential" else low
+
+    return ramp

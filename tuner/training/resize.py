@@ -32,6 +32,7 @@ def resize_by_matrices(features: Tensor, size: Size) -> Tensor:
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)  # a matrix made while scoring must serve a backward pass later
 def _matrix(old: int, new: int, device: str, dtype: torch.dtype) -> Tensor:
     """Weights of shape new×old; at most two per row differ from zero."""
     position = (torch.arange(new, dtype=torch.float64) + 0.5) * (old / new) - 0.5

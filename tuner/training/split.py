@@ -1,13 +1,20 @@
-"""What a data set format hands over: a list of images with masks, read one at a time."""
+"""What a data set format hands over: a list of images with masks, read one at a time.
+
+A pixel value means the same for every depth of file: 0 is black and 255 is white. Images of
+8 bits stay bytes; deeper ones become float32 on that scale, so that no digit is lost and colour
+augmentation and statistics need not know where an image came from.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]  # height × width × 3
+Picture = NDArray[np.uint8] | NDArray[np.float32]  # height × width × channels, 0 … 255
 Mask = NDArray[np.integer]  # height × width; a class, or the data set's ignore_index
+Depth = Literal["uint8", "float32"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +22,14 @@ class Split:
     """The training or validation part of a data set.
 
     `key` changes when the files change, at no more cost than listing them; `read` decodes one pair
-    and raises DataError where it cannot.
+    and raises DataError where it cannot. Every picture has `channels` channels of type `depth`.
     """
 
     names: tuple[str, ...]
     key: str
     read: Callable[[int], tuple[Picture, Mask]]
+    channels: int = 3
+    depth: Depth = "uint8"
 
     def __len__(self) -> int:
         """Number of images."""

@@ -7,6 +7,7 @@ cut off between any two optimizer steps and taken up again to the same numbers.
 import logging
 import platform
 from collections.abc import Callable
+from contextlib import ExitStack
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -20,18 +21,20 @@ from tuner.errors import Diverged
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
-from tuner.training import checkpoint, determinism, evaluate
+from tuner.training import checkpoint, determinism, evaluate, memory, model
 from tuner.training.batches import Batches
 from tuner.training.checkpoint import Progress
 from tuner.training.data import Data
 from tuner.training.determinism import Machine
+from tuner.training.gauges import Gauges
 from tuner.training.learner import Learner
-from tuner.training.model import parameter_count
 
 _logger = logging.getLogger(__name__)
 MODEL = "model.pt"
 # On CUDA each look at the loss waits for the device.
 _CUDA_CHECK = 50
+# Scoring keeps nothing for a backward pass, so that more images fit.
+_SCORED_AT_ONCE = 4
 _ENDINGS = {
     Action.PRUNE: OutcomeKind.PRUNED,
     Action.PAUSE: OutcomeKind.PAUSED,
@@ -63,21 +66,25 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
 
-    `report` gets every epoch after `last_step`, and its verdict is obeyed, except after the last
-    epoch, when the trial is complete anyway. `saved` gets each checkpoint before its report.
-    `should_yield` is asked before every optimizer step, `beat` is called after each.
+    `report` gets every epoch after `last_step`, or after the checkpoint where that is older. Its
+    verdict is obeyed, except after the last epoch, when the trial is complete anyway. `saved`
+    gets each checkpoint once it lies on disk: while the next epoch trains, and before `train`
+    returns. `should_yield` is asked before every optimizer step, `beat` is called after each.
 
     Raises:
         Diverged: the loss or the model's output is no longer finite.
+        OutOfMemory: not even one image at a time fits, or the micro-batch may not shrink.
         DataError: the batch is larger than the training split, or a weights file is missing.
         CheckpointMismatch: `resume` belongs to another config, data version or format.
         TrainingError: weights or checkpoint cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with determinism.applied(config.training.determinism, machine):
+    with ExitStack() as stack:
+        stack.enter_context(determinism.applied(config.training.determinism, machine))
         run = _Run(config, data, machine, folder=folder, saved=saved)
-        if resume is not None:
-            run.take_up(resume)
+        stack.callback(run.batches.close)
+        stack.enter_context(run.writer)
+        run.begin(resume)
         for earlier in [past for past in run.progress.reports if past.step > last_step]:
             verdict = report(earlier)
             if verdict.action in _ENDINGS and run.has_work:
@@ -112,16 +119,19 @@ class _Run:
         self.data = data
         self.machine = machine
         self.folder = folder
-        self.saved = saved
         self.batches = Batches(data.train, config, machine.device)
         self.learner = Learner(
             config, data, machine, config.training.epochs * self.batches.per_epoch
         )
         self.progress = Progress()
-        self.owner = checkpoint.digest(config, data.fingerprint)
+        owner = checkpoint.digest(config, data.fingerprint)
+        self.writer = checkpoint.Writer(folder, owner, saved)
+        self._owner = owner
         # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
         place = machine.device if machine.is_cuda else "cpu"
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=place)
+        self._scored_at_once = 0
+        self._gauges = Gauges(machine)
         self._pace: dict[str, float] = {}
         self._started = perf_counter()
 
@@ -130,68 +140,68 @@ class _Run:
         """Whether epochs are left."""
         return self.progress.epoch <= self.config.training.epochs
 
-    def take_up(self, path: Path) -> None:
-        """Go on where a checkpoint left off."""
-        self.progress, state = checkpoint.load(path, self.owner)
-        self.learner.restore(state)
-        self._loss_sum.fill_(self.progress.loss_sum)
-        _logger.info("resuming at epoch %d, step %d", self.progress.epoch, self.progress.cursor)
+    def begin(self, resume: Path | None) -> None:
+        """Find a micro-batch that fits, or go on where a checkpoint left off with its own.
+
+        The exact tier keeps the micro-batch of the first step to the end, on any machine: with
+        another one the same config would give another number.
+        """
+        learner, fixed = self.learner, self.config.training.micro_batch is not None
+        exact = self.config.training.determinism == "exact"
+        if resume is not None:
+            self._take_up(resume)
+        elif not fixed and self.machine.may_run_out:
+            self._probe()
+        learner.may_shrink = not fixed and not exact
+        self.progress.micro_batch = learner.micro_batch
+        factor = _SCORED_AT_ONCE if self.machine.is_cuda else 1
+        self._scored_at_once = min(factor * learner.micro_batch, len(self.data.val))
 
     def epoch(self, should_yield: Callable[[], bool], beat: Callable[[], None]) -> bool:
         """Train to the end of the epoch under way; False if asked to yield before that."""
-        progress, first = self.progress, self.progress.cursor
-        self._started, waited = perf_counter(), 0.0
+        progress = self.progress
+        self._started, self._gauges = perf_counter(), Gauges(self.machine)
+        if self.config.model.freeze_epochs:
+            model.freeze(self.learner.model, progress.epoch <= self.config.model.freeze_epochs)
         while progress.cursor < self.batches.per_epoch:
             if should_yield():
                 progress.seconds += perf_counter() - self._started
                 return False
-            asked = perf_counter()
-            images, labels = self.batches.batch(progress.epoch, progress.cursor)
-            waited += perf_counter() - asked
-            step = progress.step * self.batches.per_epoch + progress.cursor
-            self._loss_sum += self.learner.step(images, labels, step).to(self._loss_sum.device)
-            progress.cursor += 1
-            self._check(step)
+            self._step(progress.step * self.batches.per_epoch + progress.cursor)
+            self.writer.tell()
             beat()
-        seconds = max(perf_counter() - self._started, 1e-9)
-        images_seen = (progress.cursor - first) * self.batches.size
-        self._pace = {"images_per_second": images_seen / seconds, "data_wait": waited / seconds}
+        self._pace = self._gauges.pace()
         return True
 
     def score(self, beat: Callable[[], None]) -> None:
         """Evaluate, and close the epoch with its report."""
         classes = self.config.dataset.classes
-        counts = evaluate.confusion(
-            self.learner.scored,
-            self.data.val,
-            machine=self.machine,
-            tier=self.config.training.determinism,
-            batch_size=self.batches.size,
-            beat=beat,
-        )
+        counts = self._confusion(beat)
         last = self.progress.epoch * self.batches.per_epoch - 1
         metrics = {
             **derive(counts, classes),
             "train_loss": self._mean_loss(last),
             "lr": self.learner.rate(last),
             **self._pace,
-            **self._memory(),
+            **self._gauges.device(),
         }
         seconds = perf_counter() - self._started
         done = Report(step=self.progress.epoch, metrics=metrics, confusion=counts, seconds=seconds)
         self.progress = Progress(
             epoch=self.progress.epoch + 1,
             seconds=self.progress.seconds + seconds,
+            micro_batch=self.progress.micro_batch,
             reports=[*self.progress.reports, done],
         )
         self._loss_sum.zero_()
-        _logger.info("epoch %d: miou %.4f", done.step, metrics["miou"])
+        shown = ("miou", "images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation")
+        words = " ".join(f"{name} {metrics[name]:.4g}" for name in shown if name in metrics)
+        _logger.info("epoch %d: %s", done.step, words)
 
     def save(self) -> None:
-        """Write a checkpoint and tell of it."""
+        """Begin to write a checkpoint of this moment."""
         self.progress.loss_sum = float(self._loss_sum)
-        path = checkpoint.save(self.folder, self.owner, self.progress, self.learner.state())
-        self.saved(path, self.progress.step)
+        self.writer.save(self.progress, self.learner.state())
 
     def hand_over(self) -> None:
         """Write the final weights with their config."""
@@ -204,9 +214,52 @@ class _Run:
         """How the attempt ended, with everything that its numbers depend on."""
         return Outcome(kind=kind, step=self.progress.step, provenance=self._provenance())
 
-    def _check(self, step: int) -> None:
+    def _take_up(self, path: Path) -> None:
+        self.progress, state = checkpoint.load(path, self._owner)
+        self.learner.restore(state)
+        self.learner.micro_batch = self.progress.micro_batch or self.batches.size
+        self._loss_sum.fill_(self.progress.loss_sum)
+        _logger.info("resuming at epoch %d, step %d", self.progress.epoch, self.progress.cursor)
+
+    def _probe(self) -> None:
+        start = min(
+            memory.recall(self.config, self.machine) or self.batches.size, self.batches.size
+        )
+        self.learner.micro_batch, self.learner.may_shrink = start, True
+        self.learner.probe(*self.batches.batch(1, 0))
+        if self.learner.micro_batch < start:
+            memory.remember(self.config, self.machine, self.learner.micro_batch)
+
+    def _step(self, step: int) -> None:
+        self._gauges.ask()
+        images, labels = self.batches.batch(self.progress.epoch, self.progress.cursor)
+        self._gauges.got(len(images))
+        self._loss_sum += self.learner.step(images, labels, step).to(self._loss_sum.device)
+        self.progress.cursor += 1
+        self.progress.micro_batch = self.learner.micro_batch
         if not self.machine.is_cuda or step % _CUDA_CHECK == 0:
             self._mean_loss(step)
+            self._gauges.look()
+
+    def _confusion(self, beat: Callable[[], None]) -> tuple[tuple[int, ...], ...]:
+        def score(size: int) -> tuple[tuple[int, ...], ...]:
+            return evaluate.confusion(
+                self.learner.scored,
+                self.data.val,
+                machine=self.machine,
+                tier=self.config.training.determinism,
+                batch_size=size,
+                beat=beat,
+            )
+
+        counts, self._scored_at_once = memory.halving(
+            score,
+            self._scored_at_once,
+            least=1,
+            machine=self.machine,
+            advice="use a smaller model or dataset.size",
+        )
+        return counts
 
     def _mean_loss(self, step: int) -> float:
         total = float(self._loss_sum)
@@ -218,17 +271,7 @@ class _Run:
             )
         return total / self.progress.cursor
 
-    def _memory(self) -> dict[str, float]:
-        if not self.machine.is_cuda:
-            return {}
-        peak = torch.cuda.max_memory_allocated(self.machine.device)
-        torch.cuda.reset_peak_memory_stats(self.machine.device)
-        return {"peak_memory_mb": peak / 2**20}
-
     def _provenance(self) -> dict[str, Any]:
-        name = platform.processor() or platform.machine()
-        if self.machine.is_cuda:
-            name = torch.cuda.get_device_name(self.machine.device)
         return {
             "data": self.data.fingerprint,
             "versions": {
@@ -238,10 +281,10 @@ class _Run:
                 "python": platform.python_version(),
             },
             "device": self.machine.device,
-            "device_name": name,
+            "device_name": self.machine.name,
             "threads": torch.get_num_threads(),
             "determinism": self.config.training.determinism,
-            "micro_batch": self.batches.size,
-            "parameters": parameter_count(self.learner.model),
+            "micro_batch": self.learner.micro_batch,
+            "parameters": model.parameter_count(self.learner.model),
             "seconds": self.progress.seconds,
         }

@@ -1,35 +1,39 @@
 """A proposal as a study file in YAML, with what was found as comments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from tuner.cli.draft.proposal import Proposal
+from tuner.presets import Preset
 
-_RECIPE = """\
-base:                                   # trial 0: the textbook recipe, which the search must beat
-  # `weights: pretrained` starts from ImageNet, if the workers can download the weights
-  model: {decoder: ocr, encoder: hrnet_w18_small, weights: none}
-  # lr is per 8 images and scaled to the batch size
-  optimizer: {name: sgd, lr: 0.01, weight_decay: 5.0e-4, momentum: 0.9}
-  schedule: {name: poly, power: 0.9, warmup: 0.02}
-  loss: {name: cross_entropy}
-  augment: {flip: 0.5, scale: [0.5, 2.0], colour: 0.4}
-"""
-_SPACE = """\
-space:                                  # `when` draws a range only where it applies
+_MODEL_NOTE = "`weights: pretrained` starts from ImageNet, if the workers can download the weights"
+_BASE: Mapping[str, str] = {
+    "model": "{decoder: ocr, encoder: hrnet_w18_small, weights: none}",
+    "optimizer": "{name: sgd, lr: 0.01, weight_decay: 5.0e-4, momentum: 0.9}",
+    "schedule": "{name: poly, power: 0.9, warmup: 0.02}",
+    "loss": "{name: cross_entropy}",
+    "augment": "{flip: 0.5, scale: [0.5, 2.0], colour: 0.4}",
+}
+_SPACE: Mapping[str, str] = {
+    "model": """\
   model.decoder: {choice: [ocr, deeplabv3plus]}
   model.encoder: [{choice: [hrnet_w18_small, resnet18], when: {model.decoder: ocr}},
                   {choice: [resnet18, mobilenet_v2], when: {model.decoder: deeplabv3plus}}]
+""",
+    "optimizer": """\
   optimizer.name: {choice: [sgd, adamw]}
   optimizer.lr: [{float: [1.0e-3, 1.0e-1], log: true, when: {optimizer.name: sgd}},
                  {float: [1.0e-5, 3.0e-3], log: true, when: {optimizer.name: adamw}}]
   optimizer.weight_decay: {float: [1.0e-6, 1.0e-2], log: true}
+""",
+    "augment": """\
   augment.scale: {choice: [[1.0, 1.0], [0.75, 1.5], [0.5, 2.0]]}
   augment.rotate: {int: [0, 20]}
   augment.colour: {float: [0.0, 0.6]}
-"""
+""",
+}
 _SEARCH = """\
 search: {sampler: auto, pruner: auto, trials: 40, parallel: 8, seed: 0}
 resources: {gpus: 0}                    # 1: only workers with a GPU
@@ -37,12 +41,18 @@ resources: {gpus: 0}                    # 1: only workers with a GPU
 _NOTE_COLUMN = 40
 
 
-def render(proposal: Proposal) -> str:
-    """The study file; `tuner.submission.parse` accepts it as it is."""
-    return "\n".join(_lines(proposal)) + "\n"
+def render(proposal: Proposal, presets: Sequence[Preset] = ()) -> str:
+    """The study file; `tuner.submission.parse` accepts it as it is.
+
+    A preset replaces what the file says of its section of the config.
+    """
+    chosen = {preset.section: preset for preset in presets}
+    lines = [*_found(proposal), *_recipe(proposal, chosen), *_space(proposal, chosen)]
+    return "\n".join([*lines, _SEARCH])
 
 
-def _lines(proposal: Proposal) -> Iterator[str]:
+def _found(proposal: Proposal) -> Iterator[str]:
+    """Name, data set and objective, with what was seen of the files."""
     labels = proposal.labels
     yield f"# A study for {proposal.root}, written by `segtune init` after a look at its files."
     yield from (f"# - {_one_line(note)}" for note in proposal.notes)
@@ -60,15 +70,43 @@ def _lines(proposal: Proposal) -> Iterator[str]:
     height, width = proposal.size
     yield _noted(f"  size: [{height}, {width}]", "of the network's input; scores are at mask size")
     yield "objectives: [{metric: miou, direction: maximize}]"
-    yield _RECIPE.rstrip("\n")
+
+
+def _recipe(proposal: Proposal, presets: Mapping[str, Preset]) -> Iterator[str]:
+    yield _noted("base:", "trial 0: the textbook recipe, which the search must beat")
+    for section, text in _BASE.items():
+        if section == "model":
+            yield f"  # {_MODEL_NOTE}"
+        if section == "optimizer":
+            yield "  # lr is per 8 images and scaled to the batch size"
+        preset = presets.get(section)
+        yield f"  {section}: {_scalar(dict(preset.base)) if preset else text}"
     batch = min(8, proposal.batch_sizes[-1])
     yield f"  training: {{epochs: {proposal.epochs}, batch_size: {batch}, determinism: exact}}"
-    yield _SPACE.rstrip("\n")
+
+
+def _space(proposal: Proposal, presets: Mapping[str, Preset]) -> Iterator[str]:
+    yield _noted("space:", "`when` draws a range only where it applies")
+    for section in _BASE:
+        if section in presets:
+            yield f"  # {presets[section].name}: {presets[section].summary}"
+            for path, ranges in presets[section].space.items():
+                yield from _range(path, ranges)
+        elif section in _SPACE:
+            yield _SPACE[section].rstrip("\n")
     if len(proposal.batch_sizes) > 1:
         yield f"  training.batch_size: {{choice: {list(proposal.batch_sizes)}}}"
-    if proposal.weighted:
+    if proposal.weighted and "loss" not in presets:
         yield "  loss.class_weights: {choice: [none, median_frequency]}   # some classes are rare"
-    yield _SEARCH.rstrip("\n")
+
+
+def _range(path: str, ranges: Any) -> Iterator[str]:
+    """One range on one line, alternatives one below the other."""
+    if not isinstance(ranges, list):
+        yield f"  {path}: {_scalar(ranges)}"
+        return
+    yield f"  {path}:"
+    yield from (f"    - {_scalar(alternative)}" for alternative in ranges)
 
 
 _OPTION_NOTES = {
@@ -87,5 +125,7 @@ def _one_line(note: str) -> str:
 
 def _scalar(value: Any) -> str:
     """A value on one line of YAML, quoted where it must be."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True)
+    text = yaml.safe_dump(
+        value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False
+    )
     return text.removesuffix("\n").removesuffix("\n...")

@@ -10,6 +10,7 @@ ACTS_ON = "position"
 ORDER = 40
 EXAMPLE = (24, 32)
 DRAWS = 2
+PLACES = (0, 1)
 
 
 def build(

@@ -10,6 +10,7 @@ ACTS_ON = "position"
 ORDER = 30
 EXAMPLE = (0.5, 2.0)
 DRAWS = 3
+PLACES = (1, 2)
 
 
 def build(

@@ -3,25 +3,32 @@
 `images` and `masks` are folders or patterns below `root`, with `{split}` for train and val. In a
 folder an image and its mask have the same path apart from the suffix; files that match a pattern
 have the same stem. `values` lists what the masks hold for each class, in order, where that is not
-0, 1, 2, …: `values: [0, 255]` reads black-and-white masks. With `holdout` there is no separate
-validation folder: that share of the training files, chosen by their names, validates.
+0, 1, 2, …: `values: [0, 255]` reads black-and-white masks. `palette` lists the colour of each
+class in coloured masks; colours after the last class are ignored. With `holdout` there is no
+separate validation folder: that share of the training files, chosen by their names or by their
+`group`, validates.
+
+Images are read as RGB of 8 bits. `channels: stored` keeps the file's own channels and depth, and
+`extra` names folders or patterns of further images (infrared, depth) whose channels follow.
+`value_range` is mapped to 0 … 255 in files deeper than 8 bits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import paths
-from tuner.training.pictures import SUFFIXES, read_mask, read_picture
-from tuner.training.split import Mask, Picture, Split
+from tuner.training import folds, labels, pairs, paths
+from tuner.training.labels import STRANGE, Table
+from tuner.training.pairs import Pair, Reading
+from tuner.training.pictures import read_colours, read_mask
+from tuner.training.split import Mask, Split
 
 _NAMED = 5
 
@@ -37,103 +44,103 @@ def open_split(  # options, all with defaults
     train: str = "train",
     val: str = "val",
     values: list[Annotated[int, Field(ge=0, le=65535)]] = [],  # noqa: B006  # never mutated
+    palette: list[
+        Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
+    ] = [],  # noqa: B006
+    channels: Literal["rgb", "stored"] = "rgb",
+    extra: list[str] = [],  # noqa: B006
+    value_range: Annotated[list[float], Field(max_length=2)] = [],  # noqa: B006
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
 ) -> Split:
     """The `train` or `val` files. Raises DataError when files are missing or do not pair."""
-    if values and len(values) != len(dataset.classes):
-        raise DataError(f"values names {len(values)} labels for {len(dataset.classes)} classes")
+    _check(dataset, values, palette, value_range)
     base = paths.allowed(root or ".", roots, what="the data set's root")
     folder = train if split == "train" or holdout else val
-    pictures = _listing(base, images.replace("{split}", folder), roots)
-    labels = _listing(base, masks.replace("{split}", folder), roots)
-    names = _pairs(pictures, labels, where=f"{base.name}/{folder}")
+    pictures, drawn, *further = (
+        pairs.listing(base, each.replace("{split}", folder), roots)
+        for each in (images, masks, *extra)
+    )
+    found = pairs.matched(pictures, drawn, further, where=f"{base.name}/{folder}")
     if holdout:
-        names = [name for name in names if _is_held_out(name, holdout) == (split == "val")]
-    if not names:
+        found = _held_out(found, dataset.group, holdout, split)
+    if not found:
         raise DataError(f"the {split} split of {base.name} is empty with holdout {holdout:g}")
-    pairs = [(pictures[name], labels[name]) for name in names]
-    lookup = _lookup(values, dataset.ignore_index) if values else None
-    return Split(tuple(names), _key(names, pairs, values), partial(_read, pairs, lookup))
+    reading = Reading(
+        labels=_labels(dataset, values, palette),
+        facts=(values, palette),
+        is_stored=channels == "stored",
+        value_range=tuple(value_range),
+    )
+    return pairs.opened(found, reading)
 
 
-def _listing(base: Path, pattern: str, roots: Sequence[Path]) -> dict[str, Path]:
-    """Files by the name that pairs them. Raises DataError."""
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        raise DataError(f"pattern '{pattern}' leaves the data set's root; name a path below it")
-    folder = base / pattern
-    if folder.is_dir():
-        files = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
-        named = [(path.relative_to(folder).with_suffix("").as_posix(), path) for path in files]
-    else:
-        files = [path for path in base.glob(pattern) if path.suffix.lower() in SUFFIXES]
-        named = [(path.stem, path) for path in files]
-    if not named:
-        raise DataError(f"no image file matches '{pattern}' below {base.name}")
-    outside = [path.name for path in files if not paths.is_allowed(path, roots)]
-    if outside:
-        raise DataError(f"{_count(outside)} below '{pattern}' lead outside the allowed roots")
-    found: dict[str, Path] = {}
-    for name, path in sorted(named):
-        if name in found:
-            raise DataError(
-                f"'{pattern}' has two files called {name}: {found[name].name}, {path.name}"
-            )
-        found[name] = path
-    return found
+def _check(
+    dataset: DatasetConfig,
+    values: Sequence[int],
+    palette: Sequence[Sequence[int]],
+    value_range: Sequence[float],
+) -> None:
+    classes = len(dataset.classes)
+    if values and dataset.remap is None and len(values) != classes:
+        raise DataError(f"values names {len(values)} labels for {classes} classes")
+    if palette and dataset.remap is None and len(palette) < classes:
+        raise DataError(f"palette names {len(palette)} colours for {classes} classes")
+    if values and palette:
+        raise DataError("masks hold values or colours; give values or palette, not both")
+    if value_range and not (len(value_range) == 2 and value_range[0] < value_range[1]):
+        raise DataError(f"value_range is {list(value_range)}; write [low, high]")
 
 
-def _pairs(pictures: dict[str, Path], labels: dict[str, Path], *, where: str) -> list[str]:
-    unlabelled = sorted(pictures.keys() - labels.keys())
-    if unlabelled:
-        spare = sorted(labels.keys() - pictures.keys())
-        hint = f"; masks without image: {_count(spare)}" if spare else ""
-        raise DataError(f"{where}: images without mask: {_count(unlabelled)}{hint}")
-    return sorted(pictures)
-
-
-def _count(names: Sequence[str]) -> str:
-    more = ", …" if len(names) > _NAMED else ""
-    return f"{len(names)} ({', '.join(names[:_NAMED])}{more})"
+def _held_out(found: Sequence[Pair], group: str | None, share: float, split: str) -> list[Pair]:
+    owners = folds.groups([pair.name for pair in found], group)
+    held = [_is_held_out(owner, share) for owner in owners]
+    return [pair for pair, out in zip(found, held, strict=True) if out == (split == "val")]
 
 
 def _is_held_out(name: str, share: float) -> bool:
     return int.from_bytes(sha256(name.encode()).digest()[:8], "big") < share * 2**64
 
 
-def _key(names: Sequence[str], pairs: Sequence[tuple[Path, Path]], values: Sequence[int]) -> str:
-    digest = sha256(repr(tuple(values)).encode())
-    for name, pair in zip(names, pairs, strict=True):
-        stats = [path.stat() for path in pair]
-        facts = [(str(path), s.st_size, s.st_mtime_ns) for path, s in zip(pair, stats, strict=True)]
-        digest.update(repr((name, facts)).encode())
-    return digest.hexdigest()
+def _labels(
+    dataset: DatasetConfig, values: Sequence[int], palette: Sequence[Sequence[int]]
+) -> Callable[[Path], Mask]:
+    if palette:
+        codes = {r << 16 | g << 8 | b: place for place, (r, g, b) in enumerate(palette)}
+        if dataset.remap is None:
+            codes = {
+                code: place if place < len(dataset.classes) else dataset.ignore_index
+                for code, place in codes.items()
+            }
+        return partial(_of_colours, codes)
+    if values:
+        known = {dataset.ignore_index: dataset.ignore_index}
+        known |= {value: place for place, value in enumerate(values)}
+        return partial(_of_values, labels.table(known, others=STRANGE))
+    return read_mask
 
 
-def _lookup(values: Sequence[int], ignore_index: int) -> NDArray[np.int32]:
-    """Class by mask value; a value that is not listed is a label that no class has."""
-    table = np.full(65536, -1, dtype=np.int32)
-    table[ignore_index] = ignore_index
-    table[list(values)] = np.arange(len(values))
-    return table
+def _of_values(table: Table, path: Path) -> Mask:
+    mask = read_mask(path)
+    found = labels.translate(mask, table)
+    if odd := pairs.strange(mask, found):
+        listed = np.flatnonzero(table != STRANGE).tolist()
+        raise DataError(f"{path.name}: mask values {odd}; known are {listed}")
+    return found
 
 
-def _read(
-    pairs: Sequence[tuple[Path, Path]], lookup: NDArray[np.int32] | None, index: int
-) -> tuple[Picture, Mask]:
-    picture, mask = read_picture(pairs[index][0]), read_mask(pairs[index][1])
-    if picture.shape[:2] != mask.shape:
-        high, wide = picture.shape[:2]
+def _of_colours(codes: Mapping[int, int], path: Path) -> Mask:
+    mask = read_colours(path)
+    seen, places = np.unique(mask, return_inverse=True)
+    odd = [code for code in seen.tolist() if code not in codes]
+    if odd:
+        shown = ", ".join(str(_colour(code)) for code in odd[:_NAMED])
         raise DataError(
-            f"{pairs[index][1].name}: the mask is {mask.shape[0]}×{mask.shape[1]}, its image "
-            f"{high}×{wide} (height×width); they must be of one size"
+            f"{path.name}: {len(odd)} colours that palette does not list: {shown}"
+            f"{', …' if len(odd) > _NAMED else ''}"
         )
-    if lookup is None:
-        return picture, mask
-    mapped = lookup[mask.clip(0, len(lookup) - 1)]
-    strange = np.unique(mask[mapped < 0])
-    if strange.size:
-        listed = np.flatnonzero(lookup >= 0).tolist()
-        raise DataError(
-            f"{pairs[index][1].name}: mask values {strange.tolist()}; known are {listed}"
-        )
-    return picture, mapped
+    found = np.array([codes[code] for code in seen.tolist()], dtype=np.int32)
+    return found[places].reshape(mask.shape)
+
+
+def _colour(code: int) -> list[int]:
+    return [code >> 16, code >> 8 & 255, code & 255]

@@ -13,8 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tuner.training.backbone import Pyramid
-from tuner.training.layers import conv_bn_relu
-from tuner.training.resize import resize
+from tuner.training.layers import conv_bn_relu, joined
 
 OUTPUT_STRIDES = (4, 8, 16)
 
@@ -63,9 +62,8 @@ class _ObjectContext(nn.Module):
     def _inputs(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         if not self.is_parallel:
             return features[-1], features[-2]
-        size = (features[0].shape[-2], features[0].shape[-1])
-        joined = torch.cat([resize(feature, size) for feature in features], dim=1)
-        return joined, joined
+        both = joined(features)
+        return both, both
 
 
 def gather(pixels: Tensor, regions: Tensor) -> Tensor:

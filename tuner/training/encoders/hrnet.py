@@ -15,14 +15,22 @@ NAMES = ("hrnet_w18_small", "hrnet_w18_small_v2", "hrnet_w18", "hrnet_w32", "hrn
 OUTPUT_STRIDES = (4,)
 
 
-def build(name: str, output_stride: int, pretrained: bool) -> backbone.Encoder:
+def build(
+    name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
+) -> backbone.Encoder:
     """The encoder of that name; its pyramid is parallel."""
-    net = backbone.create(name, pretrained=pretrained, feature_location="")
+    net = backbone.create(
+        name,
+        pretrained=pretrained,
+        channels=channels,
+        feature_location="",
+        out_indices=(0, 1, 2, 3, 4) if finest_stride == 2 else (1, 2, 3, 4),
+    )
     for stage in ("stage2", "stage3", "stage4"):
         modules = cast(nn.Sequential, getattr(net, stage))
         for index, module in enumerate(modules):
             modules[index] = _BilinearExchange(module)
-    pyramid = backbone.Pyramid(backbone.channels_of(net), (4, 8, 16, 32), output_stride)
+    pyramid = backbone.Pyramid(backbone.channels_of(net), backbone.strides_of(net), output_stride)
     return backbone.Encoder(net, pyramid)
 
 

@@ -1,17 +1,27 @@
-"""MobileNetV2 (Sandler et al. 2018), dilated in its last stages.
+"""MobileNetV2 (Sandler et al. 2018) and V3 (Howard et al. 2019), dilated in their last stages.
 
-It ends with the 320 channels of the last block: the 1280 of its classifier are not built.
+They end with the last block: the 960 to 1280 channels of their classifiers are not built.
 """
 
 from tuner.training import backbone
 
-NAMES = ("mobilenet_v2",)
+NAMES = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 OUTPUT_STRIDES = (8, 16, 32)
-_TIMM = {"mobilenet_v2": "mobilenetv2_100"}
+_TIMM = {
+    "mobilenet_v2": "mobilenetv2_100",
+    "mobilenet_v3_large": "mobilenetv3_large_100",
+    "mobilenet_v3_small": "mobilenetv3_small_100",
+}
 
 
-def build(name: str, output_stride: int, pretrained: bool) -> backbone.Encoder:
+def build(
+    name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
+) -> backbone.Encoder:
     """The encoder of that name; a stage below `output_stride` dilates instead of striding."""
-    net = backbone.create(_TIMM[name], pretrained=pretrained, output_stride=output_stride)
-    pyramid = backbone.Pyramid(backbone.channels_of(net), backbone.strides_of(net), output_stride)
-    return backbone.Encoder(net, pyramid)
+    return backbone.dilated(
+        _TIMM[name],
+        output_stride,
+        pretrained=pretrained,
+        channels=channels,
+        finest_stride=finest_stride,
+    )

@@ -6,8 +6,14 @@ NAMES = ("resnet18", "resnet34", "resnet50", "resnet101")
 OUTPUT_STRIDES = (8, 16, 32)
 
 
-def build(name: str, output_stride: int, pretrained: bool) -> backbone.Encoder:
+def build(
+    name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
+) -> backbone.Encoder:
     """The encoder of that name; a stage below `output_stride` dilates instead of striding."""
-    net = backbone.create(name, pretrained=pretrained, output_stride=output_stride)
-    pyramid = backbone.Pyramid(backbone.channels_of(net), backbone.strides_of(net), output_stride)
-    return backbone.Encoder(net, pyramid)
+    return backbone.dilated(
+        name,
+        output_stride,
+        pretrained=pretrained,
+        channels=channels,
+        finest_stride=finest_stride,
+    )

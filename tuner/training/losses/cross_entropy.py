@@ -1,20 +1,17 @@
 """Cross-entropy per pixel, with label smoothing and class weights.
 
-The mean goes over valid pixels, whatever the weights: weights are scaled so that the pixels of
-the training set weigh 1 on average, so that a learning rate keeps its meaning with and without
-them. `median_frequency` follows SegNet (Badrinarayanan et al. 2017), `inverse_log` ENet
-(Paszke et al. 2016): 1 / ln(1.02 + share).
+The mean goes over valid pixels, whatever the weights; `tuner.training.class_weights` tells the
+rules and keeps their scale.
 """
 
 from collections.abc import Sequence
-from statistics import median
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tuner.training.class_weights import class_weights as weights_by_rule
 from tuner.training.ignore import IGNORE, mean_over_valid
 
 
@@ -23,28 +20,13 @@ def build(
     class_shares: Sequence[float],
     *,
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
-    class_weights: Literal["none", "median_frequency", "inverse_log"] = "none",
+    class_weights: Literal["none", "median_frequency", "inverse_log", "effective_number"] = "none",
+    class_weight_power: Annotated[float, Field(ge=0, le=1)] = 1.0,
+    beta: Annotated[float, Field(gt=0, lt=1)] = 0.9999,
 ) -> nn.Module:
     """The loss for K classes that hold these shares of the labelled training pixels."""
-    if class_weights == "none":
-        weights = [1.0] * classes
-    elif class_weights == "median_frequency":
-        weights = _median_frequency(class_shares)
-    else:
-        weights = [1.0 / float(torch.tensor(1.02 + share).log()) for share in class_shares]
-    return _CrossEntropy(_unit_mean(weights, class_shares), label_smoothing)
-
-
-def _median_frequency(shares: Sequence[float]) -> list[float]:
-    """A class that never occurs weighs nothing."""
-    middle = median([share for share in shares if share > 0] or [1.0])
-    return [middle / share if share > 0 else 0.0 for share in shares]
-
-
-def _unit_mean(weights: Sequence[float], shares: Sequence[float]) -> Tensor:
-    mean = sum(weight * share for weight, share in zip(weights, shares, strict=True))
-    scale = 1.0 / mean if mean > 0 else 1.0
-    return torch.tensor([weight * scale for weight in weights], dtype=torch.float32)
+    weights = weights_by_rule(class_weights, class_shares, beta=beta, power=class_weight_power)
+    return _CrossEntropy(weights, label_smoothing)
 
 
 class _CrossEntropy(nn.Module):

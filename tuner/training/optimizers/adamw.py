@@ -3,19 +3,18 @@
 Its learning rate scales with the square root of the batch.
 """
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import nn
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
 LR_SCALING = "sqrt"
 
 
-def build(  # options, all with defaults
-    parameters: Iterable[nn.Parameter],
+def build(
+    parameters: ParamsT,
     lr: float,
     weight_decay: float,
     fused: bool,

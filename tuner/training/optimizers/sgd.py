@@ -1,18 +1,17 @@
 """Stochastic gradient descent with momentum; its learning rate scales linearly with the batch."""
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import nn
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
 LR_SCALING = "linear"
 
 
 def build(
-    parameters: Iterable[nn.Parameter],
+    parameters: ParamsT,
     lr: float,
     weight_decay: float,
     fused: bool,

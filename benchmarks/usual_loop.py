@@ -1,0 +1,110 @@
+"""The usual published training loop, to compare with: files, DataLoader, torchvision v2, float32.
+
+Each sample is decoded, resized and augmented on its own in a loader process; the loss is read back
+at every step for the progress line that such loops print.
+"""
+
+import os
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from tuner.spec.config import TrialConfig
+from tuner.training.data import Data
+from tuner.training.determinism import Machine
+from tuner.training.ignore import IGNORE
+from tuner.training.learner import Learner
+
+
+def write_files(root: Path, data: Data, *, scale: int = 2) -> None:
+    """A data set of format `folder`: JPEG images and PNG masks, larger than the network's input."""
+    for split, store in (("train", data.train), ("val", data.val)):
+        for index in range(len(store)):
+            image = Image.fromarray(np.asarray(store.images[index]))
+            mask = Image.fromarray(np.asarray(store.label(index)))
+            for kind, picture, name in (
+                ("images", image, f"{index:04d}.jpg"),
+                ("labels", mask, f"{index:04d}.png"),
+            ):
+                path = root / kind / split / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                size = (picture.width * scale, picture.height * scale)
+                picture.resize(size, Image.Resampling.NEAREST).save(path)
+
+
+def images_per_second(config: TrialConfig, data: Data, root: Path, machine: Machine) -> float:
+    """Pace of the second epoch over the files below `root`, by the same network and optimizer."""
+    learner = Learner(config, data, machine, 1_000)
+    loader = DataLoader(
+        _Files(root, config.dataset.size),
+        batch_size=config.training.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=min(os.cpu_count() or 1, 8),
+        pin_memory=machine.is_cuda,
+        persistent_workers=True,
+        multiprocessing_context="spawn",
+    )
+    _epoch(learner, loader, machine)
+    began = perf_counter()
+    seen = _epoch(learner, loader, machine)
+    return seen / (perf_counter() - began)
+
+
+def _epoch(learner: Learner, loader: "DataLoader[Any]", machine: Machine) -> int:
+    seen, running = 0, 0.0
+    for images, labels in loader:
+        pixels, marks = images.to(machine.device), labels.to(machine.device)
+        learner.optimizer.zero_grad(set_to_none=True)
+        logits, aux = learner.model(pixels)
+        loss = learner.loss(logits, marks)
+        if aux is not None:
+            loss = loss + 0.4 * learner.loss(aux, marks)
+        loss.backward()
+        learner.optimizer.step()
+        running += loss.item()
+        seen += len(images)
+    return seen
+
+
+class _Files(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs of files with the augmentation of `benchmarks.training`, one sample at a time."""
+
+    def __init__(self, root: Path, size: tuple[int, int]) -> None:
+        self._pairs = list(
+            zip(
+                sorted((root / "images" / "train").iterdir()),
+                sorted((root / "labels" / "train").iterdir()),
+                strict=True,
+            )
+        )
+        self._augment = v2.Compose(
+            [
+                v2.Resize(size, antialias=True),
+                v2.RandomHorizontalFlip(0.5),
+                v2.RandomAffine(
+                    degrees=0, scale=(0.5, 2.0), fill={tv_tensors.Mask: IGNORE, "others": 0}
+                ),
+                v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4),
+            ]
+        )
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image C×h×w of float32 in 0 … 255 and labels h×w of int64."""
+        torch.set_num_threads(1)
+        image, mask = (np.array(Image.open(path)) for path in self._pairs[index])
+        pixels = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1))
+        changed, marks = self._augment(pixels, tv_tensors.Mask(torch.from_numpy(mask)))
+        return changed.as_subclass(Tensor).float(), marks.as_subclass(Tensor).long()

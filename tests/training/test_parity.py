@@ -1,0 +1,162 @@
+"""Whole networks against torchvision, SMP and the papers' equations, with equal weights."""
+
+from collections.abc import Mapping
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.segmentation import fcn_resnet50
+
+from tests.training.networks import randomise, settle, take_over
+from tuner.training.decoders import fcn, ocr, unet
+from tuner.training.encoders import hrnet, resnet
+
+State = Mapping[str, Tensor]
+
+
+@torch.no_grad()
+def test_fcn_equals_torchvision() -> None:
+    """FCN-R50 at output stride 8 gives torchvision's logits and auxiliary logits."""
+    torch.manual_seed(0)
+    theirs = fcn_resnet50(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
+    randomise(theirs)
+    encoder = resnet.build("resnet50", 8, False)
+    ours = nn.ModuleList([encoder, fcn.build(encoder.pyramid, 21)])
+    take_over(ours, theirs)
+    images = torch.randn(1, 3, 41, 49)
+    expected = theirs.eval()(images)
+    ours.eval()
+    ours[1].training = True  # gives auxiliary logits; batch norm and dropout stay as they are
+    for coarse, name in zip(ours[1](encoder(images)), ("out", "aux"), strict=True):
+        logits = functional.interpolate(coarse, size=(41, 49), mode="bilinear")
+        assert (logits - expected[name]).abs().max() <= 1e-5 * expected[name].abs().max()
+
+
+@torch.no_grad()
+def test_unet_equals_smp() -> None:
+    """A U-Net on ResNet-18 gives the logits of SMP's, where SMP takes the size at all."""
+    torch.manual_seed(0)
+    theirs = smp.Unet("tu-resnet18", encoder_weights=None, classes=5)
+    randomise(theirs)
+    encoder = resnet.build("resnet18", 32, False, 3, 2)
+    ours = nn.ModuleList([encoder, unet.build(encoder.pyramid, 5)])
+    take_over(ours, theirs)
+    images = torch.randn(1, 3, 64, 32)
+    expected = theirs.eval()(images)
+    logits, _ = ours.eval()[1](encoder(images))
+    assert (logits - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@torch.no_grad()
+def test_ocrnet_on_hrnet_w18_equals_the_published_definition() -> None:
+    """Encoder and head equal the papers' equations, written below over a plain state dict."""
+    torch.manual_seed(0)
+    # In float64, so that only the head's softmaxes, which are float32 by design, can round.
+    encoder = hrnet.build("hrnet_w18", 4, False).double()
+    head = ocr.build(encoder.pyramid, 19).double()
+    images = torch.randn(2, 3, 37, 45, dtype=torch.float64)
+    features = settle(encoder, images)
+    branches = hrnet_by_equations(encoder.net.state_dict(), images)
+    for feature, expected in zip(features, branches, strict=True):
+        assert (feature - expected).abs().max() <= 1e-5 * expected.abs().max()
+    found = settle(head, features)
+    for logits, expected in zip(found, ocr_by_equations(head.state_dict(), branches), strict=True):
+        assert (logits - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def norm(state: State, name: str, x: Tensor) -> Tensor:
+    """Batch norm by its definition, with running statistics."""
+    mean, var, scale, shift = (
+        state[f"{name}.{part}"][:, None, None]
+        for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    return (x - mean) / (var + 1e-5).sqrt() * scale + shift
+
+
+def conv(state: State, name: str, x: Tensor, stride: int = 1) -> Tensor:
+    """Convolution that keeps the size but for its stride."""
+    weight = state[f"{name}.weight"]
+    bias = state.get(f"{name}.bias")
+    return functional.conv2d(x, weight, bias, stride, padding=weight.shape[-1] // 2)
+
+
+def pair(state: State, name: str, x: Tensor, stride: int = 1) -> Tensor:
+    """Convolution and norm that stand as 0 and 1 in a sequence."""
+    return norm(state, f"{name}.1", conv(state, f"{name}.0", x, stride))
+
+
+def residual(state: State, name: str, x: Tensor) -> Tensor:
+    """A residual block of two 3×3 or of 1×1, 3×3, 1×1 convolutions."""
+    last = 3 if f"{name}.conv3.weight" in state else 2
+    y = x
+    for index in range(1, last + 1):
+        y = norm(state, f"{name}.bn{index}", conv(state, f"{name}.conv{index}", y))
+        y = y.relu() if index < last else y
+    if f"{name}.downsample.0.weight" in state:
+        x = pair(state, f"{name}.downsample", x)
+    return (x + y).relu()
+
+
+def up(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinear resizing to the size of another map."""
+    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear")
+
+
+def exchange(state: State, name: str, xs: list[Tensor]) -> list[Tensor]:
+    """Every branch gets the sum of all, resized: down by strided 3×3s, up by 1×1 and bilinearly."""
+    sums = []
+    for target in range(len(xs)):
+        total = torch.zeros(())
+        for source in range(len(xs)):
+            path, x = f"{name}.fuse_layers.{target}.{source}", xs[source]
+            if source > target:
+                x = up(pair(state, path, x), xs[target])
+            for step in range(target - source):
+                x = pair(state, f"{path}.{step}", x, stride=2)
+                x = x.relu() if step < target - source - 1 else x
+            total = total + x
+        sums.append(total.relu())
+    return sums
+
+
+def hrnet_by_equations(state: State, images: Tensor) -> list[Tensor]:
+    """The four branches of HRNetV2-W18 (Wang et al. 2019, section 3)."""
+    x = norm(state, "bn1", conv(state, "conv1", images, 2)).relu()
+    x = norm(state, "bn2", conv(state, "conv2", x, 2)).relu()
+    for block in range(4):
+        x = residual(state, f"layer1.{block}", x)
+    xs = [pair(state, "transition1.0", x).relu(), pair(state, "transition1.1.0", x, 2).relu()]
+    for stage, modules in ((2, 1), (3, 4), (4, 3)):
+        if stage > 2:
+            xs.append(pair(state, f"transition{stage - 1}.{stage - 1}.0", xs[-1], 2).relu())
+        for module in range(modules):
+            name = f"stage{stage}.{module}"
+            for branch in range(stage):
+                for block in range(4):
+                    xs[branch] = residual(state, f"{name}.branches.{branch}.{block}", xs[branch])
+            xs = exchange(state, name, xs)
+    return xs
+
+
+def ocr_by_equations(state: State, branches: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Logits and region logits (Yuan, Chen and Wang 2020, equations 2 to 4)."""
+    joined = torch.cat([up(branch, branches[0]) for branch in branches], dim=1)
+    regions = conv(state, "regions.3", pair(state, "regions", joined).relu())
+    pixels = pair(state, "reduce", joined).relu()
+    shares = regions.flatten(2).exp() / regions.flatten(2).exp().sum(dim=2, keepdim=True)
+    objects = torch.einsum("nki,nci->nck", shares, pixels.flatten(2))[..., None]
+
+    def two(name: str, x: Tensor) -> Tensor:
+        first = pair(state, f"attention.{name}", x).relu()
+        second = conv(state, f"attention.{name}.3", first)
+        return norm(state, f"attention.{name}.4", second).relu()
+
+    query, key = two("query", pixels), two("key", objects)[..., 0]
+    value = pair(state, "attention.value", objects).relu()[..., 0]
+    alike = torch.einsum("nchw,nck->nkhw", query, key) / query.shape[1] ** 0.5
+    relation = alike.exp() / alike.exp().sum(dim=1, keepdim=True)
+    context = torch.einsum("nkhw,nck->nchw", relation, value)
+    context = pair(state, "attention.up", context).relu()
+    fused = pair(state, "fuse", torch.cat([context, pixels], dim=1)).relu()
+    return conv(state, "head", fused), regions

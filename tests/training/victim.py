@@ -1,0 +1,71 @@
+"""A process that trains until it is killed: `python -m tests.training.victim CACHE FOLDER`.
+
+It says `step` after every optimizer step and every batch scored, waits for a line before it goes
+on, and begins with the folder's checkpoint.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.training import samples
+from tuner import catalog
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import Outcome, Report, Verdict
+from tuner.training import checkpoint
+from tuner.training.data import load
+from tuner.training.determinism import Machine
+from tuner.training.train import train
+
+
+def config() -> TrialConfig:
+    """All that is random or has a memory: dropout, average, freezing, clipping, augmentations."""
+    augmentations = {
+        f"augment.{name}": component.constants["EXAMPLE"]
+        for name, component in catalog.components("augment").items()
+    }
+    return samples.config(
+        {
+            **augmentations,
+            "optimizer.name": "adamw",
+            "optimizer.decay_norm": False,
+            "model.dropout": 0.3,
+            "model.freeze_epochs": 2,
+            "model.encoder_lr": 0.5,
+            "training.micro_batch": 2,
+            "training.batch_size": 4,
+            "training.clip_norm": 1.0,
+            "training.clip_value": 0.5,
+            "training.clip_weights": 2.0,
+            "training.epochs": 5,
+        }
+    )
+
+
+def go(cache: Path, folder: Path, beat: Callable[[], None] = lambda: None) -> Outcome:
+    """Train from the folder's checkpoint, if it has one, to the end."""
+    resume = folder / checkpoint.NAME
+
+    def say(_: Report) -> Verdict:
+        return Verdict()
+
+    return train(
+        config(),
+        load(config().dataset, cache=cache),
+        say,
+        folder=folder,
+        resume=resume if resume.exists() else None,
+        machine=Machine(threads=1),
+        beat=beat,
+    )
+
+
+def wait() -> None:
+    """Say that a step is done, and go on when told."""
+    sys.stdout.write("step\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    go(Path(sys.argv[1]), Path(sys.argv[2]), wait)

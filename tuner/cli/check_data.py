@@ -1,0 +1,55 @@
+"""`segtune check-data`: decode a study's data set here, and show what it holds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import DataRoots, configured, paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tuner.training.inspection import DataReport
+
+
+def check_data(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="STUDY.YAML", exists=True, dir_okay=False, help="YAML or JSON."),
+    ],
+    data_root: DataRoots = None,
+) -> None:
+    """Read a study's data set and count its classes."""
+    from tuner.cli import tables
+    from tuner.cli.documents import read_study
+    from tuner.resolve import resolve
+    from tuner.submission import parse
+    from tuner.training.data import load
+    from tuner.training.inspection import report
+    from workers.settings import WorkerSettings
+
+    settings = configured(WorkerSettings, data_roots=paths(data_root))
+    spec = parse(read_study(file))
+    dataset = resolve(spec.base, spec.dataset, {}).dataset
+    data = load(dataset, cache=settings.cache_folder, roots=settings.data_roots)
+    found = report(data, dataset)
+    for line in facts(found):
+        typer.echo(line)
+    tables.show(tables.classes(found))
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def facts(found: "DataReport") -> "Iterator[str]":
+    """Lines on the data set as a whole."""
+    yield f"{found.train} training and {found.val} validation images can be used"
+    mean, std = (
+        ", ".join(f"{value:.1f}" for value in values) for values in (found.mean, found.std)
+    )
+    yield f"{found.channels} channels of {found.depth}; mean {mean}; deviation {std}"
+    sizes = ", ".join(f"{height}×{width}" for height, width in found.label_sizes[:3])
+    more = f" and {len(found.label_sizes) - 3} more" if len(found.label_sizes) > 3 else ""
+    yield f"validation labels are {sizes}{more} (height×width)"
+    yield f"ignored: {found.ignored[0]:.1%} of training and {found.ignored[1]:.1%} of validation"
+    yield f"fingerprint {found.fingerprint}"

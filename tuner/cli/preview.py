@@ -1,0 +1,91 @@
+"""`segtune preview`: draw what a configuration does to real samples, without training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import DataRoots, Server, Token, configured, connect, paths
+
+if TYPE_CHECKING:
+    from tuner.spec.config import TrialConfig
+    from tuner.spec.study import StudySpec
+
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", "--params", help="Change a value: augment.rotate=20; repeatable."),
+]
+
+
+def preview(  # noqa: PLR0913, PLR0917  # the options of the command
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="STUDY.YAML",
+            exists=True,
+            dir_okay=False,
+            help="A study, or what `segtune best` wrote.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Picture to write: .png, .webp or .jpg.")
+    ] = Path("preview.png"),
+    trial: Annotated[
+        int | None,
+        typer.Option(help="This trial of the study on the server; else the base recipe."),
+    ] = None,
+    changes: Changes = None,
+    samples: Annotated[int, typer.Option(min=1, max=64, help="Rows of the sheet.")] = 4,
+    epochs: Annotated[int, typer.Option(min=0, max=16, help="Augmented columns.")] = 3,
+    data_root: DataRoots = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Draw what a configuration does to real samples."""
+    from tuner.cli.documents import read_study
+    from tuner.cli.retraining import with_changes
+    from tuner.training import preview as drawing
+    from tuner.training.data import load
+    from workers.settings import WorkerSettings
+
+    check_suffix(out)
+    document = read_study(file)
+    title = str(document.get("name") or document.get("study") or file.name)
+    if trial is not None:
+        config = connect(server, token).trial(title, trial).config
+        title = f"{title}, trial {trial}"
+    else:
+        config = read_config(file, document)
+    config = with_changes(config, changes or ())
+    settings = configured(WorkerSettings, data_roots=paths(data_root))
+    data = load(config.dataset, cache=settings.cache_folder, roots=settings.data_roots)
+    look = drawing.Look(samples=samples, epochs=epochs, title=title)
+    drawing.write(out, drawing.sheet(config, data.train, look))
+    typer.echo(f"wrote {out}: {drawing.described(config)}")
+
+
+def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":
+    """The base recipe of a study, or the configuration of a result file. Raises InvalidSpec."""
+    from tuner.cli.documents import read_result
+    from tuner.resolve import complete
+    from tuner.submission import parse
+
+    if "config" in document or "name" not in document:
+        return complete(read_result(file)[0])
+    return resolve_base(parse(document))
+
+
+def resolve_base(spec: "StudySpec") -> "TrialConfig":
+    """The configuration of trial 0."""
+    from tuner.resolve import resolve
+
+    return resolve(spec.base, spec.dataset, {}, seed=spec.search.seed)
+
+
+def check_suffix(out: Path) -> None:
+    """Raise InvalidSpec when no picture can be written under this name."""
+    from tuner.errors import InvalidSpec, Problem
+
+    if out.suffix.lower() not in {".png", ".webp", ".jpg", ".jpeg"}:
+        message = f"write .png, .webp or .jpg, not '{out.name}'"
+        raise InvalidSpec([Problem(("--out",), message)])

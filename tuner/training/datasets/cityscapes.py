@@ -1,0 +1,45 @@
+"""Cityscapes: `leftImg8bit` and `gtFine`, with the benchmark's 19 classes (Cordts et al. 2016).
+
+The 34 ids of `labelIds` masks become the 19 train ids; all others are ignored. `labels:
+labelTrainIds` reads masks that hold train ids already.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from tuner.spec.config import DatasetConfig
+from tuner.training import labels as labelling
+from tuner.training import pairs, paths
+from tuner.training.pairs import Reading
+from tuner.training.split import Split
+
+# In the order of the train ids: road, sidewalk, building, wall, fence, pole, traffic light,
+# traffic sign, vegetation, terrain, sky, person, rider, car, truck, bus, train, motorcycle,
+# bicycle.
+TRAINED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+
+
+def open_split(
+    dataset: DatasetConfig,
+    split: str,
+    roots: tuple[Path, ...],
+    *,
+    root: str = "",
+    train: str = "train",
+    val: str = "val",
+    labels: Literal["labelIds", "labelTrainIds"] = "labelIds",
+) -> Split:
+    """The frames of every city of a split. Raises DataError when files are missing."""
+    base = paths.allowed(root or ".", roots, what="the data set's root")
+    folder = train if split == "train" else val
+    found = pairs.matched(
+        pairs.listing(base, f"leftImg8bit/{folder}", roots, suffix="_leftImg8bit"),
+        pairs.listing(base, f"gtFine/{folder}", roots, suffix=f"_gtFine_{labels}"),
+        where=f"{base.name}/{folder}",
+    )
+    ids = TRAINED_IDS if labels == "labelIds" else range(len(TRAINED_IDS))
+    known = {id_: place for place, id_ in enumerate(ids)}
+    table = labelling.table(known, others=dataset.ignore_index)
+    reading = Reading(partial(pairs.translated, table), (labels, dataset.ignore_index))
+    return pairs.opened(found, reading)

@@ -1,0 +1,62 @@
+"""Pascal VOC 2012: lists of names, `JPEGImages`, and `SegmentationClass` palette PNGs.
+
+Class 0 is the background; the border, 255, is ignored. For the 10,582 augmented images say
+`train: trainaug` and `masks: SegmentationClassAug`, or use a list whose lines name both files.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tuner.errors import DataError
+from tuner.spec.config import DatasetConfig
+from tuner.training import labels, pairs, paths
+from tuner.training.pairs import Pair, Reading
+from tuner.training.split import Split
+
+_BORDER = 255
+
+
+def open_split(
+    dataset: DatasetConfig,
+    split: str,
+    roots: tuple[Path, ...],
+    *,
+    root: str = "",
+    train: str = "train",
+    val: str = "val",
+    images: str = "JPEGImages",
+    masks: str = "SegmentationClass",
+    lists: str = "ImageSets/Segmentation",
+) -> Split:
+    """The images that a list names. Raises DataError when the list or files are missing."""
+    base = paths.allowed(root or ".", roots, what="the data set's root")
+    listed = f"{lists}/{train if split == 'train' else val}.txt"
+    found = [_pair(line, images, masks) for line in _lines(base, listed, roots)]
+    lost = [path for _, *files in found for path in files if not (base / path).is_file()]
+    if lost:
+        raise DataError(f"{listed} names files that are not there: {pairs.counted(lost)}")
+    outside = [p for _, *files in found for p in files if not paths.is_allowed(base / p, roots)]
+    if outside:
+        raise DataError(f"{listed} leads outside the allowed roots: {pairs.counted(outside)}")
+    table = labels.table({_BORDER: dataset.ignore_index})
+    reading = Reading(partial(pairs.translated, table), dataset.ignore_index)
+    return pairs.opened([Pair(name, base / a, base / b) for name, a, b in found], reading)
+
+
+def _lines(base: Path, listed: str, roots: Sequence[Path]) -> list[list[str]]:
+    path = base / listed
+    if not path.is_file() or not paths.is_allowed(path, roots):
+        raise DataError(f"there is no list {listed} below {base.name}; name another train or val")
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    found = [line for line in lines if line]
+    if not found:
+        raise DataError(f"the list {listed} is empty")
+    return found
+
+
+def _pair(line: Sequence[str], images: str, masks: str) -> tuple[str, str, str]:
+    """Name, image and mask of a line: a bare name, or both files as the DeepLab lists have them."""
+    if len(line) == 1:
+        return line[0], f"{images}/{line[0]}.jpg", f"{masks}/{line[0]}.png"
+    return Path(line[0]).stem, line[0].lstrip("/"), line[1].lstrip("/")

@@ -1,0 +1,28 @@
+"""UPerNet: pyramid pooling on top of a feature pyramid (Xiao et al. 2018).
+
+Built by segmentation_models_pytorch.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+from segmentation_models_pytorch.decoders.upernet.decoder import UPerNetDecoder
+from torch import nn
+
+from tuner.training.backbone import Pyramid
+from tuner.training.smp import SmpDecoder, widths_of
+
+OUTPUT_STRIDES = (32, 16, 8, 4)
+
+
+def build(
+    pyramid: Pyramid,
+    classes: int,
+    *,
+    mid_channels: Annotated[int, Field(ge=8, le=2048)] = 256,
+    aux: bool = True,
+) -> nn.Module:
+    """The decoder for an encoder's pyramid."""
+    decoder = UPerNetDecoder(widths_of(pyramid), decoder_channels=mid_channels)
+    head = nn.Conv2d(mid_channels, classes, 1)
+    return SmpDecoder(pyramid, decoder, head, aux=aux, pools=True)

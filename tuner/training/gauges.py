@@ -1,0 +1,51 @@
+"""How fast an epoch went, for its report: pace, waiting, memory and use of the GPU."""
+
+from contextlib import suppress
+from statistics import mean
+from time import perf_counter
+
+import torch
+
+from tuner.training import memory
+from tuner.training.determinism import Machine
+
+
+class Gauges:
+    """Reads the clock and the GPU over the steps of one epoch."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._uses: list[float] = []
+        self._began = self._asked = perf_counter()
+        self._waited = 0.0
+        self._images = 0
+        if machine.is_cuda:
+            torch.cuda.reset_peak_memory_stats(machine.device)
+
+    def ask(self) -> None:
+        """Say that the next batch is asked for."""
+        self._asked = perf_counter()
+
+    def got(self, images: int) -> None:
+        """Say that it is there."""
+        self._waited += perf_counter() - self._asked
+        self._images += images
+
+    def look(self) -> None:
+        """Note the share of the last second in which the GPU was busy, where it can be asked."""
+        if self._machine.is_cuda:
+            # NVIDIA's library may be missing or forbidden, with errors of its own kind; a gauge
+            # that cannot be read is left out and never ends a trial.
+            with suppress(Exception):
+                self._uses.append(torch.cuda.utilization(self._machine.device) / 100)
+
+    def pace(self) -> dict[str, float]:
+        """Images per second, and the share of the time in which the loop waited for them."""
+        seconds = max(perf_counter() - self._began, 1e-9)
+        return {"images_per_second": self._images / seconds, "data_wait": self._waited / seconds}
+
+    def device(self) -> dict[str, float]:
+        """Peak memory in MiB and mean use as a share, of a GPU."""
+        peak = memory.peak_mb(self._machine)
+        found = {} if peak is None else {"peak_memory_mb": peak}
+        return found | ({"gpu_utilisation": mean(self._uses)} if self._uses else {})

@@ -1,0 +1,151 @@
+"""What fits into memory: found by trying, halved when it does not fit, remembered.
+
+The sampled batch is trained whatever happens; what shrinks is the micro-batch, the part of it that
+passes through the network at once. A network whose normalisation looks at the batch sees the
+micro-batch, so that the micro-batch belongs to a trial's provenance.
+"""
+
+import gc
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from tuner.errors import Diverged, OutOfMemory, TrainingError
+from tuner.spec.config import TrialConfig
+from tuner.training.determinism import Machine
+from tuner.training.failures import is_out_of_memory
+
+_logger = logging.getLogger(__name__)
+_FILE = "micro-batch.json"
+_MIB = 2**20
+_T = TypeVar("_T")
+
+
+def halving(
+    work: Callable[[int], _T], size: int, *, least: int, machine: Machine, advice: str
+) -> tuple[_T, int]:
+    """What `work(size)` gives, and the size that fit, halved down to `least` while memory lacks.
+
+    Raises:
+        OutOfMemory: `least` does not fit, or what fits cannot be trained.
+    """
+    first = size
+    while True:
+        try:
+            return work(size), size
+        except TrainingError as error:
+            if size == first or isinstance(error, Diverged):
+                raise
+            raise OutOfMemory(
+                f"{machine.device} holds fewer than {first} images at once ({_peak(machine)}), and "
+                f"with {size} the network cannot be trained: {error}"
+            ) from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size <= least:
+                raise OutOfMemory(
+                    f"{machine.device} is out of memory at {size} of {first} images "
+                    f"({_peak(machine)}); {advice}"
+                ) from error
+        # Past the handler the frames that held the tensors are gone.
+        _release(machine)
+        size = max((size + 1) // 2, least)
+        _logger.warning("out of memory; going on with %d images at once", size)
+
+
+@contextmanager
+def limited(machine: Machine) -> Iterator[None]:
+    """Let a forward pass keep no more for its backward pass than the machine's limit allows."""
+    limit, kept = machine.memory_mb, 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.nbytes
+        if limit is not None and kept > limit * _MIB:
+            raise torch.OutOfMemoryError(f"out of memory: the limit is {limit} MiB")
+        return tensor.detach()
+
+    if limit is None:
+        yield
+    else:
+        with torch.autograd.graph.saved_tensors_hooks(keep, _same):
+            yield
+
+
+def peak_mb(machine: Machine) -> float | None:
+    """Most memory that tensors took on the GPU since the last reset, in MiB."""
+    if not machine.is_cuda:
+        return None
+    return float(torch.cuda.max_memory_allocated(machine.device)) / _MIB
+
+
+def recall(config: TrialConfig, machine: Machine) -> int | None:
+    """The micro-batch that an earlier trial of this network, size and device had to go down to."""
+    if machine.cache is None:
+        return None
+    found = _noted(machine.cache).get(_key(config, machine))
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def remember(config: TrialConfig, machine: Machine, micro_batch: int) -> None:
+    """Keep what was found for the trials to come."""
+    if machine.cache is None:
+        return
+    machine.cache.mkdir(parents=True, exist_ok=True)
+    path = machine.cache / _FILE
+    with FileLock(f"{path}.lock"):
+        noted = _noted(machine.cache) | {_key(config, machine): micro_batch}
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
+        part.replace(path)
+
+
+def _noted(folder: Path) -> dict[str, int]:
+    """Losing the file costs one probe per network, so that a damaged one counts as empty."""
+    with suppress(OSError, ValueError):
+        noted = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        if isinstance(noted, dict):
+            return noted
+    return {}
+
+
+def _key(config: TrialConfig, machine: Machine) -> str:
+    facts = (
+        config.model.model_dump_json(exclude={"weights", "encoder_lr", "freeze_epochs"}),
+        config.loss.model_dump_json(),
+        config.optimizer.name,
+        config.dataset.size,
+        len(config.dataset.classes),
+        config.training.determinism,
+        config.training.ema is None,
+        machine.name,
+        machine.memory_mb,
+    )
+    return sha256(repr(facts).encode()).hexdigest()[:32]
+
+
+def _peak(machine: Machine) -> str:
+    if machine.memory_mb is not None:
+        return f"limit {machine.memory_mb} MiB"
+    peak = peak_mb(machine)
+    return "peak unknown" if peak is None else f"peak {peak:.0f} MiB"
+
+
+def _release(machine: Machine) -> None:
+    gc.collect()
+    if machine.is_cuda:
+        torch.cuda.empty_cache()
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
