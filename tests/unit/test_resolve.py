@@ -40,7 +40,7 @@ def test_a_base_option_of_another_component_is_dropped() -> None:
 
 def test_a_drawn_option_of_another_component_is_an_error() -> None:
     """A draw that does not apply would make the history lie."""
-    with pytest.raises(InvalidSpec, match=r"add `when` on optimizer\.name: sgd"):
+    with pytest.raises(InvalidSpec, match=r"add `when` on optimizer\.name: rmsprop, sgd"):
         config({"optimizer.name": "adamw", "optimizer.momentum": 0.9})
 
 

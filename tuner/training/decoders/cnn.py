@@ -22,10 +22,7 @@ def build(
 ) -> nn.Module:
     """The decoder for an encoder's pyramid."""
     widths = [pyramid.channels[0], *[mid_channels] * layers]
-    convolutions = [
-        conv_bn_relu(inputs, outputs, kernel=3)
-        for inputs, outputs in pairwise(widths)
-    ]
+    convolutions = [conv_bn_relu(inputs, outputs, kernel=3) for inputs, outputs in pairwise(widths)]
     return _Cnn(
         nn.Sequential(*convolutions, nn.Dropout(dropout), nn.Conv2d(mid_channels, classes, 1))
     )
