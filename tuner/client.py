@@ -118,7 +118,7 @@ class Client:
         return self._get(StudyView, "GET", _study(study))
 
     def change(self, study: StudyId, **changes: Any) -> StudyView:
-        """Change state, priority, weight, trials, parallel or max_hours of a study."""
+        """Change state, priority, weight, trials, parallel, max_hours or confirm of a study."""
         return self._get(StudyView, "PATCH", _study(study), **_body(StudyChange(**changes)))
 
     def pause(self, study: StudyId) -> StudyView:

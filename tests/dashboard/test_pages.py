@@ -129,6 +129,19 @@ def test_rows_keep_their_ids_in_any_order(client: TestClient, scene: Scene) -> N
     assert len(rows[0]) == 17
 
 
+def test_a_confirmed_study_shows_what_fresh_seeds_said(client: TestClient, db: Database) -> None:
+    """The verdict stands in words, each leader has a row, and its trials say whom they repeat."""
+    scene = Scene.submit(db, trials=4, confirm={"top": 2, "seeds": 2})
+    for _ in range(8):
+        scene.train()
+    html = client.get("/studies/1").text
+    best = overview.best(db, 1)
+    assert best.confirmation is not None
+    assert best.confirmation.verdict in html
+    assert html.count("again with a fresh seed") == 4
+    assert "again with a fresh seed" in client.get("/studies/1/trials/5").text
+
+
 def test_sort_links_turn_round(client: TestClient, scene: Scene) -> None:
     """A sorted column says its direction and links to the other."""
     html = client.get("/studies/1?sort=optimizer.lr&descending=1").text

@@ -44,6 +44,7 @@ def study_row(document: StudySpec | None = None, **changes: Any) -> Study:
         "priority": document.priority,
         "weight": document.weight,
         "drawn": 0,
+        "confirmations": 0,
         "event_seq": 0,
         "epochs": 0,
         "seconds": 0.0,

@@ -5,8 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.unit.samples import study
+from tuner.resolve import resolve
 from tuner.spec.states import StudyState, TrialState
-from tuner.spec.views import Event, StudyView, TrialCounts, TrialSummary
+from tuner.spec.views import (
+    Best,
+    ConfirmationView,
+    ConfirmedLeader,
+    Event,
+    StudyView,
+    TrialCounts,
+    TrialSummary,
+)
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -49,6 +58,26 @@ def trial(number: int, **changes: Any) -> TrialSummary:
     return TrialSummary.model_validate({**values, **changes})
 
 
+def best() -> Best:
+    """A best configuration whose lead over the second fresh seeds did not bear out."""
+    config = resolve(study().base, study().dataset, {})
+    leaders = (
+        ConfirmedLeader(trial=2, searched=0.5, mean=0.48, spread=0.012, values=(0.47, 0.49)),
+        ConfirmedLeader(trial=5, searched=0.52, mean=0.47, values=(0.47,), lost=1),
+    )
+    return Best(
+        study="streets",
+        trial=2,
+        params={},
+        config=config,
+        metrics={"miou": 0.5},
+        provenance={},
+        confirmation=ConfirmationView(
+            complete=True, seeds=(11, 12), leaders=leaders, verdict="within the noise"
+        ),
+    )
+
+
 def event(seq: int, kind: str, number: int | None = None, **data: Any) -> Event:
     """One event of a study."""
     return Event(seq=seq, kind=kind, trial=number, data=data, created_at=NOON)
@@ -85,6 +114,10 @@ class ScriptedClient:
     def studies(self, **query: Any) -> Iterator[StudyView]:
         """The study, alone."""
         return iter(self.views[:1])
+
+    def best(self, study: int | str) -> Best:
+        """The best configuration, confirmed."""
+        return best()
 
     def submit(self, document: Any) -> StudyView:
         """Take a study and give the first view."""

@@ -23,6 +23,7 @@ from tuner.errors import (
     Unauthorized,
 )
 from tuner.spec.states import StudyState
+from tuner.spec.views import Best
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
@@ -122,6 +123,26 @@ def test_tables_in_a_pipe_are_not_cut(scripted: ScriptedClient) -> None:
     scripted.running = (trial(3, reason=f"[bold]{reason}"),)
     result = _run("trials", "streets")
     assert f"[bold]{reason}".strip() in result.stdout
+
+
+def test_best_tells_the_confirmation_beside_the_document(scripted: ScriptedClient) -> None:
+    """Standard output is the JSON alone; the verdict and each leader stand on standard error."""
+    result = _run("best", "streets")
+    assert Best.model_validate_json(result.stdout).trial == 2
+    assert result.stderr.splitlines() == [
+        "confirmation: within the noise",
+        "  trial 2: 0.4800 ± 0.0120 over 2 seeds; 0.5000 in the search",
+        "  trial 5: 0.4700 ± – over 1 seed, 1 lost; 0.5200 in the search",
+    ]
+
+
+def test_best_in_a_file_tells_the_confirmation_on_screen(
+    scripted: ScriptedClient, tmp_path: Path
+) -> None:
+    """The file is the same document."""
+    result = _run("best", "streets", "-o", str(tmp_path / "best.yaml"))
+    assert yaml.safe_load((tmp_path / "best.yaml").read_text())["trial"] == 2
+    assert "confirmation: within the noise" in result.stdout
 
 
 def test_an_unknown_state_gets_the_valid_ones(scripted: ScriptedClient) -> None:

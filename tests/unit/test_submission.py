@@ -138,7 +138,7 @@ def test_every_wrong_value_of_a_choice_is_named() -> None:
             ("search", "pruner", "eta"),
             "auto takes no options",
         ),
-        ({"search": {"confirm": {"top": 3}}}, ("search", "confirm"), "not available"),
+        ({"search": {"confirm": {"top": 0}}}, ("search", "confirm", "top"), "not 0"),
         (
             {"search": {"sampler": "grid"}},
             ("space", "optimizer.weight_decay", 0),

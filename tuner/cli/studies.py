@@ -61,6 +61,7 @@ def best(
     token: Token = None,
 ) -> None:
     """Take the best configuration found so far."""
+    from tuner.cli import wording
     from tuner.cli.documents import render, write
 
     found = connect(server, token).best(study)
@@ -68,9 +69,11 @@ def best(
     text = render(found, yaml=style == Format.YAML if style else is_yaml)
     if out is None:
         typer.echo(text, nl=False)
-        return
-    write(out, text)
-    typer.echo(f"wrote trial {found.trial} of {found.study} to {out}")
+    else:
+        write(out, text)
+        typer.echo(f"wrote trial {found.trial} of {found.study} to {out}")
+    for line in wording.confirmation(found):
+        typer.echo(line, err=out is None)  # standard output is the document's alone
 
 
 def list_studies(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tuner.spec.study import Objective
-from tuner.spec.views import StudySummary
+from tuner.spec.views import Best, StudySummary
 
 
 def number(value: float | None) -> str:
@@ -60,6 +60,26 @@ def best(study: StudySummary) -> str:
     text = f"best {metric} {number(study.best_value)} (trial {study.best_trial})"
     difference = gain(study.best_value, study.base_value)
     return f"{text}, {difference} over trial 0" if difference else text
+
+
+def count(number_of: int, what: str) -> str:
+    """A number of things: `1 seed`, `3 seeds`."""
+    return f"{number_of} {what}" if number_of == 1 else f"{number_of} {what}s"
+
+
+def confirmation(found: Best) -> list[str]:
+    """What fresh seeds said of the leaders: the verdict, then a line per leader."""
+    if found.confirmation is None:
+        return []
+    lines = [f"confirmation: {found.confirmation.verdict}"]
+    for leader in found.confirmation.leaders:
+        seeds = count(len(leader.values), "seed")
+        fresh = f"{number(leader.mean)} ± {number(leader.spread)} over {seeds}"
+        lost = f", {leader.lost} lost" if leader.lost else ""
+        bounds = ", breaks a constraint" if leader.feasible is False else ""
+        searched = f"{number(leader.searched)} in the search"
+        lines.append(f"  trial {leader.trial}: {fresh}{lost}{bounds}; {searched}")
+    return lines
 
 
 def better(objective: Objective) -> str:

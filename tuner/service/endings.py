@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from tuner.search.analysis import is_feasible
 from tuner.search.suggest import trial_limit
-from tuner.service import rows
+from tuner.service import confirmations, rows
 from tuner.spec.messages import Action, Outcome, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -73,11 +73,12 @@ def close_if_done(
 ) -> None:
     """End a locked study whose budget is spent, or whose trials cannot succeed.
 
+    A search that has come to its end is confirmed first, if the study asks for it.
     `has_failed` says that a trial failed just now: only then can they have failed too often.
     """
     if StudyState(study.state).has_ended:
         return
-    spent, all_drawn = is_spent(study, spec), study.drawn >= trial_limit(spec)
+    spent, all_drawn = is_spent(study, spec), not may_draw(study, spec)
     if not (spent or all_drawn or has_failed):
         return  # the common case, known without counting
     session.flush()
@@ -90,11 +91,24 @@ def close_if_done(
     if counts.get(TrialState.RUNNING, 0):
         return
     if spent or (all_drawn and not counts.get(TrialState.WAITING, 0)):
-        reason = spent_reason(spec) if spent else ""
-        _end_rest(session, study, TrialState.PRUNED, reason or "the study ended", now=now)
+        reason = _last_words(session, study, spec) if spent else ""
+        _end_rest(session, study, TrialState.PRUNED, reason or "the search ended", now=now)
+        if not spent and confirmations.create(session, study, spec, now=now):
+            return  # it ends with the last of them
         if study.state == StudyState.QUEUED:
             studies.move(session, study, StudyState.RUNNING, now=now)
         studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
+
+
+def reopen_if_due(session: Session, study: Study, spec: StudySpec, *, now: datetime) -> None:
+    """Let a locked finished study go on if its new budget leaves something to train."""
+    if is_spent(study, spec):
+        return
+    if may_draw(study, spec):
+        studies.move(session, study, StudyState.RUNNING, now=now, reason="the budget grew")
+    elif confirmations.create(session, study, spec, now=now, again=True):
+        reason = "its leaders are to be confirmed"
+        studies.move(session, study, StudyState.RUNNING, now=now, reason=reason)
 
 
 def cancel(session: Session, study: Study, *, now: datetime) -> None:
@@ -108,6 +122,18 @@ def _end_rest(
 ) -> None:
     for trial in trials.list_in(session, study, [TrialState.WAITING, TrialState.PAUSED]):
         trials.move(session, study, trial, state, now=now, reason=reason)
+
+
+def _last_words(session: Session, study: Study, spec: StudySpec) -> str:
+    """Why a study whose device hours are used up ends, and what it leaves undone."""
+    left = confirmations.due(session, study, spec, again=True)
+    undone = "; its leaders were not confirmed" if left else ""
+    return spent_reason(spec) + undone
+
+
+def may_draw(study: Study, spec: StudySpec) -> bool:
+    """Whether the search has trials left to draw; confirmations do not count as its trials."""
+    return study.drawn - study.confirmations < trial_limit(spec)
 
 
 def _stopped_reason(study: Study, spec: StudySpec) -> str:

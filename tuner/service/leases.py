@@ -14,7 +14,6 @@ from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.search.course import Course
 from tuner.search.judge import judge, judged_steps
-from tuner.search.suggest import trial_limit
 from tuner.service import endings, rows
 from tuner.service.searches import Searches
 from tuner.spec.config import TrialConfig
@@ -179,7 +178,7 @@ def may_hand_out(study: Study, load: studies.Load) -> bool:
         StudyState(study.state) in studies.OPEN
         and load.running < spec.search.parallel
         and not endings.is_spent(study, spec)
-        and (load.waiting > 0 or study.drawn < trial_limit(spec))
+        and (load.waiting > 0 or endings.may_draw(study, spec))
     )
 
 
@@ -289,7 +288,7 @@ def _store(
         step=message.step,
         value=value,
     )
-    if rows.verdict_of(trial).action is Action.CONTINUE:
+    if trial.source != trials.CONFIRM and rows.verdict_of(trial).action is Action.CONTINUE:
         verdict = _judge(session, study, trial, spec)
         trial.verdict = verdict.model_dump(mode="json")
         if verdict.action is not Action.CONTINUE:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.catalog import nearest
 from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.search import analysis
-from tuner.service import cursors, rows
+from tuner.service import confirmations, cursors, rows
 from tuner.spec.config import TrialConfig
 from tuner.spec.space import Choice
 from tuner.spec.states import StudyState, TrialState
@@ -61,7 +61,7 @@ def _summaries(session: Session, shown: Collection[Study]) -> tuple[StudySummary
         rows.study_summary(
             row,
             counts[row.id],
-            best=_best_row(session, row, rows.spec_of(row)),
+            best=confirmations.leader(session, row, rows.spec_of(row)),
             base_value=trial_rows.base_value(session, row.id),
         )
         for row in shown
@@ -235,7 +235,7 @@ def best(db: Database, study: int | str) -> Best:
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
-        winner = _best_row(session, row, spec)
+        winner = confirmations.leader(session, row, spec)
         if winner is None:
             raise NotFound(_why_no_best(session, row))
         return Best(
@@ -254,11 +254,8 @@ def best(db: Database, study: int | str) -> Best:
                     for file in artifacts.list_for(session, winner.id)
                 ],
             },
+            confirmation=confirmations.view(session, row, spec),
         )
-
-
-def _best_row(session: Session, row: Study, spec: StudySpec) -> Trial | None:
-    return trial_rows.best(session, row.id, maximize=spec.objective.direction == "maximize")
 
 
 def _why_no_best(session: Session, row: Study) -> str:
@@ -278,7 +275,9 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
         rated = [
             (trial, values)
             for trial in trial_rows.list_in(session, row, [TrialState.COMPLETED])
-            if trial.feasible and (values := rows.objective_values(spec, trial.metrics)) is not None
+            if trial.source != trial_rows.CONFIRM
+            and trial.feasible
+            and (values := rows.objective_values(spec, trial.metrics)) is not None
         ]
         front = analysis.pareto_front([values for _, values in rated], spec.objectives)
         chosen = [rated[index][0] for index in front]

@@ -66,7 +66,8 @@ class _Search:
 
 
 def observe(session: Session, spec: StudySpec, changed: Sequence[Trial]) -> tuple[Observation, ...]:
-    """Trials as the search sees them."""
+    """Trials as the search sees them; those that confirm a leader are none of its affair."""
+    changed = [trial for trial in changed if trial.source != trials.CONFIRM]
     ended = [trial.id for trial in changed if trial.state in {TrialState.PRUNED, TrialState.PAUSED}]
     steps = reports.values_of(session, ended) if ended else {}
     return tuple(

@@ -93,14 +93,8 @@ def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:
 
 
 def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetime) -> None:
-    search = {
-        key: value
-        for key in ("trials", "parallel", "max_hours")
-        if (value := getattr(wanted, key)) is not None
-    }
-    top = {
-        key: value for key in ("priority", "weight") if (value := getattr(wanted, key)) is not None
-    }
+    search = wanted.model_dump(mode="json", exclude={"state"}, exclude_none=True)
+    top: dict[str, Any] = {k: search.pop(k) for k in ("priority", "weight") if k in search}
     if not search and not top:
         return
     if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
@@ -110,8 +104,7 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
     row.spec, row.priority, row.weight = document, spec.priority, spec.weight
     events.append(session, row, "study.changed", now=now, **top, **search)
     if row.state == StudyState.FINISHED:
-        if row.drawn < spec.search.trials and not endings.is_spent(row, spec):
-            studies.move(session, row, StudyState.RUNNING, now=now, reason="the budget grew")
+        endings.reopen_if_due(session, row, spec, now=now)
     else:
         endings.close_if_done(session, row, spec, now=now)
 

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialState
-from tuner.spec.study import Objective, StudySpec
+from tuner.spec.study import Confirmation, Objective, StudySpec
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class StudySummary(Section):
     reason: str = ""
     priority: int
     objective: Objective
-    budget: int = Field(description="Trials that the study may have")
+    budget: int = Field(description="Trials that the study may have, its confirmations included")
     counts: TrialCounts
     epochs: int = Field(description="Epochs trained so far, all trials together")
     best_value: float | None = None
@@ -87,7 +87,10 @@ class TrialSummary(Section):
     feasible: bool | None = None
     attempts: int = 0
     worker: str | None = None
-    source: Literal["base", "sampler", "user"] = "sampler"
+    source: Literal["base", "sampler", "user", "confirm"] = "sampler"
+    confirms: int | None = Field(
+        default=None, description="The leader that this trial trains again with a fresh seed"
+    )
     reason: str = ""
     seconds: float = 0.0
     created_at: AwareDatetime
@@ -153,8 +156,43 @@ class HistoryPoint(Section):
     finished_at: AwareDatetime | None = None
 
 
+class ConfirmedLeader(Section):
+    """A leader of the search, trained again with fresh seeds."""
+
+    trial: int
+    searched: float = Field(description="Its value in the search: selected, and so too good")
+    mean: float | None = Field(default=None, description="Mean over fresh seeds: what it ranks by")
+    spread: float | None = Field(default=None, description="Standard deviation of one training")
+    values: tuple[float, ...] = ()
+    lost: int = Field(default=0, description="Trainings with a fresh seed that did not complete")
+    feasible: bool | None = Field(
+        default=None, description="Whether the mean over fresh seeds keeps every constraint"
+    )
+
+
+class ConfirmationView(Section):
+    """The leaders by rank; once `complete`, the first of them is the study's best."""
+
+    complete: bool
+    seeds: tuple[int, ...] = Field(description="The fresh seeds, the same for every leader")
+    leaders: tuple[ConfirmedLeader, ...]
+    lead: float | None = Field(
+        default=None, description="Of the first over the second, over seeds that both completed"
+    )
+    pairs: int = 0
+    p_value: float | None = Field(default=None, description="Paired t-test, two-sided")
+    within_noise: bool | None = Field(
+        default=None, description="Whether chance alone may well have made the lead (p > 0.05)"
+    )
+    verdict: str
+
+
 class Best(Section):
-    """The best feasible completed trial: `config` trains again to the same number."""
+    """The best feasible completed trial: `config` trains again to the same number.
+
+    `metrics` are those of the trial itself, with the seed in `config`; what fresh seeds gave
+    stands in `confirmation`.
+    """
 
     study: str
     trial: int
@@ -162,6 +200,7 @@ class Best(Section):
     config: TrialConfig
     metrics: dict[str, float]
     provenance: dict[str, Any]
+    confirmation: ConfirmationView | None = None
 
 
 class Plan(Section):
@@ -210,6 +249,9 @@ class StudyChange(Section):
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     parallel: int | None = Field(default=None, ge=1, le=100_000)
     max_hours: float | None = Field(default=None, gt=0)
+    confirm: Confirmation | None = Field(
+        default=None, description="Train the leaders again with fresh seeds, also afterwards"
+    )
 
 
 class CloneRequest(Section):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from tuner.spec.messages import Report as Message
 from tuner.store.tables import Report, Trial
+from tuner.store.trials import CONFIRM
 
 Matrix = tuple[tuple[int, ...], ...]
 
@@ -75,11 +76,16 @@ def metric_of(
 
 
 def values_at(session: Session, study_id: int, step: int) -> dict[int, float]:
-    """First objective at this step, by number of the trial that reached it."""
+    """First objective at this step, by number of the search's trial that reached it."""
     query = (
         select(Trial.number, Report.value)
         .join(Trial, Trial.id == Report.trial_id)
-        .where(Report.study_id == study_id, Report.step == step, Report.value.is_not(None))
+        .where(
+            Report.study_id == study_id,
+            Report.step == step,
+            Report.value.is_not(None),
+            Trial.source != CONFIRM,
+        )
     )
     return {number: value for number, value in session.execute(query) if value is not None}
 

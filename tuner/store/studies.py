@@ -28,6 +28,7 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
         priority=spec["priority"],
         weight=spec["weight"],
         drawn=0,
+        confirmations=0,
         event_seq=0,
         epochs=0,
         seconds=0.0,

@@ -13,6 +13,7 @@ from tuner.spec.states import TrialState
 from tuner.store import events
 from tuner.store.tables import Study, Trial
 
+CONFIRM = "confirm"  # the source of trials that train a leader again with a fresh seed
 UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
     "number": Trial.number,
@@ -136,19 +137,36 @@ def move(
 
 
 def best(session: Session, study_id: int, *, maximize: bool) -> Trial | None:
-    """The feasible completed trial with the best value; the earliest of equals."""
+    """The feasible completed trial of the search with the best value; the earliest of equals."""
+    return next(iter(leaders(session, study_id, maximize=maximize, limit=1)), None)
+
+
+def leaders(session: Session, study_id: int, *, maximize: bool, limit: int) -> Sequence[Trial]:
+    """Feasible completed trials of the search, the best value first, the earliest of equals."""
     order = Trial.value.desc() if maximize else Trial.value.asc()
-    return session.scalar(
+    return session.scalars(
         select(Trial)
         .where(
             Trial.study_id == study_id,
             Trial.state == TrialState.COMPLETED,
+            Trial.source != CONFIRM,
             Trial.feasible.is_(True),
             Trial.value.is_not(None),
         )
         .order_by(order, Trial.number)
-        .limit(1)
-    )
+        .limit(limit)
+    ).all()
+
+
+def confirmations(session: Session, study: Study) -> Sequence[Trial]:
+    """Trials that train a leader again with a fresh seed, by number."""
+    if study.confirmations == 0:
+        return ()
+    return session.scalars(
+        select(Trial)
+        .where(Trial.study_id == study.id, Trial.source == CONFIRM)
+        .order_by(Trial.number)
+    ).all()
 
 
 def epochs_saved(session: Session, study_id: int) -> int:
@@ -256,10 +274,10 @@ class Ended(NamedTuple):
 
 
 def ended(session: Session, study_id: int) -> list[Ended]:
-    """Ended trials in the order of their ending."""
+    """Ended trials of the search in the order of their ending."""
     query = (
         select(Trial.number, Trial.state, Trial.value, Trial.feasible, Trial.finished_at)
-        .where(Trial.study_id == study_id, Trial.finished_at.is_not(None))
+        .where(Trial.study_id == study_id, Trial.finished_at.is_not(None), Trial.source != CONFIRM)
         .order_by(Trial.finished_at, Trial.number)
     )
     return [Ended(*row) for row in session.execute(query)]

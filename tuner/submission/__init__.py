@@ -125,9 +125,6 @@ def _search(spec: StudySpec) -> Iterator[Problem]:
     if spec.search.pruner.name not in {"auto", "none"} and len(spec.objectives) > 1:
         message = "a pruner compares one objective; with several write pruner: none"
         yield Problem(("search", "pruner"), message)
-    if spec.search.confirm is not None:
-        message = "confirmation is not available in this version; remove it"
-        yield Problem(("search", "confirm"), message)
     if spec.search.sampler.name == "grid":
         yield from _grid(spec)
 

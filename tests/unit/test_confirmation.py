@@ -1,0 +1,113 @@
+"""Ranking by fresh seeds, and telling a lead from noise."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.samples import few, study
+from tuner.search.confirmation import (
+    Rerun,
+    Standing,
+    compare,
+    fresh_seeds,
+    standings,
+    two_sided,
+)
+from tuner.spec.study import Objective, StudySpec
+
+MIOU = Objective(metric="miou")
+
+
+def standing(number: int, *values: float) -> Standing:
+    """A leader with these values at the first seeds."""
+    return Standing(number, 0.5, dict(enumerate(values)), lost=0, is_feasible=True)
+
+
+def reruns(leader: int, *values: float | None, **metrics: float) -> list[Rerun]:
+    """Trainings of a leader with fresh seeds; None is one that failed."""
+    return [
+        Rerun(leader, place, {} if value is None else {"miou": value, **metrics})
+        for place, value in enumerate(values)
+    ]
+
+
+def test_leaders_rank_by_their_fresh_seeds_alone() -> None:
+    """The value that won the search does not count: it was selected for being high."""
+    ranked = standings(study(), {3: 0.9, 5: 0.8}, [*reruns(3, 0.60, 0.62), *reruns(5, 0.70, 0.66)])
+    assert [one.trial for one in ranked] == [5, 3]
+    assert ranked[0].mean == pytest.approx(0.68)
+    assert ranked[0].spread == pytest.approx(0.0283, abs=1e-4)
+
+
+def test_a_failed_confirmation_is_counted_and_left_out() -> None:
+    """A leader's mean is over the seeds that completed; one without any comes last."""
+    ranked = standings(study(), {1: 0.9, 2: 0.5}, [*reruns(1, None, None), *reruns(2, 0.4, None)])
+    assert [(one.trial, one.mean, one.lost) for one in ranked] == [(2, 0.4, 1), (1, None, 2)]
+
+
+def test_a_leader_that_breaks_a_constraint_in_the_mean_ranks_below() -> None:
+    """What only kept its bound by luck is not preferred for its objective."""
+    bounded = study(constraints=[{"metric": "iou.car", "min": 0.5}])
+    fresh = [*reruns(1, 0.9, 0.9, **{"iou.car": 0.4}), *reruns(2, 0.6, 0.6, **{"iou.car": 0.5})]
+    ranked = standings(bounded, {1: 0.9, 2: 0.6}, fresh)
+    assert [(one.trial, one.is_feasible) for one in ranked] == [(2, True), (1, False)]
+
+
+def test_a_minimized_objective_ranks_the_lowest_first() -> None:
+    """The lead is counted in the objective's favour, so that it is positive."""
+    spec: StudySpec = study(objectives=[{"metric": "train_loss", "direction": "minimize"}])
+    fresh = [Rerun(n, s, {"train_loss": 0.1 * n + 0.01 * s}) for n in (2, 1) for s in (0, 1)]
+    first, second = standings(spec, {1: 0.2, 2: 0.1}, fresh)
+    found = compare(first, second, spec.objective)
+    assert first.trial == 1
+    assert found is not None
+    assert found.lead == pytest.approx(0.1)
+
+
+def test_a_steady_lead_is_more_than_noise() -> None:
+    """Pairing takes out what a seed does to both: a small steady lead counts."""
+    first, second = standing(1, 0.601, 0.652, 0.623), standing(2, 0.590, 0.642, 0.612)
+    found = compare(first, second, MIOU)
+    assert found is not None
+    assert (found.pairs, found.is_noise) == (3, False)
+
+
+def test_a_lead_that_changes_sides_is_noise() -> None:
+    """A leader that only wins with one of three seeds has not won."""
+    found = compare(standing(1, 0.70, 0.60, 0.61), standing(2, 0.61, 0.62, 0.62), MIOU)
+    assert found is not None
+    assert found.is_noise
+
+
+def test_one_seed_proves_nothing() -> None:
+    """Without a spread there is no test, and without a shared seed no comparison."""
+    found = compare(standing(1, 0.7), standing(2, 0.6), MIOU)
+    assert found is not None
+    assert (found.p_value, found.is_noise) == (None, True)
+    assert compare(standing(1, 0.7), standing(2), MIOU) is None
+
+
+@pytest.mark.parametrize(
+    ("t", "freedom", "chance"),
+    [(12.706, 1, 0.05), (4.303, 2, 0.05), (2.776, 4, 0.05), (2.262, 9, 0.05), (63.657, 1, 0.01)],
+)
+def test_chances_are_those_of_the_tables(t: float, freedom: int, chance: float) -> None:
+    """Critical values of Student's distribution, as printed in every textbook."""
+    assert two_sided(t, freedom) == pytest.approx(chance, abs=1e-4)
+
+
+@few
+@given(st.floats(0, 1e6), st.integers(1, 200))
+def test_a_chance_lies_between_0_and_1(t: float, freedom: int) -> None:
+    """Whatever the lead, and whichever its sign."""
+    assert 0 <= two_sided(t, freedom) <= 1
+    assert two_sided(-t, freedom) == two_sided(t, freedom)
+
+
+@few
+@given(st.integers(0, 2**31 - 1), st.integers(1, 30))
+def test_fresh_seeds_differ_and_stay(seed: int, count: int) -> None:
+    """More seeds keep the first ones, so that what was trained before stays paired."""
+    seeds = fresh_seeds(seed, count)
+    assert len(set(seeds)) == count
+    assert seeds == fresh_seeds(seed, count + 1)[:count]

@@ -1,0 +1,159 @@
+"""Confirmation of a study's leaders: which trainings are due, and what the ended ones say."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from tuner.search import confirmation as search
+from tuner.search.confirmation import Comparison, Rerun, Standing
+from tuner.spec.states import TrialState
+from tuner.spec.study import Confirmation, StudySpec
+from tuner.spec.views import ConfirmationView, ConfirmedLeader
+from tuner.store import trials
+from tuner.store.tables import Study, Trial
+
+Pair = tuple[int, int]  # number of the leader, place of the fresh seed
+
+
+def due(
+    session: Session, study: Study, spec: StudySpec, *, again: bool = False
+) -> list[tuple[Trial, int]]:
+    """Leaders with the places of fresh seeds that they were not trained with yet.
+
+    `again` counts in what was broken off by a spent budget; failures are never repeated.
+    """
+    if spec.search.confirm is None:
+        return []
+    known = _by_pair(trials.confirmations(session, study))
+    return [
+        (leader, place)
+        for leader in _leaders(session, study, spec, spec.search.confirm)
+        for place in range(spec.search.confirm.seeds)
+        if (old := known.get((leader.number, place))) is None
+        or (again and old.state == TrialState.PRUNED)
+    ]
+
+
+def create(
+    session: Session, study: Study, spec: StudySpec, *, now: datetime, again: bool = False
+) -> int:
+    """Add the trials that are due to a locked study; they wait. Gives their number."""
+    wanted = due(session, study, spec, again=again)
+    count = spec.search.confirm.seeds if spec.search.confirm else 0
+    seeds = search.fresh_seeds(spec.search.seed, count)
+    for leader, place in wanted:
+        drawn = trials.Drawn(
+            leader.params,
+            {**leader.config, "seed": seeds[place]},
+            source=trials.CONFIRM,
+            attrs={"confirms": leader.number, "seed": place},
+        )
+        trials.add(session, study, drawn, now=now)
+        study.confirmations += 1
+    return len(wanted)
+
+
+def leader(session: Session, study: Study, spec: StudySpec) -> Trial | None:
+    """The best feasible completed trial: by its fresh seeds once all leaders had theirs."""
+    standings, is_complete = _standings(session, study, spec)
+    if not is_complete or not standings:
+        return trials.best(session, study.id, maximize=_maximize(spec))
+    return trials.find(session, study, standings[0].trial)
+
+
+def view(session: Session, study: Study, spec: StudySpec) -> ConfirmationView | None:
+    """What the confirmation has shown so far; None before it began."""
+    standings, is_complete = _standings(session, study, spec)
+    if not standings:
+        return None
+    config = spec.search.confirm
+    seeds = search.fresh_seeds(spec.search.seed, config.seeds if config else 0)
+    two = len(standings) > 1
+    duel = search.compare(standings[0], standings[1], spec.objective) if two else None
+    return ConfirmationView(
+        complete=is_complete,
+        seeds=seeds,
+        leaders=tuple(map(_confirmed, standings)),
+        lead=None if duel is None else duel.lead,
+        pairs=0 if duel is None else duel.pairs,
+        p_value=None if duel is None else duel.p_value,
+        within_noise=None if duel is None else duel.is_noise,
+        verdict=_verdict(standings, duel, is_complete=is_complete),
+    )
+
+
+def _standings(
+    session: Session, study: Study, spec: StudySpec
+) -> tuple[tuple[Standing, ...], bool]:
+    """Leaders by rank, and whether every training of theirs has ended; none before it began."""
+    if spec.search.confirm is None or study.confirmations == 0:
+        return (), False
+    known = _by_pair(trials.confirmations(session, study))
+    leaders = _leaders(session, study, spec, spec.search.confirm)
+    places = range(spec.search.confirm.seeds)
+    reruns = [
+        _rerun(known[pair])
+        for leader in leaders
+        for place in places
+        if (pair := (leader.number, place)) in known
+    ]
+    if not reruns:
+        return (), False
+    is_complete = len(reruns) == len(leaders) * len(places) and all(r.has_ended for r in reruns)
+    values = {leader.number: leader.value for leader in leaders if leader.value is not None}
+    return search.standings(spec, values, reruns), is_complete
+
+
+def _leaders(
+    session: Session, study: Study, spec: StudySpec, wanted: Confirmation
+) -> Sequence[Trial]:
+    return trials.leaders(session, study.id, maximize=_maximize(spec), limit=wanted.top)
+
+
+def _maximize(spec: StudySpec) -> bool:
+    return spec.objective.direction == "maximize"
+
+
+def _by_pair(found: Sequence[Trial]) -> dict[Pair, Trial]:
+    """Trials by leader and seed, the newest of each."""
+    return {(trial.attrs["confirms"], trial.attrs["seed"]): trial for trial in found}
+
+
+def _rerun(trial: Trial) -> Rerun:
+    completed = trial.state == TrialState.COMPLETED
+    return Rerun(
+        leader=trial.attrs["confirms"],
+        seed=trial.attrs["seed"],
+        metrics=trial.metrics if completed else {},
+        has_ended=TrialState(trial.state).has_ended,
+    )
+
+
+def _confirmed(standing: Standing) -> ConfirmedLeader:
+    return ConfirmedLeader(
+        trial=standing.trial,
+        searched=standing.searched,
+        mean=standing.mean,
+        spread=standing.spread,
+        values=tuple(value for _, value in sorted(standing.values.items())),
+        lost=standing.lost,
+        feasible=standing.is_feasible if standing.values else None,
+    )
+
+
+def _verdict(standings: Sequence[Standing], duel: Comparison | None, *, is_complete: bool) -> str:
+    """The outcome in words."""
+    if not is_complete:
+        return "still training with fresh seeds; until then trials rank by their search value"
+    first = standings[0]
+    if first.mean is None:
+        return "no training with a fresh seed completed; trials rank by their search value"
+    if duel is None:
+        return f"trial {first.trial} reaches {first.mean:.4f} in the mean; nothing to compare with"
+    pairs = "1 paired seed" if duel.pairs == 1 else f"{duel.pairs} paired seeds"
+    lead = f"trial {first.trial} leads trial {standings[1].trial} by {duel.lead:.4f} over {pairs}"
+    if duel.p_value is None:
+        return f"{lead}: one seed cannot tell a lead from noise"
+    finding = "within the noise" if duel.is_noise else "more than noise"
+    return f"{lead}: {finding} (paired t-test, p = {duel.p_value:.2g})"
