@@ -35,6 +35,7 @@ from tuner.spec.views import (
     HistoryPoint,
     Page,
     Plan,
+    Ranked,
     StepView,
     StudyChange,
     StudySummary,
@@ -221,9 +222,23 @@ class Client:
         """Ended trials in the order of ending, with the best value up to each."""
         return self._list(tuple[HistoryPoint, ...], f"{_study(study)}/history")
 
-    def best(self, study: StudyId) -> Best:
-        """The best configuration so far. Raises NotFound while no trial has completed."""
-        return self._get(Best, "GET", f"{_study(study)}/best")
+    def best(
+        self, study: StudyId, *, objective: str | None = None, direction: str | None = None
+    ) -> Best:
+        """The best configuration so far, by the study's first objective or any other metric.
+
+        Raises:
+            NotFound: no trial has completed, or none stored what the metric derives from.
+        """
+        query = _given({"objective": objective, "direction": direction})
+        return self._get(Best, "GET", f"{_study(study)}/best", params=query)
+
+    def ranking(
+        self, study: StudyId, objective: str, *, direction: str | None = None
+    ) -> tuple[Ranked, ...]:
+        """Feasible completed trials by any metric, the best first; nothing is trained."""
+        path = f"{_study(study)}/ranking"
+        return self._list(tuple[Ranked, ...], path, objective=objective, direction=direction)
 
     def pareto(self, study: StudyId) -> tuple[TrialSummary, ...]:
         """Trials that no other trial beats in every objective."""

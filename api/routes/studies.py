@@ -6,7 +6,7 @@ import yaml
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import AppRooms, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
-from tuner.service import overview, studies
+from tuner.service import overview, rankings, studies
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -14,12 +14,20 @@ from tuner.spec.views import (
     HistoryPoint,
     Page,
     Plan,
+    Ranked,
     StudySummary,
     StudyView,
     TrialSummary,
 )
 
 router = APIRouter(prefix="/studies", tags=["studies"])
+_METRIC = "Any reported metric, or one of its confusion matrix: recall.car, iou.[car,pedestrian]"
+Metric = Annotated[
+    str | None, Query(max_length=300, description=f"{_METRIC}; default: the first objective")
+]
+Direction = Annotated[
+    Literal["maximize", "minimize"] | None, Query(description="Default: as the metric is better")
+]
 
 
 @router.post(
@@ -126,14 +134,29 @@ def list_history(db: Db, study: StudyRef) -> tuple[HistoryPoint, ...]:
 def get_best(
     db: Db,
     study: StudyRef,
+    *,
     form: Annotated[Literal["json", "yaml"], Query(alias="format")] = "json",
+    objective: Metric = None,
+    direction: Direction = None,
 ) -> Best | Response:
     """The best feasible completed trial; its `config` trains again to the same number."""
-    best = overview.best(db, study)
+    best = overview.best(db, study, objective=objective, direction=direction)
     if form == "json":
         return best
     text = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return Response(text, media_type="application/yaml")
+
+
+@router.get("/{study}/ranking")
+def list_ranking(
+    db: Db,
+    study: StudyRef,
+    *,
+    objective: Annotated[str, Query(max_length=300, description=_METRIC)],
+    direction: Direction = None,
+) -> tuple[Ranked, ...]:
+    """Feasible completed trials by any metric, the best first; nothing is trained for it."""
+    return rankings.ranking(db, study, objective, direction=direction)
 
 
 @router.get("/{study}/pareto")

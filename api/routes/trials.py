@@ -20,7 +20,7 @@ class TrialQuery(BaseModel):
         default="number",
         max_length=200,
         description="number, value, best_value, state, step, seconds, finished_at "
-        "or a searched path such as optimizer.lr",
+        "a searched path such as optimizer.lr, or a reported metric such as iou.car",
     )
     descending: bool = False
     state: TrialState | None = None

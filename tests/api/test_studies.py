@@ -207,3 +207,19 @@ def test_bad_body(client: TestClient, content: bytes, headers: dict[str, str], s
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert json.loads(answer.content)["status"] == status
+
+
+def test_a_study_is_ranked_by_another_metric(client: TestClient) -> None:
+    """`?objective=` chooses the best and the ranking by any reported metric."""
+    client.post("/api/v1/studies", json=study())
+    for miou in (0.4, 0.6):
+        train(client, miou=miou)
+    url, query = "/api/v1/studies/street", {"objective": "train_loss"}
+
+    assert client.get(f"{url}/best").json()["trial"] == 1
+    assert client.get(f"{url}/best", params=query).json()["trial"] == 0
+    ranking = client.get(f"{url}/ranking", params=query).json()
+    assert [(row["trial"], row["own"]) for row in ranking] == [(0, 0.4), (1, 0.6)]
+    wrong = client.get(f"{url}/best", params={"objective": "iou.bus"})
+    assert wrong.status_code == 422
+    assert "iou.car" in wrong.json()["problems"][0]["message"]

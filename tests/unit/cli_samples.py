@@ -115,7 +115,7 @@ class ScriptedClient:
         """The study, alone."""
         return iter(self.views[:1])
 
-    def best(self, study: int | str) -> Best:
+    def best(self, study: int | str, *, objective: str | None = None) -> Best:
         """The best configuration, confirmed."""
         return best()
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import few
-from tuner.spec.metrics import derive, metric_names, unknown_metric
+from tuner.spec.metrics import compute, derive, metric_names, unknown_metric
 
 CLASSES = ("road", "car", "sky")
 COUNTS = st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=3, max_size=3)
@@ -57,3 +57,47 @@ def test_an_unknown_metric_gets_the_nearest() -> None:
     assert unknown_metric("miou", CLASSES) is None
     assert "miou" in str(unknown_metric("mIoU", CLASSES))
     assert "iou.car" in str(unknown_metric("iou.cat", CLASSES))
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("iou.car", 4 / 7),
+        ("iou.worst", 4 / 7),
+        ("iou.[road,car]", (8 / 11 + 4 / 7) / 2),
+        ("iou.[car, sky]", 4 / 7),  # the sky is nowhere
+        ("recall.car", 4 / 5),
+        ("precision.road", 8 / 9),
+        ("precision.worst", 4 / 6),
+        ("dice.[road]", 16 / 19),
+        ("pixel_accuracy", 12 / 15),
+    ],
+)
+def test_a_matrix_gives_any_measure_of_any_classes(metric: str, value: float) -> None:
+    """One class, the worst, or the mean over some, of which absent ones do not count."""
+    assert unknown_metric(metric, CLASSES) is None
+    found = compute(metric, [[8, 2, 0], [1, 4, 0], [0, 0, 0]], CLASSES)
+    assert found == pytest.approx(value)
+
+
+@pytest.mark.parametrize("metric", ["iou.sky", "recall.[sky]", "train_loss", "miou.car"])
+def test_what_a_matrix_does_not_give_is_none(metric: str) -> None:
+    """An absent class and a loss have no value, rather than a zero."""
+    assert compute(metric, [[8, 2, 0], [1, 4, 0], [0, 0, 0]], CLASSES) is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "hint"),
+    [("iou.[car,bus]", "'bus'"), ("recall.bus", "nearest"), ("iou.[car,car]", "twice: car")],
+)
+def test_a_wrong_subset_names_the_class(metric: str, hint: str) -> None:
+    """The message says which of the listed classes is meant."""
+    assert hint in str(unknown_metric(metric, CLASSES))
+
+
+@few
+@given(COUNTS)
+def test_what_is_reported_is_what_is_computed(confusion: list[list[int]]) -> None:
+    """A metric has one value, by whichever way it is asked for."""
+    for name, value in derive(confusion, CLASSES).items():
+        assert compute(name, confusion, CLASSES) == value

@@ -57,6 +57,10 @@ def best(
     style: Annotated[
         Format | None, typer.Option("--format", help="Default: by the file's name.")
     ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="Choose by another metric: iou.car, recall.worst, iou.[car,bus], …"),
+    ] = None,
     server: Server = None,
     token: Token = None,
 ) -> None:
@@ -64,7 +68,7 @@ def best(
     from tuner.cli import wording
     from tuner.cli.documents import render, write
 
-    found = connect(server, token).best(study)
+    found = connect(server, token).best(study, objective=objective)
     is_yaml = out is not None and out.suffix in {".yaml", ".yml"}
     text = render(found, yaml=style == Format.YAML if style else is_yaml)
     if out is None:
@@ -97,7 +101,10 @@ def list_studies(
 def list_trials(
     study: Study,
     sort: Annotated[
-        str, typer.Option(help="number, value, step, … or a searched path; -value: highest first.")
+        str,
+        typer.Option(
+            help="number, value, step, a searched path or a metric; -value: highest first."
+        ),
     ] = "number",
     state: Annotated[str | None, typer.Option(help="Only trials in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,

@@ -14,7 +14,7 @@ from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.search.course import Course
 from tuner.search.judge import judge, judged_steps
-from tuner.service import endings, rows
+from tuner.service import endings, rankings, rows
 from tuner.service.searches import Searches
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import (
@@ -271,6 +271,7 @@ def _store(
 ) -> None:
     """Store the next step of a trial, and judge it if nothing was decided yet."""
     _, trial, study = held
+    message = rankings.named_metrics(spec, message)
     value = message.metrics.get(spec.objective.metric)
     reports.add(session, trial, message, value=value, now=now)
     if value is not None and (

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from tuner.catalog import nearest
 from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.search import analysis
-from tuner.service import confirmations, cursors, rows
+from tuner.service import confirmations, cursors, rankings, rows
 from tuner.spec.config import TrialConfig
+from tuner.spec.metrics import metric_names
 from tuner.spec.space import Choice
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -120,8 +121,11 @@ def trials(  # noqa: PLR0913  # one argument for each query parameter of the lis
 def _order(spec: StudySpec, sort: str, *, descending: bool) -> trial_rows.Order:
     if sort in trial_rows.COLUMNS:
         return trial_rows.Order(sort, descending=descending, numeric=sort != "state")
+    reported = metric_names(spec.dataset.classes)
+    if sort in reported:
+        return trial_rows.Order(sort, descending=descending, is_metric=True)
     if sort not in spec.space.root:
-        hint = nearest(sort, (*trial_rows.COLUMNS, *spec.space.root))
+        hint = nearest(sort, (*trial_rows.COLUMNS, *spec.space.root, *reported))
         raise InvalidSpec([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
     numeric = all(
         not isinstance(dimension, Choice)
@@ -230,23 +234,39 @@ def history(db: Database, study: int | str) -> tuple[HistoryPoint, ...]:
         return tuple(points)
 
 
-def best(db: Database, study: int | str) -> Best:
-    """The best feasible completed trial. Raises NotFound, with the reason, while there is none."""
+def best(
+    db: Database,
+    study: int | str,
+    *,
+    objective: str | None = None,
+    direction: str | None = None,
+) -> Best:
+    """The best feasible completed trial, by the study's first objective or any other metric.
+
+    Raises:
+        NotFound: there is none, with the reason.
+        InvalidSpec: no metric is called so.
+    """
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
+        goal = rankings.goal(spec, objective, direction)
         winner = confirmations.leader(session, row, spec)
         if winner is None:
             raise NotFound(_why_no_best(session, row))
+        value = winner.value
+        if goal != spec.objective:
+            first = rankings.scored(session, row, spec, goal)[0]
+            winner, value = trial_rows.find(session, row, first.number), first.value
         return Best(
             study=row.name,
             trial=winner.number,
             params=winner.params,
             config=TrialConfig.model_validate(winner.config),
-            metrics=winner.metrics,
+            metrics={**winner.metrics, **({} if value is None else {goal.metric: value})},
             provenance={
                 **winner.provenance,
-                "objective": spec.objective.model_dump(),
+                "objective": goal.model_dump(),
                 "epochs": winner.step,
                 "attempts": winner.attempts,
                 "artifacts": [
@@ -254,7 +274,9 @@ def best(db: Database, study: int | str) -> Best:
                     for file in artifacts.list_for(session, winner.id)
                 ],
             },
-            confirmation=confirmations.view(session, row, spec),
+            confirmation=(
+                confirmations.view(session, row, spec) if goal == spec.objective else None
+            ),
         )
 
 

@@ -4,7 +4,7 @@ Rows are labels, columns are predictions. Means go over classes with a non-empty
 a class absent from labels and predictions does not count (research: never average batch IoUs).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 Confusion = Sequence[Sequence[int]]
@@ -21,50 +21,97 @@ SUMMARIES = (
 )
 LOSSES = ("train_loss",)
 MINIMIZED = frozenset(LOSSES)
+MEASURES = ("iou", "dice", "precision", "recall")  # of one class, of the worst, of some
 
 
 def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """Every metric that a study over these classes may name."""
+    """Every metric that is reported of a trial over these classes."""
     return (*SUMMARIES, *(f"iou.{name}" for name in classes), *LOSSES)
 
 
 def unknown_metric(metric: str, classes: Sequence[str]) -> str | None:
-    """What is wrong with a metric's name, or None."""
+    """What is wrong with a metric's name, or None.
+
+    Beside what is reported, a name may ask for a measure of one class, of the worst, or the mean
+    over some: `recall.car`, `dice.worst`, `iou.[car,pedestrian]`.
+    """
     valid = metric_names(classes)
+    measure, _, what = metric.partition(".")
     if metric in valid:
+        return None
+    if measure in MEASURES and what.startswith("[") and what.endswith("]"):
+        return _unknown_class(_listed(what), classes)
+    if measure in MEASURES and what in {"worst", *classes}:
         return None
     close = get_close_matches(metric, valid, n=3, cutoff=0.5) or list(valid)
     return f"no metric is called '{metric}'; nearest: {', '.join(close)}"
 
 
+def _unknown_class(names: Sequence[str], classes: Sequence[str]) -> str | None:
+    for name in names:
+        if name not in classes:
+            close = get_close_matches(name, classes, n=3, cutoff=0.5) or list(classes)
+            return f"no class is called '{name}'; nearest: {', '.join(close)}"
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    return f"classes are listed twice: {', '.join(doubles)}" if doubles else None
+
+
+def _listed(what: str) -> list[str]:
+    return [name.strip() for name in what[1:-1].split(",")]
+
+
 def derive(confusion: Confusion, classes: Sequence[str]) -> dict[str, float]:
-    """Every metric of a K×K confusion matrix; metrics without a defined value are left out.
+    """Every reported metric of a K×K confusion matrix; those without a defined value are left out.
 
     iou = TP / (TP + FP + FN), dice = 2·TP / (2·TP + FP + FN), fwiou weighs iou by label share
     (Long et al. 2015). Integers are summed exactly and divided in float64.
     """
-    hits = [row[index] for index, row in enumerate(confusion)]
     labelled = [sum(row) for row in confusion]
-    predicted = [sum(column) for column in zip(*confusion, strict=True)]
     total = sum(labelled)
-    present = [k for k in range(len(classes)) if labelled[k] + predicted[k] > 0]
-    if not present or total == 0:
+    found = _by_class(confusion)
+    iou = found["iou"]
+    if not iou or total == 0:
         return {}
-    iou = {k: hits[k] / (labelled[k] + predicted[k] - hits[k]) for k in present}
-    seen = [k for k in present if labelled[k] > 0]
-    guessed = [k for k in present if predicted[k] > 0]
     return {
-        "miou": _mean([iou[k] for k in present]),
+        "miou": _mean(iou.values()),
         "iou.worst": min(iou.values()),
-        "fwiou": sum(iou[k] * labelled[k] for k in present) / total,
-        "pixel_accuracy": sum(hits) / total,
-        "mean_accuracy": _mean([hits[k] / labelled[k] for k in seen]),
-        "dice": _mean([2 * hits[k] / (labelled[k] + predicted[k]) for k in present]),
-        "precision": _mean([hits[k] / predicted[k] for k in guessed]),
-        "recall": _mean([hits[k] / labelled[k] for k in seen]),
+        "fwiou": sum(iou[k] * labelled[k] for k in iou) / total,
+        "pixel_accuracy": sum(row[k] for k, row in enumerate(confusion)) / total,
+        "mean_accuracy": _mean(found["recall"].values()),
+        "dice": _mean(found["dice"].values()),
+        "precision": _mean(found["precision"].values()),
+        "recall": _mean(found["recall"].values()),
         **{f"iou.{classes[k]}": value for k, value in iou.items()},
     }
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def compute(metric: str, confusion: Confusion, classes: Sequence[str]) -> float | None:
+    """One metric of a confusion matrix by any valid name; None where it has no defined value."""
+    measure, _, what = metric.partition(".")
+    if measure not in MEASURES or not what:
+        return derive(confusion, classes).get(metric)
+    values = {classes[k]: value for k, value in _by_class(confusion)[measure].items()}
+    if what == "worst":
+        return min(values.values(), default=None)
+    names = _listed(what) if what.startswith("[") else [what]
+    chosen = [values[name] for name in names if name in values]
+    return _mean(chosen) if chosen else None
+
+
+def _by_class(confusion: Confusion) -> dict[str, dict[int, float]]:
+    """Each measure by class, where it is defined."""
+    hits = [row[k] for k, row in enumerate(confusion)]
+    labelled = [sum(row) for row in confusion]
+    predicted = [sum(column) for column in zip(*confusion, strict=True)]
+    present = [k for k in range(len(hits)) if labelled[k] + predicted[k] > 0]
+    return {
+        "iou": {k: hits[k] / (labelled[k] + predicted[k] - hits[k]) for k in present},
+        "dice": {k: 2 * hits[k] / (labelled[k] + predicted[k]) for k in present},
+        "precision": {k: hits[k] / predicted[k] for k in present if predicted[k] > 0},
+        "recall": {k: hits[k] / labelled[k] for k in present if labelled[k] > 0},
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)

@@ -156,6 +156,15 @@ class HistoryPoint(Section):
     finished_at: AwareDatetime | None = None
 
 
+class Ranked(Section):
+    """A feasible completed trial by the metric that was asked for."""
+
+    rank: int
+    trial: int
+    value: float
+    own: float | None = Field(default=None, description="Its value of the study's first objective")
+
+
 class ConfirmedLeader(Section):
     """A leader of the search, trained again with fresh seeds."""
 

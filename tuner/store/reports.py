@@ -2,17 +2,18 @@
 
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from math import isqrt
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from tuner.spec.messages import Report as Message
 from tuner.store.tables import Report, Trial
 from tuner.store.trials import CONFIRM
 
+_PART = 500  # trials read in one query; databases limit the length of IN
 Matrix = tuple[tuple[int, ...], ...]
 
 
@@ -99,6 +100,21 @@ def last_confusion(session: Session, trial_id: int) -> Matrix | None:
         .limit(1)
     )
     return None if packed is None else unpack(packed)
+
+
+def last_confusions(session: Session, trial_ids: Sequence[int]) -> Iterator[tuple[int, Matrix]]:
+    """The confusion matrix of the last step of each of these trials that sent one."""
+    for start in range(0, len(trial_ids), _PART):
+        query = (
+            select(Report.trial_id, Report.confusion)
+            .join(Trial, and_(Trial.id == Report.trial_id, Trial.step == Report.step))
+            .where(
+                Report.trial_id.in_(trial_ids[start : start + _PART]),
+                Report.confusion.is_not(None),
+            )
+        )
+        for trial_id, packed in session.execute(query):
+            yield trial_id, unpack(packed or b"")
 
 
 def pack(confusion: Sequence[Sequence[int]]) -> bytes:

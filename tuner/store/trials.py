@@ -215,16 +215,20 @@ def page(
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which key trials are sorted: one of `COLUMNS`, or a searched path."""
+    """By which key trials are sorted: one of `COLUMNS`, a searched path, or a reported metric."""
 
     key: str = "number"
     descending: bool = False
     numeric: bool = True
+    is_metric: bool = False
 
     def column(self) -> ColumnElement[Any]:
         """The SQL expression to sort by."""
         if self.key in COLUMNS:
             return COLUMNS[self.key].expression
+        if self.is_metric:
+            metric: ColumnElement[Any] = Trial.metrics[self.key].as_float()
+            return metric
         drawn = Trial.params[self.key]
         key: ColumnElement[Any] = drawn.as_float() if self.numeric else drawn.as_string()
         return key
@@ -261,6 +265,30 @@ def newest(
     if states is not None:
         query = query.where(Trial.state.in_(states))
     return session.scalars(query).all()
+
+
+class Result(NamedTuple):
+    """What a feasible completed trial of the search ended with."""
+
+    id: int
+    number: int
+    value: float | None
+    metrics: dict[str, Any]
+
+
+def results(session: Session, study_id: int) -> list[Result]:
+    """Feasible completed trials of the search, by number."""
+    query = (
+        select(Trial.id, Trial.number, Trial.value, Trial.metrics)
+        .where(
+            Trial.study_id == study_id,
+            Trial.state == TrialState.COMPLETED,
+            Trial.source != CONFIRM,
+            Trial.feasible.is_(True),
+        )
+        .order_by(Trial.number)
+    )
+    return [Result(*row) for row in session.execute(query)]
 
 
 class Ended(NamedTuple):

@@ -1,0 +1,100 @@
+"""Completed trials by any metric: what they reported, or what their confusion matrices give."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from tuner.errors import InvalidSpec, NotFound, Problem
+from tuner.service import rows
+from tuner.spec.messages import Report
+from tuner.spec.metrics import MINIMIZED, compute, unknown_metric
+from tuner.spec.study import Objective, StudySpec
+from tuner.spec.views import Ranked
+from tuner.store import reports
+from tuner.store import studies as study_rows
+from tuner.store import trials as trial_rows
+from tuner.store.engine import Database
+from tuner.store.tables import Study
+
+
+class Scored(NamedTuple):
+    """A feasible completed trial of the search, and its value of the metric asked for."""
+
+    number: int
+    value: float
+    own: float | None
+
+
+def named_metrics(spec: StudySpec, message: Report) -> Report:
+    """The report with every metric that the study goes by, as far as its matrix gives them."""
+    asked = [each.metric for each in spec.objectives] + [each.metric for each in spec.constraints]
+    missing = [name for name in asked if name not in message.metrics]
+    if not missing or message.confusion is None:
+        return message
+    classes = spec.dataset.classes
+    found = {name: compute(name, message.confusion, classes) for name in missing}
+    derived = {name: value for name, value in found.items() if value is not None}
+    return message.model_copy(update={"metrics": {**message.metrics, **derived}})
+
+
+def ranking(
+    db: Database, study: int | str, metric: str, *, direction: str | None = None
+) -> tuple[Ranked, ...]:
+    """Feasible completed trials by a metric, the best first. Raises NotFound, InvalidSpec."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        spec = rows.spec_of(row)
+        found = scored(session, row, spec, goal(spec, metric, direction))
+        return tuple(
+            Ranked(rank=rank, trial=one.number, value=one.value, own=one.own)
+            for rank, one in enumerate(found, start=1)
+        )
+
+
+def goal(spec: StudySpec, metric: str | None, direction: str | None) -> Objective:
+    """What to choose by: the study's first objective where nothing else is said.
+
+    A metric is maximized unless it is a loss, or the caller or the study says so.
+    """
+    chosen = metric or spec.objective.metric
+    known = [each for each in spec.objectives if each.metric == chosen]
+    usual = known[0].direction if known else "minimize" if chosen in MINIMIZED else "maximize"
+    return Objective.model_validate({"metric": chosen, "direction": direction or usual})
+
+
+def scored(session: Session, row: Study, spec: StudySpec, objective: Objective) -> list[Scored]:
+    """Trials by the objective, the earliest of equals first.
+
+    Raises:
+        InvalidSpec: nothing is known under this name.
+        NotFound: no trial stored what the metric derives from.
+    """
+    metric = objective.metric
+    wrong = unknown_metric(metric, spec.dataset.classes)
+    done = trial_rows.results(session, row.id)
+    if wrong and not any(metric in one.metrics for one in done):
+        raise InvalidSpec([Problem(("objective",), wrong)])
+    lacking = [one.id for one in done if metric not in one.metrics]
+    derived = _derived(session, lacking, metric, spec) if lacking and not wrong else {}
+    found = [
+        Scored(one.number, value, one.value)
+        for one in done
+        if (value := one.metrics.get(metric, derived.get(one.id))) is not None and isfinite(value)
+    ]
+    if not found:
+        raise NotFound(
+            f"no feasible completed trial of study '{row.name}' reported '{metric}', or a "
+            f"confusion matrix that it can be computed from; {len(done)} trials were looked at"
+        )
+    return sorted(found, key=lambda one: (objective.key(one.value), one.number))
+
+
+def _derived(
+    session: Session, trial_ids: list[int], metric: str, spec: StudySpec
+) -> Mapping[int, float | None]:
+    matrices = reports.last_confusions(session, trial_ids)
+    return {
+        trial_id: compute(metric, matrix, spec.dataset.classes) for trial_id, matrix in matrices
+    }
