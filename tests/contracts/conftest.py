@@ -9,9 +9,12 @@ from tuner import catalog
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
-    """Run a test once per component of the kind that it takes as an argument."""
+    """Run a test once per component of the kind that it takes as an argument.
+
+    Classes are suites of others, whose fixtures only share the name.
+    """
     for kind in catalog.FOLDERS:
-        if kind in metafunc.fixturenames:
+        if kind in metafunc.fixturenames and metafunc.cls is None:
             metafunc.parametrize(kind, catalog.names(kind))
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 
 from tests.unit.samples import document, few, spaces, study
 from tuner.errors import InvalidSpec, Problem
-from tuner.submission import check, parse, problems
+from tuner.spec.study import StudySpec
+from tuner.submission import check, parse, problems, sampling
 
 
 def mistakes(submitted: object) -> dict[tuple[str | int, ...], str]:
@@ -187,6 +188,50 @@ def test_a_mistake_elsewhere_is_found_in_its_place(
 ) -> None:
     """The rest of the document is checked in the same way."""
     assert message in mistakes(document(**change))[location]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "cmaes knows no conditions, and model.encoder has a `when`; use auto, gp, grid"),
+        ({"objectives": [{"metric": "miou"}, {"metric": "dice"}]}, "the study has 2; use auto"),
+        ({"constraints": [{"metric": "dice", "min": 0.3}]}, "does not heed constraints; use auto"),
+        ({"space": {"training.batch_size": {"choice": [4, 8]}}}, "needs a range of numbers"),
+    ],
+)
+def test_a_sampler_is_not_asked_for_what_it_cannot_do(change: dict[str, Any], message: str) -> None:
+    """The reason is given, and the samplers that can."""
+    changed = document(**{"search": {"sampler": "cmaes"}, **change})
+    assert message in " ".join(
+        problem.message
+        for problem in problems(StudySpec.model_validate(changed))
+        if problem.location == ("search", "sampler")
+    )
+
+
+def test_cmaes_may_search_what_it_can() -> None:
+    """Numbers without conditions, and choices beside them."""
+    plain = {
+        "optimizer.lr": {"float": [1e-3, 1e-1], "log": True},
+        "training.batch_size": {"choice": [4, 8]},
+    }
+    assert mistakes(document(space=plain, search={"sampler": "cmaes"})) == {}
+
+
+@pytest.mark.parametrize("sampler", ["gp", "nsga2", "nsga3", "qmc"])
+def test_conditions_and_several_objectives_are_no_problem_to_others(sampler: str) -> None:
+    """The sample's space has conditions."""
+    two = [{"metric": "miou"}, {"metric": "dice"}]
+    search = {"sampler": sampler, "pruner": "none"}
+    assert mistakes(document(objectives=two, search=search)) == {}
+
+
+def test_a_server_without_a_samplers_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packages that are missing are named; other samplers need none of them."""
+    monkeypatch.setattr(sampling, "find_spec", lambda package: None)
+    with pytest.raises(InvalidSpec, match="gp needs scipy and torch, which this server does not"):
+        sampling.require_packages(study(search={"sampler": "gp"}))
+    sampling.require_packages(study(search={"sampler": "tpe"}))
 
 
 @pytest.mark.parametrize(

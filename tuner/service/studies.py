@@ -25,7 +25,7 @@ from tuner.spec.views import CloneRequest, Plan, StudyChange, StudyView, TrialVi
 from tuner.store import events, studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study
-from tuner.submission import corners
+from tuner.submission import corners, sampling
 
 logger = logging.getLogger(__name__)
 EXAMPLES = 3
@@ -38,7 +38,9 @@ def submit(
 
     Raises:
         Conflict: the name is taken, or the key came with another study.
+        InvalidSpec: its sampler needs a package that this server does not have.
     """
+    sampling.require_packages(spec)
     document = spec.dump()
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
     with db.transaction() as session:
@@ -56,7 +58,8 @@ def submit(
 
 
 def plan(spec: StudySpec) -> Plan:
-    """What a checked study would do: pure, nothing is stored."""
+    """What a checked study would do: pure, nothing is stored. Raises InvalidSpec like `submit`."""
+    sampling.require_packages(spec)
     suggester, examples, seen = Suggester(spec), list[TrialConfig](), list[Observation]()
     for number in range(min(EXAMPLES, spec.search.trials)):
         draw = suggester.draw(seen, number)

@@ -16,6 +16,7 @@ from tuner.spec import grid
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.submission.corners import space_problems
+from tuner.submission.sampling import sampler_problems
 from tuner.submission.shape import readable
 
 _PER_LOCATION = 5
@@ -121,6 +122,7 @@ def _better(direction: str) -> str:
 
 def _search(spec: StudySpec) -> Iterator[Problem]:
     yield from _strategy(spec.search.sampler, "sampler")
+    yield from sampler_problems(spec)
     yield from _strategy(spec.search.pruner, "pruner")
     if spec.search.pruner.name not in {"auto", "none"} and len(spec.objectives) > 1:
         message = "a pruner compares one objective; with several write pruner: none"

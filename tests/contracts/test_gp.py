@@ -1,0 +1,86 @@
+"""The Gaussian process gets what it can use of a history, and uses it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from optuna.samplers import BaseSampler, GPSampler
+from optuna.study import Study
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+)
+from optuna.trial import FrozenTrial
+
+from tests.unit.samples import SPACE, completed, study, toy_value
+from tests.unit.search_runs import CUBE, best, search, sphere
+from tuner import catalog
+from tuner.search.observation import Observation
+from tuner.search.suggest import Suggester
+from tuner.spec.states import TrialState
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[list[FrozenTrial]]:
+    """The trials that Optuna's sampler gets, draw by draw."""
+    found: list[list[FrozenTrial]] = []
+
+    def note(sampler: Any, inner: Study, trial: Any, ranges: dict[str, Any]) -> dict[str, Any]:
+        found.append(
+            [t for t in inner.get_trials(deepcopy=False) if t.params.keys() == ranges.keys()]
+        )
+        return {}
+
+    monkeypatch.setattr(GPSampler, "sample_relative", note)
+    return found
+
+
+def test_it_is_better_than_chance() -> None:
+    """Thirty draws on a sphere."""
+    start = [dict.fromkeys(CUBE, -3.0)]
+    spec = study(space=CUBE, search={"sampler": "gp", "trials": 30})
+    _, trials = search(spec, sphere, before=start, workers=2)
+    _, random = search(
+        study(space=CUBE, search={"sampler": "random", "trials": 30}), sphere, before=start
+    )
+    assert best(trials) > best(random) / 2  # both are below zero
+
+
+def test_of_a_long_history_the_best_and_the_latest_remain(told: list[list[FrozenTrial]]) -> None:
+    """Ten each, where twenty may be kept; running trials come on top."""
+    spec = study(
+        space={"augment.rotate": {"float": [0, 30]}},
+        search={"sampler": {"name": "gp", "history": 20}},
+    )
+    trials = [completed(k, {"augment.rotate": 0.1 * k}, 1 - k / 100) for k in range(60)]
+    running = Observation(60, TrialState.RUNNING, {"augment.rotate": 29.0})
+    Suggester(spec).draw([*trials, running], 61)
+    assert [trial.number for trial in told[0]] == [*range(10), *range(50, 61)]
+
+
+def test_what_was_switched_off_counts_with_the_middle(told: list[list[FrozenTrial]]) -> None:
+    """Under sgd, adamw's learning rate is as if it were in the middle of its range."""
+    ranges = {path: SPACE[path] for path in ("optimizer.name", "optimizer.lr")}
+    spec = study(space=ranges, search={"sampler": "gp"})
+    params = {"optimizer.name": "sgd", "optimizer.lr": 0.05}
+    Suggester(spec).draw([completed(0, params, toy_value(params))], 1)
+    (seen,) = told[0]
+    assert seen.params["optimizer.lr#0"] == 0.05
+    assert seen.params["optimizer.lr#1"] == pytest.approx((1e-5 * 3e-3) ** 0.5)
+
+
+def test_a_trial_outside_of_the_space_is_left_out(told: list[list[FrozenTrial]]) -> None:
+    """A value beyond its range is not one that was switched off."""
+    spec = study(space={"augment.rotate": {"int": [5, 9]}}, search={"sampler": "gp"})
+    inside = completed(1, {"augment.rotate": 7}, 0.5)
+    Suggester(spec).draw([completed(0, {}, 0.5), inside], 2)
+    assert [trial.number for trial in told[0]] == [1]
+
+
+@pytest.mark.filterwarnings("ignore")  # the suites provoke warnings of Optuna's own on purpose
+class TestSuites(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        """Ours, as Optuna's suites want it, without random draws before the model."""
+        return lambda: catalog.load("sampler", "gp").build(study(), 0, startup=0)

@@ -1,0 +1,73 @@
+"""What a sampler cannot do, said at submission instead of being done badly.
+
+A sampler file says it in constants: `CONDITIONAL = False` (no `when`), `OBJECTIVES = "one"`,
+`CONSTRAINTS = False`, `NUMERIC = True` (of no use without a range of numbers) and `NEEDS`, the
+packages that the server must have for it.
+"""
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+from tuner import catalog
+from tuner.catalog import Component
+from tuner.errors import InvalidSpec, Problem
+from tuner.spec.space import Choice
+from tuner.spec.study import StudySpec
+
+
+def sampler_problems(spec: StudySpec) -> Iterator[Problem]:
+    """What the study asks of its sampler and does not get from it."""
+    sampler = catalog.components("sampler").get(spec.search.sampler.name)
+    if sampler is None:
+        return
+    name = sampler.name
+    ranges = [(path, dimension) for path, _, dimension in spec.space.dimensions()]
+    conditional = [path for path, dimension in ranges if dimension.when]
+    if conditional and not _draws_conditions(sampler):
+        yield _problem(
+            f"{name} knows no conditions, and {conditional[0]} has a `when`; "
+            f"{_others(_draws_conditions)}"
+        )
+    if len(spec.objectives) > 1 and not _takes_several(sampler):
+        yield _problem(
+            f"{name} looks at one objective, and the study has {len(spec.objectives)}; "
+            f"{_others(_takes_several)}"
+        )
+    if spec.constraints and not _heeds_constraints(sampler):
+        yield _problem(f"{name} does not heed constraints; {_others(_heeds_constraints)}")
+    if sampler.constants.get("NUMERIC") and all(isinstance(d, Choice) for _, d in ranges):
+        yield _problem(f"{name} needs a range of numbers, and the space has none; use auto")
+
+
+def require_packages(spec: StudySpec) -> None:
+    """Raise InvalidSpec if this server lacks a package that the study's sampler needs."""
+    sampler = catalog.components("sampler").get(spec.search.sampler.name)
+    needed = sampler.constants.get("NEEDS", ()) if sampler else ()
+    missing = [package for package in needed if find_spec(package) is None]
+    if missing:
+        message = (
+            f"{spec.search.sampler.name} needs {' and '.join(missing)}, which this server does "
+            f"not have; install {' '.join(missing)} there, or use auto"
+        )
+        raise InvalidSpec([Problem(("search", "sampler"), message)])
+
+
+def _draws_conditions(sampler: Component) -> bool:
+    return bool(sampler.constants.get("CONDITIONAL", True))
+
+
+def _takes_several(sampler: Component) -> bool:
+    return sampler.constants.get("OBJECTIVES") != "one"
+
+
+def _heeds_constraints(sampler: Component) -> bool:
+    return bool(sampler.constants.get("CONSTRAINTS", True))
+
+
+def _others(can: Callable[[Component], bool]) -> str:
+    able = [name for name, sampler in catalog.components("sampler").items() if can(sampler)]
+    return f"use auto, {', '.join(able[:-1])} or {able[-1]}"
+
+
+def _problem(message: str) -> Problem:
+    return Problem(("search", "sampler"), message)
