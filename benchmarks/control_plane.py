@@ -139,7 +139,7 @@ def fill_ours(url: str, spec: StudySpec) -> None:
         assert trial is not None
         reports = tuple(made_up(step, trial.trial) for step in range(1, REPORTS + 1))
         batch = ReportBatch(reports=reports)
-        leases.report(db, trial.lease, trial.token, batch, lease_seconds=60)
+        leases.report(db, trial.lease, trial.token, batch, lease_seconds=60, searches=searches)
         leases.finish(db, trial.lease, trial.token, Outcome(kind=OutcomeKind.COMPLETED))
     with psycopg.connect(plain(url), autocommit=True) as connection:
         connection.execute("UPDATE studies SET spec = %s", [spec.model_dump_json()])

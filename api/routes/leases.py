@@ -41,7 +41,9 @@ def renew_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken) -> Response:
 def report_steps(rooms: AppRooms, lease: LeaseId, token: LeaseToken, batch: Batch) -> Response:
     """Hand in the metrics of steps, stored once each; the reply is the verdict."""
     seconds = rooms.settings.lease_seconds
-    answer = leases.report(rooms.db, lease, token, batch, lease_seconds=seconds)
+    answer = leases.report(
+        rooms.db, lease, token, batch, lease_seconds=seconds, searches=rooms.searches
+    )
     rooms.changes.ring()
     return _json(answer)
 

@@ -82,6 +82,7 @@ class Scene:
             work.token,
             ReportBatch(reports=reports),
             lease_seconds=LEASE_SECONDS,
+            searches=self.searches,
         )
         return status.verdict.action
 

@@ -25,7 +25,7 @@ class Fleet:
     def __init__(self, db: Database, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self.db = db
         self.lease_seconds = lease_seconds
-        self._searches = Searches()
+        self.searches = Searches()
 
     def submit(self, document: StudySpec | None = None) -> StudyView:
         """Queue a study."""
@@ -36,7 +36,7 @@ class Fleet:
         """Ask for a trial; None if there is none."""
         request = LeaseRequest(worker=worker, study=study)
         return leases.take(
-            self.db, request, lease_seconds=self.lease_seconds, searches=self._searches
+            self.db, request, lease_seconds=self.lease_seconds, searches=self.searches
         )
 
     def take(self, worker: str = "w1", *, study: str | None = None) -> Assignment:
@@ -54,7 +54,12 @@ class Fleet:
             )
         )
         return leases.report(
-            self.db, held.lease, held.token, batch, lease_seconds=self.lease_seconds
+            self.db,
+            held.lease,
+            held.token,
+            batch,
+            lease_seconds=self.lease_seconds,
+            searches=self.searches,
         )
 
     def heartbeat(self, held: Assignment) -> LeaseStatus:

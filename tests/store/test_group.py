@@ -141,9 +141,9 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
 
     def spoilt(session: Session) -> None:
         study = studies.lock(session, 1)
-        searches.draw(session, study, rows.spec_of(study))
         study.event_seq += 100
-        searches.draw(session, study, rows.spec_of(study))
+        with searches.of(session, study, rows.spec_of(study)) as search:
+            search.draw(study.drawn)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -21,7 +21,9 @@ def report(fleet: Fleet, held: Assignment, matrix: Matrix, **metrics: float) -> 
     named = metrics or derive(matrix, CLASSES)
     reports = tuple(Report(step=s, metrics=named, confusion=matrix) for s in (1, 2, 3))
     batch = ReportBatch(reports=reports)
-    leases.report(fleet.db, held.lease, held.token, batch, lease_seconds=60)
+    leases.report(
+        fleet.db, held.lease, held.token, batch, lease_seconds=60, searches=fleet.searches
+    )
     fleet.finish(held)
 
 

@@ -7,21 +7,22 @@ from tests.store.samples import spec
 from tuner.service import leases
 from tuner.service.searches import observe
 from tuner.spec.messages import Outcome, OutcomeKind
-from tuner.store import studies, trials
+from tuner.store import studies
 from tuner.store.engine import Database
 
 
-@pytest.mark.parametrize(("error_kind", "fits"), [("out_of_memory", False), ("diverged", True)])
-def test_a_trial_that_no_device_held_does_not_fit(
-    clocked_database: Database, error_kind: str, fits: bool
+@pytest.mark.parametrize(
+    ("error_kind", "trainable"), [("out_of_memory", False), ("diverged", False), ("data", True)]
+)
+def test_a_failure_counts_against_the_params_that_caused_it(
+    clocked_database: Database, error_kind: str, trainable: bool
 ) -> None:
-    """Running out of memory says something of the params; other failures do not."""
+    """Running out of memory or numbers says something of the params; other failures do not."""
     fleet = Fleet(clocked_database)
     fleet.submit()
     held = fleet.take()
     outcome = Outcome(kind=OutcomeKind.FAILED, error_kind=error_kind)
     leases.finish(clocked_database, held.lease, held.token, outcome)
     with clocked_database.reading() as session:
-        changed = trials.changed_since(session, studies.find(session, "streets"), 0)
-        seen = {one.number: one.fits for one in observe(session, spec(), changed)}
-    assert seen[held.trial] is fits
+        seen = observe(session, studies.find(session, "streets"), spec())
+    assert [(held.trial, trainable)] == [(one.number, one.trainable) for one in seen]

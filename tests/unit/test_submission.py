@@ -156,10 +156,10 @@ def test_every_wrong_value_of_a_choice_is_named() -> None:
         (
             {
                 "objectives": [{"metric": "miou"}, {"metric": "dice"}],
-                "search": {"pruner": "asha"},
+                "search": {"pruner": "patience"},
             },
             ("search", "pruner"),
-            "write pruner: none",
+            "patience judges one objective and the study has 2",
         ),
         ({"objectives": [{"metric": "mio"}]}, ("objectives", 0, "metric"), "miou"),
         ({"objectives": [{"metric": "iou.cat"}]}, ("objectives", 0, "metric"), "iou.car"),

@@ -232,9 +232,9 @@ def test_a_draw_depends_on_seed_and_number_only(seed: int, number: int) -> None:
     assert suggester.draw([], number) == Suggester(spec).draw([], number)
 
 
-def test_auto_means_tpe() -> None:
+def test_auto_means_a_model_of_the_rungs() -> None:
     """The default search is a model, not chance."""
-    assert choose_sampler(study()) == "tpe"
+    assert choose_sampler(study()) == "rung_tpe"
     assert choose_sampler(study(search={"sampler": "random"})) == "random"
 
 
@@ -294,8 +294,8 @@ def test_trials_that_do_not_fit_are_left_behind() -> None:
         state, values = (
             (TrialState.COMPLETED, (rotate / 30,)) if fits else (TrialState.FAILED, None)
         )
-        seen.append(Observation(number, state, {"augment.rotate": rotate}, values, fits=fits))
-    assert sum(one.fits for one in seen[-15:]) > 7
+        seen.append(Observation(number, state, {"augment.rotate": rotate}, values, trainable=fits))
+    assert sum(one.trainable for one in seen[-15:]) > 7
 
 
 def test_observations_of_another_process_are_enough() -> None:

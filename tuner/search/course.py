@@ -1,43 +1,68 @@
 """What a pruner sees: the course of a trial, and the setting in which trials are compared."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil, isfinite
 
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
 
+RANK = Objective(metric="rank", direction="minimize")
+
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One trial's values of the first objective, by step."""
+    """One trial's values of the first objective, by step; `others` holds further objectives."""
 
     number: int
     state: TrialState
     values: Mapping[int, float]
+    others: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
     def until(self, step: int) -> "Course":
         """The course as it stood after that step."""
-        values = {at: value for at, value in self.values.items() if at <= step}
-        return Course(self.number, self.state, values)
+        return replace(
+            self,
+            values={at: value for at, value in self.values.items() if at <= step},
+            others={at: rest for at, rest in self.others.items() if at <= step},
+        )
+
+    @property
+    def step(self) -> int:
+        """The last step with a value; 0 before the first."""
+        return max(self.values, default=0)
+
+    def vector(self, step: int) -> tuple[float, ...]:
+        """All objectives at a step that the course has."""
+        return (self.values[step], *self.others.get(step, ()))
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The first objective, the full budget in epochs, and how many of them warm up."""
+    """The objective, the full budget in epochs, and how many of them warm up.
+
+    `skipped` are rungs found not to predict the next one; `closing` says that no new trial will
+    be drawn, so that those at hand are all that there is to choose from.
+    """
 
     objective: Objective
     epochs: int
     warmup: int = 0
+    skipped: frozenset[int] = frozenset()
+    closing: bool = False
 
 
 def setting_of(spec: StudySpec) -> Setting:
-    """The setting of a study; a searched warm-up counts with its longest."""
+    """The setting of a study; a searched warm-up counts with its longest.
+
+    Several objectives become one: the rank that `ranked` gives.
+    """
     epochs, warmup = spec.base.training.epochs, spec.base.schedule.warmup
     searched = spec.space.root.get("schedule.warmup", ())
     corners = [corner for dimension in searched for corner in dimension.corners()]
     shares = [share for share in corners if isinstance(share, int | float)]
-    return Setting(spec.objective, epochs, ceil(max(shares, default=warmup) * epochs))
+    objective = spec.objective if len(spec.objectives) == 1 else RANK
+    return Setting(objective, epochs, ceil(max(shares, default=warmup) * epochs))
 
 
 def rivals(trial: Course, peers: Sequence[Course], step: int) -> list[float]:

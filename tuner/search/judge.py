@@ -1,10 +1,14 @@
-"""The verdict on a trial's report: a pure function of reported values."""
+"""The verdict on a trial's report, and the promotion of paused ones: pure functions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 from tuner import catalog
-from tuner.search.course import Course, setting_of
+from tuner.search.agreement import Agreement, agreements
+from tuner.search.course import Course, Setting, setting_of
+from tuner.search.ranking import ranked
 from tuner.spec.messages import Verdict
 from tuner.spec.study import StudySpec
 
@@ -16,44 +20,79 @@ def choose_pruner(spec: StudySpec) -> str:
     name = spec.search.pruner.name
     if name != "auto":
         return name
-    long_enough = spec.base.training.epochs >= _FEWEST_EPOCHS
-    return "asha" if long_enough and len(spec.objectives) == 1 else "none"
+    return "promote" if spec.base.training.epochs >= _FEWEST_EPOCHS else "none"
 
 
 def judged_steps(spec: StudySpec) -> frozenset[int] | None:
     """Steps at which trials are compared, so that peers are needed; None means every step."""
-    name, options = _pruner(spec)
-    steps: frozenset[int] | None = catalog.load("pruner", name).judged_steps(
-        setting_of(spec), **options
-    )
+    module, options = _pruner(spec)
+    steps: frozenset[int] | None = module.judged_steps(setting_of(spec), **options)
     return steps
 
 
 def judge(
-    spec: StudySpec, trial: Course, peers: Sequence[Course], *, step: int | None = None
+    spec: StudySpec,
+    trial: Course,
+    peers: Sequence[Course],
+    *,
+    closing: bool = False,
 ) -> Verdict:
-    """Whether the trial goes on after `step`, by default its last.
+    """Whether the trial goes on after its last step.
 
     Peers count with their value at that very step, whatever has become of them; the trial
-    itself is never its own peer. The final step is never pruned: there is nothing to save.
+    itself is never its own peer. The final step is never judged: there is nothing to save.
+
+    Args:
+        closing: no new trial will be drawn.
     """
-    if not trial.values:
-        return Verdict()
-    at = max(trial.values) if step is None else step
-    if at not in trial.values or at >= spec.base.training.epochs:
+    step = trial.step
+    if step == 0 or step >= spec.base.training.epochs:
         return Verdict()
     steps = judged_steps(spec)
-    if steps is not None and at not in steps:
+    if steps is not None and step not in steps:
         return Verdict()
-    name, options = _pruner(spec)
-    verdict: Verdict = catalog.load("pruner", name).should_prune(
-        trial.until(at), peers, setting_of(spec), **options
-    )
+    module, options = _pruner(spec)
+    setting = _setting(spec, peers, closing)
+    if len(spec.objectives) > 1:
+        others = [peer for peer in peers if peer.number != trial.number]
+        *peers, trial = ranked([*others, trial], spec.objectives, [step])
+    verdict: Verdict = module.should_prune(trial, peers, setting, **options)
     return verdict
 
 
-def _pruner(spec: StudySpec) -> tuple[str, dict[str, Any]]:
+def promotion(
+    spec: StudySpec,
+    courses: Sequence[Course],
+    *,
+    closing: bool = False,
+) -> tuple[int, str] | None:
+    """Number of the paused trial that a free worker goes on with, and why, if there is one."""
+    module, options = _pruner(spec)
+    if not hasattr(module, "promote"):
+        return None
+    setting = _setting(spec, courses, closing)
+    if len(spec.objectives) > 1:
+        courses = ranked(courses, spec.objectives, judged_steps(spec) or ())
+    found: tuple[int, str] | None = module.promote(courses, setting, **options)
+    return found
+
+
+def unreliable(spec: StudySpec, courses: Sequence[Course]) -> tuple[Agreement, ...]:
+    """Rungs whose ranks say too little about the next: they are merged upward."""
+    steps = judged_steps(spec)
+    if steps is None or len(spec.objectives) > 1:
+        return ()
+    ladder = (*sorted(steps), spec.base.training.epochs)
+    return tuple(found for found in agreements(courses, ladder) if found.is_poor)
+
+
+def _setting(spec: StudySpec, courses: Sequence[Course], closing: bool) -> Setting:
+    skipped = frozenset(found.step for found in unreliable(spec, courses))
+    return replace(setting_of(spec), skipped=skipped, closing=closing)
+
+
+def _pruner(spec: StudySpec) -> tuple[ModuleType, dict[str, Any]]:
     name = choose_pruner(spec)
     known = catalog.find("pruner", name).options
     own = spec.search.pruner.options if name == spec.search.pruner.name else {}
-    return name, {key: known[key].check(value)[0] for key, value in own.items()}
+    return catalog.load("pruner", name), {k: known[k].check(v)[0] for k, v in own.items()}

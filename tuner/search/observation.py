@@ -17,7 +17,7 @@ from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
 _WORST_VIOLATION = 1e12  # stands for a constraint whose metric is missing or not a number
-_MEMORY = "memory"  # the constraint that every study has: a trial fits on a device
+_TRAINABLE = "trainable"  # the constraint that every study has: a trial can be trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class Observation:
     """One trial as the search sees it.
 
     `values` are the objectives' values, final or last reported; `steps` the first objective by
-    step; `attrs` what the sampler left with the trial; `constraints` violations, > 0 infeasible;
-    `fits` is false where the trial failed because no device could hold it.
+    step, `others` the further ones; `attrs` what the sampler left with the trial; `constraints`
+    violations, > 0 infeasible; `trainable` is false where the params themselves made the trial
+    fail: no device could hold it, or its loss was no number.
     """
 
     number: int
@@ -36,7 +37,8 @@ class Observation:
     steps: Mapping[int, float] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
     constraints: tuple[float, ...] = ()
-    fits: bool = True
+    trainable: bool = True
+    others: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
 
 def open_study(spec: StudySpec, sampler: BaseSampler | None = None) -> tuple[Study, Memory]:
@@ -62,8 +64,8 @@ class Translator:
         """The trial as a sampler may read it.
 
         Waiting and paused trials count as running: their params are taken, their worth is open.
-        What ended without finite values counts as failed, which samplers pass over. What did not
-        fit into memory counts as pruned and infeasible, from which they learn to keep away.
+        What ended without finite values counts as failed, which samplers pass over. What could not
+        be trained counts as pruned and infeasible, from which they learn to keep away.
         """
         values, found = encode(self._space, seen.params, known=self._known)
         steps = {step: value for step, value in seen.steps.items() if isfinite(value)}
@@ -80,8 +82,8 @@ class Translator:
         for index, violation in enumerate(seen.constraints):
             finite = violation if isfinite(violation) else _WORST_VIOLATION
             trial.set_constraint(str(index), finite)
-        if not seen.fits:
-            trial.set_constraint(_MEMORY, 1.0)
+        if not seen.trainable:
+            trial.set_constraint(_TRAINABLE, 1.0)
         return trial
 
     def _state(
@@ -89,7 +91,7 @@ class Translator:
     ) -> tuple[OptunaState, tuple[float, ...] | None]:
         if not seen.state.has_ended:
             return OptunaState.RUNNING, None
-        if not seen.fits:
+        if not seen.trainable:
             return OptunaState.PRUNED, None
         finite = seen.values is not None and all(isfinite(value) for value in seen.values)
         if seen.state is TrialState.COMPLETED and finite:

@@ -46,7 +46,9 @@ class Draw:
 def choose_sampler(spec: StudySpec) -> str:
     """Name of the sampler that draws: the study's own, or what `auto` means."""
     name = spec.search.sampler.name
-    return "tpe" if name == "auto" else name
+    if name != "auto":
+        return name
+    return "rung_tpe" if len(spec.objectives) == 1 else "tpe"
 
 
 def base_params(spec: StudySpec) -> Params:

@@ -1,13 +1,15 @@
 """How attempts, trials and studies end; the caller holds the study's row lock."""
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from tuner.search.analysis import is_feasible
+from tuner.search.judge import promotion
 from tuner.search.suggest import trial_limit
-from tuner.service import confirmations, rows
+from tuner.service import confirmations, rows, searches
 from tuner.spec.messages import Action, Outcome, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -44,6 +46,7 @@ def _destination(
     failure = outcome.error_kind or "exception"
     study_gone = study.state in {StudyState.CANCELLED, StudyState.FAILED}
     pruned = kind is OutcomeKind.PRUNED or verdict.action is Action.PRUNE
+    at_rung = verdict.action is Action.PAUSE
     rules = (
         (kind is OutcomeKind.COMPLETED, TrialState.COMPLETED, ""),
         (kind is OutcomeKind.FAILED, TrialState.FAILED, failure),
@@ -51,7 +54,8 @@ def _destination(
         (verdict.action is Action.STOP, TrialState.CANCELLED, verdict.reason),  # by a user
         (pruned, TrialState.PRUNED, verdict.reason),
         (kind is OutcomeKind.STOPPED, TrialState.PRUNED, _stopped_reason(study, spec)),
-        (kind is OutcomeKind.PAUSED, TrialState.PAUSED, verdict.reason),
+        # Lost on the way back from a rung it is as paused as if its worker had said so.
+        (kind is OutcomeKind.PAUSED or at_rung, TrialState.PAUSED, verdict.reason),
     )
     for holds, state, reason in rules:
         if holds:
@@ -90,7 +94,7 @@ def close_if_done(
         return
     if counts.get(TrialState.RUNNING, 0):
         return
-    if spent or (all_drawn and not counts.get(TrialState.WAITING, 0)):
+    if spent or not _goes_on(session, study, spec, counts):
         reason = _last_words(session, study, spec) if spent else ""
         _end_rest(session, study, TrialState.PRUNED, reason or "the search ended", now=now)
         if not spent and confirmations.create(session, study, spec, now=now):
@@ -98,6 +102,17 @@ def close_if_done(
         if study.state == StudyState.QUEUED:
             studies.move(session, study, StudyState.RUNNING, now=now)
         studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
+
+
+def _goes_on(
+    session: Session, study: Study, spec: StudySpec, counts: Mapping[TrialState, int]
+) -> bool:
+    """Whether a study of which nothing runs has another trial to train."""
+    if may_draw(study, spec) or counts.get(TrialState.WAITING, 0):
+        return True
+    if not counts.get(TrialState.PAUSED, 0):
+        return False
+    return promotion(spec, searches.courses(session, study, spec), closing=True) is not None
 
 
 def reopen_if_due(session: Session, study: Study, spec: StudySpec, *, now: datetime) -> None:
@@ -121,7 +136,8 @@ def _end_rest(
     session: Session, study: Study, state: TrialState, reason: str, *, now: datetime
 ) -> None:
     for trial in trials.list_in(session, study, [TrialState.WAITING, TrialState.PAUSED]):
-        trials.move(session, study, trial, state, now=now, reason=reason)
+        why = f"{trial.reason}; {reason}" if trial.state == TrialState.PAUSED else reason
+        trials.move(session, study, trial, state, now=now, reason=why)
 
 
 def _last_words(session: Session, study: Study, spec: StudySpec) -> str:

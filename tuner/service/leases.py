@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
-from tuner.search.course import Course
-from tuner.search.judge import judge, judged_steps
+from tuner.search.judge import judged_steps
 from tuner.service import endings, rankings, rows
 from tuner.service.searches import Searches
 from tuner.spec.config import TrialConfig
@@ -84,8 +83,14 @@ def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> 
     return db.together(leases.study_of(lease), renew)
 
 
-def report(
-    db: Database, lease: str, token: str, batch: ReportBatch, *, lease_seconds: float
+def report(  # a use case names all that it needs
+    db: Database,
+    lease: str,
+    token: str,
+    batch: ReportBatch,
+    *,
+    lease_seconds: float,
+    searches: Searches,
 ) -> LeaseStatus:
     """Store reports, once per step, judge the trial, renew the lease; the reply is the verdict.
 
@@ -102,7 +107,7 @@ def report(
         _refuse_disorder(held.trial, fresh)
         spec = rows.spec_of(held.study)
         for message in fresh:
-            _store(session, held, spec, message, now=now)
+            _store(session, held, spec, message, now=now, searches=searches)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
         verdict = standing_verdict(held.study, held.trial, spec)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
@@ -172,13 +177,15 @@ def _in_turn(db: Database, request: LeaseRequest) -> Sequence[int]:
 
 
 def may_hand_out(study: Study, load: studies.Load) -> bool:
-    """Whether an open study has a trial to give: one that waits, or one still to be drawn."""
+    """Whether an open study may have a trial to give: one that waits or stands at a rung, or one
+    still to be drawn.
+    """
     spec = rows.spec_of(study)
     return (
         StudyState(study.state) in studies.OPEN
         and load.running < spec.search.parallel
         and not endings.is_spent(study, spec)
-        and (load.waiting > 0 or endings.may_draw(study, spec))
+        and (load.waiting > 0 or load.paused > 0 or endings.may_draw(study, spec))
     )
 
 
@@ -202,7 +209,14 @@ def _next_trial(
     if load.waiting:
         return trials.next_waiting(session, study)
     spec = rows.spec_of(study)
-    draw = searches.draw(session, study, spec)
+    all_drawn = not endings.may_draw(study, spec)
+    with searches.of(session, study, spec) as search:
+        promoted = search.promotion(closing=all_drawn) if load.paused else None
+        if promoted is not None:
+            return _promote(session, study, *promoted, now=now)
+        if all_drawn:
+            return None
+        draw = search.draw(study.drawn)
     config = resolve(
         spec.base, spec.dataset, draw.params, seed=trial_seed(spec.search.seed, study.drawn)
     )
@@ -213,6 +227,15 @@ def _next_trial(
         attrs=draw.attrs,
     )
     return trials.add(session, study, drawn, now=now)
+
+
+def _promote(session: Session, study: Study, number: int, reason: str, *, now: datetime) -> Trial:
+    """Bring a paused trial back among the waiting ones."""
+    trial = trials.find(session, study, number)
+    trial.verdict = {}
+    trials.move(session, study, trial, TrialState.WAITING, now=now, reason=reason)
+    logger.info("trial %s of %s: %s", number, study.name, reason)
+    return trial
 
 
 def trial_seed(study_seed: int, number: int) -> int:
@@ -266,8 +289,14 @@ def _refuse_disorder(trial: Trial, fresh: Sequence[Report]) -> None:
             )
 
 
-def _store(
-    session: Session, held: Held, spec: StudySpec, message: Report, *, now: datetime
+def _store(  # a use case names all that it needs
+    session: Session,
+    held: Held,
+    spec: StudySpec,
+    message: Report,
+    *,
+    now: datetime,
+    searches: Searches,
 ) -> None:
     """Store the next step of a trial, and judge it if nothing was decided yet."""
     _, trial, study = held
@@ -280,7 +309,7 @@ def _store(
         trial.best_value = value
     study.epochs += 1
     study.seconds += message.seconds
-    events.append(
+    told = events.append(
         session,
         study,
         "trial.reported",
@@ -289,23 +318,22 @@ def _store(
         step=message.step,
         value=value,
     )
-    if trial.source != trials.CONFIRM and rows.verdict_of(trial).action is Action.CONTINUE:
-        verdict = _judge(session, study, trial, spec)
-        trial.verdict = verdict.model_dump(mode="json")
-        if verdict.action is not Action.CONTINUE:
-            logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)
+    if trial.source != trials.CONFIRM and _is_judged(spec, trial.step):
+        trial.revision = told  # searches take the trial in again
+        _judge(session, held, spec, searches)
 
 
-def _judge(session: Session, study: Study, trial: Trial, spec: StudySpec) -> Verdict:
+def _is_judged(spec: StudySpec, step: int) -> bool:
     steps = judged_steps(spec)
-    if steps is not None and trial.step not in steps:
-        return Verdict()
-    session.flush()
-    own = reports.values_of(session, [trial.id])[trial.id]
-    values = reports.values_at(session, study.id, trial.step)
-    peers = [
-        Course(number=number, state=TrialState.RUNNING, values={trial.step: value})
-        for number, value in values.items()
-        if number != trial.number
-    ]
-    return judge(spec, Course(number=trial.number, state=TrialState.RUNNING, values=own), peers)
+    return steps is None or step in steps
+
+
+def _judge(session: Session, held: Held, spec: StudySpec, searches: Searches) -> None:
+    _, trial, study = held
+    if rows.verdict_of(trial).action is not Action.CONTINUE:
+        return
+    with searches.of(session, study, spec) as search:
+        verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, spec))
+    trial.verdict = verdict.model_dump(mode="json")
+    if verdict.action is not Action.CONTINUE:
+        logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)

@@ -1,85 +1,143 @@
-"""The searches that this process keeps warm: one `Suggester` per study, fed from our rows."""
+"""The searches that this process keeps warm, one for each study, fed from our rows."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from math import nan
 
 from sqlalchemy.orm import Session
 
 from tuner.search.analysis import violations
+from tuner.search.course import Course
+from tuner.search.judge import judge, judged_steps, promotion
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
 from tuner.service.rows import objective_values
+from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import reports, trials
 from tuner.store.engine import on_rollback
 from tuner.store.tables import Study, Trial
 
-KEPT = 32  # studies; a suggester of 10,000 trials takes some 50 MB
+KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
+UNTRAINABLE = frozenset({"out_of_memory", "diverged"})  # failures that the params are to blame for
 
 
 class Searches:
-    """Suggesters by study. Losing one costs a reload: all is in the store."""
+    """What the search knows, by study. Losing one costs a reload: all is in the store."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[int, _Search] = OrderedDict()
+        self._kept: OrderedDict[int, Search] = OrderedDict()
         self._lock = threading.Lock()
 
-    def draw(self, session: Session, study: Study, spec: StudySpec) -> Draw:
-        """Params for the next trial of a locked study."""
-        search = self._search(study, spec)
+    @contextmanager
+    def of(self, session: Session, study: Study, spec: StudySpec) -> Iterator["Search"]:
+        """The search of a locked study, having seen all that the transaction can see."""
+        search = self._find(study, spec)
         # It may have seen rows that others of this transaction wrote: they go with it.
         on_rollback(session, partial(self._forget, study.id))
         with search.lock:
-            return search.draw(session, study)
+            search.look(session, study)
+            yield search
 
     def _forget(self, study_id: int) -> None:
         with self._lock:
             self._kept.pop(study_id, None)
 
-    def _search(self, study: Study, spec: StudySpec) -> "_Search":
+    def _find(self, study: Study, spec: StudySpec) -> "Search":
         with self._lock:
             search = self._kept.get(study.id)
             if search is None or search.spec != spec:
-                search = self._kept[study.id] = _Search(spec)
+                search = self._kept[study.id] = Search(spec)
             self._kept.move_to_end(study.id)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return search
 
 
-class _Search:
+class Search:
+    """One study's trials in memory, as draws, verdicts and promotions need them."""
+
     def __init__(self, spec: StudySpec) -> None:
         self.spec = spec
         self.lock = threading.Lock()
+        self.courses: dict[int, Course] = {}
         self._suggester = Suggester(spec)
+        self._unseen: list[Observation] = []
         self._revision = 0
 
-    def draw(self, session: Session, study: Study) -> Draw:
-        """Feed what changed since the last draw, then draw."""
-        changed = trials.changed_since(session, study, self._revision)
-        draw = self._suggester.draw(observe(session, self.spec, changed), study.drawn)
+    def look(self, session: Session, study: Study) -> None:
+        """Take in what changed since the last look; the caller holds the lock."""
+        session.flush()
+        for seen in observe(session, study, self.spec, since=self._revision):
+            self._unseen.append(seen)
+            self.courses[seen.number] = _course(seen)
         self._revision = study.event_seq
-        return draw
+
+    def draw(self, number: int) -> Draw:
+        """Params for the trial of that number."""
+        unseen, self._unseen = self._unseen, []
+        return self._suggester.draw(unseen, number)
+
+    def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
+        """The verdict on a trial after a step; without a value there, its value is no number."""
+        course = self.courses[number]
+        if step not in course.values:
+            course = replace(course, values={**course.values, step: nan})
+        return judge(self.spec, course, list(self.courses.values()), closing=closing)
+
+    def promotion(self, *, closing: bool) -> tuple[int, str] | None:
+        """The paused trial to go on with, and why, if there is one."""
+        return promotion(self.spec, list(self.courses.values()), closing=closing)
 
 
-def observe(session: Session, spec: StudySpec, changed: Sequence[Trial]) -> tuple[Observation, ...]:
-    """Trials as the search sees them; those that confirm a leader are none of its affair."""
-    changed = [trial for trial in changed if trial.source != trials.CONFIRM]
-    ended = [trial.id for trial in changed if trial.state in {TrialState.PRUNED, TrialState.PAUSED}]
-    steps = reports.values_of(session, ended) if ended else {}
-    return tuple(
-        Observation(
-            number=trial.number,
-            state=TrialState(trial.state),
-            params=trial.params,
-            values=objective_values(spec, trial.metrics),
-            steps=steps.get(trial.id, {}),
-            attrs=trial.attrs,
-            constraints=violations(spec.constraints, trial.metrics),
-            fits=trial.error_kind != "out_of_memory",
-        )
-        for trial in changed
+def courses(session: Session, study: Study, spec: StudySpec) -> list[Course]:
+    """The course of every trial of a study, as a fresh search would see them."""
+    return [_course(seen) for seen in observe(session, study, spec)]
+
+
+def _course(seen: Observation) -> Course:
+    return Course(seen.number, seen.state, seen.steps, seen.others)
+
+
+def observe(
+    session: Session, study: Study, spec: StudySpec, *, since: int = 0
+) -> tuple[Observation, ...]:
+    """Trials of a study that changed after an event, as the search sees them, by number.
+
+    Those that confirm a leader are none of its affair.
+    """
+    found = trials.changed_since(session, study, since)
+    changed = [trial for trial in found if trial.source != trials.CONFIRM]
+    if not changed:
+        return ()
+    steps = judged_steps(spec)
+    metrics = [objective.metric for objective in spec.objectives]
+    told = reports.since(
+        session,
+        study.id,
+        since,
+        metrics=metrics,
+        steps=None if steps is None else {*steps, spec.base.training.epochs},
+    )
+    return tuple(_observation(trial, spec, told.get(trial.number, {})) for trial in changed)
+
+
+def _observation(
+    trial: Trial, spec: StudySpec, told: Mapping[int, tuple[float, ...]]
+) -> Observation:
+    return Observation(
+        number=trial.number,
+        state=TrialState(trial.state),
+        params=trial.params,
+        values=objective_values(spec, trial.metrics),
+        steps={step: values[0] for step, values in told.items()},
+        others={step: values[1:] for step, values in told.items() if values[1:]},
+        attrs=trial.attrs,
+        constraints=violations(spec.constraints, trial.metrics),
+        trainable=trial.error_kind not in UNTRAINABLE,
     )

@@ -2,16 +2,15 @@
 
 import zlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from math import isqrt
+from math import isfinite, isqrt
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from tuner.spec.messages import Report as Message
 from tuner.store.tables import Report, Trial
-from tuner.store.trials import CONFIRM
 
 _PART = 500  # trials read in one query; databases limit the length of IN
 Matrix = tuple[tuple[int, ...], ...]
@@ -76,19 +75,36 @@ def metric_of(
     return values
 
 
-def values_at(session: Session, study_id: int, step: int) -> dict[int, float]:
-    """First objective at this step, by number of the search's trial that reached it."""
+def since(
+    session: Session,
+    study_id: int,
+    revision: int,
+    *,
+    metrics: Sequence[str],
+    steps: Collection[int] | None,
+) -> dict[int, dict[int, tuple[float, ...]]]:
+    """Metrics by step, by number, of the study's trials that changed after that event.
+
+    A step at which one of them is no finite number is left out: not every database can hold it.
+
+    Args:
+        metrics: the objectives, the first one first.
+        steps: the steps of interest; None for all.
+    """
+    further = [Report.metrics[name].as_float() for name in metrics[1:]]
     query = (
-        select(Trial.number, Report.value)
+        select(Trial.number, Report.step, Report.value, *further)
         .join(Trial, Trial.id == Report.trial_id)
-        .where(
-            Report.study_id == study_id,
-            Report.step == step,
-            Report.value.is_not(None),
-            Trial.source != CONFIRM,
-        )
+        .where(Trial.study_id == study_id, Trial.revision > revision, Report.value.is_not(None))
+        .order_by(Trial.number, Report.step)
     )
-    return {number: value for number, value in session.execute(query) if value is not None}
+    if steps is not None:
+        query = query.where(Report.step.in_(sorted(steps)))
+    found: dict[int, dict[int, tuple[float, ...]]] = {}
+    for number, step, *values in session.execute(query):
+        if all(value is not None and isfinite(value) for value in values):
+            found.setdefault(number, {})[step] = tuple(values)
+    return found
 
 
 def last_confusion(session: Session, trial_id: int) -> Matrix | None:

@@ -115,10 +115,11 @@ def count_trials(session: Session, study_ids: Sequence[int]) -> dict[int, dict[T
 
 
 class Load(NamedTuple):
-    """How many trials of a study wait for a worker, and how many have one."""
+    """How many trials of a study wait for a worker, have one, or stand at a rung."""
 
     waiting: int = 0
     running: int = 0
+    paused: int = 0
 
 
 def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
@@ -128,7 +129,7 @@ def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
         select(Trial.study_id, Trial.state, func.count())
         .where(
             Trial.study_id.in_(study_ids),
-            Trial.state.in_([TrialState.WAITING, TrialState.RUNNING]),
+            Trial.state.in_([TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED]),
         )
         .group_by(Trial.study_id, Trial.state)
     )

@@ -124,8 +124,12 @@ def _search(spec: StudySpec) -> Iterator[Problem]:
     yield from _strategy(spec.search.sampler, "sampler")
     yield from sampler_problems(spec)
     yield from _strategy(spec.search.pruner, "pruner")
-    if spec.search.pruner.name not in {"auto", "none"} and len(spec.objectives) > 1:
-        message = "a pruner compares one objective; with several write pruner: none"
+    pruner = catalog.components("pruner").get(spec.search.pruner.name)
+    if pruner and len(spec.objectives) > 1 and pruner.constants.get("OBJECTIVES") == "one":
+        message = (
+            f"{pruner.name} judges one objective and the study has {len(spec.objectives)}; "
+            "use promote, asha, hyperband, median or percentile, or none"
+        )
         yield Problem(("search", "pruner"), message)
     if spec.search.sampler.name == "grid":
         yield from _grid(spec)

@@ -33,7 +33,7 @@ class Learner:
         self._rate = rates.course(config, steps)
         built = model.build(config, mean=data.train.mean, std=data.train.std, roots=data.roots)
         self.model = built.to(machine.device).train()
-        if config.training.determinism == "fast" and machine.is_cuda:
+        if config.training.determinism == "fast":
             self.model = self.model.to(memory_format=torch.channels_last)
         self.optimizer = self._build_optimizer()
         self.loss = self._build_loss(data).to(machine.device)

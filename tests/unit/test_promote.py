@@ -1,0 +1,174 @@
+"""Successive halving that pauses and promotes."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.samples import few, study
+from tuner.search.agreement import agreements
+from tuner.search.course import Course, Setting
+from tuner.search.judge import judge, promotion, unreliable
+from tuner.search.pruners import hyperband, promote
+from tuner.spec.messages import Action
+from tuner.spec.states import TrialState
+from tuner.spec.study import Objective, StudySpec
+
+SETTING = Setting(Objective(metric="miou"), 52)  # rungs 3, 9, 27
+
+
+def spec(pruner: object = "promote", **changes: object) -> StudySpec:
+    """The sample study over 52 epochs."""
+    base = {"training": {"epochs": 52}, "schedule": {"warmup": 0}}
+    return study(base=base, search={"pruner": pruner, "trials": 30}, **changes)
+
+
+def course(number: int, state: TrialState = TrialState.PAUSED, **values: float) -> Course:
+    """A paused trial: `e3=0.4` is 0.4 at epoch 3."""
+    return Course(number, state, {int(key[1:]): value for key, value in values.items()})
+
+
+def running(number: int, **values: float) -> Course:
+    """A running trial."""
+    return course(number, TrialState.RUNNING, **values)
+
+
+def test_a_trial_waits_until_there_is_something_to_compare_with() -> None:
+    """The first two of eta trials are paused, and are told what for."""
+    verdict = judge(spec(), running(1, e3=0.5), [course(0, e3=0.1)])
+    assert verdict.action is Action.PAUSE
+    assert verdict.reason == (
+        "miou 0.500 at epoch 3 waits for others to compare with: 2 of 3 trials are there"
+    )
+
+
+def test_a_trial_that_is_promotable_at_once_goes_on_in_place() -> None:
+    """No restart for the best of three."""
+    peers = [course(0, e3=0.1), course(1, e3=0.2)]
+    assert judge(spec(), running(2, e3=0.3), peers).action is Action.CONTINUE
+
+
+def test_a_weaker_trial_is_paused_with_its_reason() -> None:
+    """In words and numbers."""
+    peers = [course(0, e3=0.1), course(1, e3=0.5)]
+    verdict = judge(spec(), running(2, e3=0.3), peers)
+    assert verdict.action is Action.PAUSE
+    assert verdict.reason == "miou 0.300 at epoch 3 is below the best third of 3 trials (0.500)"
+
+
+def test_the_highest_rung_is_promoted_first() -> None:
+    """What is nearest to a result comes before what has just begun."""
+    courses = [
+        *(course(k, e3=0.1 * k) for k in range(6)),
+        *(course(10 + k, e3=0.9, e9=0.1 * k) for k in range(3)),
+    ]
+    assert promotion(spec(), courses) == (
+        12,
+        "promoted: miou 0.200 at epoch 9 is among the best 1 of 3",
+    )
+
+
+def test_nobody_is_promoted_twice_from_a_rung() -> None:
+    """The best third of six has gone on already."""
+    courses = [
+        running(0, e3=0.9, e9=0.9),
+        running(1, e3=0.8),
+        *(course(k, e3=0.1) for k in range(2, 6)),
+    ]
+    assert promotion(spec(), courses) is None
+
+
+def test_a_study_does_not_end_with_its_leader_unfinished() -> None:
+    """When no trial will be drawn any more, one of two goes on."""
+    courses = [course(0, e3=0.1), course(1, e3=0.2)]
+    assert promotion(spec(), courses) is None
+    found = promotion(spec(), courses, closing=True)
+    assert found is not None
+    assert found[0] == 1
+
+
+def test_a_trial_without_a_number_is_pruned() -> None:
+    """It will not come back."""
+    verdict = judge(spec(), running(0, e3=float("nan")), [])
+    assert verdict.action is Action.PRUNE
+
+
+def test_pruners_that_stop_promote_nobody() -> None:
+    """Paused trials of a study whose pruner was changed stay where they are."""
+    courses = [course(k, e3=0.1 * k) for k in range(9)]
+    assert promotion(spec("asha"), courses) is None
+
+
+CURVES = st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=1, max_size=30)
+STEPS = (3, 9, 27, 52)
+
+
+@few
+@given(CURVES)
+def test_promotion_never_starves(curves: list[list[float]]) -> None:
+    """Promoting one by one, the leader of a study that draws no more always gets to its end."""
+    setting = replace(SETTING, closing=True)
+    values = {
+        number: {step: (curve * 4)[index] for index, step in enumerate(STEPS)}
+        for number, curve in enumerate(curves)
+    }
+    courses = {n: Course(n, TrialState.PAUSED, {3: values[n][3]}) for n in values}
+    while (found := promote.promote(list(courses.values()), setting)) is not None:
+        number = found[0]
+        step = STEPS[STEPS.index(courses[number].step) + 1]
+        grown = {at: values[number][at] for at in STEPS if at <= step}
+        state = TrialState.COMPLETED if step == 52 else TrialState.PAUSED
+        courses[number] = Course(number, state, grown)
+    assert any(one.state is TrialState.COMPLETED for one in courses.values())
+    for step in STEPS[:-1]:
+        reached = [one for one in courses.values() if step in one.values]
+        beyond = [one for one in reached if one.step > step]
+        # A trial that went on as the leader of its day may be none of the best third later.
+        assert len(beyond) >= max(len(reached) // 3, 1)
+
+
+def test_a_rung_that_says_nothing_is_merged_upward() -> None:
+    """Trials are no longer compared there, and it is told."""
+    courses = [running(k, e3=0.1 * k, e9=0.1 * (10 - k)) for k in range(10)]
+    found = unreliable(spec(), courses)
+    assert [(one.step, one.next_step, one.trials) for one in found] == [(3, 9, 10)]
+    assert found[0].correlation == pytest.approx(-1)
+    assert "no longer compared at epoch 3" in found[0].told()
+    assert judge(spec(), running(11, e3=0.0), courses).action is Action.CONTINUE
+    kept = spec({"name": "promote", "merge": False})
+    assert judge(kept, running(11, e3=0.0), courses).action is Action.PAUSE
+
+
+def test_equal_values_share_their_rank() -> None:
+    """Spearman's correlation with ties, by its definition over mean ranks."""
+    values = [(1, 1), (2, 2), (2, 3), (3, 4), (4, 4), (5, 6), (6, 5), (7, 7)]
+    courses = [running(k, e3=a, e9=b) for k, (a, b) in enumerate(values)]
+    (found,) = agreements(courses, (3, 9))
+    assert found.correlation == pytest.approx(0.9638554, abs=1e-6)
+
+
+def test_several_objectives_are_compared_by_their_front() -> None:
+    """A trial that another one beats in both waits behind the front."""
+    both = [{"metric": "miou"}, {"metric": "latency_ms", "direction": "minimize"}]
+    front = [Course(k, TrialState.PAUSED, {3: 0.1 * k}, {3: (10.0 * k,)}) for k in range(1, 4)]
+    beaten = Course(9, TrialState.RUNNING, {3: 0.05}, {3: (40.0,)})
+    verdict = judge(spec(objectives=both), beaten, front)
+    assert verdict.action is Action.PAUSE
+    assert verdict.reason == "rank 1.000 at epoch 3 is above the best third of 4 trials (0.000)"
+    best = Course(9, TrialState.RUNNING, {3: 0.5}, {3: (1.0,)})
+    assert judge(spec(objectives=both), best, front).action is Action.CONTINUE
+
+
+def test_brackets_share_the_trials_by_their_cost() -> None:
+    """Of thirteen trials of three brackets nine begin at the first rung, one at the last."""
+    brackets = [hyperband.bracket(number, 3, 3) for number in range(13)]
+    assert [brackets.count(index) for index in range(3)] == [9, 3, 1]
+
+
+def test_a_trial_of_a_higher_bracket_is_spared_the_first_rung() -> None:
+    """And is compared with its own kind only."""
+    ours = spec({"name": "hyperband", "brackets": 2})
+    peers = [course(k, e3=0.5) for k in range(3)]
+    assert judge(ours, running(3, e3=0.0), peers).action is Action.CONTINUE
+    assert judge(ours, running(4, e3=0.0), peers).action is Action.PAUSE

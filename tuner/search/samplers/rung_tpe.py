@@ -1,0 +1,219 @@
+"""TPE fitted on the highest rung that has enough results, whatever became of the trials there.
+
+As in BOHB (Falkner et al. 2018), values of one step only are compared: a trial that was stopped
+early at a rung counts there like one that went on. Optuna's TPE takes completed trials for better
+than any stopped one, however many of those there are. Trials that stand at lower rungs, or have
+not reported yet, count as weak (constant liar), so that parallel draws spread out.
+"""
+
+import copy
+import warnings
+from collections.abc import Container, Sequence
+from math import ceil, isfinite
+from typing import Annotated, Any
+
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import Field
+
+from tuner.optuna_encoding import distributions
+from tuner.search import rungs
+from tuner.search.course import setting_of
+from tuner.search.judge import judged_steps
+from tuner.search.memory import Memory
+from tuner.spec.study import StudySpec
+
+_FEWEST = 6  # results of a rung to fit on, in spaces of few dimensions
+_GOOD = 25  # as in Optuna: more good trials blur what they have in common
+_KEPT = 300  # results to fit on: the good ones and the latest others, so that draws stay quick
+
+
+def build(
+    spec: StudySpec,
+    seed: int,
+    *,
+    results: Annotated[int, Field(ge=2)] | None = None,
+    good: Annotated[float, Field(gt=0, lt=1)] = 0.15,
+    candidates: Annotated[int, Field(ge=1)] = 24,
+    lower: bool = True,
+) -> BaseSampler:
+    """Give the sampler; draws are random until a rung has `results`: the dimensions and three.
+
+    `good` is the share of a rung's trials that draws should resemble; `lower` lets trials that
+    were left behind at lower rungs count as weak ones.
+    """
+    space = distributions(spec.space)
+    searched = sum(1 for distribution in space.values() if not distribution.single())
+    steps = judged_steps(spec)
+    if steps is None:
+        steps = frozenset(rungs.ladder(setting_of(spec), eta=3, min_step=None))
+    return RungTpeSampler(
+        sorted(steps, reverse=True),
+        None if spec.space.is_conditional else space,
+        seed=seed,
+        results=results or max(searched + 3, _FEWEST),
+        good=good,
+        candidates=candidates,
+        lower=lower,
+    )
+
+
+class RungTpeSampler(BaseSampler):
+    """TPE on one rung; `steps` are the rungs below the full budget, the highest first."""
+
+    def __init__(
+        self,
+        steps: Sequence[int],
+        space: dict[str, BaseDistribution] | None,
+        *,
+        seed: int,
+        results: int,
+        good: float,
+        candidates: int,
+        lower: bool,
+    ) -> None:
+        self._steps, self._results, self._good, self._lower = steps, results, good, lower
+        self._space = None if space is None else _varied(space)
+        self._random = RandomSampler(seed=seed)
+        self._level = 0  # results at the chosen rung
+        self._view: Study | None = None
+        with warnings.catch_warnings():
+            # `group` is experimental in Optuna since 2.8; it is what carries conditional spaces.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            # Deprecated, but the one way to say what counts as good: see `optuna < 6` in the pins.
+            warnings.simplefilter("ignore", FutureWarning)
+            self._tpe = TPESampler(
+                seed=seed,
+                n_startup_trials=1,
+                n_ei_candidates=candidates,
+                multivariate=True,
+                group=space is None,
+                gamma=lambda _: min(ceil(good * self._level), _GOOD),
+            )
+
+    def reseed_rng(self) -> None:
+        """Begin other random numbers."""
+        self._tpe.reseed_rng()
+        self._random.reseed_rng()
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Choose the rung, and see the study as if it ended there."""
+        self._view = None
+        trials = [other for other in study.get_trials(deepcopy=False) if other is not trial]
+        minimize = study.directions[0] is StudyDirection.MINIMIZE
+        if len(study.directions) > 1:
+            done = [other for other in trials if other.state is TrialState.COMPLETE]
+            self._level = len(done)
+            if len(done) >= self._results:
+                self._view = _opened(study, [*trials, trial])
+            return
+        for step in (None, *self._steps):
+            there = [copied for other in trials if (copied := _at(other, step)) is not None]
+            self._level = len(there)
+            if len(there) >= self._results:
+                there = _kept(there, minimize=minimize)
+                numbers = {other.number for other in there}
+                rest = [other for other in trials if other.number not in numbers]
+                weak = [other for other in map(self._weak, rest[-_KEPT:]) if other is not None]
+                self._view = _opened(study, [*there, *weak, trial])
+                return
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What is drawn together: everything, or what the conditions allow."""
+        if self._view is None:
+            return {}
+        if self._space is not None:
+            return self._space
+        return self._tpe.infer_relative_search_space(self._view, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Values by the rung's densities; none before a rung has enough results."""
+        if self._view is None or not search_space:
+            return {}
+        return self._tpe.sample_relative(self._view, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A value of a param that no other trial had: random."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def _weak(self, trial: FrozenTrial) -> FrozenTrial | None:
+        """A trial that is not at the rung, as one that nobody should resemble."""
+        is_open = trial.state in {TrialState.RUNNING, TrialState.WAITING}
+        has_failed = trial.state is TrialState.PRUNED and not trial.intermediate_values
+        if is_open or has_failed:
+            return trial if not (trial.intermediate_values and not self._lower) else None
+        if trial.state is not TrialState.PRUNED or not self._lower:
+            return None
+        return trial
+
+
+def _varied(space: dict[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+    return {name: found for name, found in sorted(space.items()) if not found.single()}
+
+
+def _at(trial: FrozenTrial, step: int | None) -> FrozenTrial | None:
+    """The trial as if it had completed at the step (None: in the end), if it was there."""
+    if step is None:
+        return trial if trial.state is TrialState.COMPLETE else None
+    value = trial.intermediate_values.get(step)
+    if value is None or not isfinite(value) or trial.state is TrialState.FAIL:
+        return None
+    found = copy.copy(trial)
+    found.state, found.values = TrialState.COMPLETE, [value]
+    return found
+
+
+def _kept(trials: list[FrozenTrial], *, minimize: bool) -> list[FrozenTrial]:
+    """The best and the latest of many trials, by number."""
+    if len(trials) <= _KEPT:
+        return trials
+    order = sorted(trials, key=lambda trial: trial.values[0] if minimize else -trial.values[0])
+    best = {trial.number for trial in order[:_GOOD]}
+    latest = {trial.number for trial in trials[-(_KEPT - _GOOD) :]}
+    return [trial for trial in trials if trial.number in best or trial.number in latest]
+
+
+def _opened(study: Study, trials: list[FrozenTrial]) -> Study:
+    view = _View(trials)
+    view.create_new_study(study.directions, study.study_name)
+    return Study(study.study_name, view)
+
+
+class _View(Memory):
+    """These trials and no others, in this order; the last is the one that is being drawn."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        super().__init__()
+        self._shown = sorted(trials, key=lambda trial: trial.number)
+        self._drawn = trials[-1]
+        self.noted: dict[str, Any] = {}
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """The trial that is being drawn."""
+        return self._drawn
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep what TPE notes for other processes: they see the study, not this view."""
+        self.noted[key] = value
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """The trials, by number."""
+        return [trial for trial in self._shown if states is None or trial.state in states]
