@@ -13,7 +13,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -32,6 +32,7 @@ from tuner.spec.views import (
     CloneRequest,
     Curve,
     Event,
+    FrontView,
     HistoryPoint,
     Page,
     Plan,
@@ -243,6 +244,14 @@ class Client:
     def pareto(self, study: StudyId) -> tuple[TrialSummary, ...]:
         """Trials that no other trial beats in every objective."""
         return self._list(tuple[TrialSummary, ...], f"{_study(study)}/pareto")
+
+    def front(self, study: StudyId, *, reference: Sequence[float] | None = None) -> FrontView:
+        """Completed trials in the order of ending, with the hypervolume up to each.
+
+        Args:
+            reference: one value per objective; the worst seen of each when None.
+        """
+        return self._list(FrontView, f"{_study(study)}/front", reference=reference)
 
     def workers(self) -> tuple[WorkerView, ...]:
         """Every worker that the server knows."""

@@ -102,12 +102,12 @@ def draw_history(history: History, *, name: str) -> Markup:
     """Values of ended trials by state, the staircase of the best so far, and trial 0."""
     x, y = history.x, history.y
     stairs = steps((x.position(place), y.position(value)) for place, value in history.best)
-    ground = [_grid(x, y)]
+    ground = [grid(x, y)]
     if history.base is not None:
         height = percent(1 - y.position(history.base))
         ground.append(element("line", class_="base", x1="0", x2="100%", y1=height, y2=height))
     front = [stretched(element("path", class_="best", d=stairs))] if stairs else []
-    return _chart(
+    return chart(
         *ground,
         *(_mark(history, mark) for mark in sorted(history.marks, key=_weight)),
         *front,
@@ -147,8 +147,8 @@ def draw_curves(curves: Curves, *, name: str, ends: Literal["trial", "value"] = 
         for item in curves.lines
     ]
     running = sum(item.role == "running" for item in curves.lines)
-    return _chart(
-        _grid(curves.x, curves.y),
+    return chart(
+        grid(curves.x, curves.y),
         stretched(*paths),
         *_ends(curves, hues, ends),
         label=f"{name} over epochs of {len(curves.lines)} trials, {running} of them running",
@@ -309,7 +309,8 @@ def _level(text: str, height: float, *, dy: str, class_: str) -> Markup:
     return element("text", text, class_=class_, x="100%", y=y, dy=dy, text_anchor="end")
 
 
-def _grid(x: Axis, y: Axis) -> Markup:
+def grid(x: Axis, y: Axis) -> Markup:
+    """Lines and numbers of both axes."""
     parts = []
     for tick in y.ticks:
         height = percent(1 - y.position(tick))
@@ -325,5 +326,6 @@ def _grid(x: Axis, y: Axis) -> Markup:
     return element("g", *parts, class_="grid")
 
 
-def _chart(*children: Markup, label: str) -> Markup:
+def chart(*children: Markup, label: str) -> Markup:
+    """A chart with its description for those who do not see it."""
     return element("svg", *children, class_="chart", role="img", aria_label=label)

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from api.dashboard import charts, facts
+from api.dashboard import charts, facts, front_chart
 from api.dashboard.format import flatten, short_paths
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
 from tuner.errors import NotFound
-from tuner.service import overview
+from tuner.service import fronts, overview
 from tuner.spec.states import TrialState
 from tuner.spec.views import Best, Curve, StudyView
 from tuner.store.engine import Database
@@ -35,6 +35,7 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> dict[str, A
         "recipe": _recipe(view, best),
         "history": _history(db, view),
         "curves": _curves(db, view),
+        "front": _front(db, view),
         "table": _table(db, view, query),
         "query": query,
         "columns": short_paths(tuple(view.spec.space.root)),
@@ -92,6 +93,23 @@ def _with_best(db: Database, view: StudyView, curves: tuple[Curve, ...]) -> list
     steps, values = tuple(points), tuple(points.values())
     best = Curve(trial=view.best_trial, state=TrialState.COMPLETED, steps=steps, values=values)
     return [*curves, best]
+
+
+def _front(db: Database, view: StudyView) -> dict[str, Any] | None:
+    """Charts of the front; None with one objective, or before a trial has completed."""
+    if len(view.spec.objectives) < 2:
+        return None
+    front = fronts.front(db, view.id)
+    if not front.steps:
+        return None
+    folded = front_chart.fold_front(front)
+    return {
+        "view": front,
+        "svg": front_chart.draw_front(folded),
+        "corner": folded.corner,
+        "volume": front_chart.draw_volume(front),
+        "count": sum(one.on_front for one in front.steps),
+    }
 
 
 def _table(db: Database, view: StudyView, query: TableQuery) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import yaml
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import AppRooms, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
-from tuner.service import overview, rankings, studies
+from tuner.service import fronts, overview, rankings, studies
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
     Curve,
+    FrontView,
     HistoryPoint,
     Page,
     Plan,
@@ -163,3 +164,17 @@ def list_ranking(
 def list_pareto(db: Db, study: StudyRef) -> tuple[TrialSummary, ...]:
     """Trials that no other trial beats in every objective."""
     return overview.pareto(db, study)
+
+
+@router.get("/{study}/front")
+def get_front(
+    db: Db,
+    study: StudyRef,
+    *,
+    reference: Annotated[
+        list[float] | None,
+        Query(max_length=4, description="One value per objective; default: the worst seen of each"),
+    ] = None,
+) -> FrontView:
+    """Completed trials in the order of ending, with the hypervolume of the front up to each."""
+    return fronts.front(db, study, reference=reference)

@@ -209,6 +209,20 @@ def test_bad_body(client: TestClient, content: bytes, headers: dict[str, str], s
     assert json.loads(answer.content)["status"] == status
 
 
+def test_front(client: TestClient) -> None:
+    """The front has a point per completed trial; a reference needs a value per objective."""
+    both = [{"metric": "miou"}, {"metric": "train_loss", "direction": "minimize"}]
+    client.post("/api/v1/studies", json=study(objectives=both))
+    train(client, miou=0.6)
+    url = "/api/v1/studies/street/front"
+
+    assert client.get(url).json()["hypervolume"] == 0
+    found = client.get(url, params={"reference": [0.1, 3.0]}).json()
+    assert found["hypervolume"] == pytest.approx(1.0)
+    assert found["steps"][0]["on_front"] is True
+    assert client.get(url, params={"reference": [0.1]}).status_code == 422
+
+
 def test_a_study_is_ranked_by_another_metric(client: TestClient) -> None:
     """`?objective=` chooses the best and the ranking by any reported metric."""
     client.post("/api/v1/studies", json=study())

@@ -28,9 +28,12 @@ _SHARES = (0.17, 0.24, 0.01, 0.3, 0.08, 0.12, 0.01, 0.06, 0.01)
 LEASE_SECONDS = 3600.0
 
 
-def document(name: str = "camvid-street", **search: Any) -> dict[str, Any]:
+def document(
+    name: str = "camvid-street", *, objectives: Any = None, **search: Any
+) -> dict[str, Any]:
     """A study over street scenes."""
     return {
+        "objectives": objectives or [{"metric": "miou"}],
         "name": name,
         "dataset": {"format": "synthetic", "classes": list(CLASSES), "size": [96, 128]},
         "base": {"model": {"encoder": "resnet18"}, "training": {"epochs": 12}},

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
-from tuner.service import files, overview
+from tuner.service import files, fronts, overview
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.states import StudyState
 from tuner.store.artifacts import ArtifactStore, Stored, Upload
@@ -140,6 +140,20 @@ def test_a_confirmed_study_shows_what_fresh_seeds_said(client: TestClient, db: D
     assert best.confirmation.verdict in html
     assert html.count("again with a fresh seed") == 4
     assert "again with a fresh seed" in client.get("/studies/1/trials/5").text
+
+
+def test_several_objectives_show_their_front(client: TestClient, db: Database) -> None:
+    """Each completed trial is a dot, and the caption says how many stand on the front."""
+    both = [{"metric": "miou"}, {"metric": "iou.worst"}]
+    scene = Scene.submit(db, objectives=both, trials=5)
+    assert 'id="front"' not in client.get("/studies/1").text
+    for _ in range(5):
+        scene.train()
+    html = client.get("/studies/1").text
+    front = fronts.front(db, 1)
+    assert len(re.findall(r'<circle class="(front|behind)"', html)) == 5
+    assert f"{sum(one.on_front for one in front.steps)} of 5 trials on the front" in html
+    assert "best at the top right" in html
 
 
 def test_sort_links_turn_round(client: TestClient, scene: Scene) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 from tests.unit.samples import study
 from tuner.resolve import resolve
 from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import Objective
 from tuner.spec.views import (
     Best,
     ConfirmationView,
     ConfirmedLeader,
     Event,
+    FrontView,
     StudyView,
     TrialCounts,
     TrialSummary,
@@ -118,6 +120,16 @@ class ScriptedClient:
     def best(self, study: int | str, *, objective: str | None = None) -> Best:
         """The best configuration, confirmed."""
         return best()
+
+    def pareto(self, study: int | str) -> tuple[TrialSummary, ...]:
+        """The scripted trials."""
+        return self.running
+
+    def front(self, study: int | str, *, reference: Any = None) -> FrontView:
+        """A front over two objectives."""
+        goals = (Objective(metric="miou"), Objective(metric="iou.car"))
+        corner = tuple(reference or (0.1, 0.2))
+        return FrontView(objectives=goals, reference=corner, hypervolume=0.25, steps=())
 
     def submit(self, document: Any) -> StudyView:
         """Take a study and give the first view."""

@@ -145,6 +145,18 @@ def test_best_in_a_file_tells_the_confirmation_on_screen(
     assert "confirmation: within the noise" in result.stdout
 
 
+def test_pareto_lists_the_front_and_its_volume(scripted: ScriptedClient) -> None:
+    """The best by the first objective stands on top; the reference says how far volume counts."""
+    scripted.running = (trial(3, values=(0.4, 0.7)), trial(5, values=(0.5, 0.6)))
+    result = _run("pareto", "streets", "--reference", "0", "--reference", "0.5")
+    lines = result.stdout.splitlines()
+    assert [line.split()[:3] for line in lines[1:3]] == [
+        ["5", "0.5000", "0.6000"],
+        ["3", "0.4000", "0.7000"],
+    ]
+    assert lines[3] == "hypervolume 0.25 up to miou 0.0000, iou.car 0.5000"
+
+
 def test_an_unknown_state_gets_the_valid_ones(scripted: ScriptedClient) -> None:
     """The message lists the states."""
     result = _run("trials", "streets", "--state", "dead")

@@ -128,6 +128,24 @@ def list_trials(
     tables.show(tables.trials(islice(found, limit), view.objective.metric))
 
 
+def pareto(
+    study: Study,
+    reference: Annotated[
+        list[float] | None,
+        typer.Option(help="Up to where volume counts; once per objective. Default: worst seen."),
+    ] = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Show the trials that no other beats in every objective, and the front's hypervolume."""
+    from tuner.cli import tables, wording
+
+    client = connect(server, token)
+    view = client.front(study, reference=reference or None)
+    tables.show(tables.front(client.pareto(study), view.objectives))
+    typer.echo(wording.hypervolume(view))
+
+
 def pause(study: Study, server: Server = None, token: Token = None) -> None:
     """Pause a study; running trials hand in a checkpoint."""
     _tell(connect(server, token).pause(study))

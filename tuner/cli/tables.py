@@ -1,7 +1,7 @@
 """Tables of studies, trials and plans, for a terminal and for a pipe."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.cli import wording
+from tuner.spec.study import Objective
 from tuner.spec.views import Plan, StudySummary, TrialSummary
 
 if TYPE_CHECKING:
@@ -64,6 +65,21 @@ def trials(found: Iterable[TrialSummary], metric: str) -> Table:
             f"{trial.seconds:.0f} s",
             wording.params(trial.params),
             trial.reason,
+        )
+    return table
+
+
+def front(found: Iterable[TrialSummary], objectives: Sequence[Objective]) -> Table:
+    """One row per trial of a Pareto front, the best by the first objective on top."""
+    table = _table("trial", *(goal.metric for goal in objectives), "epochs", "time", "params")
+    rated = [(trial, trial.values) for trial in found if trial.values is not None]
+    for trial, values in sorted(rated, key=lambda row: objectives[0].key(row[1][0])):
+        table.add_row(
+            str(trial.number),
+            *map(wording.number, values),
+            f"{trial.step}/{trial.epochs}",
+            f"{trial.seconds:.0f} s",
+            wording.params(trial.params),
         )
     return table
 

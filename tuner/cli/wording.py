@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tuner.spec.study import Objective
-from tuner.spec.views import Best, StudySummary
+from tuner.spec.views import Best, FrontView, StudySummary
 
 
 def number(value: float | None) -> str:
@@ -80,6 +80,17 @@ def confirmation(found: Best) -> list[str]:
         searched = f"{number(leader.searched)} in the search"
         lines.append(f"  trial {leader.trial}: {fresh}{lost}{bounds}; {searched}")
     return lines
+
+
+def hypervolume(view: FrontView) -> str:
+    """The front's hypervolume, and the point up to which it counts."""
+    if not view.reference:
+        return "no completed trial yet, so no hypervolume"
+    corner = ", ".join(
+        f"{goal.metric} {number(value)}"
+        for goal, value in zip(view.objectives, view.reference, strict=True)
+    )
+    return f"hypervolume {view.hypervolume:.6g} up to {corner}"
 
 
 def better(objective: Objective) -> str:

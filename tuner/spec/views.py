@@ -165,6 +165,27 @@ class Ranked(Section):
     own: float | None = Field(default=None, description="Its value of the study's first objective")
 
 
+class FrontStep(Section):
+    """A feasible completed trial, and what all up to it dominate."""
+
+    trial: int
+    values: tuple[float, ...]
+    on_front: bool = Field(description="Whether no other trial of the study beats it by now")
+    hypervolume: float
+    finished_at: AwareDatetime
+
+
+class FrontView(Section):
+    """A study's trials as points over its objectives, in the order of ending."""
+
+    objectives: tuple[Objective, ...]
+    reference: tuple[float, ...] = Field(
+        description="The corner up to which volume counts; empty while no trial has completed"
+    )
+    hypervolume: float
+    steps: tuple[FrontStep, ...]
+
+
 class ConfirmedLeader(Section):
     """A leader of the search, trained again with fresh seeds."""
 

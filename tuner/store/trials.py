@@ -274,12 +274,13 @@ class Result(NamedTuple):
     number: int
     value: float | None
     metrics: dict[str, Any]
+    finished_at: datetime
 
 
 def results(session: Session, study_id: int) -> list[Result]:
     """Feasible completed trials of the search, by number."""
     query = (
-        select(Trial.id, Trial.number, Trial.value, Trial.metrics)
+        select(Trial.id, Trial.number, Trial.value, Trial.metrics, Trial.finished_at)
         .where(
             Trial.study_id == study_id,
             Trial.state == TrialState.COMPLETED,
