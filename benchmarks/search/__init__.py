@@ -1,0 +1,1 @@
+"""How much training a search needs: the service's own code against other tuners, simulated."""

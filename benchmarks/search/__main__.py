@@ -1,0 +1,123 @@
+"""Training needed to find good params: the service against other tuners, in simulated time.
+
+Learning curves are read from the folder that --curves or SEGTUNE_CURVES names; runs are kept in
+the file that --results names, and only what is missing there is run.
+
+    python -m benchmarks.search --quick
+    python -m benchmarks.search --tasks heldout --seeds 20 --methods random optuna auto+auto
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Sequence
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import conclude, describe
+from benchmarks.search import report, runs
+from benchmarks.search.methods import is_installed
+from benchmarks.search.runs import Order, Run
+from benchmarks.search.simulator import Setting
+
+QUICK_TASKS = 4
+RANDOM_BUDGET = 160.0  # random search needs more than the others to reach what it is compared by
+
+
+def main() -> None:
+    """Run what is missing and print tables and ratios."""
+    options = _options()
+    names = runs.names(options.tasks, options.curves)
+    if options.quick:
+        names, options.seeds, options.methods = names[:QUICK_TASKS], 2, ["random", "auto+auto"]
+    missing = [name for name in options.methods if not is_installed(name)]
+    methods = [name for name in options.methods if name not in missing]
+    orders = [
+        Order(options.tasks, task, method, _setting(options, method, seed))
+        for seed in range(options.seeds)
+        for task in names
+        for method in methods
+    ]
+    done = list(_told(orders, options))
+    table = report.rows(done)
+    print(report.markdown(table))
+    for name in missing:
+        print(f"{name}: not installed")
+    if options.plot is not None:
+        from benchmarks.search.plots import save
+
+        save(done, options.plot)
+    conclude({**describe("optuna"), **_ratios(table), "not_installed": missing})
+
+
+def _told(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
+    done = []
+    for run in runs.run_all(orders, options.curves, options.results, jobs=options.jobs):
+        done.append(run)
+        if options.verbose:
+            order = run.order
+            regret = report.regret_at(run, options.budget)
+            print(
+                f"{len(done)}/{len(orders)} {order['task']} {order['method']} "
+                f"seed {order['setting']['seed']}: regret {regret:.3f}, {run.trials} trials, "
+                f"{run.cpu_seconds:.1f} s",
+                flush=True,
+            )
+    return done
+
+
+def _setting(options: argparse.Namespace, method: str, seed: int) -> Setting:
+    budget = options.budget if method != "random" else max(options.budget, RANDOM_BUDGET)
+    return Setting(
+        workers=options.workers,
+        budget=budget,
+        lag=options.lag,
+        loss=options.loss,
+        cost=options.cost,
+        seed=seed,
+    )
+
+
+def _ratios(table: Sequence[report.Row]) -> dict[str, Any]:
+    """Each method's budget to reach best-of-40-random as a share of random search's."""
+    base = next((row.reach_40[0] for row in table if row.name == "random"), inf)
+    found: dict[str, Any] = {}
+    for row in table:
+        found[f"{row.name}_regret"] = round(list(row.regret.values())[-1].value, 3)
+        if isfinite(base) and row.name != "random":
+            reach = row.reach_40[0]
+            found[f"{row.name}_reach_ratio"] = round(reach / base, 2) if isfinite(reach) else None
+    return found
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="four tasks, two seeds, ours and random search")
+    add("--tasks", choices=runs.GROUPS, default="dev")
+    add("--seeds", type=int, default=3)
+    add("--workers", type=int, default=8)
+    add("--lag", type=float, default=0.0, help="of each lease, in shares of a whole training")
+    add("--loss", type=float, default=0.0, help="share of leases that lose their worker")
+    add("--cost", choices=("epochs", "seconds"), default="epochs", help="what an epoch costs")
+    add("--budget", type=float, default=40.0, help="in whole trainings")
+    add("--methods", nargs="+", default=["random", "optuna", "optuna-tpe", "auto+auto"])
+    add("--jobs", type=int, default=1, help="processes")
+    add("--curves", type=Path, default=os.environ.get("SEGTUNE_CURVES"))
+    add("--results", type=Path, help="file of runs; by default a new one each time")
+    add("--plot", type=Path, help="write the picture of regret against budget")
+    add("--verbose", action="store_true", help="print a line per run")
+    options = parser.parse_args()
+    if options.curves is None:
+        parser.error("say where the learning curves are: --curves FOLDER or SEGTUNE_CURVES")
+    options.curves = Path(options.curves)
+    if options.results is None:
+        options.results = Path(tempfile.mkdtemp()) / "runs.jsonl"
+    return options
+
+
+if __name__ == "__main__":
+    main()

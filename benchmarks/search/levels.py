@@ -1,0 +1,78 @@
+"""What is good on a task: the best of many random draws, the middle, what luck finds in N."""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.search.task import Task, params_at
+
+SAMPLE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Values of a task in its own direction.
+
+    `seen` goes by the best value of a training, `final` by its last one.
+    """
+
+    best_seen: float
+    median_seen: float
+    best_final: float
+    median_final: float
+    best_of_40: float
+    best_of_160: float
+    seconds: float  # of a whole training, on average
+
+    def regret(self, value: float) -> float:
+        """0: the best that is known, 1: the best value of the median random training."""
+        return (self.best_seen - value) / (self.best_seen - self.median_seen)
+
+    def final_regret(self, value: float) -> float:
+        """The same for the last value of a training."""
+        return (self.best_final - value) / (self.best_final - self.median_final)
+
+
+def levels(task: Task, *, sample: int = SAMPLE) -> Levels:
+    """The levels of a task, kept in the temporary folder: they cost some thousand curves."""
+    what = json.dumps([task.name, task.epochs, task.space, sample], sort_keys=True)
+    digest = hashlib.sha256(what.encode()).hexdigest()[:12]
+    path = Path(tempfile.gettempdir()) / "segtune-benchmark" / f"{task.name}-{digest}.json"
+    if path.exists():
+        return Levels(**json.loads(path.read_text()))
+    found = measure(task, sample=sample)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(asdict(found)))
+    return found
+
+
+def measure(task: Task, *, sample: int = SAMPLE) -> Levels:
+    """Train that many random draws."""
+    rng = np.random.default_rng(20)
+    spec = task.study({})
+    points = rng.random((sample, len(task.space)))
+    curves = task.curves([params_at(spec, point) for point in points])
+    values = np.array([curve.values for curve in curves])
+    sign = task.key(1.0)
+    seen, final = sign * (sign * values).min(axis=1), values[:, -1]
+    return Levels(
+        best_seen=float(sign * (sign * seen).min()),
+        median_seen=float(np.median(seen)),
+        best_final=float(sign * (sign * final).min()),
+        median_final=float(np.median(final)),
+        best_of_40=best_of(40, task, seen),
+        best_of_160=best_of(160, task, seen),
+        seconds=float(np.mean([sum(curve.seconds) for curve in curves])),
+    )
+
+
+def best_of(count: int, task: Task, values: NDArray[np.float64]) -> float:
+    """The expected best of `count` random trainings, exactly for this sample."""
+    ranked = np.sort(task.key(1.0) * values)[::-1]  # worst first
+    shares = np.arange(len(ranked) + 1) / len(ranked)
+    return float(task.key(1.0) * (ranked @ np.diff(shares**count)))

@@ -1,0 +1,76 @@
+"""Ways to search by name: ours as `SAMPLER+PRUNER`, baselines by their own names.
+
+Options of ours stand in brackets: `rung_tpe+promote[min_step=9]`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from benchmarks.search.simulator import Clock, Tuner
+from benchmarks.search.task import Task, params_at
+from tuner.spec.study import StudySpec
+
+OPTUNA = ("random", "optuna", "optuna-tpe", "optuna-hyperband", "optuna-gp")
+PACKAGES = {**dict.fromkeys(OPTUNA, "optuna")}
+_OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?")
+
+
+def is_installed(name: str) -> bool:
+    """Whether the package of a method is there. Raises ValueError for an unknown method."""
+    if _OURS.fullmatch(name):
+        return True
+    if name not in PACKAGES:
+        known = ", ".join(PACKAGES)
+        raise ValueError(f"no method '{name}'; give SAMPLER+PRUNER or one of: {known}")
+    return find_spec(PACKAGES[name]) is not None
+
+
+@contextmanager
+def open_tuner(name: str, task: Task, seed: int, clock: Clock) -> Iterator[Tuner]:
+    """The method at the start of a study."""
+    if name in OPTUNA:
+        from benchmarks.search import optuna_baseline
+
+        yield optuna_baseline.build(name, task, seed)
+        return
+    from benchmarks.search import service
+
+    with service.database(clock) as db:
+        yield service.ServiceTuner(db, our_study(name, task, seed))
+
+
+def our_study(name: str, task: Task, seed: int) -> StudySpec:
+    """The study of a method of ours; its base recipe is a random draw, so that it knows nothing."""
+    found = _OURS.fullmatch(name)
+    if found is None:
+        raise ValueError(f"'{name}' is not SAMPLER+PRUNER, as in tpe+asha[min_step=3]")
+    sampler, sampler_options, pruner, pruner_options = found.groups()
+    point = np.random.default_rng([seed, 11]).random(len(task.space))
+    return task.study(
+        {
+            "sampler": {"name": sampler, **_options(sampler_options)},
+            "pruner": {"name": pruner, **_options(pruner_options)},
+            "trials": 1_000_000,
+            "parallel": 100_000,
+            "seed": seed,
+        },
+        start=params_at(task.study({}), point),
+    )
+
+
+def _options(text: str | None) -> dict[str, Any]:
+    pairs = (pair.partition("=") for pair in (text or "").split(",") if pair)
+    return {key.strip(): _value(value.strip()) for key, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

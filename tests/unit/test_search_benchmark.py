@@ -1,0 +1,339 @@
+"""The search benchmark keeps its books: budgets, lost workers, seeds, levels and figures."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from benchmarks.search import report
+from benchmarks.search.levels import Levels, best_of, measure
+from benchmarks.search.methods import is_installed, open_tuner, our_study
+from benchmarks.search.runs import Run
+from benchmarks.search.service import ServiceTuner, database
+from benchmarks.search.simulator import (
+    TRAINING_SECONDS,
+    Clock,
+    Job,
+    Record,
+    Setting,
+    Simulation,
+    Tuner,
+)
+from benchmarks.search.table import Table, coordinates
+from benchmarks.search.task import Curve, Task, params_at, params_in
+from tuner.resolve import resolve
+from tuner.spec.messages import Action
+from tuner.spec.space import Params
+from tuner.store.tables import Attempt, Trial
+
+EPOCHS = 9
+
+
+def _curves(params: Sequence[Params]) -> list[Curve]:
+    """Courses that rise to a height which the params alone decide; an epoch takes a second."""
+    heights = [1 - abs(math.log10(one["optimizer.lr"]) + 2) / 2 for one in params]
+    every = (1.0,) * EPOCHS
+    return [
+        Curve(tuple(height * (1 - 0.5**step) for step in range(1, EPOCHS + 1)), every)
+        for height in heights
+    ]
+
+
+TASK = Task(
+    name="toy",
+    metric="miou",
+    direction="maximize",
+    epochs=EPOCHS,
+    base={"schedule": {"warmup": 0.0}},
+    space={
+        "optimizer.lr": {"float": [1e-4, 1e-1], "log": True},
+        "training.batch_size": {"int": [2, 32]},
+    },
+    curves=_curves,
+)
+
+
+class _Patient:
+    """A tuner that hands out new trials and stops none before its `last`."""
+
+    def __init__(self, *, last: int = EPOCHS) -> None:
+        self.last = last
+        self.given = 0
+        self.finished: list[tuple[int, Action, int]] = []
+
+    def take(self, worker: int) -> Job | None:
+        self.given += 1
+        return Job(self.given, {"optimizer.lr": 0.01})
+
+    def stop(self, step: int) -> int:
+        return self.last
+
+    def report(self, job: Job, values: Mapping[int, float], seconds: Mapping[int, float]) -> Action:
+        return Action.PRUNE if max(values) == self.last < EPOCHS else Action.CONTINUE
+
+    def finish(self, job: Job, action: Action, step: int) -> None:
+        self.finished.append((job.trial, action, step))
+
+    def lose(self, job: Job) -> None:
+        pass
+
+    def notice(self) -> None:
+        pass
+
+
+def _run(tuner: Tuner, setting: Setting, clock: Clock | None = None) -> Record:
+    simulation = Simulation(TASK, tuner, setting, clock=clock or Clock(), seconds=float(EPOCHS))
+    return simulation.run()
+
+
+def _search(method: str, **setting: Any) -> Record:
+    """A whole simulated study of the service."""
+    clock, chosen = Clock(), Setting(**{"workers": 4, "budget": 6, **setting})
+    with open_tuner(method, TASK, chosen.seed, clock) as tuner:
+        return _run(tuner, chosen, clock)
+
+
+def test_a_budget_is_whole_trainings() -> None:
+    """One worker with a budget of three trainings trains three trials, and not an epoch more."""
+    tuner = _Patient()
+
+    record = _run(tuner, Setting(workers=1, budget=3))
+
+    assert [1, 2, 3] == [trial for trial, _, _ in tuner.finished]
+    assert 3 == pytest.approx(record.trained / TRAINING_SECONDS)
+    assert 3 * EPOCHS == len(record.seen)
+
+
+def test_the_budget_is_shared_by_the_workers() -> None:
+    """Four workers end after a quarter of the time; epochs that would end later do not count."""
+    record = _run(_Patient(), Setting(workers=4, budget=6))
+
+    assert 4 * EPOCHS + 4 * (EPOCHS // 2) == len(record.seen)
+    assert max(seen.time for seen in record.seen) <= 1.5 * TRAINING_SECONDS
+
+
+def test_a_verdict_is_obeyed_at_its_step() -> None:
+    """A pruned trial ends at the step that was judged, and its worker takes another."""
+    tuner = _Patient(last=3)
+
+    record = _run(tuner, Setting(workers=1, budget=1))
+
+    assert [(number, Action.PRUNE, 3) for number in (1, 2, 3)] == tuner.finished
+    assert 3 == record.leases
+
+
+def test_a_lag_is_paid_at_every_lease() -> None:
+    """With a lag of half a training, a budget of three pays for two trainings."""
+    record = _run(_Patient(), Setting(workers=1, budget=3, lag=0.5))
+
+    assert 2 == pytest.approx(record.trained / TRAINING_SECONDS)
+    assert 0.5 * TRAINING_SECONDS < record.seen[0].time
+
+
+@pytest.mark.parametrize("method", ["random+none", "tpe+asha", "auto+auto"])
+def test_the_service_never_trains_beyond_the_budget(method: str) -> None:
+    """Whatever is pruned, all epochs together are exactly the budget, where it is whole epochs."""
+    record = _search(method, budget=8)
+
+    assert 8 == pytest.approx(record.trained / TRAINING_SECONDS)
+    assert 0 == record.idle
+
+
+def test_a_lost_workers_trial_is_resumed() -> None:
+    """Leases that die are found by upkeep; their trials go on from the last reported step."""
+    setting, clock = Setting(workers=4, budget=12, loss=0.3, seed=3), Clock()
+    with database(clock) as db:
+        tuner = ServiceTuner(db, our_study("random+none", TASK, 3))
+
+        record = _run(tuner, setting, clock)
+
+        with db.reading() as session:
+            lost = session.scalars(select(Attempt).where(Attempt.outcome == "lost")).all()
+            resumed = session.scalars(select(Trial).where(Trial.attempts > 1)).all()
+            completed = [trial for trial in resumed if trial.state == "completed"]
+    assert 0 < len(lost) <= record.losses
+    assert len(record.trials) < record.leases
+    assert completed
+    assert {EPOCHS} == {trial.step for trial in completed}
+
+
+def test_paused_trials_are_promoted_to_the_end() -> None:
+    """Trials that paused at a rung go on in a later lease, and some of them complete."""
+    clock = Clock()
+    with database(clock) as db:
+        tuner = ServiceTuner(db, our_study("random+promote", TASK, 2))
+
+        record = _run(tuner, Setting(workers=2, budget=12, seed=2), clock)
+
+        with db.reading() as session:
+            found = session.scalars(select(Trial)).all()
+    resumed = [trial for trial in found if trial.attempts > 1]
+    assert any(trial.state == "paused" for trial in found)
+    assert any(trial.step == EPOCHS for trial in resumed)
+    assert sum(trial.attempts for trial in found) == record.leases
+    assert 10 * EPOCHS < sum(trial.step for trial in found) <= 12 * EPOCHS  # none trained twice
+
+
+def test_the_same_seed_gives_the_same_table() -> None:
+    """A study simulated twice is the same to the last digit; another seed is another study."""
+    one, same, other = (_search("auto+auto", loss=0.1, seed=seed) for seed in (5, 5, 6))
+
+    assert one == same
+    assert one.seen != other.seen
+
+
+def test_trial_0_knows_nothing() -> None:
+    """The base recipe of a simulated study is a random draw from the space, by seed."""
+    starts = {our_study("random+none", TASK, seed).base.optimizer.lr for seed in range(3)}
+
+    assert 3 == len(starts)
+
+
+def test_options_of_a_method_reach_the_study() -> None:
+    """Brackets behind a sampler or pruner hold its options."""
+    study = our_study("tpe[startup=5]+asha[min_step=2,eta=4]", TASK, 0)
+
+    assert {"startup": 5} == study.search.sampler.options
+    assert {"min_step": 2, "eta": 4} == study.search.pruner.options
+
+
+def test_an_unknown_method_is_refused() -> None:
+    """A name that is neither ours nor a baseline's raises, and the message lists what there is."""
+    with pytest.raises(ValueError, match=r"no method 'oputna'.*optuna-gp"):
+        is_installed("oputna")
+
+
+def test_optuna_runs_in_the_same_simulator() -> None:
+    """Optuna's default pair prunes some trials and completes others within the budget."""
+    record = _search("optuna", budget=20)
+
+    assert len(record.trials) > 20
+    assert 20 == pytest.approx(record.trained / TRAINING_SECONDS)
+
+
+def test_params_survive_the_way_through_a_config() -> None:
+    """What is read off a full config are the params that it was made of."""
+    study = TASK.study({})
+    params = params_at(study, [0.3, 0.7])
+
+    config = resolve(study.base, study.dataset, params).model_dump(mode="json")
+
+    assert params == params_in(study, config)
+
+
+def test_the_cube_covers_every_whole_number_alike() -> None:
+    """Coordinates of the unit cube give each whole number of a range the same share."""
+    study = TASK.study({})
+    drawn = [
+        params_at(study, [0.5, (index + 0.5) / 310])["training.batch_size"] for index in range(310)
+    ]
+
+    assert [10] * 31 == [drawn.count(size) for size in range(2, 33)]
+
+
+def test_a_table_answers_with_the_nearest_training() -> None:
+    """A draw gets the recorded course whose scaled params are nearest."""
+    study = TASK.study({})
+    recorded = [
+        {"optimizer.lr": 1e-3, "training.batch_size": 4},
+        {"optimizer.lr": 1e-2, "training.batch_size": 30},
+    ]
+    courses = [Curve((0.1,), (1.0,)), Curve((0.2,), (1.0,))]
+    table = Table(study, np.stack([coordinates(study, one) for one in recorded]), courses)
+
+    near = table.curves([{"optimizer.lr": 2e-2, "training.batch_size": 25}, recorded[0]])
+
+    assert [courses[1], courses[0]] == near
+
+
+def test_best_of_two_is_the_mean_of_the_better_of_pairs() -> None:
+    """Of four equally likely values the better of two draws is what all pairs give on average."""
+    values = np.array([1.0, 4.0, 2.0, 3.0])
+    pairs = [max(a, b) for a in values for b in values]
+
+    assert np.mean(pairs) == pytest.approx(best_of(2, TASK, values))
+    assert np.mean([5 - pair for pair in pairs]) == pytest.approx(
+        best_of(2, replace(TASK, direction="minimize"), values)
+    )
+
+
+def test_levels_rise_with_luck() -> None:
+    """The median, the best of 40, of 160 and of all draws stand in that order."""
+    found = measure(TASK, sample=300)
+
+    assert found.median_seen < found.best_of_40 < found.best_of_160 < found.best_seen <= 1
+    assert 0 == found.regret(found.best_seen)
+    assert 1 == found.regret(found.median_seen)
+
+
+LEVELS = Levels(
+    best_seen=0.9,
+    median_seen=0.5,
+    best_final=0.9,
+    median_final=0.5,
+    best_of_40=0.7,
+    best_of_160=0.85,
+    seconds=9.0,
+)
+
+
+def _made_up(*best: list[float], seed: int = 0, task: str = "toy", method: str = "m") -> Run:
+    setting = {"workers": 8, "lag": 0.0, "loss": 0.0, "cost": "epochs", "seed": seed}
+    return Run(
+        order={"task": task, "method": method, "setting": setting},
+        levels=LEVELS,
+        direction="maximize",
+        best=list(best),
+        trained=40,
+        idle=0,
+        trials=1,
+        leases=1,
+        losses=0,
+        cpu_seconds=0,
+        milliseconds={},
+    )
+
+
+def test_regret_goes_by_what_was_seen_within_the_budget() -> None:
+    """Before a budget only earlier values count; before any value the regret is 1."""
+    run = _made_up([5.0, 0.6, 0.6], [30.0, 0.8, 0.7])
+
+    assert [1, 0.75, 0.25] == pytest.approx([report.regret_at(run, at) for at in (4, 10, 40)])
+    assert 0.5 == pytest.approx(report.final_regret_at(run, 40))
+
+
+def test_reaching_a_level_takes_the_first_budget_that_does() -> None:
+    """The median over runs counts a run that never arrives as infinite."""
+    arrives, late = _made_up([8.0, 0.72, 0.7]), _made_up([9.0, 0.6, 0.6], seed=1)
+
+    (row,) = report.rows([arrives, late, replace(arrives, order=_made_up(seed=2).order)])
+
+    assert (8.0, pytest.approx(2 / 3)) == row.reach_40
+    assert math.inf == row.reach_160[0]
+
+
+def test_the_best_known_is_the_best_of_sample_and_runs() -> None:
+    """A run that beats the random sample moves the zero of its task for every run."""
+    runs = report.normalized(
+        [_made_up([1.0, 1.0, 1.0]), _made_up([1.0, 0.5, 0.5], seed=1), _made_up(task="other")]
+    )
+
+    assert [1.0, 1.0, 0.9] == [run.levels.best_seen for run in runs]
+
+
+def test_interquartile_mean_leaves_the_outer_quarters_out() -> None:
+    """Of eight values the middle four count."""
+    assert 4.5 == report.interquartile_mean(np.array([100.0, 3, 4, 5, 6, -7, 2, 9]))
+
+
+def test_a_table_names_what_is_out_of_the_ordinary() -> None:
+    """Workers, lag and loss are told where they are not the usual ones, one row each."""
+    usual, slow = _made_up([1.0, 0.6, 0.6]), _made_up([1.0, 0.6, 0.6])
+    slow.order["setting"] |= {"workers": 32, "lag": 0.02}
+
+    assert ["m", "m, W=32, lag 2%"] == [row.name for row in report.rows([usual, slow])]
+    assert "| m, W=32, lag 2% | 1 (1) |" in report.markdown(report.rows([usual, slow]))
