@@ -17,6 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from tuner.spec.grid import as_drawn, on_grid
 from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace, same
 
 
@@ -91,10 +92,7 @@ def from_optuna(dimension: AnyDimension, value: Any) -> Any:
     """One value that Optuna gave, as the dimension means it."""
     if isinstance(dimension, Choice):
         return dimension.choice[_labels(dimension).index(value)]
-    if not isinstance(dimension, Float):
-        return int(value)
-    low, step = dimension.bounds[0], dimension.step
-    return float(value) if step is None else _on_grid(low, step, round((value - low) / step))
+    return as_drawn(dimension, value)
 
 
 def _labels(dimension: Choice) -> list[Any]:
@@ -106,9 +104,4 @@ def _labels(dimension: Choice) -> list[Any]:
 
 def _last_on_grid(low: float, high: float, step: float) -> float:
     start, end, width = (Decimal(str(number)) for number in (low, high, step))
-    return _on_grid(low, step, int((end - start) // width))
-
-
-def _on_grid(low: float, step: float, count: int) -> float:
-    """`low` and `count` steps, as one would write it: 0.3, not 0.30000000000000004."""
-    return float(Decimal(str(low)) + count * Decimal(str(step)))
+    return on_grid(low, step, int((end - start) // width))

@@ -226,6 +226,41 @@ def test_conditions_and_several_objectives_are_no_problem_to_others(sampler: str
     assert mistakes(document(objectives=two, search=search)) == {}
 
 
+@pytest.mark.parametrize(
+    ("prior", "location", "message"),
+    [
+        ({}, (), "names configs, presets or both"),
+        ({"configs": [{"optimizer.lrr": 0.1}]}, ("configs", 0, "optimizer.lrr"), "'optimizer.lr'"),
+        ({"configs": [{"augment.rotate": 31}]}, ("configs", 0, "augment.rotate"), "never drawn"),
+        (
+            {"configs": [{"optimizer.name": "adamw", "optimizer.lr": 0.05}]},
+            ("configs", 0, "optimizer.lr"),
+            "0.05 is never drawn here",
+        ),
+        (
+            {"configs": [{}, {"model.decoder": "deeplabv3plus"}]},
+            ("configs", 1),
+            "makes no config with the base recipe",
+        ),
+        ({"presets": ["ocr", "sdg"]}, ("presets", 1), "did you mean 'sgd'"),
+        ({"presets": ["losses"]}, ("presets", 0), "says nothing of what this study searches"),
+    ],
+)
+def test_a_prior_speaks_of_the_space(
+    prior: dict[str, Any], location: tuple[str | int, ...], message: str
+) -> None:
+    """Each value that could not be drawn is named where it stands."""
+    hrnet = {"model": {"decoder": "ocr", "encoder": "hrnet_w18_small"}}
+    found = mistakes(document(base=hrnet, search={"prior": prior}))
+    assert message in found[("search", "prior", *location)]
+
+
+def test_a_good_prior_is_no_problem() -> None:
+    """Configs within the space, and presets that say something of it."""
+    prior = {"configs": [{"optimizer.lr": 0.02}], "presets": ["sgd", "adamw"], "weight": 0.3}
+    assert mistakes(document(search={"prior": prior})) == {}
+
+
 def test_a_server_without_a_samplers_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The packages that are missing are named; other samplers need none of them."""
     monkeypatch.setattr(sampling, "find_spec", lambda package: None)

@@ -18,8 +18,9 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
 from tuner import catalog
-from tuner.optuna_encoding import distributions, from_optuna, optuna_name, to_optuna
-from tuner.resolve import resolve
+from tuner.optuna_encoding import distributions, from_optuna, optuna_name
+from tuner.recipes import recipe_params
+from tuner.search import guides
 from tuner.search.observation import Observation, Translator, by_number, open_study
 from tuner.spec.grid import points, size
 from tuner.spec.space import Params
@@ -42,6 +43,11 @@ class Draw:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     duplicate_of: int | None = None
 
+    @property
+    def source(self) -> str:
+        """Where the params come from: the study's sampler, or a guide beside it."""
+        return str(self.attrs.get(guides.SOURCE, "sampler"))
+
 
 def choose_sampler(spec: StudySpec) -> str:
     """Name of the sampler that draws: the study's own, or what `auto` means."""
@@ -56,15 +62,7 @@ def base_params(spec: StudySpec) -> Params:
 
     Trial 0 trains these, which is exactly the base recipe. Raises InvalidSpec.
     """
-    config = resolve(spec.base, spec.dataset, {}).model_dump(mode="json")
-    params: Params = {}
-    for path in spec.space.ordered():
-        section, _, key = path.partition(".")
-        active = spec.space.active(path, params)
-        if active and key in config[section] and active[1].contains(config[section][key]):
-            dimension = active[1]
-            params[path] = from_optuna(dimension, to_optuna(dimension, config[section][key]))
-    return params
+    return recipe_params(spec, {})
 
 
 def trial_limit(spec: StudySpec) -> int:
@@ -89,6 +87,7 @@ class Suggester:
 
     def __init__(self, spec: StudySpec) -> None:
         self._spec = spec
+        self._guides = guides.guides_of(spec)
         self._study, self._memory = open_study(spec)
         self._translator = Translator(spec)
         self._distributions = distributions(spec.space)
@@ -108,7 +107,15 @@ class Suggester:
                 self._taken[key] = min(seen.number, self._taken.get(key, seen.number))
             if number == 0:
                 return Draw(base_params(self._spec))
-            return self._new_draw(number)
+            return self._candidate() or self._new_draw(number)
+
+    def _candidate(self) -> Draw | None:
+        """The first point that a guide wants to see tried and that no trial has."""
+        for guide in self._guides:
+            for params in guide.candidates:
+                if point_key(params) not in self._taken:
+                    return Draw(params, {guides.SOURCE: guide.source})
+        return None
 
     def _new_draw(self, number: int) -> Draw:
         name = choose_sampler(self._spec)
@@ -116,7 +123,8 @@ class Suggester:
         for attempt in range(_TRIES + _RANDOM_TRIES):
             if attempt == _TRIES and (listed := self._listed(number)):
                 return listed
-            draw = self._ask(number, attempt, name if attempt < _TRIES else "random")
+            guided = self._guided(number, attempt) if attempt < _TRIES else None
+            draw = guided or self._ask(number, attempt, name if attempt < _TRIES else "random")
             if self._earlier(draw.params, number) is None:
                 return draw
         return replace(draw, duplicate_of=self._earlier(draw.params, number))
@@ -137,10 +145,18 @@ class Suggester:
         seed = draw_seed(self._spec.search.seed, number, _TRIES)
         return Draw(random.Random(seed).choice(free))
 
+    def _guided(self, number: int, attempt: int) -> Draw | None:
+        """A guide's draw if it is its turn; a sampler that goes by a plan is left to it."""
+        sampler = catalog.find("sampler", choose_sampler(self._spec))
+        if not self._guides or sampler.constants.get("SYSTEMATIC"):
+            return None
+        rng = random.Random(draw_seed(self._spec.search.seed, number, attempt))
+        guide = guides.choose(self._guides, self._study.get_trials(deepcopy=False), rng)
+        return Draw(guide.propose(rng), {guides.SOURCE: guide.source}) if guide else None
+
     def _ask(self, number: int, attempt: int, sampler: str) -> Draw:
-        self._study.sampler = _build(
-            self._spec, sampler, draw_seed(self._spec.search.seed, number, attempt)
-        )
+        seed = draw_seed(self._spec.search.seed, number, attempt)
+        self._study.sampler = _build(self._spec, sampler, seed)
         self._memory.next_number = number
         try:
             trial = self._study.ask()

@@ -223,7 +223,7 @@ def _next_trial(
     drawn = trials.Drawn(
         draw.params,
         config.model_dump(mode="json"),
-        source="base" if study.drawn == 0 else "sampler",
+        source="base" if study.drawn == 0 else draw.source,
         attrs=draw.attrs,
     )
     return trials.add(session, study, drawn, now=now)

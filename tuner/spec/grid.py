@@ -5,7 +5,7 @@ from decimal import Decimal
 from math import prod
 from typing import Any
 
-from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
+from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace, same
 
 
 def values(dimension: AnyDimension) -> Iterable[Any]:
@@ -21,8 +21,23 @@ def values(dimension: AnyDimension) -> Iterable[Any]:
         return range(int(low), int(high) + 1, dimension.step)
     if dimension.step is None:
         raise ValueError(f"float range {low:g} to {high:g} has no step")
-    start, width = Decimal(str(low)), Decimal(str(dimension.step))
-    return (float(start + width * k) for k in range(_steps(dimension) + 1))
+    step = dimension.step
+    return (on_grid(low, step, k) for k in range(_steps(dimension) + 1))
+
+
+def on_grid(low: float, step: float, count: int) -> float:
+    """`low` and `count` steps, as one would write it: 0.3, not 0.30000000000000004."""
+    return float(Decimal(str(low)) + count * Decimal(str(step)))
+
+
+def as_drawn(dimension: AnyDimension, value: Any) -> Any:
+    """A value that the dimension contains, exactly as a draw gives it."""
+    if isinstance(dimension, Choice):
+        return next(option for option in dimension.choice if same(option, value))
+    if not isinstance(dimension, Float):
+        return int(value)
+    low, step = dimension.bounds[0], dimension.step
+    return float(value) if step is None else on_grid(low, step, round((value - low) / step))
 
 
 def endless(space: SearchSpace) -> tuple[tuple[str, int], ...]:

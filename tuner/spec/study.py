@@ -67,6 +67,28 @@ class Confirmation(Section):
     seeds: Annotated[int, Field(ge=1, le=100)] = 3
 
 
+class Prior(Section):
+    """What is expected to be good: tried first, and drawn around while that pays."""
+
+    configs: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        max_length=100,
+        description="Values by path of the space, each on top of the base recipe",
+    )
+    presets: tuple[str, ...] = Field(
+        default=(), description="Presets whose recipes to try, one of each section at a time"
+    )
+    weight: Annotated[float, Field(ge=0, le=0.8)] = Field(
+        default=0.5, description="Share of the first draws that are drawn around them"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "Prior":
+        if not self.configs and not self.presets:
+            raise ValueError("a prior names configs, presets or both")
+        return self
+
+
 class SearchSettings(Section):
     """How params are drawn, which trials are stopped, and what may be spent."""
 
@@ -82,6 +104,7 @@ class SearchSettings(Section):
         default=5, description="Trials that may fail before any succeeded, then the study fails"
     )
     confirm: Confirmation | None = None
+    prior: Prior | None = None
 
 
 class Resources(Section):

@@ -16,6 +16,7 @@ from tuner.spec import grid
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.submission.corners import space_problems
+from tuner.submission.priors import prior_problems
 from tuner.submission.sampling import sampler_problems
 from tuner.submission.shape import readable
 
@@ -50,7 +51,9 @@ def check(spec: StudySpec) -> None:
 def problems(spec: StudySpec) -> list[Problem]:
     """Every problem of a well-formed study; none if it can be searched."""
     base = _base_problems(spec)
-    return _tidy([*base, *_metric_problems(spec), *space_problems(spec, base), *_search(spec)])
+    space = list(space_problems(spec, base))
+    prior = [] if base or space else prior_problems(spec)
+    return _tidy([*base, *_metric_problems(spec), *space, *_search(spec), *prior])
 
 
 def _of_the_rest(document: Mapping[Any, Any], error: ValidationError) -> list[Problem]:

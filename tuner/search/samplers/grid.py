@@ -15,6 +15,8 @@ from tuner.spec.grid import points
 from tuner.spec.space import SearchSpace
 from tuner.spec.study import StudySpec
 
+SYSTEMATIC = True
+
 
 def build(spec: StudySpec, seed: int) -> BaseSampler:
     """Give the sampler; `seed` only matters once every point is taken."""

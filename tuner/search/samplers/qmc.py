@@ -18,6 +18,7 @@ from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
 
 NEEDS = ("scipy",)
+SYSTEMATIC = True
 _ONE_AT_A_TIME = Lock()  # scipy's Sobol' engines share a table that threads must not fill at once
 
 

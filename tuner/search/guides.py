@@ -1,0 +1,161 @@
+"""Draws beside the study's own sampler: near what is expected to be good, while that pays.
+
+After PriorBand (Mallik et al. 2023), for any sampler: a share of the draws comes from a density
+around prior configs. It shrinks as results come in, and at once where the sampler's own draws do
+better at the same steps.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any, Protocol
+
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.optuna_encoding import distributions, from_optuna, optuna_name, to_optuna
+from tuner.recipes import prior_points
+from tuner.search.units import from_unit, to_unit
+from tuner.spec.space import AnyDimension, Params, SearchSpace
+from tuner.spec.study import Objective, StudySpec
+
+SOURCE = "source"  # the attribute of a trial that says where its params come from
+_HALVED_BY = 15  # results after which a share is half, as long as both sources do equally well
+_COMPARED = 100  # of the sampler's own trials, the latest
+_DOUBT = 2.0  # comparisons that either side is credited with before there are any
+_BEGUN = -1.0  # the step before all others, at which being trainable is what counts
+_MOST = 0.9  # of all draws are guided, however many guides there are
+
+
+class Guide(Protocol):
+    """Knowledge from outside of the study; the same trials always give the same share."""
+
+    source: str
+    candidates: Sequence[Params]  # points to try before anything is drawn
+
+    def share(self, trials: Sequence[FrozenTrial]) -> float:
+        """The share of draws that it should make now."""
+
+    def propose(self, rng: random.Random) -> Params:
+        """A point of the space."""
+
+
+def guides_of(spec: StudySpec) -> tuple[Guide, ...]:
+    """The guides that a study asks for."""
+    return () if spec.search.prior is None else (PriorGuide(spec),)
+
+
+def choose(
+    guides: Sequence[Guide], trials: Sequence[FrozenTrial], rng: random.Random
+) -> Guide | None:
+    """Who draws the next trial: one of the guides, or None for the study's own sampler."""
+    shares = [guide.share(trials) for guide in guides]
+    excess = max(1.0, sum(shares) / _MOST)
+    left = rng.random()
+    for guide, share in zip(guides, shares, strict=True):
+        left -= share / excess
+        if left < 0:
+            return guide
+    return None
+
+
+class PriorGuide:
+    """Draws around the configs of the study's prior."""
+
+    source = "prior"
+
+    def __init__(self, spec: StudySpec) -> None:
+        assert spec.search.prior is not None
+        self.candidates: Sequence[Params] = prior_points(spec)
+        self._weight = spec.search.prior.weight if self.candidates else 0.0
+        self._objective = spec.objective
+        self._cloud = Cloud(spec.space)
+
+    def share(self, trials: Sequence[FrozenTrial]) -> float:
+        """The weight, less with each result, and less the more the sampler's draws are better."""
+        courses = [(_source(trial), course_of(trial, self._objective)) for trial in trials]
+        results = [(source, course) for source, course in courses if course]
+        own = [course for source, course in results if source == self.source]
+        others = [course for source, course in results if source == "sampler"][-_COMPARED:]
+        odds = _odds(own, others, self._objective)
+        halvings = len(results) / (_HALVED_BY * max(odds, 0.2))
+        return float(self._weight * min(1.0, odds) ** 2 * 0.5**halvings)
+
+    def propose(self, rng: random.Random) -> Params:
+        """A point near one of the configs."""
+        return self._cloud.near(rng.choice(self.candidates), rng)
+
+
+class Cloud:
+    """Points around a point: normal in the units of each range; a choice mostly stays."""
+
+    def __init__(self, space: SearchSpace, *, spread: float = 0.2, kept: float = 0.75) -> None:
+        self._space, self._spread, self._kept = space, spread, kept
+        self._known = distributions(space)
+
+    def near(self, centre: Params, rng: random.Random) -> Params:
+        """One of them; what the centre does not say is drawn evenly."""
+        params: Params = {}
+        for path in self._space.ordered():
+            if active := self._space.active(path, params):
+                params[path] = self._value(path, active, centre, rng)
+        return params
+
+    def _value(
+        self, path: str, active: tuple[int, AnyDimension], centre: Params, rng: random.Random
+    ) -> Any:
+        index, dimension = active
+        distribution = self._known[optuna_name(self._space, path, index)]
+        there = self._space.active(path, centre) if path in centre else None
+        if there is None or there[0] != index or not dimension.contains(centre[path]):
+            return from_optuna(dimension, from_unit(distribution, rng.random()))
+        value = to_optuna(dimension, centre[path])
+        if isinstance(distribution, CategoricalDistribution):
+            others = [choice for choice in distribution.choices if choice != value]
+            moved = value if not others or rng.random() < self._kept else rng.choice(others)
+        else:
+            moved = from_unit(distribution, self._step(to_unit(distribution, value), rng))
+        return from_optuna(dimension, moved)
+
+    def _step(self, share: float, rng: random.Random) -> float:
+        """Another share of the range; what falls outside is drawn again."""
+        for _ in range(20):
+            moved = rng.gauss(share, self._spread)
+            if 0 <= moved <= 1:
+                return moved
+        return share
+
+
+def course_of(trial: FrozenTrial, objective: Objective) -> Mapping[float, float]:
+    """The trial's values by step, empty until there is one.
+
+    Its final value counts as that of a last step which all completed trials have; what could not
+    be trained loses against all that could.
+    """
+    values: dict[float, float] = dict(trial.intermediate_values.items())
+    if trial.state is TrialState.COMPLETE:
+        values[inf] = trial.values[0]
+    worst = objective.key(inf)
+    if values:
+        return {_BEGUN: -worst, **values}
+    return {_BEGUN: worst} if trial.state is TrialState.PRUNED else {}
+
+
+def _source(trial: FrozenTrial) -> str:
+    return str(trial.system_attrs.get(SOURCE, "sampler"))
+
+
+def _odds(
+    own: Sequence[Mapping[float, float]],
+    others: Sequence[Mapping[float, float]],
+    objective: Objective,
+) -> float:
+    """Odds that one of the own is better than one of the others at the last step of both."""
+    won = lost = _DOUBT
+    for mine in own:
+        for theirs in others:
+            if shared := mine.keys() & theirs.keys():
+                step = max(shared)
+                won += objective.is_better(mine[step], theirs[step])
+                lost += objective.is_better(theirs[step], mine[step])
+    return won / lost
