@@ -48,6 +48,13 @@ class TestTpeOfAPlainSpace(RelativeSamplerTestCase):
         return maker("tpe", PLAIN, startup=0)
 
 
+class TestRungTpe(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        """Ours for a space with conditions, fitted as soon as there are two results."""
+        return maker("rung_tpe", results=2)
+
+
 class TestGrid(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
