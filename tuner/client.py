@@ -105,10 +105,22 @@ class Client:
         headers = {"Content-Type": kind, "Idempotency-Key": key}
         return self._get(StudyView, "POST", "studies", content=content, headers=headers)
 
-    def plan(self, study: StudyInput) -> Plan:
-        """What a study would do, without submitting it."""
+    def plan(
+        self,
+        study: StudyInput,
+        *,
+        epoch_seconds: float | None = None,
+        workers: int | None = None,
+    ) -> Plan:
+        """What a study would do and cost, without submitting it.
+
+        Args:
+            epoch_seconds: of one epoch; as in an earlier study of the same data set when None.
+            workers: that train at the same time; `parallel` when None.
+        """
         content, kind = _document(study)
-        headers, query = {"Content-Type": kind}, {"dry_run": True}
+        headers = {"Content-Type": kind}
+        query = _given({"dry_run": True, "epoch_seconds": epoch_seconds, "workers": workers})
         return self._get(Plan, "POST", "studies", content=content, headers=headers, params=query)
 
     def studies(self, *, state: StudyState | str | None = None) -> Iterator[StudySummary]:
@@ -120,7 +132,7 @@ class Client:
         return self._get(StudyView, "GET", _study(study))
 
     def change(self, study: StudyId, **changes: Any) -> StudyView:
-        """Change state, priority, weight, trials, parallel, max_hours or confirm of a study."""
+        """Change a study's state, or any other key of `StudyChange`: trials, max_hours, …"""
         return self._get(StudyView, "PATCH", _study(study), **_body(StudyChange(**changes)))
 
     def pause(self, study: StudyId) -> StudyView:

@@ -47,6 +47,14 @@ def seconds_left(study: StudySummary, now: datetime) -> float | None:
     return elapsed / counts.ended * (study.budget - counts.ended)
 
 
+def until_deadline(study: StudyView, now: datetime) -> float | None:
+    """Time until the study's hours since its first trial are over; None without such a limit."""
+    hours = study.spec.search.max_wall_hours
+    if hours is None or study.started_at is None:
+        return None
+    return max(0.0, hours * 3600 - (now - study.started_at).total_seconds())
+
+
 def saved_share(epochs: int, saved: int) -> float | None:
     """Share of the epochs that pruning spared, of all that full trainings would have cost."""
     return saved / (epochs + saved) if epochs + saved else None

@@ -29,7 +29,7 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> dict[str, A
         "counts": state_counts(view),
         "gain": difference,
         "tone": facts.tone(view.objective, difference),
-        "left": facts.seconds_left(view, now),
+        "left": _left(view, now),
         "saved": facts.saved_share(view.epochs, view.epochs_saved),
         "best": best,
         "recipe": _recipe(view, best),
@@ -43,6 +43,14 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> dict[str, A
         "live": f"/partials/studies/{view.id}{query.text}",
         "events": facts.events_address(view),
     }
+
+
+def _left(view: StudyView, now: datetime) -> float | None:
+    """Time until the study's end: at the pace so far, or by its deadline if that comes first."""
+    bounds = [facts.seconds_left(view, now)]
+    if not view.state.has_ended:
+        bounds.append(facts.until_deadline(view, now))
+    return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def _best(db: Database, view: StudyView) -> Best | None:

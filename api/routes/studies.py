@@ -6,7 +6,7 @@ import yaml
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import AppRooms, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
-from tuner.service import fronts, overview, rankings, studies
+from tuner.service import fronts, overview, planning, rankings, studies
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -39,7 +39,7 @@ Direction = Annotated[
         200: {"model": StudyView | Plan, "description": "A plan, or a study made by the same key"}
     },
 )
-def create_study(
+def create_study(  # noqa: PLR0913  # one argument for each parameter of the route
     rooms: AppRooms,
     spec: Submitted,
     response: Response,
@@ -52,10 +52,22 @@ def create_study(
         ),
     ] = None,
     dry_run: Annotated[bool, Query(description="Only check, and answer 200 with the plan")] = False,
+    epoch_seconds: Annotated[
+        float | None,
+        Query(
+            gt=0,
+            le=1e9,
+            description="Of one epoch, for the plan; default: as in the last study of its data set",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, Query(ge=1, le=100_000, description="For the plan; default: `parallel`")
+    ] = None,
 ) -> StudyView | Response:
     """Submit a study as JSON or YAML; every mistake in it is named with its place."""
     if dry_run:
-        return Response(studies.plan(spec).model_dump_json(), media_type="application/json")
+        plan = planning.plan(rooms.db, spec, epoch_seconds=epoch_seconds, workers=workers)
+        return Response(plan.model_dump_json(), media_type="application/json")
     view, created = studies.submit(rooms.db, spec, idempotency_key=idempotency_key)
     rooms.ring()
     response.headers["Location"] = f"/api/v1/studies/{view.id}"

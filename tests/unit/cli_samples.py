@@ -12,8 +12,11 @@ from tuner.spec.views import (
     Best,
     ConfirmationView,
     ConfirmedLeader,
+    Cost,
     Event,
     FrontView,
+    Plan,
+    Stage,
     StudyView,
     TrialCounts,
     TrialSummary,
@@ -130,6 +133,34 @@ class ScriptedClient:
         goals = (Objective(metric="miou"), Objective(metric="iou.car"))
         corner = tuple(reference or (0.1, 0.2))
         return FrontView(objectives=goals, reference=corner, hypervolume=0.25, steps=())
+
+    def plan(
+        self, document: Any, *, epoch_seconds: float | None = None, workers: int | None = None
+    ) -> Plan:
+        """A plan of nine trials, priced if an epoch's time is given."""
+        cost = Cost(
+            epoch_seconds=epoch_seconds or 1,
+            source="as given",
+            workers=workers or 8,
+            device_hours=0.5,
+            worst_device_hours=1.25,
+            wall_hours=0.25,
+            worst_wall_hours=0.5,
+        )
+        return Plan(
+            spec=study(),
+            sampler="tpe",
+            pruner="promote",
+            trials=9,
+            epochs=20,
+            rungs=(2, 6, 18),
+            stages=(Stage(epoch=2, trials=9), Stage(epoch=6, trials=3), Stage(epoch=20, trials=1)),
+            expected_epochs=44,
+            worst_case_epochs=240,
+            confirm_epochs=60,
+            cost=None if epoch_seconds is None else cost,
+            examples=(),
+        )
 
     def submit(self, document: Any) -> StudyView:
         """Take a study and give the first view."""

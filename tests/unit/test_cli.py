@@ -157,6 +157,19 @@ def test_pareto_lists_the_front_and_its_volume(scripted: ScriptedClient) -> None
     assert lines[3] == "hypervolume 0.25 up to miou 0.0000, iou.car 0.5000"
 
 
+def test_a_plan_tells_trials_per_rung_and_hours(scripted: ScriptedClient, tmp_path: Path) -> None:
+    """Expected and worst case stand side by side; hours only where an epoch's time is known."""
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(document()))
+    plain = _run("plan", str(path)).stdout
+    assert "44 epochs; trials trained to epoch: 9 to 2, 3 to 6, 1 to 20" in plain
+    assert "9 × 20 + 60 = 240 epochs" in plain
+    assert "device hours" not in plain
+    priced = _run("plan", str(path), "--epoch-seconds", "12", "--workers", "1").stdout
+    assert "12 s, as given" in priced
+    assert "0.25, at most 0.5 with 1 worker" in priced
+
+
 def test_an_unknown_state_gets_the_valid_ones(scripted: ScriptedClient) -> None:
     """The message lists the states."""
     result = _run("trials", "streets", "--state", "dead")

@@ -76,6 +76,7 @@ database_app.command()(database.upgrade)
 database_app.command()(database.current)
 
 app.command(rich_help_panel=STUDY)(studies.submit)
+app.command(rich_help_panel=STUDY)(studies.plan)
 app.command(rich_help_panel=STUDY)(watch.watch)
 app.command(rich_help_panel=STUDY)(studies.best)
 app.command("studies", rich_help_panel=STUDY)(studies.list_studies)

@@ -49,6 +49,27 @@ def submit(
     typer.echo(f"follow it with `segtune watch {study.name}`")
 
 
+def plan(
+    file: StudyFile,
+    epoch_seconds: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Of one epoch. Default: as in an earlier study of its data."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="That train at once. Default: `parallel`.")
+    ] = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Show what a study would train and cost, without submitting it."""
+    from tuner.cli import tables
+    from tuner.cli.documents import read_study
+
+    client = connect(server, token)
+    found = client.plan(read_study(file), epoch_seconds=epoch_seconds, workers=workers)
+    tables.show(tables.plan(found))
+
+
 def best(
     study: Study,
     out: Annotated[

@@ -96,9 +96,8 @@ def plan(found: Plan) -> Table:
     table.add_row("trials", f"{found.trials}, up to {spec.search.parallel} at a time")
     table.add_row("sampler", found.sampler)
     table.add_row("pruner", f"{found.pruner}; compares trials at epochs: {rungs}")
-    table.add_row(
-        "worst case", f"{found.trials} × {found.epochs} = {found.worst_case_epochs} epochs"
-    )
+    for name, words in wording.costs(found):
+        table.add_row(name, words)
     for path, alternatives in spec.space.root.items():
         table.add_row(path, "\n".join(_range(each.model_dump_json()) for each in alternatives))
     for index, config in enumerate(found.examples):

@@ -1,12 +1,12 @@
 """How values, params and progress are put into words, the same in every command."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from tuner.spec.study import Objective
-from tuner.spec.views import Best, FrontView, StudySummary
+from tuner.spec.views import Best, FrontView, Plan, StudySummary
 
 
 def number(value: float | None) -> str:
@@ -91,6 +91,28 @@ def hypervolume(view: FrontView) -> str:
         for goal, value in zip(view.objectives, view.reference, strict=True)
     )
     return f"hypervolume {view.hypervolume:.6g} up to {corner}"
+
+
+def costs(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What a plan expects to train and to take, row by row."""
+    if plan.confirm_epochs:
+        yield "confirmation", f"{plan.confirm_epochs} epochs with fresh seeds"
+    if plan.expected_epochs is not None:
+        stages = ", ".join(f"{stage.trials:.0f} to {stage.epoch}" for stage in plan.stages)
+        yield "expected", f"{plan.expected_epochs:.0f} epochs; trials trained to epoch: {stages}"
+    again = f" + {plan.confirm_epochs}" if plan.confirm_epochs else ""
+    worst = f"{plan.trials} × {plan.epochs}{again} = {plan.worst_case_epochs} epochs"
+    yield "worst case", worst
+    if plan.cost is not None:
+        cost = plan.cost
+        yield "epoch", f"{cost.epoch_seconds:.3g} s, {cost.source}"
+        yield "device hours", _at_most(cost.device_hours, cost.worst_device_hours)
+        wall = _at_most(cost.wall_hours, cost.worst_wall_hours)
+        yield "hours", f"{wall} with {count(cost.workers, 'worker')}"
+
+
+def _at_most(expected: float | None, worst: float) -> str:
+    return f"up to {worst:.3g}" if expected is None else f"{expected:.3g}, at most {worst:.3g}"
 
 
 def better(objective: Objective) -> str:

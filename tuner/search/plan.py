@@ -1,22 +1,35 @@
 """What a study may cost, before anything is trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tuner import catalog
 from tuner.search.judge import choose_pruner, judged_steps
+from tuner.search.pruners import hyperband
 from tuner.search.suggest import choose_sampler, trial_limit
 from tuner.spec.study import StudySpec
+
+_SAMPLE = 1000  # trials whose brackets stand for those of a longer study
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The search in numbers: steps in epochs, `worst_epochs` if nothing is pruned."""
+    """The search in numbers: steps in epochs, `worst_epochs` if nothing is pruned.
+
+    `stages` is how many trials are expected to be trained up to each rung, the last being the
+    full budget; it is empty, and `expected_epochs` None, where the pruner's rule does not say.
+    Confirmation is counted in both sums, and alone in `confirm_epochs`.
+    """
 
     sampler: str
     pruner: str
     trials: int
     epochs: int
     rungs: tuple[int, ...]
+    stages: Mapping[int, float]
+    expected_epochs: float | None
     worst_epochs: int
+    confirm_epochs: int
 
 
 def rungs(spec: StudySpec) -> tuple[int, ...]:
@@ -28,11 +41,77 @@ def rungs(spec: StudySpec) -> tuple[int, ...]:
 def plan(spec: StudySpec) -> Plan:
     """The plan of a study."""
     trials, epochs = trial_limit(spec), spec.base.training.epochs
+    confirm = spec.search.confirm
+    again = min(confirm.top, trials) * confirm.seeds * epochs if confirm else 0
+    reached = stages(spec, trials)
     return Plan(
         sampler=choose_sampler(spec),
         pruner=choose_pruner(spec),
         trials=trials,
         epochs=epochs,
         rungs=rungs(spec),
-        worst_epochs=trials * epochs,
+        stages=reached,
+        expected_epochs=_epochs(reached) + again if reached else None,
+        worst_epochs=trials * epochs + again,
+        confirm_epochs=again,
     )
+
+
+def stages(spec: StudySpec, trials: int) -> dict[int, float]:
+    """Trials expected to be trained up to each rung: of those at a rung, 1 in eta goes beyond.
+
+    Empty for a pruner that has no share of its own, such as the median.
+    """
+    name, epochs = choose_pruner(spec), spec.base.training.epochs
+    if name == "none":
+        return {epochs: float(trials)}
+    ladder = rungs(spec)
+    options = {
+        option: spec.search.pruner.options.get(option, known.default)
+        for option, known in catalog.find("pruner", name).options.items()
+    }
+    if "eta" not in options:
+        return {}
+    eta, found = int(options["eta"]), dict.fromkeys((*ladder, epochs), 0.0)
+    for skipped, share in _brackets(trials, len(ladder), int(options.get("brackets", 1)), eta):
+        left = share
+        for step in (*ladder[skipped:], epochs):
+            found[step] += left
+            left = max(left / eta, 1.0 if share >= 1 else 0.0)
+        for step in ladder[:skipped]:
+            found[step] += share
+    return found
+
+
+def _brackets(trials: int, rung_count: int, brackets: int, eta: int) -> list[tuple[int, float]]:
+    """How many rungs the trials of each bracket are spared, and how many trials it has."""
+    count = min(brackets, rung_count + 1)
+    if count == 1:
+        return [(0, float(trials))]
+    sample = min(trials, _SAMPLE)
+    own = [hyperband.bracket(number, count, eta) for number in range(sample)]
+    return [(index, own.count(index) * trials / sample) for index in range(count)]
+
+
+def _epochs(reached: Mapping[int, float]) -> float:
+    total, before = 0.0, 0
+    for step, trials in sorted(reached.items()):
+        total += trials * (step - before)
+        before = step
+    return total
+
+
+def device_hours(epochs: float, epoch_seconds: float, limit: float | None) -> float:
+    """Hours that so many epochs take on one device, as far as the study's limit allows them."""
+    hours = epochs * epoch_seconds / 3600
+    return hours if limit is None else min(hours, limit)
+
+
+def wall_hours(spec: StudySpec, hours: float, epoch_seconds: float, workers: int) -> float:
+    """Hours on so many workers: no less than one full training, and one more to be confirmed."""
+    at_once = min(workers, spec.search.parallel)
+    in_a_row = 2 if spec.search.confirm else 1
+    floor = min(hours, in_a_row * spec.base.training.epochs * epoch_seconds / 3600)
+    found = max(hours / at_once, floor)
+    limit = spec.search.max_wall_hours
+    return found if limit is None else min(found, limit)

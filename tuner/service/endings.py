@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -28,7 +28,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     session.flush()
     trial.error, trial.error_kind = outcome.error, outcome.error_kind
     trial.provenance = {**trial.provenance, **outcome.provenance}
-    state, reason = _destination(session, study, trial, spec, outcome)
+    state, reason = _destination(session, held, spec, outcome, now=now)
     if state is TrialState.COMPLETED:
         trial.feasible = is_feasible(spec.constraints, trial.metrics)
     if state is TrialState.WAITING:
@@ -39,9 +39,10 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
 
 
 def _destination(
-    session: Session, study: Study, trial: Trial, spec: StudySpec, outcome: Outcome
+    session: Session, held: Held, spec: StudySpec, outcome: Outcome, *, now: datetime
 ) -> tuple[TrialState, str]:
     """The state that an outcome leads to, and why: the first rule that holds, from the top."""
+    _, trial, study = held
     kind, verdict = outcome.kind, rows.verdict_of(trial)
     failure = outcome.error_kind or "exception"
     study_gone = study.state in {StudyState.CANCELLED, StudyState.FAILED}
@@ -53,7 +54,7 @@ def _destination(
         (study_gone, TrialState.CANCELLED, f"the study was {study.state}"),
         (verdict.action is Action.STOP, TrialState.CANCELLED, verdict.reason),  # by a user
         (pruned, TrialState.PRUNED, verdict.reason),
-        (kind is OutcomeKind.STOPPED, TrialState.PRUNED, _stopped_reason(study, spec)),
+        (kind is OutcomeKind.STOPPED, TrialState.PRUNED, _stopped_reason(study, spec, now)),
         # Lost on the way back from a rung it is as paused as if its worker had said so.
         (kind is OutcomeKind.PAUSED or at_rung, TrialState.PAUSED, verdict.reason),
     )
@@ -82,7 +83,7 @@ def close_if_done(
     """
     if StudyState(study.state).has_ended:
         return
-    spent, all_drawn = is_spent(study, spec), not may_draw(study, spec)
+    spent, all_drawn = spent_reason(study, spec, now=now), not may_draw(study, spec)
     if not (spent or all_drawn or has_failed):
         return  # the common case, known without counting
     session.flush()
@@ -95,7 +96,7 @@ def close_if_done(
     if counts.get(TrialState.RUNNING, 0):
         return
     if spent or not _goes_on(session, study, spec, counts):
-        reason = _last_words(session, study, spec) if spent else ""
+        reason = spent + _undone(session, study, spec) if spent else ""
         _end_rest(session, study, TrialState.PRUNED, reason or "the search ended", now=now)
         if not spent and confirmations.create(session, study, spec, now=now):
             return  # it ends with the last of them
@@ -117,7 +118,7 @@ def _goes_on(
 
 def reopen_if_due(session: Session, study: Study, spec: StudySpec, *, now: datetime) -> None:
     """Let a locked finished study go on if its new budget leaves something to train."""
-    if is_spent(study, spec):
+    if is_spent(study, spec, now=now):
         return
     if may_draw(study, spec):
         studies.move(session, study, StudyState.RUNNING, now=now, reason="the budget grew")
@@ -140,11 +141,10 @@ def _end_rest(
         trials.move(session, study, trial, state, now=now, reason=why)
 
 
-def _last_words(session: Session, study: Study, spec: StudySpec) -> str:
-    """Why a study whose device hours are used up ends, and what it leaves undone."""
+def _undone(session: Session, study: Study, spec: StudySpec) -> str:
+    """What a study whose hours are used up leaves undone."""
     left = confirmations.due(session, study, spec, again=True)
-    undone = "; its leaders were not confirmed" if left else ""
-    return spent_reason(spec) + undone
+    return "; its leaders were not confirmed" if left else ""
 
 
 def may_draw(study: Study, spec: StudySpec) -> bool:
@@ -152,15 +152,26 @@ def may_draw(study: Study, spec: StudySpec) -> bool:
     return study.drawn - study.confirmations < trial_limit(spec)
 
 
-def _stopped_reason(study: Study, spec: StudySpec) -> str:
-    return spent_reason(spec) if is_spent(study, spec) else "its worker stopped it"
+def _stopped_reason(study: Study, spec: StudySpec, now: datetime) -> str:
+    return spent_reason(study, spec, now=now) or "its worker stopped it"
 
 
-def is_spent(study: Study, spec: StudySpec) -> bool:
-    """Whether the study's device hours are used up."""
-    return spec.search.max_hours is not None and study.seconds >= spec.search.max_hours * 3600
+def is_spent(study: Study, spec: StudySpec, *, now: datetime) -> bool:
+    """Whether the study's hours are used up."""
+    return bool(spent_reason(study, spec, now=now))
 
 
-def spent_reason(spec: StudySpec) -> str:
-    """Words for a study whose device hours are used up."""
-    return f"the study's {spec.search.max_hours or 0:g} device hours are spent"
+def spent_reason(study: Study, spec: StudySpec, *, now: datetime) -> str:
+    """Which hours of a study are used up, in words; empty while it has time left.
+
+    A deadline counts from the start of the first trial, by the database's clock, and does not
+    wait for a paused study: who pauses for long can move it.
+    """
+    limits = spec.search
+    if limits.max_hours is not None and study.seconds >= limits.max_hours * 3600:
+        return f"the study's {limits.max_hours:g} device hours are spent"
+    if limits.max_wall_hours is not None and study.started_at is not None:
+        deadline = study.started_at + timedelta(hours=limits.max_wall_hours)
+        if now >= deadline:
+            return f"the study's {limits.max_wall_hours:g} hours since its first trial have passed"
+    return ""

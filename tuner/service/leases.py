@@ -77,7 +77,7 @@ def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> 
     def renew(session: Session) -> LeaseStatus:
         held = leases.hold(session, lease, token)
         leases.renew(held.attempt, now=db.now(), seconds=lease_seconds)
-        verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study))
+        verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study), now=db.now())
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
 
     return db.together(leases.study_of(lease), renew)
@@ -109,7 +109,7 @@ def report(  # a use case names all that it needs
         for message in fresh:
             _store(session, held, spec, message, now=now, searches=searches)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
-        verdict = standing_verdict(held.study, held.trial, spec)
+        verdict = standing_verdict(held.study, held.trial, spec, now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
 
     return db.together(leases.study_of(lease), store)
@@ -143,7 +143,7 @@ def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
     db.together(leases.study_of(lease), end)
 
 
-def standing_verdict(study: Study, trial: Trial, spec: StudySpec) -> Verdict:
+def standing_verdict(study: Study, trial: Trial, spec: StudySpec, *, now: datetime) -> Verdict:
     """What holds for a running trial now, whatever its reports say; else its last verdict."""
     if study.state in {StudyState.CANCELLED, StudyState.FAILED}:
         return Verdict(action=Action.STOP, reason=f"the study was {study.state}")
@@ -152,8 +152,8 @@ def standing_verdict(study: Study, trial: Trial, spec: StudySpec) -> Verdict:
         return last
     if trial.step >= trial.epochs:
         return Verdict()  # all its reports are in: stopping it now would waste it
-    if endings.is_spent(study, spec):
-        return Verdict(action=Action.STOP, reason=endings.spent_reason(spec))
+    if spent := endings.spent_reason(study, spec, now=now):
+        return Verdict(action=Action.STOP, reason=spent)
     if study.state == StudyState.PAUSED:
         return Verdict(action=Action.YIELD, reason="the study was paused")
     return last
@@ -169,14 +169,15 @@ def _in_turn(db: Database, request: LeaseRequest) -> Sequence[int]:
             and fits(rows.spec_of(study).resources, request.capabilities)
         ]
         loads = studies.load(session, [study.id for study in fitting])
-    ready = [study for study in fitting if may_hand_out(study, loads[study.id])]
+    now = db.now()
+    ready = [study for study in fitting if may_hand_out(study, loads[study.id], now=now)]
     ready.sort(
         key=lambda study: (-study.priority, loads[study.id].running / study.weight, study.id)
     )
     return [study.id for study in ready]
 
 
-def may_hand_out(study: Study, load: studies.Load) -> bool:
+def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
     """Whether an open study may have a trial to give: one that waits or stands at a rung, or one
     still to be drawn.
     """
@@ -184,7 +185,7 @@ def may_hand_out(study: Study, load: studies.Load) -> bool:
     return (
         StudyState(study.state) in studies.OPEN
         and load.running < spec.search.parallel
-        and not endings.is_spent(study, spec)
+        and not endings.is_spent(study, spec, now=now)
         and (load.waiting > 0 or load.paused > 0 or endings.may_draw(study, spec))
     )
 
@@ -204,7 +205,7 @@ def _next_trial(
 ) -> Trial | None:
     """The waiting trial of a locked study that is next, or a new draw, or None."""
     load = studies.load(session, [study.id])[study.id]
-    if not may_hand_out(study, load):
+    if not may_hand_out(study, load, now=now):
         return None
     if load.waiting:
         return trials.next_waiting(session, study)

@@ -12,23 +12,18 @@ from sqlalchemy.orm import Session
 from tuner import submission
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
-from tuner.search import plan as planning
-from tuner.search.observation import Observation
-from tuner.search.suggest import Suggester
 from tuner.service import endings, overview
 from tuner.service.leases import trial_seed
-from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
-from tuner.spec.views import CloneRequest, Plan, StudyChange, StudyView, TrialView
+from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
 from tuner.store import events, studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 from tuner.submission import corners, sampling
 
 logger = logging.getLogger(__name__)
-EXAMPLES = 3
 
 
 def submit(
@@ -55,30 +50,6 @@ def submit(
             studies.remember(session, idempotency_key, body_hash=digest, study_id=study.id, now=now)
         logger.info("study %s queued: %s trials", study.name, spec.search.trials)
         return overview.study_view(session, study), True
-
-
-def plan(spec: StudySpec) -> Plan:
-    """What a checked study would do: pure, nothing is stored. Raises InvalidSpec like `submit`."""
-    sampling.require_packages(spec)
-    suggester, examples, seen = Suggester(spec), list[TrialConfig](), list[Observation]()
-    for number in range(min(EXAMPLES, spec.search.trials)):
-        draw = suggester.draw(seen, number)
-        if draw.duplicate_of is not None:
-            break
-        seed = trial_seed(spec.search.seed, number)
-        examples.append(resolve(spec.base, spec.dataset, draw.params, seed=seed))
-        seen = [Observation(number=number, state=TrialState.RUNNING, params=draw.params)]
-    outline = planning.plan(spec)
-    return Plan(
-        spec=spec,
-        sampler=outline.sampler,
-        pruner=outline.pruner,
-        trials=outline.trials,
-        epochs=outline.epochs,
-        rungs=outline.rungs,
-        worst_case_epochs=outline.worst_epochs,
-        examples=tuple(examples),
-    )
 
 
 def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:

@@ -3,8 +3,9 @@
 import logging
 from datetime import timedelta
 
-from tuner.service import endings
+from tuner.service import endings, rows
 from tuner.spec.messages import Outcome, OutcomeKind
+from tuner.spec.states import StudyState
 from tuner.store import artifacts, leases, studies
 from tuner.store.artifacts import ArtifactStore
 from tuner.store.engine import Database
@@ -15,11 +16,11 @@ ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
 
 
 def run(db: Database, store: ArtifactStore | None = None) -> int:
-    """Release expired leases, forget old idempotency keys, delete orphaned files.
+    """Release expired leases, end overdue studies, forget old keys, delete orphaned files.
 
-    Gives the number of leases that were released.
+    Gives the number of leases that were released and studies that were ended.
     """
-    released = release_expired(db)
+    released = release_expired(db) + close_overdue(db)
     with db.transaction() as session:
         studies.forget(session, now=db.now())
     if store is not None:
@@ -48,6 +49,25 @@ def _release(db: Database, lease: str, study_id: int) -> bool:
         )
         endings.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
         return True
+
+
+def close_overdue(db: Database) -> int:
+    """End the studies whose hours passed while no worker asked for them; give their number."""
+    with db.reading() as session:
+        now = db.now()
+        overdue = [
+            study.id
+            for study in studies.list_in(session, [StudyState.RUNNING, StudyState.PAUSED])
+            if endings.is_spent(study, rows.spec_of(study), now=now)
+        ]
+    return sum(_close(db, study_id) for study_id in overdue)
+
+
+def _close(db: Database, study_id: int) -> bool:
+    with db.transaction() as session:
+        study = studies.lock(session, study_id)
+        endings.close_if_done(session, study, rows.spec_of(study), now=db.now())
+        return StudyState(study.state).has_ended
 
 
 def sweep(db: Database, store: ArtifactStore) -> int:

@@ -99,6 +99,10 @@ class SearchSettings(Section):
     max_hours: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="Device hours that all trials together may train"
     )
+    max_wall_hours: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Hours from the first trial's start to the study's end, pauses included",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     max_failures: Annotated[int, Field(ge=1)] = Field(
         default=5, description="Trials that may fail before any succeeded, then the study fails"

@@ -233,6 +233,27 @@ class Best(Section):
     confirmation: ConfirmationView | None = None
 
 
+class Stage(Section):
+    """Trials expected to be trained up to an epoch."""
+
+    epoch: int
+    trials: float
+
+
+class Cost(Section):
+    """What the epochs of a plan cost; hours are bounded by the study's own limits."""
+
+    epoch_seconds: float
+    source: str = Field(description="Where the time of an epoch is known from")
+    workers: int
+    device_hours: float | None = Field(
+        default=None, description="As expected; None where the pruner's rule does not say"
+    )
+    worst_device_hours: float
+    wall_hours: float | None = None
+    worst_wall_hours: float
+
+
 class Plan(Section):
     """What a study would do, without doing it."""
 
@@ -242,7 +263,15 @@ class Plan(Section):
     trials: int
     epochs: int = Field(description="Epochs of one full training")
     rungs: tuple[int, ...] = Field(description="Epochs at which trials are compared")
-    worst_case_epochs: int
+    stages: tuple[Stage, ...] = Field(
+        default=(), description="Up to each rung and the full budget, where the pruner says so much"
+    )
+    expected_epochs: float | None = Field(
+        default=None, description="Epochs of all trials, those of confirmation included"
+    )
+    worst_case_epochs: int = Field(description="The same if nothing is stopped early")
+    confirm_epochs: int = 0
+    cost: Cost | None = Field(default=None, description="None while an epoch's time is unknown")
     examples: tuple[TrialConfig, ...]
 
 
@@ -279,6 +308,7 @@ class StudyChange(Section):
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     parallel: int | None = Field(default=None, ge=1, le=100_000)
     max_hours: float | None = Field(default=None, gt=0)
+    max_wall_hours: float | None = Field(default=None, gt=0)
     confirm: Confirmation | None = Field(
         default=None, description="Train the leaders again with fresh seeds, also afterwards"
     )

@@ -89,6 +89,11 @@ def list_open(session: Session) -> Sequence[Study]:
     ).all()
 
 
+def list_in(session: Session, states: Sequence[StudyState]) -> Sequence[Study]:
+    """Studies in any of these states, by id."""
+    return session.scalars(select(Study).where(Study.state.in_(states)).order_by(Study.id)).all()
+
+
 def list_newest(
     session: Session, *, state: StudyState | None, before: int | None, limit: int
 ) -> Sequence[Study]:
