@@ -12,7 +12,7 @@ from sqlalchemy import select
 from benchmarks.search import report
 from benchmarks.search.levels import Levels, best_of, measure
 from benchmarks.search.methods import is_installed, open_tuner, our_study
-from benchmarks.search.runs import Run
+from benchmarks.search.runs import Run, own_seed
 from benchmarks.search.service import ServiceTuner, database
 from benchmarks.search.simulator import (
     TRAINING_SECONDS,
@@ -337,3 +337,9 @@ def test_a_table_names_what_is_out_of_the_ordinary() -> None:
 
     assert ["m", "m, W=32, lag 2%"] == [row.name for row in report.rows([usual, slow])]
     assert "| m, W=32, lag 2% | 1 (1) |" in report.markdown(report.rows([usual, slow]))
+
+
+def test_tasks_do_not_share_their_luck() -> None:
+    """The same seed draws other params on another task, and the same ones for every method."""
+    assert own_seed("one", 0) == own_seed("one", 0)
+    assert 4 == len({own_seed(task, seed) for task in ("one", "other") for seed in (0, 1)})
