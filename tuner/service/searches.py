@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from tuner.search.analysis import violations
 from tuner.search.course import Course
-from tuner.search.judge import judge, judged_steps, promotion
+from tuner.search.judge import judge, judged_steps, promotion, unreliable
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
 from tuner.service.rows import objective_values
@@ -89,6 +89,11 @@ class Search:
         if step not in course.values:
             course = replace(course, values={**course.values, step: nan})
         return judge(self.spec, course, list(self.courses.values()), closing=closing)
+
+    def warnings(self) -> dict[str, str]:
+        """What the owner should know of the rungs, by rung."""
+        found = unreliable(self.spec, list(self.courses.values()))
+        return {f"rung {one.step}": one.told() for one in found}
 
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         """The paused trial to go on with, and why, if there is one."""
