@@ -11,6 +11,7 @@ import random
 import resource
 import statistics
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -99,11 +100,12 @@ def main() -> None:
     draws, verdicts, promotions = list[float](), list[float](), list[float]()
     for turn in range(10 if options.quick else 50):
         number = options.trials + turn
-        drawn = timed(lambda n=number, s=seen[-1:]: suggester.draw(s, n), draws)
+        drawn = timed(partial(suggester.draw, seen[-1:], number), draws)
         seen.append(finished(number, drawn.params, chance, rungs))
-        field.put(Course(number, TrialState.RUNNING, {rungs[0]: chance.random()}))
-        timed(lambda n=number: judge(spec, field.of(n), field), verdicts)
-        timed(lambda: promotion(spec, field), promotions)
+        course = Course(number, TrialState.RUNNING, {rungs[0]: chance.random()})
+        field.put(course)
+        timed(partial(judge, spec, course, field), verdicts)
+        timed(partial(promotion, spec, field), promotions)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     told = {"draw_ms": draws, "verdict_ms": verdicts, "promotion_ms": promotions}
     result: dict[str, Any] = {name: round(statistics.median(t), 1) for name, t in told.items()}

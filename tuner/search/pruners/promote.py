@@ -71,9 +71,8 @@ def promote(
 def _reason(trial: Course, found: Standing, go_on: int, setting: Setting, eta: int) -> str:
     words = rungs.told(trial, trial.step, setting)
     if go_on == 0:
-        return (
-            f"{words} waits for others to compare with: {found.reached} of {eta} trials are there"
-        )
+        there = f"{found.reached} of {eta} trials are there"
+        return f"{words} waits for others to compare with: {there}"
     bar = setting.objective.key(float(found.keys[go_on - 1]))  # the key of a key is the value
     return (
         f"{words} is {rungs.side(setting)} the best {rungs.share(eta)} of {found.reached} trials "
