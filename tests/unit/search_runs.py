@@ -5,6 +5,7 @@ from typing import Any
 
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
+from tuner.search.transfer import Earlier
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
@@ -24,6 +25,7 @@ def search(
     workers: int = 1,
     restart_at: Sequence[int] = (),
     before: Sequence[dict[str, Any]] = (),
+    earlier: Sequence[Sequence[Earlier]] = (),
 ) -> tuple[list[Draw], list[Observation]]:
     """Draws and trials of a study whose trials end in the order in which they began.
 
@@ -31,7 +33,7 @@ def search(
     Trials with the params of `before` stand in for trial 0 and its like. After `restart_at`
     trials, a new process reads all of them back, latest first.
     """
-    suggester, draws = Suggester(spec), list[Draw]()
+    suggester, draws = Suggester(spec, earlier), list[Draw]()
     known = {
         number: Observation(number, TrialState.COMPLETED, params, values(params))
         for number, params in enumerate(before)
@@ -39,7 +41,7 @@ def search(
     fresh, running = list(known.values()), list[Observation]()
     for number in range(len(before), spec.search.trials):
         if number in restart_at:
-            suggester, fresh = Suggester(spec), list(reversed(known.values()))
+            suggester, fresh = Suggester(spec, earlier), list(reversed(known.values()))
         draws.append(suggester.draw(fresh, number))
         began = Observation(
             number, TrialState.RUNNING, draws[-1].params, attrs=dict(draws[-1].attrs)

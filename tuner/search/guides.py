@@ -21,7 +21,7 @@ from tuner.spec.study import Objective, StudySpec
 
 SOURCE = "source"  # the attribute of a trial that says where its params come from
 _HALVED_BY = 15  # results after which a share is half, as long as both sources do equally well
-_COMPARED = 100  # of the sampler's own trials, the latest
+_LAST = 200  # results after which no guide is asked any more
 _DOUBT = 2.0  # comparisons that either side is credited with before there are any
 _BEGUN = -1.0  # the step before all others, at which being trainable is what counts
 _MOST = 0.9  # of all draws are guided, however many guides there are
@@ -38,11 +38,6 @@ class Guide(Protocol):
 
     def propose(self, rng: random.Random) -> Params:
         """A point of the space."""
-
-
-def guides_of(spec: StudySpec) -> tuple[Guide, ...]:
-    """The guides that a study asks for."""
-    return () if spec.search.prior is None else (PriorGuide(spec),)
 
 
 def choose(
@@ -73,13 +68,7 @@ class PriorGuide:
 
     def share(self, trials: Sequence[FrozenTrial]) -> float:
         """The weight, less with each result, and less the more the sampler's draws are better."""
-        courses = [(_source(trial), course_of(trial, self._objective)) for trial in trials]
-        results = [(source, course) for source, course in courses if course]
-        own = [course for source, course in results if source == self.source]
-        others = [course for source, course in results if source == "sampler"][-_COMPARED:]
-        odds = _odds(own, others, self._objective)
-        halvings = len(results) / (_HALVED_BY * max(odds, 0.2))
-        return float(self._weight * min(1.0, odds) ** 2 * 0.5**halvings)
+        return float(self._weight * pays(self.source, trials, self._objective))
 
     def propose(self, rng: random.Random) -> Params:
         """A point near one of the configs."""
@@ -124,6 +113,19 @@ class Cloud:
             if 0 <= moved <= 1:
                 return moved
         return share
+
+
+def pays(source: str, trials: Sequence[FrozenTrial], objective: Objective) -> float:
+    """What is left of a guide's share: less with each result, and with each defeat."""
+    courses = [(_source(trial), course_of(trial, objective)) for trial in trials]
+    results = [(origin, course) for origin, course in courses if course]
+    if len(results) > _LAST:
+        return 0.0
+    own = [course for origin, course in results if origin == source]
+    others = [course for origin, course in results if origin == "sampler"]
+    odds = min(2.0, _odds(own, others, objective))
+    halvings = len(results) / (_HALVED_BY * max(odds, 0.2))
+    return float(min(1.0, odds) ** 2 * 0.5**halvings)
 
 
 def course_of(trial: FrozenTrial, objective: Objective) -> Mapping[float, float]:

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from threading import Lock
@@ -22,6 +22,7 @@ from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.recipes import recipe_params
 from tuner.search import guides
 from tuner.search.observation import Observation, Translator, by_number, open_study
+from tuner.search.transfer import Earlier, WarmGuide
 from tuner.spec.grid import points, size
 from tuner.spec.space import Params
 from tuner.spec.study import StudySpec
@@ -82,12 +83,13 @@ class Suggester:
     """One study's sampler with all it has seen; extended draw by draw, safe for threads.
 
     Nothing that a draw depends on lives here alone: a new process that is given the same
-    observations, in any order, draws the same params.
+    observations, in any order, draws the same params. `earlier` are the trials of each study that
+    this one is warm-started from.
     """
 
-    def __init__(self, spec: StudySpec) -> None:
+    def __init__(self, spec: StudySpec, earlier: Sequence[Sequence[Earlier]] = ()) -> None:
         self._spec = spec
-        self._guides = guides.guides_of(spec)
+        self._guides = _guides(spec, earlier)
         self._study, self._memory = open_study(spec)
         self._translator = Translator(spec)
         self._distributions = distributions(spec.space)
@@ -187,6 +189,11 @@ def draw_seed(seed: int, number: int, attempt: int = 0) -> int:
 def point_key(params: Mapping[str, Any]) -> str:
     """The same text for the same params, however they are ordered."""
     return json.dumps(params, sort_keys=True)
+
+
+def _guides(spec: StudySpec, earlier: Sequence[Sequence[Earlier]]) -> tuple[guides.Guide, ...]:
+    told = [WarmGuide(spec, trials, among=len(earlier)) for trials in earlier if trials]
+    return (*told,) if spec.search.prior is None else (guides.PriorGuide(spec), *told)
 
 
 def _build(spec: StudySpec, name: str, seed: int) -> BaseSampler:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from tuner.search.analysis import violations
 from tuner.search.course import Course
-from tuner.search.field import Field
-from tuner.search.judge import judge, judged_steps, promotion, unreliable
+from tuner.search.judge import judge, judged_steps, promotion
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
+from tuner.search.transfer import Earlier
+from tuner.service import transfers
 from tuner.service.rows import objective_values
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialState
@@ -38,7 +39,7 @@ class Searches:
     @contextmanager
     def of(self, session: Session, study: Study, spec: StudySpec) -> Iterator["Search"]:
         """The search of a locked study, having seen all that the transaction can see."""
-        search = self._find(study, spec)
+        search = self._find(session, study, spec)
         # It may have seen rows that others of this transaction wrote: they go with it.
         on_rollback(session, partial(self._forget, study.id))
         with search.lock:
@@ -49,11 +50,11 @@ class Searches:
         with self._lock:
             self._kept.pop(study_id, None)
 
-    def _find(self, study: Study, spec: StudySpec) -> "Search":
+    def _find(self, session: Session, study: Study, spec: StudySpec) -> "Search":
         with self._lock:
             search = self._kept.get(study.id)
             if search is None or search.spec != spec:
-                search = self._kept[study.id] = Search(spec)
+                search = self._kept[study.id] = Search(spec, transfers.earlier(session, spec))
             self._kept.move_to_end(study.id)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
@@ -63,11 +64,11 @@ class Searches:
 class Search:
     """One study's trials in memory, as draws, verdicts and promotions need them."""
 
-    def __init__(self, spec: StudySpec) -> None:
+    def __init__(self, spec: StudySpec, earlier: Sequence[Sequence[Earlier]] = ()) -> None:
         self.spec = spec
         self.lock = threading.Lock()
-        self.field = Field()
-        self._suggester = Suggester(spec)
+        self.courses: dict[int, Course] = {}
+        self._suggester = Suggester(spec, earlier)
         self._unseen: list[Observation] = []
         self._revision = 0
 
@@ -76,7 +77,7 @@ class Search:
         session.flush()
         for seen in observe(session, study, self.spec, since=self._revision):
             self._unseen.append(seen)
-            self.field.put(_course(seen))
+            self.courses[seen.number] = _course(seen)
         self._revision = study.event_seq
 
     def draw(self, number: int) -> Draw:
@@ -86,19 +87,14 @@ class Search:
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
         """The verdict on a trial after a step; without a value there, its value is no number."""
-        course = self.field.of(number)
+        course = self.courses[number]
         if step not in course.values:
             course = replace(course, values={**course.values, step: nan})
-        return judge(self.spec, course, self.field, closing=closing)
-
-    def warnings(self) -> dict[str, str]:
-        """What the owner should know of the rungs, by rung."""
-        found = unreliable(self.spec, self.field)
-        return {f"rung {one.step}": one.told() for one in found}
+        return judge(self.spec, course, list(self.courses.values()), closing=closing)
 
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         """The paused trial to go on with, and why, if there is one."""
-        return promotion(self.spec, self.field, closing=closing)
+        return promotion(self.spec, list(self.courses.values()), closing=closing)
 
 
 def courses(session: Session, study: Study, spec: StudySpec) -> list[Course]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from tuner import submission
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
-from tuner.service import endings, overview
+from tuner.service import endings, overview, transfers
 from tuner.service.leases import trial_seed
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialState
@@ -33,7 +33,8 @@ def submit(
 
     Raises:
         Conflict: the name is taken, or the key came with another study.
-        InvalidSpec: its sampler needs a package that this server does not have.
+        InvalidSpec: its sampler needs a package that this server does not have, or a study that it
+            is to be warm-started from is unknown or still runs.
     """
     sampling.require_packages(spec)
     document = spec.dump()
@@ -45,6 +46,7 @@ def submit(
         )
         if known is not None:
             return overview.study_view(session, known), False
+        transfers.require_finished(session, spec)
         study = studies.add(session, document, now=now)
         if idempotency_key:
             studies.remember(session, idempotency_key, body_hash=digest, study_id=study.id, now=now)
@@ -102,6 +104,7 @@ def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
         document = {**original.spec, **request.changes}
         document["name"] = request.name or _free_name(session, original.name)
         spec = submission.parse(document)
+        transfers.require_finished(session, spec)
         copy = studies.add(session, spec.dump(), now=now)
         return overview.study_view(session, copy)
 

@@ -109,6 +109,9 @@ class SearchSettings(Section):
     )
     confirm: Confirmation | None = None
     prior: Prior | None = None
+    warm_start: tuple[Name, ...] = Field(
+        default=(), max_length=8, description="Finished studies whose results guide the first draws"
+    )
 
 
 class Resources(Section):

@@ -1,0 +1,122 @@
+"""What an earlier study teaches a new one: its best points, for as long as the two agree.
+
+The earlier study predicts the rank of each of our trials from its nearest own ones. How well those
+ranks agree with what our trials really reach (Spearman) is the weight of its advice, so that a
+study of another data set, on which other things work, soon has no say.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial
+
+from tuner.optuna_encoding import distributions, encode
+from tuner.search.agreement import spearman
+from tuner.search.guides import Cloud, course_of, pays
+from tuner.search.units import to_unit
+from tuner.spec.space import Params
+from tuner.spec.study import StudySpec
+
+_TRIED = 3  # points of an earlier study that are tried at once
+_TOP = 0.15  # share of its trials to draw near
+_NEIGHBOURS = 3
+_FEWEST = 5  # results at a step before ranks say anything
+_HOPE = 0.5  # agreement that is taken for granted before, with the weight of five results
+_WEIGHT = 0.5  # share of the draws at most, for all earlier studies together
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A trial of an earlier study, as a point of ours: its value at its last step."""
+
+    params: Params
+    value: float
+    step: float
+
+
+class WarmGuide:
+    """Draws near the best trials of one earlier study."""
+
+    source = "warm"
+
+    def __init__(self, spec: StudySpec, trials: Sequence[Earlier], *, among: int = 1) -> None:
+        self._objective, self._weight = spec.objective, _WEIGHT / among
+        self._known = dict(sorted(distributions(spec.space).items()))
+        self._space = spec.space
+        ranked = sorted(trials, key=lambda t: (-t.step, self._objective.key(t.value)))
+        whole = _distinct(trial.params for trial in ranked if self._is_whole(trial.params))
+        self._best = whole[: max(_TRIED, round(_TOP * len(whole)))]
+        self.candidates: Sequence[Params] = whole[: max(1, _TRIED // among)]
+        self._cloud = Cloud(spec.space, spread=0.1, kept=0.85)
+        self._scores = np.linspace(1.0, 0.0, len(ranked))
+        rows = [self._row(encode(spec.space, t.params, known=self._known)[0]) for t in ranked]
+        self._rows = np.array(rows).reshape(len(rows), len(self._known))
+        self._predicted: dict[int, float] = {}
+
+    def share(self, trials: Sequence[FrozenTrial]) -> float:
+        """The weight, times how well the studies agree, times how well its draws do here."""
+        standing = pays(self.source, trials, self._objective) if self._best else 0.0
+        return self._weight * self.agreement(trials) * standing if standing else 0.0
+
+    def propose(self, rng: random.Random) -> Params:
+        """A point near one of its best."""
+        return self._cloud.near(rng.choice(self._best), rng)
+
+    def agreement(self, trials: Sequence[FrozenTrial]) -> float:
+        """Rank correlation of predicted and reached values, from 0 (none, or opposite) to 1."""
+        courses = [(trial, course_of(trial, self._objective)) for trial in trials]
+        steps = sorted({step for _, course in courses for step in course if step > 0}, reverse=True)
+        for step in steps:
+            pairs = [
+                (self._predict(trial), -self._objective.key(course[step]))
+                for trial, course in courses
+                if step in course
+            ]
+            if len(pairs) >= _FEWEST:
+                found = spearman(pairs)
+                trusted = (len(pairs) * found + _FEWEST * _HOPE) / (len(pairs) + _FEWEST)
+                return max(0.0, trusted)
+        return _HOPE
+
+    def _is_whole(self, params: Params) -> bool:
+        """Whether it says all that is active, so that it can be tried as it is."""
+        root = self._space.root
+        return all(path in params or self._space.active(path, params) is None for path in root)
+
+    def _predict(self, trial: FrozenTrial) -> float:
+        """The rank that the earlier study expects, 1 the best: its nearest trials' mean."""
+        if trial.number not in self._predicted:
+            away = np.abs(self._rows - self._row(trial.params))
+            # What only one of the two has is as far apart as can be; what neither has, equal.
+            one_has = np.isnan(self._rows) != np.isnan(self._row(trial.params))
+            away = np.where(one_has, 1.0, np.nan_to_num(away))
+            is_choice = [isinstance(d, CategoricalDistribution) for d in self._known.values()]
+            distance = np.where(is_choice, away > 0, away).sum(axis=1)
+            nearest = np.argsort(distance, kind="stable")[:_NEIGHBOURS]
+            weights = 1 / (distance[nearest] + 0.05)
+            self._predicted[trial.number] = float(
+                np.average(self._scores[nearest], weights=weights)
+            )
+        return self._predicted[trial.number]
+
+    def _row(self, values: Mapping[str, Any]) -> NDArray[np.float64]:
+        """A point in units, with no number where a dimension is not active."""
+        return np.array(
+            [
+                to_unit(distribution, values[name]) if name in values else np.nan
+                for name, distribution in self._known.items()
+            ]
+        )
+
+
+def _distinct(points: Iterable[Params]) -> list[Params]:
+    found: list[Params] = []
+    for params in points:
+        if params not in found:
+            found.append(params)
+    return found
