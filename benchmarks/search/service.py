@@ -148,6 +148,10 @@ class _TimedSearch:
         with _timed(self._times.verdict):
             return self._search.judge(number, step, closing=closing)
 
+    def warnings(self) -> dict[str, str]:
+        with _timed(self._times.verdict):
+            return self._search.warnings()
+
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         with _timed(self._times.promotion):
             return self._search.promotion(closing=closing)
