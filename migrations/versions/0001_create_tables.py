@@ -49,6 +49,7 @@ def create_studies() -> None:
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("weight", sa.Double(), nullable=False),
         sa.Column("drawn", sa.Integer(), nullable=False),
+        sa.Column("warnings", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("confirmations", sa.Integer(), nullable=False),
         sa.Column("event_seq", sa.Integer(), nullable=False),
         sa.Column("epochs", sa.BigInteger(), nullable=False),

@@ -126,3 +126,24 @@ def test_a_promoting_study_repeats_across_a_restart(database: Database) -> None:
         return told
 
     assert story("one", restarts=True) == story("two", restarts=False)
+
+
+def test_a_rung_that_says_nothing_of_the_next_is_told_once(database: Database) -> None:
+    """Ten trials whose order turns round between the rungs: the study's owner is warned."""
+    fleet = Fleet(database)
+    document = promoting(20)
+    pruner = {"name": "asha", "eta": 16, "min_step": 2}
+    search = document.search.model_dump() | {"pruner": pruner}
+    fleet.submit(spec(epochs=9, base={"training": {"epochs": 9}}, search=search))
+    for number in range(12):
+        held = fleet.take()
+        for step in range(1, 10):
+            value = number / 20 if step == RUNG else 1 - number / 20
+            if fleet.report(held, step, value=value).verdict.action is not Action.CONTINUE:
+                break
+        else:
+            fleet.finish(held)
+    (warning,) = overview.study(database, "streets").warnings
+    assert "epoch 2 say little about epoch 9" in warning
+    told = [one for one in overview.events(database, "streets") if one.kind == "study.warned"]
+    assert [one.data["text"] for one in told] == [warning]

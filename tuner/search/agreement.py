@@ -1,13 +1,14 @@
 """Whether a rung predicts the next one: the guard of every search that compares early values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite, sqrt
+from math import sqrt
 
 import numpy as np
 
 from tuner.search.course import Course
+from tuner.search.field import Floats, as_field
 
 FLOOR = 0.3  # Spearman's rank correlation below which a rung says too little
 FEWEST = 8  # trials at both rungs before anything is said
@@ -40,32 +41,29 @@ class Agreement:
         )
 
 
-def agreements(courses: Iterable[Course], steps: Sequence[int]) -> tuple[Agreement, ...]:
+def agreements(courses: Sequence[Course], steps: Sequence[int]) -> tuple[Agreement, ...]:
     """The agreement of each step with the next, where enough trials have both values."""
-    known = list(courses)
+    field = as_field(courses)
     found = []
     for step, following in pairwise(steps):
-        pairs = [
-            (course.values[step], course.values[following])
-            for course in known
-            if step in course.values and following in course.values
-        ]
-        finite = [pair for pair in pairs if all(map(isfinite, pair))]
-        if len(finite) >= FEWEST:
-            found.append(Agreement(step, following, len(finite), spearman(finite)))
+        first, second = field.column(step), field.column(following)
+        both = np.isfinite(first) & np.isfinite(second)
+        if int(both.sum()) >= FEWEST:
+            correlation = spearman(first[both], second[both])
+            found.append(Agreement(step, following, int(both.sum()), correlation))
     return tuple(found)
 
 
-def spearman(pairs: Sequence[tuple[float, float]]) -> float:
+def spearman(first: Floats, second: Floats) -> float:
     """Spearman's rank correlation, equal values sharing their rank; 0 where all are equal."""
-    first, second = (_ranks(column) for column in zip(*pairs, strict=True))
-    if first.std() == 0 or second.std() == 0:
+    one, other = _ranks(first), _ranks(second)
+    if one.std() == 0 or other.std() == 0:
         return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
+    return float(np.corrcoef(one, other)[0, 1])
 
 
-def _ranks(values: Sequence[float]) -> np.ndarray:
+def _ranks(values: Floats) -> Floats:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
-    middle: np.ndarray = (ends - (counts - 1) / 2)[inverse]
+    middle: Floats = (ends - (counts - 1) / 2)[inverse]
     return middle

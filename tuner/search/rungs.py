@@ -5,12 +5,24 @@ learning curves of 52 epochs a first rung at 1 made a model-based search no bett
 one, 3 was best and 9 close.
 """
 
-from collections.abc import Iterable
-from math import isfinite
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from tuner.search.course import Course, Setting
+from tuner.search.field import Field, Floats, as_field
 
 _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A trial among all that reached a rung: its place from 0, their number, their sorted keys."""
+
+    place: int
+    reached: int
+    keys: Floats
 
 
 def ladder(
@@ -28,15 +40,31 @@ def ladder(
     return tuple(step for step in found if not (merge and step in setting.skipped))
 
 
-def standing(courses: Iterable[Course], step: int, setting: Setting) -> list[Course]:
-    """All trials that have reached a rung, the best first; what is no number comes last."""
-    there = [course for course in courses if step in course.values]
-    return sorted(there, key=lambda course: _place(course, step, setting))
+def standing(trial: Course, peers: Sequence[Course], setting: Setting) -> Standing:
+    """Where a trial with a finite value stands at its last step; of equals the older is first."""
+    field, step = as_field(peers), trial.step
+    keys, numbers = _reached(field, step, setting)
+    others = numbers != trial.number
+    keys, numbers = keys[others], numbers[others]
+    own = setting.objective.key(trial.values[step])
+    ahead = (keys < own) | ((keys == own) & (numbers < trial.number))
+    return Standing(int(ahead.sum()), len(keys) + 1, np.sort(np.append(keys, own)))
+
+
+def paused_leader(field: Field, step: int, setting: Setting, *, eta: int) -> tuple[int, int] | None:
+    """Number of the best trial that stands paused at a rung and may go on, and how many may."""
+    keys, numbers = _reached(field, step, setting)
+    go_on = places(len(keys), eta=eta, closing=setting.closing)
+    paused = set(field.numbers[field.paused_at(step)].tolist())
+    for index in np.lexsort((numbers, keys))[:go_on]:
+        if int(numbers[index]) in paused:
+            return int(numbers[index]), go_on
+    return None
 
 
 def places(reached: int, *, eta: int, closing: bool = False) -> int:
     """How many of those that reached a rung may go on; the leader does when no more will come."""
-    return max(reached // eta, 1 if closing else 0)
+    return max(reached // eta, 1 if closing and reached else 0)
 
 
 def share(eta: int) -> str:
@@ -54,10 +82,12 @@ def side(setting: Setting) -> str:
     return "below" if setting.objective.direction == "maximize" else "above"
 
 
-def _place(course: Course, step: int, setting: Setting) -> tuple[bool, float, int]:
-    value = course.values[step]
-    finite = isfinite(value)
-    return not finite, setting.objective.key(value) if finite else 0.0, course.number
+def _reached(field: Field, step: int, setting: Setting) -> tuple[Floats, np.ndarray]:
+    """Keys, of which less is better, and numbers of all trials with a finite value at a step."""
+    values = field.column(step)
+    finite = np.isfinite(values)
+    keys: Floats = setting.objective.key(1.0) * values[finite]
+    return keys, field.numbers[finite]
 
 
 def _smallest(setting: Setting) -> int:

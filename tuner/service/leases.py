@@ -321,7 +321,7 @@ def _store(  # a use case names all that it needs
     )
     if trial.source != trials.CONFIRM and _is_judged(spec, trial.step):
         trial.revision = told  # searches take the trial in again
-        _judge(session, held, spec, searches)
+        _judge(session, held, spec, searches, now=now)
 
 
 def _is_judged(spec: StudySpec, step: int) -> bool:
@@ -329,12 +329,17 @@ def _is_judged(spec: StudySpec, step: int) -> bool:
     return steps is None or step in steps
 
 
-def _judge(session: Session, held: Held, spec: StudySpec, searches: Searches) -> None:
+def _judge(
+    session: Session, held: Held, spec: StudySpec, searches: Searches, *, now: datetime
+) -> None:
     _, trial, study = held
     if rows.verdict_of(trial).action is not Action.CONTINUE:
         return
     with searches.of(session, study, spec) as search:
+        warnings = search.warnings()
         verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, spec))
+    for about, text in warnings.items():
+        studies.warn(session, study, about, text, now=now)
     trial.verdict = verdict.model_dump(mode="json")
     if verdict.action is not Action.CONTINUE:
         logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)

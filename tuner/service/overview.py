@@ -84,6 +84,7 @@ def study_view(session: Session, row: Study) -> StudyView:
         spec=rows.spec_of(row),
         last_event=row.event_seq,
         device_seconds=row.seconds,
+        warnings=tuple(row.warnings.values()),
         epochs_saved=trial_rows.epochs_saved(session, row.id),
     )
 

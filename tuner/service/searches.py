@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from tuner.search.analysis import violations
 from tuner.search.course import Course
-from tuner.search.judge import judge, judged_steps, promotion
+from tuner.search.field import Field
+from tuner.search.judge import judge, judged_steps, promotion, unreliable
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import Earlier
@@ -67,7 +68,7 @@ class Search:
     def __init__(self, spec: StudySpec, earlier: Sequence[Sequence[Earlier]] = ()) -> None:
         self.spec = spec
         self.lock = threading.Lock()
-        self.courses: dict[int, Course] = {}
+        self.field = Field()
         self._suggester = Suggester(spec, earlier)
         self._unseen: list[Observation] = []
         self._revision = 0
@@ -77,7 +78,7 @@ class Search:
         session.flush()
         for seen in observe(session, study, self.spec, since=self._revision):
             self._unseen.append(seen)
-            self.courses[seen.number] = _course(seen)
+            self.field.put(_course(seen))
         self._revision = study.event_seq
 
     def draw(self, number: int) -> Draw:
@@ -87,14 +88,19 @@ class Search:
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
         """The verdict on a trial after a step; without a value there, its value is no number."""
-        course = self.courses[number]
+        course = self.field.of(number)
         if step not in course.values:
             course = replace(course, values={**course.values, step: nan})
-        return judge(self.spec, course, list(self.courses.values()), closing=closing)
+        return judge(self.spec, course, self.field, closing=closing)
+
+    def warnings(self) -> dict[str, str]:
+        """What the owner should know of the rungs, by rung."""
+        found = unreliable(self.spec, self.field)
+        return {f"rung {one.step}": one.told() for one in found}
 
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         """The paused trial to go on with, and why, if there is one."""
-        return promotion(self.spec, list(self.courses.values()), closing=closing)
+        return promotion(self.spec, self.field, closing=closing)
 
 
 def courses(session: Session, study: Study, spec: StudySpec) -> list[Course]:

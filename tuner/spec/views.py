@@ -68,6 +68,7 @@ class StudyView(StudySummary):
     spec: StudySpec
     last_event: int = Field(default=0, description="Number of the latest event: follow from there")
     device_seconds: float = 0.0
+    warnings: tuple[str, ...] = Field(default=(), description="What its owner should know")
     epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
 
 

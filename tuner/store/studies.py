@@ -28,6 +28,7 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
         priority=spec["priority"],
         weight=spec["weight"],
         drawn=0,
+        warnings={},
         confirmations=0,
         event_seq=0,
         epochs=0,
@@ -141,6 +142,13 @@ def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
     for study_id, state, number in session.execute(query):
         loads[study_id] = loads[study_id]._replace(**{state: number})
     return loads
+
+
+def warn(session: Session, study: Study, about: str, text: str, *, now: datetime) -> None:
+    """Tell the owner of a locked study something, once for each thing that it is about."""
+    if about not in study.warnings:
+        study.warnings = {**study.warnings, about: text}
+        events.append(session, study, "study.warned", now=now, text=text)
 
 
 def move(

@@ -72,6 +72,7 @@ class Study(Base):
     priority: Mapped[int]
     weight: Mapped[float]
     drawn: Mapped[int] = mapped_column(default=0)  # trials that exist: the next trial's number
+    warnings: Mapped[dict[str, Any]]  # what its owner should know, by what it is about
     confirmations: Mapped[int] = mapped_column(default=0)  # of them, those that confirm a leader
     event_seq: Mapped[int] = mapped_column(default=0)
     epochs: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -3,7 +3,7 @@
 "use strict";
 
 const POLL = 30_000, DEBOUNCE = 400, PATIENCE = 4;
-const KINDS = ["study.created", "study.changed", "study.finished", "trial.started", "trial.reported", "trial.ended", "trial.waiting", "trial.enqueued"];
+const KINDS = ["study.created", "study.changed", "study.finished", "study.warned", "trial.started", "trial.reported", "trial.ended", "trial.paused", "trial.waiting", "trial.enqueued"];
 
 function morph(old, fresh) {
   if (old.isEqualNode(fresh)) return;

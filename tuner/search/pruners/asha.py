@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tuner.search import rungs
-from tuner.search.course import Course, Setting, rivals
+from tuner.search.course import Course, Setting
 from tuner.spec.messages import Action, Verdict
 
 
@@ -35,17 +35,18 @@ def should_prune(
     step = trial.step
     if step not in rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge):
         return Verdict()
-    others = rivals(trial, peers, step)
-    value, reached = trial.values[step], len(others) + 1
-    if reached < eta:
+    value = trial.values[step]
+    if not isfinite(value):
+        reason = f"{setting.objective.metric} at epoch {step} is not a number"
+        return Verdict(action=Action.PRUNE, reason=reason)
+    found = rungs.standing(trial, peers, setting)
+    if found.reached < eta:
         return Verdict()
-    objective = setting.objective
-    kept = sorted([*others, *([value] if isfinite(value) else [])], key=objective.key)
-    bar = kept[rungs.places(reached, eta=eta) - 1]
-    if isfinite(value) and not objective.is_better(bar, value):
+    bar = setting.objective.key(float(found.keys[rungs.places(found.reached, eta=eta) - 1]))
+    if not setting.objective.is_better(bar, value):
         return Verdict()
     reason = (
         f"{rungs.told(trial, step, setting)} is {rungs.side(setting)} the best {rungs.share(eta)} "
-        f"of {reached} trials ({bar:.3f})"
+        f"of {found.reached} trials ({bar:.3f})"
     )
     return Verdict(action=Action.PRUNE, reason=reason)

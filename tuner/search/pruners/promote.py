@@ -14,8 +14,9 @@ from pydantic import Field
 
 from tuner.search import rungs
 from tuner.search.course import Course, Setting
+from tuner.search.field import as_field
+from tuner.search.rungs import Standing
 from tuner.spec.messages import Action, Verdict
-from tuner.spec.states import TrialState
 
 
 def judged_steps(
@@ -41,12 +42,11 @@ def should_prune(
     if not isfinite(trial.values[step]):
         reason = f"{setting.objective.metric} at epoch {step} is not a number"
         return Verdict(action=Action.PRUNE, reason=reason)
-    others = [peer for peer in peers if peer.number != trial.number]
-    order = rungs.standing([*others, trial], step, setting)
-    go_on = rungs.places(len(order), eta=eta, closing=setting.closing)
-    if trial in order[:go_on]:
+    found = rungs.standing(trial, peers, setting)
+    go_on = rungs.places(found.reached, eta=eta, closing=setting.closing)
+    if found.place < go_on:
         return Verdict()
-    return Verdict(action=Action.PAUSE, reason=_reason(trial, order, go_on, setting, eta))
+    return Verdict(action=Action.PAUSE, reason=_reason(trial, found, go_on, setting, eta))
 
 
 def promote(
@@ -58,23 +58,23 @@ def promote(
     merge: bool = True,
 ) -> tuple[int, str] | None:
     """Number of the paused trial to go on first, and why; None while there is none."""
+    field = as_field(courses)
     for step in reversed(rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge)):
-        order = rungs.standing(courses, step, setting)
-        go_on = rungs.places(len(order), eta=eta, closing=setting.closing)
-        for trial in order[:go_on]:
-            if trial.state is TrialState.PAUSED and trial.step == step:
-                words = rungs.told(trial, step, setting)
-                return trial.number, f"promoted: {words} is among the best {go_on} of {len(order)}"
+        found = rungs.paused_leader(field, step, setting, eta=eta)
+        if found is not None:
+            number, go_on = found
+            words = rungs.told(field.of(number), step, setting)
+            return number, f"promoted: {words} is among the best {go_on} of those there"
     return None
 
 
-def _reason(trial: Course, order: Sequence[Course], go_on: int, setting: Setting, eta: int) -> str:
-    step = trial.step
-    words = rungs.told(trial, step, setting)
+def _reason(trial: Course, found: Standing, go_on: int, setting: Setting, eta: int) -> str:
+    words = rungs.told(trial, trial.step, setting)
     if go_on == 0:
-        return f"{words} waits for others to compare with: {len(order)} of {eta} trials are there"
-    bar = order[go_on - 1].values[step]
+        there = f"{found.reached} of {eta} trials are there"
+        return f"{words} waits for others to compare with: {there}"
+    bar = setting.objective.key(float(found.keys[go_on - 1]))  # the key of a key is the value
     return (
-        f"{words} is {rungs.side(setting)} the best {rungs.share(eta)} of {len(order)} trials "
+        f"{words} is {rungs.side(setting)} the best {rungs.share(eta)} of {found.reached} trials "
         f"({bar:.3f})"
     )

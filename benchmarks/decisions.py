@@ -1,0 +1,121 @@
+"""Milliseconds of a draw and of a verdict when a study has 10,000 finished trials.
+
+The search is fed as the service feeds it: a thousand of the trials completed, the others were left
+at rungs. Every draw and verdict follows the change of one trial.
+
+    python -m benchmarks.decisions [--quick] [--trials 10000]
+"""
+
+import argparse
+import random
+import resource
+import statistics
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from benchmarks.machine import conclude, describe
+from tuner.search.course import Course
+from tuner.search.field import Field
+from tuner.search.judge import judge, judged_steps, promotion
+from tuner.search.observation import Observation
+from tuner.search.suggest import Suggester
+from tuner.spec.space import Params
+from tuner.spec.states import TrialState
+from tuner.spec.study import StudySpec
+
+EPOCHS = 52
+SPACE: dict[str, Any] = {
+    "optimizer.name": {"choice": ["sgd", "adamw"]},
+    "optimizer.lr": [
+        {"float": [1e-3, 1e-1], "log": True, "when": {"optimizer.name": "sgd"}},
+        {"float": [1e-5, 3e-3], "log": True, "when": {"optimizer.name": "adamw"}},
+    ],
+    "optimizer.weight_decay": {"float": [1e-6, 1e-2], "log": True},
+    "training.batch_size": {"choice": [4, 8, 16]},
+    "augment.rotate": {"int": [0, 30]},
+    "augment.colour": {"float": [0.0, 0.5]},
+    "schedule.power": {"float": [0.5, 2.0]},
+}
+
+
+def study(trials: int) -> StudySpec:
+    """A conditional space of eight dimensions, searched by what `auto` means."""
+    return StudySpec.model_validate(
+        {
+            "name": "large",
+            "dataset": {"format": "synthetic", "classes": ["road", "car"], "size": [64, 64]},
+            "base": {"training": {"epochs": EPOCHS}},
+            "space": SPACE,
+            "search": {"trials": 2 * trials},
+        }
+    )
+
+
+def finished(number: int, params: Params, chance: random.Random, rungs: list[int]) -> Observation:
+    """A trial left at a rung, one of ten completed."""
+    reached = rungs if number % 10 == 0 else rungs[: 1 + number % 3]
+    final = chance.random()
+    steps = {step: final * step / EPOCHS for step in reached}
+    if number % 10:
+        return Observation(number, TrialState.PAUSED, params, None, steps)
+    return Observation(number, TrialState.COMPLETED, params, (final,), {**steps, EPOCHS: final})
+
+
+def timed(call: Callable[[], Any], times: list[float]) -> Any:
+    """What the call gives; its milliseconds are appended."""
+    began = perf_counter()
+    found = call()
+    times.append((perf_counter() - began) * 1000)
+    return found
+
+
+def main() -> None:
+    """Fill a study, then draw, judge and promote."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    options = parser.parse_args()
+    spec, chance = study(options.trials), random.Random(0)
+    rungs = sorted(judged_steps(spec) or ())
+    plain = Suggester(
+        spec.model_copy(
+            update={
+                "search": spec.search.model_copy(
+                    update={"sampler": spec.search.sampler.model_copy(update={"name": "random"})}
+                )
+            }
+        )
+    )
+    seen = [
+        finished(number, plain.draw([], number).params, chance, rungs)
+        for number in range(options.trials)
+    ]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    suggester, field = Suggester(spec), Field(map(_course, seen))
+    suggester.draw(seen, options.trials)  # the first draw reads all of them
+    draws, verdicts, promotions = list[float](), list[float](), list[float]()
+    for turn in range(10 if options.quick else 50):
+        number = options.trials + turn
+        drawn = timed(partial(suggester.draw, seen[-1:], number), draws)
+        seen.append(finished(number, drawn.params, chance, rungs))
+        course = Course(number, TrialState.RUNNING, {rungs[0]: chance.random()})
+        field.put(course)
+        timed(partial(judge, spec, course, field), verdicts)
+        timed(partial(promotion, spec, field), promotions)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    told = {"draw_ms": draws, "verdict_ms": verdicts, "promotion_ms": promotions}
+    result: dict[str, Any] = {name: round(statistics.median(t), 1) for name, t in told.items()}
+    print(result)
+    conclude({**describe("optuna"), **result, "trials": options.trials, "search_mb": grown // 1024})
+
+
+def _course(seen: Observation) -> Course:
+    return Course(seen.number, seen.state, seen.steps)
+
+
+if __name__ == "__main__":
+    main()
