@@ -72,15 +72,14 @@ class WarmGuide:
         courses = [(trial, course_of(trial, self._objective)) for trial in trials]
         steps = sorted({step for _, course in courses for step in course if step > 0}, reverse=True)
         for step in steps:
-            pairs = [
-                (self._predict(trial), -self._objective.key(course[step]))
-                for trial, course in courses
-                if step in course
-            ]
-            if len(pairs) >= _FEWEST:
-                found = spearman(pairs)
-                trusted = (len(pairs) * found + _FEWEST * _HOPE) / (len(pairs) + _FEWEST)
-                return max(0.0, trusted)
+            reached = [(trial, course[step]) for trial, course in courses if step in course]
+            count = len(reached)
+            if count >= _FEWEST:
+                found = spearman(
+                    np.array([self._predict(trial) for trial, _ in reached]),
+                    np.array([-self._objective.key(value) for _, value in reached]),
+                )
+                return max(0.0, (count * found + _FEWEST * _HOPE) / (count + _FEWEST))
         return _HOPE
 
     def _is_whole(self, params: Params) -> bool:
