@@ -65,7 +65,7 @@ def test_the_highest_rung_is_promoted_first() -> None:
     ]
     assert promotion(spec(), courses) == (
         12,
-        "promoted: miou 0.200 at epoch 9 is among the best 1 of those there",
+        "promoted: miou 0.200 at epoch 9 is number 1 of those there",
     )
 
 
@@ -172,3 +172,28 @@ def test_a_trial_of_a_higher_bracket_is_spared_the_first_rung() -> None:
     peers = [course(k, e3=0.5) for k in range(3)]
     assert judge(ours, running(3, e3=0.0), peers).action is Action.CONTINUE
     assert judge(ours, running(4, e3=0.0), peers).action is Action.PAUSE
+
+
+def test_growing_rungs_wait_while_more_training_would_not_change_the_order() -> None:
+    """Nobody passes epoch 9 whose order is that of epoch 3; once it differs, the best goes on."""
+    growing = spec({"name": "promote", "grow": True})
+    alike = [course(k, e3=0.1 * k, e9=0.2 * k) for k in range(1, 4)]
+    assert promotion(growing, alike) is None
+    verdict = judge(growing, running(9, e3=0.9, e9=0.9), alike)
+    assert verdict.action is Action.PAUSE
+    assert verdict.reason.endswith("trials there stand in the order of the rung below")
+    differing = [*alike[:2], course(3, e3=0.3, e9=0.1), course(4, e3=0.4, e9=0.3)]
+    found = promotion(growing, differing)
+    assert found is not None
+    assert found[0] == 2
+    assert promotion(growing, alike, closing=True) is not None
+
+
+def test_cost_aware_promotion_prefers_what_gives_most_for_its_seconds() -> None:
+    """The second best at a tenth of the price comes before the best."""
+    courses = [replace(course(k, e3=0.1 * k), pace=1.0 if k == 4 else 10.0) for k in range(6)]
+    best = promotion(spec(), courses)
+    thrifty = promotion(spec({"name": "promote", "cost_aware": True}), courses)
+    assert best is not None
+    assert thrifty is not None
+    assert (best[0], thrifty[0]) == (5, 4)

@@ -12,12 +12,16 @@ RANK = Objective(metric="rank", direction="minimize")
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One trial's values of the first objective, by step; `others` holds further objectives."""
+    """One trial's values of the first objective, by step; `others` holds further objectives.
+
+    `pace` is its seconds per step, 0 while unknown.
+    """
 
     number: int
     state: TrialState
     values: Mapping[int, float]
     others: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    pace: float = 0.0
 
     def until(self, step: int) -> "Course":
         """The course as it stood after that step."""

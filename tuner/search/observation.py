@@ -25,9 +25,10 @@ class Observation:
     """One trial as the search sees it.
 
     `values` are the objectives' values, final or last reported; `steps` the first objective by
-    step, `others` the further ones; `attrs` what the sampler left with the trial; `constraints`
-    violations, > 0 infeasible; `trainable` is false where the params themselves made the trial
-    fail: no device could hold it, or its loss was no number.
+    step, `others` the further ones; `pace` seconds per step, 0 while unknown; `attrs` what the
+    sampler left with the trial; `constraints` violations, > 0 infeasible; `trainable` is false
+    where the params themselves made the trial fail: no device could hold it, or its loss was no
+    number.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Observation:
     constraints: tuple[float, ...] = ()
     trainable: bool = True
     others: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    pace: float = 0.0
 
 
 def open_study(spec: StudySpec, sampler: BaseSampler | None = None) -> tuple[Study, Memory]:

@@ -1,6 +1,7 @@
 """Several objectives as one: a trial's rank among those that reached the same step."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import inf, isfinite, nan
 
 from tuner.search.analysis import pareto_front
@@ -23,7 +24,7 @@ def ranked(
         ranks = _ranks([course.vector(step) for course in there], objectives)
         for course, rank in zip(there, ranks, strict=True):
             found[course.number][step] = rank
-    return [Course(course.number, course.state, found[course.number]) for course in courses]
+    return [replace(course, values=found[course.number], others={}) for course in courses]
 
 
 def _ranks(vectors: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[float]:

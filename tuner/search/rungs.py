@@ -7,12 +7,14 @@ one, 3 was best and 9 close.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from tuner.search.course import Course, Setting
 from tuner.search.field import Field, Floats, as_field
 
+_COMPARED = 3  # trials at a rung before their order says anything
 _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 
 
@@ -51,15 +53,27 @@ def standing(trial: Course, peers: Sequence[Course], setting: Setting) -> Standi
     return Standing(int(ahead.sum()), len(keys) + 1, np.sort(np.append(keys, own)))
 
 
-def paused_leader(field: Field, step: int, setting: Setting, *, eta: int) -> tuple[int, int] | None:
-    """Number of the best trial that stands paused at a rung and may go on, and how many may."""
+def promotable(field: Field, step: int, setting: Setting, *, eta: int) -> list[tuple[int, int]]:
+    """Number and place of each trial that stands paused at a rung and may go on, the best first."""
     keys, numbers = _reached(field, step, setting)
     go_on = places(len(keys), eta=eta, closing=setting.closing)
     paused = set(field.numbers[field.paused_at(step)].tolist())
-    for index in np.lexsort((numbers, keys))[:go_on]:
-        if int(numbers[index]) in paused:
-            return int(numbers[index]), go_on
-    return None
+    order = numbers[np.lexsort((numbers, keys))[:go_on]].tolist()
+    return [(number, place) for place, number in enumerate(order) if number in paused]
+
+
+def ceiling(field: Field, ladder: Sequence[int], setting: Setting) -> int:
+    """The highest step that trials may reach, as in PASHA (Bohdal et al. 2023).
+
+    A rung is passed only once the order of the trials there differs from their order at the rung
+    below: while they agree, more training would not change the choice.
+    """
+    for below, step in pairwise(ladder):
+        keys, numbers = _reached(field, step, setting)
+        before = field.column(below)[np.isfinite(field.column(step))] * setting.objective.key(1.0)
+        if len(numbers) < _COMPARED or (np.argsort(keys) == np.argsort(before)).all():
+            return step
+    return setting.epochs
 
 
 def places(reached: int, *, eta: int, closing: bool = False) -> int:

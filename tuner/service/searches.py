@@ -109,7 +109,7 @@ def courses(session: Session, study: Study, spec: StudySpec) -> list[Course]:
 
 
 def _course(seen: Observation) -> Course:
-    return Course(seen.number, seen.state, seen.steps, seen.others)
+    return Course(seen.number, seen.state, seen.steps, seen.others, seen.pace)
 
 
 def observe(
@@ -147,5 +147,6 @@ def _observation(
         others={step: values[1:] for step, values in told.items() if values[1:]},
         attrs=trial.attrs,
         constraints=violations(spec.constraints, trial.metrics),
+        pace=trial.seconds / trial.step if trial.step else 0.0,
         trainable=trial.error_kind not in UNTRAINABLE,
     )

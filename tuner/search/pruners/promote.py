@@ -14,19 +14,26 @@ from pydantic import Field
 
 from tuner.search import rungs
 from tuner.search.course import Course, Setting
+from tuner.search.field import Field as Trials
 from tuner.search.field import as_field
 from tuner.search.rungs import Standing
 from tuner.spec.messages import Action, Verdict
 
 
 def judged_steps(
-    setting: Setting, *, eta: int = 3, min_step: int | None = None, merge: bool = True
+    setting: Setting,
+    *,
+    eta: int = 3,
+    min_step: int | None = None,
+    merge: bool = True,
+    grow: bool = False,
+    cost_aware: bool = False,
 ) -> frozenset[int] | None:
     """The rungs."""
     return frozenset(rungs.ladder(setting, eta=eta, min_step=min_step))
 
 
-def should_prune(
+def should_prune(  # each option is one of the study's
     trial: Course,
     peers: Sequence[Course],
     setting: Setting,
@@ -34,19 +41,31 @@ def should_prune(
     eta: Annotated[int, Field(ge=2, le=16)] = 3,
     min_step: Annotated[int, Field(ge=1)] | None = None,
     merge: bool = True,
+    grow: bool = False,
+    cost_aware: bool = False,
 ) -> Verdict:
-    """Judge at a rung: go on, or pause. What is no number never comes back: it is pruned."""
+    """Judge at a rung: go on, or pause. What is no number never comes back: it is pruned.
+
+    `merge` leaves out rungs that say nothing of the next; `grow` lets trials pass a rung only
+    where it does not just repeat the one below; `cost_aware` promotes those first that give most
+    for the seconds they take.
+    """
     step = trial.step
-    if step not in rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge):
+    ladder = rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge)
+    if step not in ladder:
         return Verdict()
     if not isfinite(trial.values[step]):
         reason = f"{setting.objective.metric} at epoch {step} is not a number"
         return Verdict(action=Action.PRUNE, reason=reason)
     found = rungs.standing(trial, peers, setting)
     go_on = rungs.places(found.reached, eta=eta, closing=setting.closing)
-    if found.place < go_on:
-        return Verdict()
-    return Verdict(action=Action.PAUSE, reason=_reason(trial, found, go_on, setting, eta))
+    if found.place >= go_on:
+        return Verdict(action=Action.PAUSE, reason=_reason(trial, found, go_on, setting, eta))
+    if grow and not setting.closing and step >= rungs.ceiling(as_field(peers), ladder, setting):
+        words = rungs.told(trial, step, setting)
+        reason = f"{words} waits: trials there stand in the order of the rung below"
+        return Verdict(action=Action.PAUSE, reason=reason)
+    return Verdict()
 
 
 def promote(
@@ -56,16 +75,31 @@ def promote(
     eta: int = 3,
     min_step: int | None = None,
     merge: bool = True,
+    grow: bool = False,
+    cost_aware: bool = False,
 ) -> tuple[int, str] | None:
     """Number of the paused trial to go on first, and why; None while there is none."""
     field = as_field(courses)
-    for step in reversed(rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge)):
-        found = rungs.paused_leader(field, step, setting, eta=eta)
-        if found is not None:
-            number, go_on = found
+    ladder = rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge)
+    top = rungs.ceiling(field, ladder, setting) if grow and not setting.closing else setting.epochs
+    for step in reversed(ladder):
+        found = rungs.promotable(field, step, setting, eta=eta) if step < top else []
+        if found:
+            number, place = _thriftiest(found, field) if cost_aware else found[0]
             words = rungs.told(field.of(number), step, setting)
-            return number, f"promoted: {words} is among the best {go_on} of those there"
+            return number, f"promoted: {words} is number {place + 1} of those there"
     return None
+
+
+def _thriftiest(found: Sequence[tuple[int, int]], field: Trials) -> tuple[int, int]:
+    """The trial whose place, counted from the last, is highest for each second of a step."""
+    last = max(place for _, place in found) + 1
+
+    def worth(item: tuple[int, int]) -> float:
+        number, place = item
+        return (last - place) / (field.of(number).pace or 1.0)
+
+    return max(found, key=worth)
 
 
 def _reason(trial: Course, found: Standing, go_on: int, setting: Setting, eta: int) -> str:
