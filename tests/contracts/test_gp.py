@@ -12,6 +12,7 @@ from optuna.testing.pytest_samplers import (
     RelativeSamplerTestCase,
 )
 from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 
 from tests.unit.samples import SPACE, completed, study, toy_value
 from tests.unit.search_runs import CUBE, best, search, sphere
@@ -47,11 +48,30 @@ def test_it_is_better_than_chance() -> None:
     assert best(trials) > best(random) / 2  # both are below zero
 
 
+def test_it_is_fitted_on_the_highest_rung_with_enough_results(
+    told: list[list[FrozenTrial]],
+) -> None:
+    """Trials that were stopped or paused there count, with the value that they had."""
+    spec = study(
+        space={"augment.rotate": {"float": [0, 30]}},
+        search={"sampler": {"name": "gp", "startup": 3}, "pruner": "asha"},
+    )
+    states = [TrialState.PRUNED, TrialState.PAUSED, TrialState.PRUNED, TrialState.COMPLETED]
+    seen = [
+        Observation(k, state, {"augment.rotate": float(k)}, (0.9,), {2: k / 10, 6: 0.5 + k / 10})
+        for k, state in enumerate(states)
+    ]
+    started = Observation(4, TrialState.RUNNING, {"augment.rotate": 9.0}, None, {2: 0.8})
+    Suggester(spec).draw([*seen, started], 5)
+    assert [trial.values for trial in told[0][:4]] == [[0.5], [0.6], [0.7], [0.8]]
+    assert told[0][4].state is OptunaState.RUNNING
+
+
 def test_of_a_long_history_the_best_and_the_latest_remain(told: list[list[FrozenTrial]]) -> None:
     """Ten each, where twenty may be kept; running trials come on top."""
     spec = study(
         space={"augment.rotate": {"float": [0, 30]}},
-        search={"sampler": {"name": "gp", "history": 20}},
+        search={"sampler": {"name": "gp", "history": 20}, "pruner": "none"},
     )
     trials = [completed(k, {"augment.rotate": 0.1 * k}, 1 - k / 100) for k in range(60)]
     running = Observation(60, TrialState.RUNNING, {"augment.rotate": 29.0})
@@ -62,7 +82,7 @@ def test_of_a_long_history_the_best_and_the_latest_remain(told: list[list[Frozen
 def test_what_was_switched_off_counts_with_the_middle(told: list[list[FrozenTrial]]) -> None:
     """Under sgd, adamw's learning rate is as if it were in the middle of its range."""
     ranges = {path: SPACE[path] for path in ("optimizer.name", "optimizer.lr")}
-    spec = study(space=ranges, search={"sampler": "gp"})
+    spec = study(space=ranges, search={"sampler": {"name": "gp", "startup": 1}})
     params = {"optimizer.name": "sgd", "optimizer.lr": 0.05}
     Suggester(spec).draw([completed(0, params, toy_value(params))], 1)
     (seen,) = told[0]
@@ -72,7 +92,9 @@ def test_what_was_switched_off_counts_with_the_middle(told: list[list[FrozenTria
 
 def test_a_trial_outside_of_the_space_is_left_out(told: list[list[FrozenTrial]]) -> None:
     """A value beyond its range is not one that was switched off."""
-    spec = study(space={"augment.rotate": {"int": [5, 9]}}, search={"sampler": "gp"})
+    spec = study(
+        space={"augment.rotate": {"int": [5, 9]}}, search={"sampler": {"name": "gp", "startup": 1}}
+    )
     inside = completed(1, {"augment.rotate": 7}, 0.5)
     Suggester(spec).draw([completed(0, {}, 0.5), inside], 2)
     assert [trial.number for trial in told[0]] == [1]

@@ -150,6 +150,12 @@ def test_auto_prunes_where_rungs_make_sense(epochs: int, objectives: int, name: 
     assert choose_pruner(spec(epochs, "auto", objectives=metrics)) == name
 
 
+@pytest.mark.parametrize("sampler", ["cmaes", "nsga2", "nsga3"])
+def test_auto_pauses_nothing_for_samplers_that_would_starve(sampler: str) -> None:
+    """They learn from trials that have ended."""
+    assert choose_pruner(study(search={"sampler": sampler})) == "none"
+
+
 def test_judged_steps_tell_when_peers_are_needed() -> None:
     """None of them, some of them, or all of them."""
     assert judged_steps(spec(20, "none")) == frozenset()

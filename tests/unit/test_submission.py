@@ -197,6 +197,10 @@ def test_a_mistake_elsewhere_is_found_in_its_place(
         ({"objectives": [{"metric": "miou"}, {"metric": "dice"}]}, "the study has 2; use auto"),
         ({"constraints": [{"metric": "dice", "min": 0.3}]}, "does not heed constraints; use auto"),
         ({"space": {"training.batch_size": {"choice": [4, 8]}}}, "needs a range of numbers"),
+        (
+            {"search": {"sampler": "cmaes", "pruner": "promote"}},
+            "learns from trials that have ended, and under promote most are paused",
+        ),
     ],
 )
 def test_a_sampler_is_not_asked_for_what_it_cannot_do(change: dict[str, Any], message: str) -> None:

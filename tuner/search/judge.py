@@ -20,6 +20,9 @@ def choose_pruner(spec: StudySpec) -> str:
     name = spec.search.pruner.name
     if name != "auto":
         return name
+    sampler = catalog.components("sampler").get(spec.search.sampler.name)
+    if sampler and not sampler.constants.get("PAUSES", True):
+        return "none"
     return "promote" if spec.base.training.epochs >= _FEWEST_EPOCHS else "none"
 
 

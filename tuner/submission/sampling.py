@@ -1,8 +1,8 @@
 """What a sampler cannot do, said at submission instead of being done badly.
 
 A sampler file says it in constants: `CONDITIONAL = False` (no `when`), `OBJECTIVES = "one"`,
-`CONSTRAINTS = False`, `NUMERIC = True` (of no use without a range of numbers) and `NEEDS`, the
-packages that the server must have for it.
+`CONSTRAINTS = False`, `NUMERIC = True` (of no use without a range of numbers), `PAUSES = False`
+(learns from trials that have ended only) and `NEEDS`, the packages that the server must have.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,6 +37,11 @@ def sampler_problems(spec: StudySpec) -> Iterator[Problem]:
         yield _problem(f"{name} does not heed constraints; {_others(_heeds_constraints)}")
     if sampler.constants.get("NUMERIC") and all(isinstance(d, Choice) for _, d in ranges):
         yield _problem(f"{name} needs a range of numbers, and the space has none; use auto")
+    if spec.search.pruner.name == "promote" and not sampler.constants.get("PAUSES", True):
+        yield _problem(
+            f"{name} learns from trials that have ended, and under promote most are paused until "
+            "the study ends; let the pruner be none or asha"
+        )
 
 
 def require_packages(spec: StudySpec) -> None:

@@ -24,6 +24,7 @@ CONDITIONAL = False
 OBJECTIVES = "one"
 CONSTRAINTS = False
 NUMERIC = True
+PAUSES = False
 
 
 def build(

@@ -1,8 +1,8 @@
 """Gaussian process with expected improvement: the most from few results, at a second per draw.
 
 Optuna's implementation (Matérn 5/2, log EI after Ament et al. 2023; hypervolume with several
-objectives), which looks at completed and running trials. Of a long history it gets the best and
-the latest. A param that a condition switched off counts with the middle of its range.
+objectives), fitted on the highest rung that has enough results. Of a long history it gets the best
+and the latest. A param that a condition switched off counts with the middle of its range.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
 from tuner.optuna_encoding import decode, distributions
+from tuner.search.judge import judged_steps
 from tuner.search.memory import Memory
 from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
@@ -32,7 +33,7 @@ def build(
 ) -> BaseSampler:
     """Give the sampler; the first `startup` results come from random draws.
 
-    Of more than `history` completed trials, half of those kept are the best, half the latest.
+    Of more than `history` results, half of those kept are the best, half the latest.
     """
     return _Process(spec, seed, startup, history)
 
@@ -40,7 +41,9 @@ def build(
 class _Process(BaseSampler):
     def __init__(self, spec: StudySpec, seed: int, startup: int, history: int) -> None:
         self._space, self._objectives = spec.space, spec.objectives
-        self._history = history
+        self._startup, self._history = startup, history
+        steps = judged_steps(spec) if len(spec.objectives) == 1 else None
+        self._steps = sorted(steps or (), reverse=True)
         self._known = {
             name: distribution
             for name, distribution in sorted(distributions(spec.space).items())
@@ -60,12 +63,13 @@ class _Process(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The point of the greatest expected improvement over what is kept of the history."""
-        kept = [
-            _filled(other, search_space)
-            for other in self._kept(study.get_trials(deepcopy=False))
+        trials = [
+            other
+            for other in study.get_trials(deepcopy=False)
             if other.number != trial.number and self._lies_inside(other, search_space)
         ]
-        if not any(other.state is TrialState.COMPLETE for other in kept):
+        kept = [_filled(other, search_space) for other in self._level(trials)]
+        if not kept:
             return {}
         memory = Memory()
         memory.create_new_study(study.directions, study.study_name)
@@ -87,14 +91,22 @@ class _Process(BaseSampler):
         """A random value, before there are results."""
         return self._process.sample_independent(study, trial, param_name, param_distribution)
 
-    def _kept(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-        running = [trial for trial in trials if trial.state is TrialState.RUNNING]
-        if len(complete) <= self._history:
-            return complete + running
+    def _level(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Results at the highest step that has enough, and what runs; empty while none has."""
+        for step in (None, *self._steps):
+            there = [at for trial in trials if (at := _at(trial, step)) is not None]
+            if len(there) >= max(1, self._startup):
+                known = {trial.number for trial in there}
+                running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+                return self._kept(there) + [t for t in running if t.number not in known]
+        return []
+
+    def _kept(self, results: list[FrozenTrial]) -> list[FrozenTrial]:
+        if len(results) <= self._history:
+            return results
         half = self._history // 2
-        latest, earlier = complete[-half:], complete[:-half]
-        return sorted(earlier, key=self._worth)[: self._history - half] + latest + running
+        latest, earlier = results[-half:], results[:-half]
+        return sorted(earlier, key=self._worth)[: self._history - half] + latest
 
     def _worth(self, trial: FrozenTrial) -> tuple[float, float, int]:
         """Less is better: what constraints are broken by, then the first objective."""
@@ -109,6 +121,17 @@ class _Process(BaseSampler):
         return all(
             path in params or self._space.active(path, params) is None for path in self._space.root
         )
+
+
+def _at(trial: FrozenTrial, step: int | None) -> FrozenTrial | None:
+    """The trial as if it had completed at the step (None: in the end), if it was there."""
+    if step is None:
+        return trial if trial.state is TrialState.COMPLETE else None
+    if step not in trial.intermediate_values or trial.state is TrialState.FAIL:
+        return None
+    twin = copy(trial)
+    twin.state, twin.values = TrialState.COMPLETE, [trial.intermediate_values[step]]
+    return twin
 
 
 def _filled(trial: FrozenTrial, known: Mapping[str, BaseDistribution]) -> FrozenTrial:

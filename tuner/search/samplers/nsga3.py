@@ -14,6 +14,8 @@ from tuner.search.samplers._ancestry import Ancestry, population_size, ranges
 from tuner.search.samplers._ancestry import crossover as crossing
 from tuner.spec.study import StudySpec
 
+PAUSES = False
+
 
 def build(
     spec: StudySpec,
