@@ -1,6 +1,6 @@
 """Ways to search by name: ours as `SAMPLER+PRUNER`, baselines by their own names.
 
-Options of ours stand in brackets: `rung_tpe+promote[min_step=9]`.
+Options stand in brackets: `rung_tpe+promote[min_step=9]`, `syne-asha[grace_period=3]`.
 """
 
 import json
@@ -17,7 +17,14 @@ from benchmarks.search.task import Task, params_at
 from tuner.spec.study import StudySpec
 
 OPTUNA = ("random", "optuna", "optuna-tpe", "optuna-hyperband", "optuna-gp")
-PACKAGES = {**dict.fromkeys(OPTUNA, "optuna")}
+SYNE = ("syne-asha", "syne-bohb")
+NEPS = ("neps-asha", "neps-priorband")
+PACKAGES = {
+    **dict.fromkeys(OPTUNA, "optuna"),
+    **dict.fromkeys(SYNE, "syne_tune"),
+    **dict.fromkeys(NEPS, "neps"),
+}
+_BASELINE = re.compile(r"([a-z-]+)(?:\[(.*?)\])?")
 _OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?")
 
 
@@ -25,24 +32,20 @@ def is_installed(name: str) -> bool:
     """Whether the package of a method is there. Raises ValueError for an unknown method."""
     if _OURS.fullmatch(name):
         return True
-    if name not in PACKAGES:
-        known = ", ".join(PACKAGES)
-        raise ValueError(f"no method '{name}'; give SAMPLER+PRUNER or one of: {known}")
-    return find_spec(PACKAGES[name]) is not None
+    baseline, _ = _baseline(name)
+    return find_spec(PACKAGES[baseline]) is not None
 
 
 @contextmanager
 def open_tuner(name: str, task: Task, seed: int, clock: Clock) -> Iterator[Tuner]:
     """The method at the start of a study."""
-    if name in OPTUNA:
-        from benchmarks.search import optuna_baseline
+    if _OURS.fullmatch(name):
+        from benchmarks.search import service
 
-        yield optuna_baseline.build(name, task, seed)
-        return
-    from benchmarks.search import service
-
-    with service.database(clock) as db:
-        yield service.ServiceTuner(db, our_study(name, task, seed))
+        with service.database(clock) as db:
+            yield service.ServiceTuner(db, our_study(name, task, seed))
+    else:
+        yield _build_baseline(*_baseline(name), task, seed)
 
 
 def our_study(name: str, task: Task, seed: int) -> StudySpec:
@@ -62,6 +65,29 @@ def our_study(name: str, task: Task, seed: int) -> StudySpec:
         },
         start=params_at(task.study({}), point),
     )
+
+
+def _baseline(name: str) -> tuple[str, dict[str, Any]]:
+    found = _BASELINE.fullmatch(name)
+    if found is None or found[1] not in PACKAGES:
+        known = ", ".join(PACKAGES)
+        raise ValueError(f"no method '{name}'; give SAMPLER+PRUNER or one of: {known}")
+    return found[1], _options(found[2])
+
+
+def _build_baseline(name: str, options: dict[str, Any], task: Task, seed: int) -> Tuner:
+    """Imports what may not be installed."""
+    if name in SYNE:
+        from benchmarks.search import syne_baseline
+
+        return syne_baseline.build(name, task, seed, options)
+    if name in NEPS:
+        from benchmarks.search import neps_baseline
+
+        return neps_baseline.build(name, task, seed, options)
+    from benchmarks.search import optuna_baseline
+
+    return optuna_baseline.build(name, task, seed, options)
 
 
 def _options(text: str | None) -> dict[str, Any]:

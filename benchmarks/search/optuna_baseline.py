@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -41,7 +42,7 @@ class OptunaTuner:
         trial = self._study.ask()
         return Job(trial.number, _suggest(trial, self._space), lease=trial)
 
-    def stop(self, step: int) -> int:
+    def stop(self, job: Job, step: int) -> int:
         """Every epoch, if there is a pruner to ask."""
         is_pruned = not isinstance(self._study.pruner, optuna.pruners.NopPruner)
         return step + 1 if is_pruned else self._epochs
@@ -88,13 +89,13 @@ PRUNERS = {
 }
 
 
-def build(name: str, task: Task, seed: int) -> OptunaTuner:
-    """The baseline of that name, its draws fixed by the seed."""
+def build(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> OptunaTuner:
+    """The baseline of that name, its draws fixed by the seed; options go to the pruner."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         make_sampler = SAMPLERS[name] or optuna.samplers.TPESampler  # the default, with a seed
         make_pruner = PRUNERS[name]
-        pruner = None if make_pruner is None else make_pruner()
+        pruner = None if make_pruner is None else make_pruner(**options)
         return OptunaTuner(task, make_sampler(seed=seed), pruner)
 
 

@@ -80,7 +80,7 @@ class ServiceTuner:
         params = params_in(self._spec, held.config.model_dump(mode="json"))
         return Job(held.trial, params, held.last_step, held)
 
-    def stop(self, step: int) -> int:
+    def stop(self, job: Job, step: int) -> int:
         """The next step at which trials are judged, or the last one."""
         if self._judged is None:
             return step + 1

@@ -35,7 +35,7 @@ class Tuner(Protocol):
     def take(self, worker: int) -> Job | None:
         """A trial for a free worker; None if there is none now."""
 
-    def stop(self, step: int) -> int:
+    def stop(self, job: Job, step: int) -> int:
         """The next step after this one at which the tuner wants to decide."""
 
     def report(self, job: Job, values: Mapping[int, float], seconds: Mapping[int, float]) -> Action:
@@ -141,7 +141,7 @@ class Simulation:
         """Train until the tuner stops it, the training is complete, or the worker dies."""
         step, action, death = job.last_step, Action.CONTINUE, self._death(job)
         while step < self._task.epochs and action is Action.CONTINUE:
-            until = min(self._tuner.stop(step), death - 1, self._task.epochs)
+            until = min(self._tuner.stop(job, step), death - 1, self._task.epochs)
             if until > step:
                 values, seconds = self._steps(job, step, until)
                 yield sum(seconds.values())
@@ -158,7 +158,7 @@ class Simulation:
         A lost lease dies before its first verdict, so that the share of lost leases is `loss`.
         """
         dies, share = self._rng.random() < self._setting.loss, self._rng.random()
-        ahead = self._tuner.stop(job.last_step) - job.last_step
+        ahead = self._tuner.stop(job, job.last_step) - job.last_step
         return job.last_step + 1 + int(share * ahead) if dies else self._task.epochs + 2
 
     def _die(self, job: Job, step: int) -> Iterator[float]:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from benchmarks.search import report
+from benchmarks.search.flat import decode, dimensions
 from benchmarks.search.levels import Levels, best_of, measure
 from benchmarks.search.methods import is_installed, open_tuner, our_study
 from benchmarks.search.runs import Run, own_seed
@@ -69,7 +70,7 @@ class _Patient:
         self.given += 1
         return Job(self.given, {"optimizer.lr": 0.01})
 
-    def stop(self, step: int) -> int:
+    def stop(self, job: Job, step: int) -> int:
         return self.last
 
     def report(self, job: Job, values: Mapping[int, float], seconds: Mapping[int, float]) -> Action:
@@ -343,3 +344,20 @@ def test_tasks_do_not_share_their_luck() -> None:
     """The same seed draws other params on another task, and the same ones for every method."""
     assert own_seed("one", 0) == own_seed("one", 0)
     assert 4 == len({own_seed(task, seed) for task in ("one", "other") for seed in (0, 1)})
+
+
+def test_a_flat_space_is_read_back_by_its_conditions() -> None:
+    """Of a value for every alternative only the active ones are params."""
+    study = our_study("random+none", TASK, 0)
+    space = study.space.model_validate(
+        {
+            "optimizer.name": {"choice": ["sgd", "adamw"]},
+            "optimizer.lr": [
+                {"float": [1e-3, 1e-1], "log": True, "when": {"optimizer.name": "sgd"}},
+                {"float": [1e-5, 3e-3], "log": True, "when": {"optimizer.name": "adamw"}},
+            ],
+        }
+    )
+    values = dict(zip(dimensions(space), ("adamw", 0.05, 1e-6), strict=True))
+
+    assert {"optimizer.name": "adamw", "optimizer.lr": 1e-5} == decode(space, values)
