@@ -30,14 +30,15 @@ def main() -> None:
     options = _options()
     names = runs.names(options.tasks, options.curves)
     if options.quick:
-        names, options.seeds, options.methods = names[:QUICK_TASKS], 2, ["random", "auto+auto"]
+        names, options.methods = names[:QUICK_TASKS], ["random", "auto+auto"]
+        options.seeds, options.jobs = 2, 2
     missing = [name for name in options.methods if not is_installed(name)]
     methods = [name for name in options.methods if name not in missing]
     orders = [
         Order(options.tasks, task, method, _setting(options, method, seed))
         for seed in range(options.seeds)
-        for task in names
         for method in methods
+        for task in names
     ]
     done = list(_told(orders, options))
     table = report.rows(done)

@@ -37,6 +37,7 @@ class Row:
     runs: int
     seeds: int
     regret: Mapping[int, Figure]
+    mean: float  # regret at the last budget, on average over all runs
     final: Figure  # regret of what the incumbent ends with, at the last budget
     reach_40: tuple[float, float]  # median budget, and share of runs that reached it in 40
     reach_160: tuple[float, float]
@@ -86,6 +87,7 @@ def _row(name: str, runs: Sequence[Run], budgets: Sequence[int]) -> Row:
         runs=len(runs),
         seeds=len({run.order["setting"]["seed"] for run in runs}),
         regret={at: figure(runs, partial(regret_at, budget=at)) for at in budgets},
+        mean=float(np.mean([regret_at(run, budgets[-1]) for run in runs])),
         final=figure(runs, partial(final_regret_at, budget=budgets[-1])),
         reach_40=_reach(runs, lambda run: run.levels.best_of_40),
         reach_160=_reach(runs, lambda run: run.levels.best_of_160),
@@ -118,16 +120,18 @@ def _reach(runs: Sequence[Run], level: Callable[[Run], float]) -> tuple[float, f
 
 
 def figure(runs: Sequence[Run], measure: Callable[[Run], float]) -> Figure:
-    """Interquartile mean over all runs; seeds are drawn again within each task (rliable)."""
+    """Interquartile mean over all runs; tasks are drawn again, and within each its seeds."""
     by_task: dict[str, list[float]] = defaultdict(list)
     for run in runs:
         by_task[run.order["task"]].append(measure(run))
     values = [np.array(found) for found in by_task.values()]
     rng = np.random.default_rng(0)
-    again = [
-        interquartile_mean(np.concatenate([rng.choice(found, len(found)) for found in values]))
-        for _ in range(RESAMPLES)
-    ]
+    again = []
+    for _ in range(RESAMPLES):
+        drawn = [values[task] for task in rng.integers(len(values), size=len(values))]
+        again.append(
+            interquartile_mean(np.concatenate([rng.choice(found, len(found)) for found in drawn]))
+        )
     low, high = np.quantile(again, [0.025, 0.975])
     return Figure(interquartile_mean(np.concatenate(values)), float(low), float(high))
 
@@ -151,6 +155,7 @@ def markdown(table: Sequence[Row]) -> str:
         "method",
         "runs (seeds)",
         *(f"regret @{budget}" for budget in budgets),
+        f"mean @{budgets[-1]}" if budgets else "mean",
         "final regret",
         "reach best-of-40",
         "reach best-of-160",
@@ -160,7 +165,12 @@ def markdown(table: Sequence[Row]) -> str:
     for row in table:
         figures = [f"{row.regret[budget].value:.3f}" for budget in budgets[:-1]]
         cells = [row.name, f"{row.runs} ({row.seeds})", *figures, str(row.regret[budgets[-1]])]
-        cells += [f"{row.final.value:.3f}", _budget(row.reach_40), _budget(row.reach_160)]
+        cells += [
+            f"{row.mean:.3f}",
+            f"{row.final.value:.3f}",
+            _budget(row.reach_40),
+            _budget(row.reach_160),
+        ]
         lines.append(_line([*cells, _costs(row)]))
     return "\n".join(lines)
 
