@@ -7,7 +7,8 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from benchmarks.search.simulator import Clock, Tuner
 from benchmarks.search.task import Task, params_at
 from tuner.spec.study import StudySpec
 
-OPTUNA = ("random", "optuna", "optuna-tpe", "optuna-hyperband", "optuna-gp")
-SYNE = ("syne-asha", "syne-bohb")
-NEPS = ("neps-asha", "neps-priorband")
-PACKAGES = {
-    **dict.fromkeys(OPTUNA, "optuna"),
-    **dict.fromkeys(SYNE, "syne_tune"),
-    **dict.fromkeys(NEPS, "neps"),
+# Baseline → the module beside this one that speaks to its package.
+BASELINES = {
+    **dict.fromkeys(
+        ("random", "optuna", "optuna-tpe", "optuna-hyperband", "optuna-gp"), "optuna_baseline"
+    ),
+    **dict.fromkeys(("syne-asha", "syne-bohb"), "syne_baseline"),
+    **dict.fromkeys(("neps-asha", "neps-priorband"), "neps_baseline"),
+    "ray-asha": "ray_baseline",
 }
 _BASELINE = re.compile(r"([a-z-]+)(?:\[(.*?)\])?")
 _OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?")
@@ -33,7 +35,11 @@ def is_installed(name: str) -> bool:
     if _OURS.fullmatch(name):
         return True
     baseline, _ = _baseline(name)
-    return find_spec(PACKAGES[baseline]) is not None
+    try:
+        _adapter(baseline)
+    except ImportError:
+        return False
+    return True
 
 
 @contextmanager
@@ -45,7 +51,8 @@ def open_tuner(name: str, task: Task, seed: int, clock: Clock) -> Iterator[Tuner
         with service.database(clock) as db:
             yield service.ServiceTuner(db, our_study(name, task, seed))
     else:
-        yield _build_baseline(*_baseline(name), task, seed)
+        baseline, options = _baseline(name)
+        yield _adapter(baseline).build(baseline, task, seed, options)
 
 
 def our_study(name: str, task: Task, seed: int) -> StudySpec:
@@ -69,25 +76,14 @@ def our_study(name: str, task: Task, seed: int) -> StudySpec:
 
 def _baseline(name: str) -> tuple[str, dict[str, Any]]:
     found = _BASELINE.fullmatch(name)
-    if found is None or found[1] not in PACKAGES:
-        known = ", ".join(PACKAGES)
+    if found is None or found[1] not in BASELINES:
+        known = ", ".join(BASELINES)
         raise ValueError(f"no method '{name}'; give SAMPLER+PRUNER or one of: {known}")
     return found[1], _options(found[2])
 
 
-def _build_baseline(name: str, options: dict[str, Any], task: Task, seed: int) -> Tuner:
-    """Imports what may not be installed."""
-    if name in SYNE:
-        from benchmarks.search import syne_baseline
-
-        return syne_baseline.build(name, task, seed, options)
-    if name in NEPS:
-        from benchmarks.search import neps_baseline
-
-        return neps_baseline.build(name, task, seed, options)
-    from benchmarks.search import optuna_baseline
-
-    return optuna_baseline.build(name, task, seed, options)
+def _adapter(baseline: str) -> ModuleType:
+    return import_module(f"benchmarks.search.{BASELINES[baseline]}")
 
 
 def _options(text: str | None) -> dict[str, Any]:
