@@ -6,7 +6,7 @@ from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import InvalidSpec, NotFound
 from tuner.service import leases, overview, rankings
-from tuner.spec.messages import Assignment, Report, ReportBatch
+from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, ReportBatch
 from tuner.spec.metrics import derive
 from tuner.store.engine import Database
 
@@ -117,3 +117,18 @@ def test_the_table_sorts_by_reported_metrics(fleet: Fleet) -> None:
         fleet.db, "streets", sort="iou.road", descending=True, limit=2, cursor=page.next
     )
     assert [trial.number for trial in (*page.items, *rest.items)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("used", "told"), [(2, 2), (8, None), (None, None)])
+def test_the_best_config_names_the_micro_batch_that_memory_allowed(
+    database: Database, used: int | None, told: int | None
+) -> None:
+    """A batch that was trained in parts is trained in the same parts again."""
+    fleet = Fleet(database)
+    fleet.submit(spec(base={"training": {"epochs": 3, "batch_size": 8}}))
+    held = fleet.take()
+    fleet.report(held, 1, 2, 3)
+    provenance = {} if used is None else {"micro_batch": used}
+    outcome = Outcome(kind=OutcomeKind.COMPLETED, provenance=provenance)
+    leases.finish(database, held.lease, held.token, outcome)
+    assert overview.best(database, "streets").config.training.micro_batch == told

@@ -9,8 +9,11 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError
+from tuner.spec.messages import OutcomeKind, Report, Verdict
 from tuner.training import data, pictures
 from tuner.training.data import Data
+from tuner.training.determinism import Machine
+from tuner.training.train import train
 
 SHAPE = (40, 60)
 DEEP = (np.arange(40 * 60).reshape(SHAPE) * 27).astype(np.uint16)
@@ -203,3 +206,22 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot be read"):
         pictures.read_bands(tmp_path / "a.npy")
+
+
+def test_a_network_learns_from_two_files_of_four_channels(base: Path, tmp_path: Path) -> None:
+    """Colour and infrared in, scores out: loaded, augmented, trained and evaluated."""
+    put(base, "infrared", DEEP)
+    dataset = samples.folder(size=SHAPE, extra=["infrared/{split}"], channels="stored")
+    config = samples.config().model_copy(update={"dataset": dataset})
+    loaded = load(tmp_path, extra=["infrared/{split}"])
+    reports: list[Report] = []
+
+    def keep(report: Report) -> Verdict:
+        reports.append(report)
+        return Verdict()
+
+    outcome = train(config, loaded, keep, folder=tmp_path, machine=Machine(device="cpu"))
+    assert loaded.train.channels == 4
+    assert outcome.kind is OutcomeKind.COMPLETED
+    assert [report.step for report in reports] == [1, 2]
+    assert all(0 <= report.metrics["miou"] <= 1 for report in reports)

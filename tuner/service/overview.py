@@ -263,7 +263,7 @@ def best(
             study=row.name,
             trial=winner.number,
             params=winner.params,
-            config=TrialConfig.model_validate(winner.config),
+            config=rows.as_trained(winner),
             metrics={**winner.metrics, **({} if value is None else {goal.metric: value})},
             provenance={
                 **winner.provenance,

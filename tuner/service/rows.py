@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -82,6 +83,19 @@ def trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> T
         started_at=trial.started_at,
         finished_at=trial.finished_at,
     )
+
+
+def as_trained(trial: tables.Trial) -> TrialConfig:
+    """The trial's config with the micro-batch that memory allowed: another one trains otherwise.
+
+    Batch norms see a micro-batch at a time, so its size is part of what gave the trial's value.
+    """
+    config = TrialConfig.model_validate(trial.config)
+    used = trial.provenance.get("micro_batch")
+    if used is None or used >= config.training.batch_size:
+        return config
+    training = config.training.model_copy(update={"micro_batch": used})
+    return config.model_copy(update={"training": training})
 
 
 def objective_values(spec: StudySpec, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
