@@ -26,3 +26,17 @@ def test_a_failure_counts_against_the_params_that_caused_it(
     with clocked_database.reading() as session:
         seen = observe(session, studies.find(session, "streets"), spec())
     assert [(held.trial, trainable)] == [(one.number, one.trainable) for one in seen]
+
+
+def test_a_broken_bound_is_told_once_a_trial_has_completed(database: Database) -> None:
+    """What a trial that stopped early did not reach says nothing of where it would have ended."""
+    bounded = spec(constraints=[{"metric": "miou", "min": 0.5}, {"metric": "dice", "max": 0.9}])
+    fleet = Fleet(database)
+    fleet.submit(bounded)
+    fleet.train(fleet.take(), value=0.25)
+    stopped = fleet.take()
+    fleet.report(stopped, 1, value=0.25)
+    fleet.finish(stopped, OutcomeKind.PRUNED)
+    with database.reading() as session:
+        seen = observe(session, studies.find(session, "streets"), bounded)
+    assert [one.constraints for one in seen] == [(0.25, float("inf")), ()]

@@ -146,7 +146,12 @@ def _observation(
         steps={step: values[0] for step, values in told.items()},
         others={step: values[1:] for step, values in told.items() if values[1:]},
         attrs=trial.attrs,
-        constraints=violations(spec.constraints, trial.metrics),
         pace=trial.seconds / trial.step if trial.step else 0.0,
+        # A bound that an unfinished training does not keep yet may be kept by its end.
+        constraints=(
+            violations(spec.constraints, trial.metrics)
+            if trial.state == TrialState.COMPLETED
+            else ()
+        ),
         trainable=trial.error_kind not in UNTRAINABLE,
     )
