@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from api.dashboard.forms import form_fields
-from api.dashboard.trial_table import TableQuery
+from api.dashboard.trial_table import Axis, TableQuery
 from api.documents import MEBIBYTE, body, document
 from api.settings import Settings
 from api.waiting import Bell
@@ -82,8 +82,9 @@ async def _table(
     state: TrialState | None = None,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
     skipped: Annotated[int, Query(ge=0)] = 0,
+    axis: Axis = "trials",
 ) -> TableQuery:
-    return TableQuery(sort, descending, state, cursor, skipped)
+    return TableQuery(sort, descending, state, cursor, skipped, axis)
 
 
 AppRooms = Annotated[Rooms, Depends(_rooms)]

@@ -34,6 +34,7 @@ from tuner.spec.views import (
     Event,
     FrontView,
     HistoryPoint,
+    ImportanceView,
     Page,
     Plan,
     Ranked,
@@ -264,6 +265,13 @@ class Client:
             reference: one value per objective; the worst seen of each when None.
         """
         return self._list(FrontView, f"{_study(study)}/front", reference=reference)
+
+    def importance(
+        self, study: StudyId, *, objective: str | None = None, direction: str | None = None
+    ) -> ImportanceView:
+        """Which params decide whether a trial is good, by the objective or any other metric."""
+        path = f"{_study(study)}/importance"
+        return self._list(ImportanceView, path, objective=objective, direction=direction)
 
     def workers(self) -> tuple[WorkerView, ...]:
         """Every worker that the server knows."""

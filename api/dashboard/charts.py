@@ -22,9 +22,9 @@ _LABEL_GAP = 0.055  # height of a label as a share of the plot
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One ended trial: its place in the order of ending, its state and its value."""
+    """One ended trial: its place on the axis, its state and its value."""
 
-    place: int
+    place: float
     trial: int
     state: TrialState
     value: float | None
@@ -35,7 +35,7 @@ class History:
     """Results in the order of ending, with the steps of the best so far."""
 
     marks: tuple[Mark, ...]
-    best: tuple[tuple[int, float], ...]
+    best: tuple[tuple[float, float], ...]
     best_trial: int | None
     base: float | None
     ended: int
@@ -77,25 +77,47 @@ def fold_history(
     *,
     base: float | None = None,
     limit: int = POINTS,
+    axis: Literal["trials", "epochs", "hours"] = "trials",
 ) -> History:
-    """Keep every improvement, and of the other trials an even sample of about `limit`."""
+    """Keep every improvement, and of the other trials an even sample of about `limit`.
+
+    `axis` is what lies across: the order of ending, or what the whole study had spent by then.
+    """
     better_high = objective.direction == "maximize"
-    marks = [Mark(i, p.trial, p.state, _finite(p.value)) for i, p in enumerate(points, start=1)]
-    best: list[tuple[int, float]] = []
+    places = _spent(points, axis)
+    marks = [
+        Mark(x, p.trial, p.state, _finite(p.value)) for x, p in zip(places, points, strict=True)
+    ]
+    best: list[tuple[float, float]] = []
     record: set[int] = set()
     holder = None
-    for place, point in enumerate(points, start=1):
+    for index, point in enumerate(points):
         value = _finite(point.best)
         if value is not None and (not best or objective.is_better(value, best[-1][1])):
-            best.append((place, value))
-            record.add(place)
+            best.append((places[index], value))
+            record.add(index)
             holder = point.trial
     stride = max(1, math.ceil(len(marks) / limit))
-    kept = tuple(mark for mark in marks if mark.place in record or mark.place % stride == 0)
+    kept = tuple(
+        mark for index, mark in enumerate(marks) if index in record or (index + 1) % stride == 0
+    )
     values = [mark.value for mark in kept if mark.value is not None]
     y = robust([*values, *([base] if base is not None else [])], better_high=better_high)
-    x = linear((0, max(len(points), 1)), whole=True)
+    x = linear((0, max([*places, 0.0]) or 1.0), whole=axis != "hours")
     return History(kept, tuple(best), holder, base, len(points), x, y, better_high)
+
+
+def _spent(points: Sequence[HistoryPoint], axis: str) -> list[float]:
+    """Where each trial lies; one of which it is not known lies where the one before it does."""
+    found: list[float] = []
+    for index, point in enumerate(points, start=1):
+        spent = {
+            "trials": float(index),
+            "epochs": point.epochs,
+            "hours": None if point.device_seconds is None else point.device_seconds / 3600,
+        }[axis]
+        found.append(spent if spent is not None else found[-1] if found else 0.0)
+    return found
 
 
 def draw_history(history: History, *, name: str) -> Markup:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from api.dashboard import charts, facts, front_chart
+from api.dashboard import charts, facts, front_chart, importance_panel
 from api.dashboard.format import flatten, short_paths
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
@@ -33,7 +33,8 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> dict[str, A
         "saved": facts.saved_share(view.epochs, view.epochs_saved),
         "best": best,
         "recipe": _recipe(view, best),
-        "history": _history(db, view),
+        "history": _history(db, view, query),
+        "importance": importance_panel.importance(db, view),
         "curves": _curves(db, view),
         "front": _front(db, view),
         "table": _table(db, view, query),
@@ -70,9 +71,9 @@ def _recipe(view: StudyView, best: Best | None) -> tuple[facts.Difference, ...]:
     return facts.differences(best.params, {path: base.get(path) for path in best.params})
 
 
-def _history(db: Database, view: StudyView) -> dict[str, Any]:
+def _history(db: Database, view: StudyView, query: TableQuery) -> dict[str, Any]:
     points = overview.history(db, view.id)
-    folded = charts.fold_history(points, view.objective, base=view.base_value)
+    folded = charts.fold_history(points, view.objective, base=view.base_value, axis=query.axis)
     svg = charts.draw_history(folded, name=view.objective.metric) if points else None
     return {"svg": svg, "outside": folded.outside, "shown": len(folded.marks), "all": len(points)}
 

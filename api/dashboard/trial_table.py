@@ -1,22 +1,28 @@
 """The trial table: what its address asks for, and the links that ask for something else."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 from urllib.parse import urlencode
 
 from tuner.spec.states import TrialState
 
 PAGE = 50
+Axis = Literal["trials", "epochs", "hours"]  # what the history is drawn over
 
 
 @dataclass(frozen=True, slots=True)
 class TableQuery:
-    """Order, filter and page of the trial table; `skipped` rows stand before the page."""
+    """Order, filter and page of the trial table; `skipped` rows stand before the page.
+
+    `axis` belongs to the history above it: one address says all that the page shows.
+    """
 
     sort: str = "number"
     descending: bool = True
     state: TrialState | None = None
     cursor: str | None = None
     skipped: int = 0
+    axis: Axis = "trials"
 
     @property
     def text(self) -> str:
@@ -28,6 +34,8 @@ class TableQuery:
             parts["state"] = self.state.value
         if self.cursor:
             parts |= {"cursor": self.cursor, "skipped": self.skipped}
+        if self.axis != "trials":
+            parts["axis"] = self.axis
         return f"?{urlencode(parts)}" if parts else ""
 
     def sorted_by(self, column: str, *, descending_first: bool = False) -> "TableQuery":
@@ -39,6 +47,10 @@ class TableQuery:
         """The first page of the trials in this state, or of all."""
         wanted = TrialState(state) if state else None
         return replace(self, state=wanted, cursor=None, skipped=0)
+
+    def along(self, axis: Axis) -> "TableQuery":
+        """The same, with the history drawn over something else."""
+        return replace(self, axis=axis)
 
     def first(self) -> "TableQuery":
         """The first page of the same list."""

@@ -6,13 +6,14 @@ import yaml
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import AppRooms, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
-from tuner.service import fronts, overview, planning, rankings, studies
+from tuner.service import fronts, insight, overview, planning, rankings, studies
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
     Curve,
     FrontView,
     HistoryPoint,
+    ImportanceView,
     Page,
     Plan,
     Ranked,
@@ -158,6 +159,14 @@ def get_best(
         return best
     text = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return Response(text, media_type="application/yaml")
+
+
+@router.get("/{study}/importance")
+def get_importance(
+    db: Db, study: StudyRef, *, objective: Metric = None, direction: Direction = None
+) -> ImportanceView:
+    """Which params decide whether a trial is among the best, by PED-ANOVA."""
+    return insight.importance(db, study, objective=objective, direction=direction)
 
 
 @router.get("/{study}/ranking")

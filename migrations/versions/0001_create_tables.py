@@ -92,6 +92,8 @@ def create_trials() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("started_at", TIME, nullable=True),
         sa.Column("finished_at", TIME, nullable=True),
+        sa.Column("study_epochs", sa.BigInteger(), nullable=True),
+        sa.Column("study_seconds", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trials")),
         reference("trials", "study_id", "studies"),
         sqlite_autoincrement=True,

@@ -223,6 +223,18 @@ def test_front(client: TestClient) -> None:
     assert client.get(url, params={"reference": [0.1]}).status_code == 422
 
 
+def test_importance(client: TestClient) -> None:
+    """The shares of the searched params, by any metric; a wrong one is a mistake."""
+    client.post("/api/v1/studies", json=study(search={"sampler": "random", "trials": 6}))
+    for miou in (0.1, 0.2, 0.3, 0.4, 0.5):
+        train(client, miou=miou)
+    url = "/api/v1/studies/street/importance"
+
+    found = client.get(url).json()
+    assert (found["trials"], found["epoch"], found["shares"]) == (5, 3, {"optimizer.lr": 1.0})
+    assert client.get(url, params={"objective": "iou.bus"}).status_code == 422
+
+
 def test_a_study_is_ranked_by_another_metric(client: TestClient) -> None:
     """`?objective=` chooses the best and the ranking by any reported metric."""
     client.post("/api/v1/studies", json=study())

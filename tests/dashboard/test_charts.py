@@ -4,6 +4,7 @@ import math
 import re
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -53,6 +54,22 @@ def test_history_is_sound_svg(
     folded = charts.fold_history(points(values, objective), objective, base=base)
     tree = parsed(charts.draw_history(folded, name="miou"))
     assert len(tree.findall(".//*[@data-trial]")) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("axis", "places"), [("trials", (1, 2, 3)), ("epochs", (5, 5, 9)), ("hours", (1, 1, 2))]
+)
+def test_history_lies_along_the_axis_asked_for(axis: Any, places: tuple[float, ...]) -> None:
+    """Where it is not known what was spent, a trial lies with the one before it."""
+    objective = Objective(metric="miou")
+    spent = [(5, 3600.0), (None, None), (9, 7200.0)]
+    found = [
+        point.model_copy(update={"epochs": epochs, "device_seconds": seconds})
+        for point, (epochs, seconds) in zip(points([0.1, 0.2, 0.3], objective), spent, strict=True)
+    ]
+    folded = charts.fold_history(found, objective, axis=axis)
+    assert tuple(mark.place for mark in folded.marks) == places
+    assert folded.x.high == places[-1]
 
 
 @given(st.lists(st.none() | FINITE, max_size=60), DIRECTIONS)

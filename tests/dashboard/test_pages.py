@@ -156,6 +156,34 @@ def test_several_objectives_show_their_front(client: TestClient, db: Database) -
     assert "best at the top right" in html
 
 
+@pytest.mark.parametrize("axis", ["trials", "epochs", "hours"])
+def test_the_history_is_drawn_over_what_was_spent(
+    client: TestClient, scene: Scene, axis: str
+) -> None:
+    """The chosen axis is marked, stays with every other link, and draws every ended trial."""
+    html = client.get(f"/studies/1?axis={axis}").text
+    marked = re.search(r'id="over-(\w+)"[^>]*aria-current', html)
+    figure = html[html.index('id="history"') : html.index('id="curves"')]
+    assert marked is not None
+    assert marked.group(1) == axis
+    assert len(re.findall("data-trial", figure)) == 14
+    assert (f"axis={axis}" in html[html.index('id="trials"') :]) == (axis != "trials")
+
+
+def test_a_study_of_some_size_shows_what_mattered(client: TestClient, db: Database) -> None:
+    """Each searched param has its share once ten trials have ended, and none before."""
+    scene = Scene.submit(db)
+    for _ in range(9):
+        scene.train()
+    assert 'id="importance"' not in client.get("/studies/1").text
+    for _ in range(3):
+        scene.train()
+    html = client.get("/studies/1").text
+    panel = html[html.index('id="importance"') : html.index('id="trials"')]
+    assert panel.count('<th scope="row"') == 5
+    assert "of 12 trials by miou at epoch 12" in panel
+
+
 def test_sort_links_turn_round(client: TestClient, scene: Scene) -> None:
     """A sorted column says its direction and links to the other."""
     html = client.get("/studies/1?sort=optimizer.lr&descending=1").text

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import TrialState as OptunaState
 
 from tuner.search.observation import Observation, Translator, by_number, open_study
@@ -22,6 +21,9 @@ def importance(spec: StudySpec, observations: Iterable[Observation]) -> dict[str
     the best tenth is the one nearest to the Pareto front. Shares sum to 1; empty if there are too
     few trials, or none of them differ.
     """
+    # It imports scikit-learn where there is one: seconds that no server needs to start.
+    from optuna.importance import PedAnovaImportanceEvaluator
+
     study, memory = open_study(spec)
     translator = Translator(spec)
     for seen in by_number(observations):

@@ -79,13 +79,15 @@ def study_view(session: Session, row: Study) -> StudyView:
     """The view of a study within a transaction."""
     session.flush()
     (summary,) = _summaries(session, [row])
+    epochs_saved, seconds_saved = trial_rows.saved(session, row.id)
     return StudyView(
         **{name: getattr(summary, name) for name in StudySummary.model_fields},
         spec=rows.spec_of(row),
         last_event=row.event_seq,
         device_seconds=row.seconds,
         warnings=tuple(row.warnings.values()),
-        epochs_saved=trial_rows.epochs_saved(session, row.id),
+        epochs_saved=epochs_saved,
+        seconds_saved=seconds_saved,
     )
 
 
@@ -220,16 +222,19 @@ def history(db: Database, study: int | str) -> tuple[HistoryPoint, ...]:
         row = study_rows.find(session, study)
         objective = rows.spec_of(row).objective
         points, best = [], None
-        for number, state, value, feasible, finished_at in trial_rows.ended(session, row.id):
-            if state == TrialState.COMPLETED and feasible and value is not None:
+        for one in trial_rows.ended(session, row.id):
+            value = one.value
+            if one.state == TrialState.COMPLETED and one.feasible and value is not None:
                 best = value if best is None or objective.is_better(value, best) else best
             points.append(
                 HistoryPoint(
-                    trial=number,
-                    state=TrialState(state),
+                    trial=one.number,
+                    state=TrialState(one.state),
                     value=value,
                     best=best,
-                    finished_at=finished_at,
+                    epochs=one.epochs,
+                    device_seconds=one.seconds,
+                    finished_at=one.finished_at,
                 )
             )
         return tuple(points)

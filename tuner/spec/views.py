@@ -70,6 +70,9 @@ class StudyView(StudySummary):
     device_seconds: float = 0.0
     warnings: tuple[str, ...] = Field(default=(), description="What its owner should know")
     epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
+    seconds_saved: float = Field(
+        default=0.0, description="Device time of those epochs, at the pace of each trial"
+    )
 
 
 class TrialSummary(Section):
@@ -154,6 +157,10 @@ class HistoryPoint(Section):
     state: TrialState
     value: float | None
     best: float | None
+    epochs: int | None = Field(
+        default=None, description="Epochs that the whole study had trained by then"
+    )
+    device_seconds: float | None = Field(default=None, description="And the time that they took")
     finished_at: AwareDatetime | None = None
 
 
@@ -164,6 +171,17 @@ class Ranked(Section):
     trial: int
     value: float
     own: float | None = Field(default=None, description="Its value of the study's first objective")
+
+
+class ImportanceView(Section):
+    """Which params made the difference between the best tenth of trials and the rest."""
+
+    objectives: tuple[Objective, ...]
+    epoch: int = Field(description="Trials are compared by their values at this epoch")
+    trials: int
+    shares: dict[str, float] = Field(
+        description="By path, the largest first; they add up to 1. Empty while there is no telling"
+    )
 
 
 class FrontStep(Section):

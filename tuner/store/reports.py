@@ -5,12 +5,14 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from math import isfinite, isqrt
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from tuner.spec.messages import Report as Message
 from tuner.store.tables import Report, Trial
+from tuner.store.trials import CONFIRM
 
 _PART = 500  # trials read in one query; databases limit the length of IN
 Matrix = tuple[tuple[int, ...], ...]
@@ -131,6 +133,45 @@ def last_confusions(session: Session, trial_ids: Sequence[int]) -> Iterator[tupl
         )
         for trial_id, packed in session.execute(query):
             yield trial_id, unpack(packed or b"")
+
+
+class Told(NamedTuple):
+    """What a trial of the search reported at a step; the matrix is packed."""
+
+    number: int
+    params: dict[str, Any]
+    metrics: dict[str, Any]
+    confusion: bytes | None
+
+
+def count_at(session: Session, study_id: int, steps: Collection[int]) -> dict[int, int]:
+    """How many trials of the search reported at each of these steps, if any did."""
+    query = (
+        select(Report.step, func.count())
+        .join(Trial, Trial.id == Report.trial_id)
+        .where(Report.study_id == study_id, Report.step.in_(steps), Trial.source != CONFIRM)
+        .group_by(Report.step)
+    )
+    return dict(session.execute(query).all())
+
+
+def told_at(session: Session, study_id: int, step: int, *, most: int) -> list[Told]:
+    """Reports of the search's trials at a step, evenly spread over them if there are more."""
+    at = (Report.study_id == study_id, Report.step == step, Trial.source != CONFIRM)
+    found = session.scalars(
+        select(Trial.id).join(Report, Trial.id == Report.trial_id).where(*at).order_by(Trial.number)
+    ).all()
+    stride = -(-len(found) // most) or 1
+    chosen, told = found[::stride], list[Told]()
+    for start in range(0, len(chosen), _PART):
+        query = (
+            select(Trial.number, Trial.params, Report.metrics, Report.confusion)
+            .join(Trial, Trial.id == Report.trial_id)
+            .where(*at, Report.trial_id.in_(chosen[start : start + _PART]))
+            .order_by(Trial.number)
+        )
+        told += [Told(*row) for row in session.execute(query)]
+    return told
 
 
 def pack(confusion: Sequence[Sequence[int]]) -> bytes:

@@ -117,6 +117,8 @@ class Trial(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    study_epochs: Mapped[int | None] = mapped_column(BigInteger)  # of all trials, at its end
+    study_seconds: Mapped[float | None]
     study: Mapped[Study] = relationship(lazy="raise")
 
 

@@ -121,6 +121,7 @@ def move(
         trial.started_at = trial.started_at or now
     if state.has_ended:
         trial.finished_at = now
+        trial.study_epochs, trial.study_seconds = study.epochs, study.seconds
     trial.revision = events.append(
         session,
         study,
@@ -169,14 +170,16 @@ def confirmations(session: Session, study: Study) -> Sequence[Trial]:
     ).all()
 
 
-def epochs_saved(session: Session, study_id: int) -> int:
-    """Epochs that pruned trials were not trained for."""
-    saved = session.scalar(
-        select(func.sum(Trial.epochs - Trial.step)).where(
+def saved(session: Session, study_id: int) -> tuple[int, float]:
+    """Epochs that pruned trials were not trained for, and their seconds at each trial's pace."""
+    left = Trial.epochs - Trial.step
+    pace = Trial.seconds / func.nullif(Trial.step, 0)
+    epochs, seconds = session.execute(
+        select(func.sum(left), func.sum(left * pace)).where(
             Trial.study_id == study_id, Trial.state == TrialState.PRUNED
         )
-    )
-    return int(saved or 0)
+    ).one()
+    return int(epochs or 0), float(seconds or 0.0)
 
 
 def count(session: Session, study_id: int, *, state: TrialState | None) -> int:
@@ -300,12 +303,22 @@ class Ended(NamedTuple):
     value: float | None
     feasible: bool | None
     finished_at: datetime | None
+    epochs: int | None
+    seconds: float | None
 
 
 def ended(session: Session, study_id: int) -> list[Ended]:
     """Ended trials of the search in the order of their ending."""
     query = (
-        select(Trial.number, Trial.state, Trial.value, Trial.feasible, Trial.finished_at)
+        select(
+            Trial.number,
+            Trial.state,
+            Trial.value,
+            Trial.feasible,
+            Trial.finished_at,
+            Trial.study_epochs,
+            Trial.study_seconds,
+        )
         .where(Trial.study_id == study_id, Trial.finished_at.is_not(None), Trial.source != CONFIRM)
         .order_by(Trial.finished_at, Trial.number)
     )

@@ -1,0 +1,34 @@
+"""Importance on a study's page: looked at again only when the study has grown by a tenth."""
+
+import threading
+from collections import OrderedDict
+from datetime import datetime
+from math import log
+
+from tuner.service import insight
+from tuner.spec.views import ImportanceView, StudyView
+from tuner.store.engine import Database
+
+_KEPT = 64
+_FEWEST = 10  # trials; shares of fewer change with every one that ends
+_Key = tuple[str, int, datetime, int]
+_known: OrderedDict[_Key, ImportanceView] = OrderedDict()
+_lock = threading.Lock()
+
+
+def importance(db: Database, view: StudyView) -> ImportanceView | None:
+    """Shares of the searched params; None while there is no telling."""
+    done = view.counts.ended + view.counts.paused
+    if done < _FEWEST or len(view.spec.space.root) < 2:
+        return None
+    growth = done if view.state.has_ended else int(log(done, 1.1))
+    key = (db.url, view.id, view.created_at, growth)
+    with _lock:
+        found = _known.get(key)
+    if found is None:
+        found = insight.importance(db, view.id)
+        with _lock:
+            _known[key] = found
+            while len(_known) > _KEPT:
+                _known.popitem(last=False)
+    return found if found.shares and found.trials >= _FEWEST else None

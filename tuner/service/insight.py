@@ -1,0 +1,81 @@
+"""What a study has taught so far: which params mattered, and what stopping early has saved."""
+
+from collections.abc import Mapping
+from math import isfinite
+
+from sqlalchemy.orm import Session
+
+from tuner.errors import InvalidSpec, Problem
+from tuner.search.importance import importance as shares_of
+from tuner.search.observation import Observation
+from tuner.search.plan import rungs
+from tuner.service import rankings, rows
+from tuner.spec.metrics import compute, unknown_metric
+from tuner.spec.states import TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import ImportanceView
+from tuner.store import reports
+from tuner.store import studies as study_rows
+from tuner.store.engine import Database
+from tuner.store.reports import Told
+from tuner.store.tables import Study
+
+_ENOUGH = 30  # trials at a rung; above it, later epochs are worth more than further trials
+_MOST = 600  # trials to look at, evenly spread over the study: a fifth of a second
+
+
+def importance(
+    db: Database, study: int | str, *, objective: str | None = None, direction: str | None = None
+) -> ImportanceView:
+    """How much each param decides whether a trial is among the best tenth, by PED-ANOVA.
+
+    Trials are compared at the highest rung that enough of them reached: those that were stopped
+    there count like those that went on. With several objectives and none asked for, the best are
+    those nearest to the Pareto front.
+
+    Raises:
+        NotFound: no such study.
+        InvalidSpec: no metric is called so.
+    """
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        spec = rows.spec_of(row)
+        if objective or direction:
+            goals = (rankings.goal(spec, objective, direction),)
+            spec = spec.model_copy(update={"objectives": goals})
+        step = _step(session, row, spec)
+        told = reports.told_at(session, row.id, step, most=_MOST) if step else []
+    seen = [found for one in told if (found := _observation(one, spec)) is not None]
+    if objective and not seen and (wrong := unknown_metric(objective, spec.dataset.classes)):
+        raise InvalidSpec([Problem(("objective",), wrong)])
+    return ImportanceView(
+        objectives=spec.objectives, epoch=step, trials=len(seen), shares=shares_of(spec, seen)
+    )
+
+
+def _step(session: Session, row: Study, spec: StudySpec) -> int:
+    """The epoch at which to compare; 0 while nothing was reported at any."""
+    epochs = spec.base.training.epochs
+    ladder = rungs(spec)
+    steps = {epochs, *ladder} if len(ladder) < epochs - 1 else {epochs // 4, epochs // 2, epochs}
+    counts = reports.count_at(session, row.id, steps)
+    enough = [step for step, count in counts.items() if count >= _ENOUGH]
+    if enough:
+        return max(enough)
+    return max(counts, key=lambda step: (counts[step], step), default=0)
+
+
+def _observation(one: Told, spec: StudySpec) -> Observation | None:
+    """A trial as if it had ended at the epoch; None if a value is missing there."""
+    values = [_value(goal.metric, one, spec) for goal in spec.objectives]
+    known = tuple(value for value in values if value is not None and isfinite(value))
+    if len(known) < len(values):
+        return None
+    return Observation(one.number, TrialState.COMPLETED, one.params, known)
+
+
+def _value(metric: str, one: Told, spec: StudySpec) -> float | None:
+    reported: Mapping[str, float] = one.metrics
+    if metric in reported or one.confusion is None:
+        return reported.get(metric)
+    return compute(metric, reports.unpack(one.confusion), spec.dataset.classes)
