@@ -45,10 +45,12 @@ def shrink(source: Path, target: Path) -> int:
 
 
 def export(url: str, study: str) -> dict[str, Any]:
-    """The table of a study: its spec, and its completed trials in order."""
+    """The table of a study: its base recipe, its space, and its completed trials in order."""
     db = Database(url)
+    spec = overview.study(db, study).spec.dump()
     return {
-        "spec": overview.study(db, study).spec.dump(),
+        "base": spec["base"],
+        "space": spec["space"],
         "trials": [_row(db, study, trial) for trial in _completed(db, study)],
     }
 
