@@ -15,6 +15,7 @@ from tuner.cli import (
     demo,
     draft_study,
     fleet,
+    importing,
     preview,
     reproduce,
     studies,
@@ -62,6 +63,9 @@ app = typer.Typer(
 database_app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="The database behind the server."
 )
+import_app = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Studies of other tools."
+)
 
 SERVICE = "Server and workers"
 STUDY = "Studies"
@@ -74,6 +78,9 @@ app.command(rich_help_panel=SERVICE)(fleet.worker)
 app.add_typer(database_app, name="db", rich_help_panel=SERVICE)
 database_app.command()(database.upgrade)
 database_app.command()(database.current)
+app.add_typer(import_app, name="import", rich_help_panel=SERVICE)
+import_app.callback()(importing.importing)
+import_app.command()(importing.optuna)
 
 app.command(rich_help_panel=STUDY)(studies.submit)
 app.command(rich_help_panel=STUDY)(studies.plan)

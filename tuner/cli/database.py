@@ -16,7 +16,7 @@ def upgrade(url: Url = None) -> None:
     """Bring the database to the schema of this version."""
     from tuner.store import migrate
 
-    migrate.upgrade(_url(url))
+    migrate.upgrade(database_url(url))
     typer.echo("the database has this version's schema")
 
 
@@ -28,7 +28,7 @@ def current(url: Url = None) -> None:
     from tuner.store import migrate
     from tuner.store.engine import Database
 
-    database = Database(_url(url))
+    database = Database(database_url(url))
     try:
         is_current = migrate.is_current(database)
     finally:
@@ -39,7 +39,8 @@ def current(url: Url = None) -> None:
     typer.echo("the database has this version's schema")
 
 
-def _url(url: str | None) -> str:
+def database_url(url: str | None) -> str:
+    """The database that a command means."""
     from api.settings import Settings
 
     return configured(Settings, database_url=url).database_url

@@ -14,6 +14,7 @@ from tuner.store import events
 from tuner.store.tables import Study, Trial
 
 CONFIRM = "confirm"  # the source of trials that train a leader again with a fresh seed
+IMPORT = "import"  # the source of a trial that was trained elsewhere
 UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
     "number": Trial.number,
@@ -247,10 +248,13 @@ def _beyond(
 
 
 def base_value(session: Session, study_id: int) -> float | None:
-    """The value of trial 0, once it has completed."""
+    """The value of trial 0, once it has completed; an imported study has no base recipe."""
     return session.scalar(
         select(Trial.value).where(
-            Trial.study_id == study_id, Trial.number == 0, Trial.state == TrialState.COMPLETED
+            Trial.study_id == study_id,
+            Trial.number == 0,
+            Trial.state == TrialState.COMPLETED,
+            Trial.source != IMPORT,
         )
     )
 

@@ -1,0 +1,63 @@
+"""`segtune import`: studies of other tools into the server's database."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.database import Url, database_url
+
+
+def importing() -> None:
+    """Bring studies of other tools into the server's database."""
+
+
+def optuna(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="STUDY.YAML",
+            exists=True,
+            dir_okay=False,
+            help="What the trials were: data set, objectives, base, space.",
+        ),
+    ],
+    storage: Annotated[str, typer.Option(help="Optuna's database, or a journal file.")],
+    study: Annotated[str, typer.Option(help="Name of the study in it.")],
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="NAME=config.path, for a param whose name is none; repeatable."),
+    ] = None,
+    ignored: Annotated[
+        list[str] | None, typer.Option("--ignore", help="A param to leave out; repeatable.")
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Import an Optuna study as a finished one."""
+    from tuner import submission
+    from tuner.cli.documents import read_study
+    from tuner.cli.optuna_source import load
+    from tuner.search.past import of_optuna
+    from tuner.service import imports
+    from tuner.store.engine import Database
+
+    spec = submission.parse(read_study(file))
+    source = load(storage, study)
+    past = of_optuna(source, spec, paths=_pairs(mapped or []), ignored=ignored or ())
+    database = Database(database_url(url))
+    try:
+        found = imports.bring_in(database, spec, past, origin=f"Optuna study '{study}'")
+    finally:
+        database.dispose()
+    left = len(source.get_trials(deepcopy=False)) - len(past)
+    typer.echo(f"study {found.name} (id {found.id}) has {len(past)} trials; {left} had not ended")
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        name, sign, path = text.rpartition("=")
+        if not (name and sign and path):
+            raise typer.BadParameter(f"'{text}' is not NAME=config.path", param_hint="--map")
+        pairs[name] = path
+    return pairs

@@ -1,0 +1,99 @@
+"""Studies that were trained elsewhere become finished studies of ours."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from tuner.errors import InvalidSpec, Problem
+from tuner.resolve import resolve
+from tuner.search.past import Past
+from tuner.service import overview
+from tuner.service.leases import trial_seed
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import Report
+from tuner.spec.states import StudyState, TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import StudyView
+from tuner.store import reports, studies, trials
+from tuner.store.engine import Database
+from tuner.store.tables import Study, Trial
+
+logger = logging.getLogger(__name__)
+
+
+def bring_in(db: Database, spec: StudySpec, past: Sequence[Past], *, origin: str) -> StudyView:
+    """Store a checked study with its trials, finished; a larger budget lets it go on.
+
+    Raises:
+        InvalidSpec: a trial's params make no config of this study, or there is no trial.
+        Conflict: the name is taken.
+    """
+    configs = _configs(spec, past)
+    document = spec.dump()
+    document["search"]["trials"] = len(past)
+    with db.transaction() as session:
+        now = db.now()
+        study = studies.add(session, document, now=now)  # nobody else sees it before the commit
+        studies.move(session, study, StudyState.RUNNING, now=now)
+        for one, config in zip(past, configs, strict=True):
+            _add(session, study, spec, one, config, now=now)
+        reason = f"imported from {origin}"
+        studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
+        logger.info("study %s imported: %s trials", study.name, len(past))
+        return overview.study_view(session, study)
+
+
+def _configs(spec: StudySpec, past: Sequence[Past]) -> list[TrialConfig]:
+    if not past:
+        raise InvalidSpec([Problem((), "there is no completed or pruned trial to import")])
+    found, problems = list[TrialConfig](), list[Problem]()
+    for number, one in enumerate(past):
+        seed = trial_seed(spec.search.seed, number)
+        try:
+            found.append(resolve(spec.base, spec.dataset, one.params, seed=seed))
+        except InvalidSpec as error:
+            problems += [
+                Problem(("trials", number, *problem.location), problem.message)
+                for problem in error.problems
+            ]
+    if problems:
+        raise InvalidSpec(problems)
+    return found
+
+
+def _add(  # a use case names all that it needs
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    past: Past,
+    config: TrialConfig,
+    *,
+    now: datetime,
+) -> None:
+    drawn = trials.Drawn(past.params, config.model_dump(mode="json"), source=trials.IMPORT)
+    trial = trials.add(session, study, drawn, now=now)
+    session.flush()
+    trials.move(session, study, trial, TrialState.RUNNING, now=now)
+    for message in _reports(spec, past, trial):
+        value = message.metrics[spec.objective.metric]
+        reports.add(session, trial, message, value=value, now=now)
+        if trial.best_value is None or spec.objective.is_better(value, trial.best_value):
+            trial.best_value = value
+        study.epochs += 1
+        study.seconds += message.seconds
+    if past.state is TrialState.COMPLETED:
+        trial.feasible = True
+    trials.move(session, study, trial, past.state, now=now, reason="trained elsewhere")
+
+
+def _reports(spec: StudySpec, past: Past, trial: Trial) -> list[Report]:
+    """A report for each step that has a value, and of a completed trial one for the last."""
+    metric = spec.objective.metric
+    metrics = {step: {metric: value} for step, value in sorted(past.steps.items())}
+    if past.state is TrialState.COMPLETED:
+        names = [objective.metric for objective in spec.objectives]
+        metrics[trial.epochs] = dict(zip(names, past.values, strict=True))
+    share = past.seconds / max(1, len(metrics))
+    return [Report(step=step, metrics=found, seconds=share) for step, found in metrics.items()]
