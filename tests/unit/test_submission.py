@@ -201,6 +201,10 @@ def test_a_mistake_elsewhere_is_found_in_its_place(
             {"search": {"sampler": "cmaes", "pruner": "promote"}},
             "learns from trials that have ended, and under promote most are paused",
         ),
+        (
+            {"search": {"sampler": "nsga2", "pruner": "hyperband"}},
+            "learns from trials that have ended, and under hyperband most are paused",
+        ),
     ],
 )
 def test_a_sampler_is_not_asked_for_what_it_cannot_do(change: dict[str, Any], message: str) -> None:

@@ -21,7 +21,7 @@ from tuner.spec.study import Objective, StudySpec
 
 SOURCE = "source"  # the attribute of a trial that says where its params come from
 _HALVED_BY = 15  # results after which a share is half, as long as both sources do equally well
-_LAST = 200  # results after which no guide is asked any more
+_LAST = 200  # ended trials after which no guide is asked any more
 _DOUBT = 2.0  # comparisons that either side is credited with before there are any
 _BEGUN = -1.0  # the step before all others, at which being trainable is what counts
 _MOST = 0.9  # of all draws are guided, however many guides there are
@@ -117,10 +117,10 @@ class Cloud:
 
 def pays(source: str, trials: Sequence[FrozenTrial], objective: Objective) -> float:
     """What is left of a guide's share: less with each result, and with each defeat."""
+    if sum(trial.state.is_finished() for trial in trials) > _LAST:
+        return 0.0
     courses = [(_source(trial), course_of(trial, objective)) for trial in trials]
     results = [(origin, course) for origin, course in courses if course]
-    if len(results) > _LAST:
-        return 0.0
     own = [course for origin, course in results if origin == source]
     others = [course for origin, course in results if origin == "sampler"]
     odds = min(2.0, _odds(own, others, objective))

@@ -14,6 +14,8 @@ from tuner.errors import InvalidSpec, Problem
 from tuner.spec.space import Choice
 from tuner.spec.study import StudySpec
 
+_PAUSING = frozenset({"promote", "hyperband"})
+
 
 def sampler_problems(spec: StudySpec) -> Iterator[Problem]:
     """What the study asks of its sampler and does not get from it."""
@@ -37,9 +39,10 @@ def sampler_problems(spec: StudySpec) -> Iterator[Problem]:
         yield _problem(f"{name} does not heed constraints; {_others(_heeds_constraints)}")
     if sampler.constants.get("NUMERIC") and all(isinstance(d, Choice) for _, d in ranges):
         yield _problem(f"{name} needs a range of numbers, and the space has none; use auto")
-    if spec.search.pruner.name == "promote" and not sampler.constants.get("PAUSES", True):
+    pruner = spec.search.pruner.name
+    if pruner in _PAUSING and not sampler.constants.get("PAUSES", True):
         yield _problem(
-            f"{name} learns from trials that have ended, and under promote most are paused until "
+            f"{name} learns from trials that have ended, and under {pruner} most are paused until "
             "the study ends; let the pruner be none or asha"
         )
 
