@@ -60,7 +60,7 @@ class Model:
 
 
 class Machine(RuleBasedStateMachine):
-    """A study of six trials, three workers, and everything that can go wrong."""
+    """A study of four trials and two confirmations, three workers, and all that can go wrong."""
 
     db: Database
     clock: Clock
@@ -71,7 +71,8 @@ class Machine(RuleBasedStateMachine):
         self.fleet = Fleet(self.db)
         self.name = f"study-{next(NAMES)}"
         self.model = Model()
-        search = {"sampler": "random", "pruner": "none", "trials": 6, "parallel": 3}
+        search: dict[str, Any] = {"sampler": "random", "pruner": "none", "trials": 4, "parallel": 3}
+        search["confirm"] = {"top": 2, "seeds": 1}
         self.fleet.submit(spec(self.name, epochs=EPOCHS, search=search, resources={"attempts": 2}))
 
     @rule(worker=st.sampled_from(["w1", "w2", "w3"]))
