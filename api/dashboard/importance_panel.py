@@ -1,11 +1,16 @@
-"""Importance on a study's page: looked at again only when the study has grown by a tenth."""
+"""Importance on a study's page: looked at again only when the study has grown by a tenth.
+
+The page asks for it once it is there: the first look of a server imports for seconds.
+"""
 
 import threading
 from collections import OrderedDict
 from datetime import datetime
 from math import log
+from typing import Any
 
-from tuner.service import insight
+from api.dashboard.format import short_paths
+from tuner.service import insight, overview
 from tuner.spec.views import ImportanceView, StudyView
 from tuner.store.engine import Database
 
@@ -14,6 +19,13 @@ _FEWEST = 10  # trials; shares of fewer change with every one that ends
 _Key = tuple[str, int, datetime, int]
 _known: OrderedDict[_Key, ImportanceView] = OrderedDict()
 _lock = threading.Lock()
+
+
+def panel(db: Database, study: int | str) -> dict[str, Any]:
+    """Context of the template `importance.html`. Raises NotFound."""
+    view = overview.study(db, study)
+    columns = short_paths(tuple(view.spec.space.root))
+    return {"importance": importance(db, view), "columns": columns}
 
 
 def importance(db: Database, view: StudyView) -> ImportanceView | None:

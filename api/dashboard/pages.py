@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.dashboard import render
+from api.dashboard import importance_panel, render
 from api.dashboard.forms import local_path
 from api.dashboard.study_list import study_list
 from api.dashboard.study_page import study_page
@@ -55,6 +55,12 @@ def show_study(request: Request, db: Db, study: StudyRef, query: Table) -> Respo
 def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
     """What changes on the page of a study."""
     return render.page(request, "study_live.html", **study_page(db, study, query))
+
+
+@router.get("/partials/studies/{study}/importance")
+def show_importance(request: Request, db: Db, study: StudyRef) -> Response:
+    """Which params mattered, for the page of a study to add when it is there."""
+    return render.page(request, "importance.html", **importance_panel.panel(db, study))
 
 
 @router.get("/studies/{study}/trials/{number}")

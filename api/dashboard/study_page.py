@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from api.dashboard import charts, facts, front_chart, importance_panel
+from api.dashboard import charts, facts, front_chart
 from api.dashboard.format import flatten, short_paths
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
@@ -34,7 +34,6 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> dict[str, A
         "best": best,
         "recipe": _recipe(view, best),
         "history": _history(db, view, query),
-        "importance": importance_panel.importance(db, view),
         "curves": _curves(db, view),
         "front": _front(db, view),
         "table": _table(db, view, query),

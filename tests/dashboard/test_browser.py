@@ -134,3 +134,12 @@ def test_keyboard_reaches_the_content_first(visit: Visit, server: str, scene: Sc
     visit.page.goto(f"{server}/studies/1")
     visit.page.keyboard.press("Tab")
     assert visit.page.evaluate("document.activeElement.textContent") == "Skip to content"
+
+
+def test_what_mattered_comes_after_the_page(visit: Visit, server: str, scene: Scene) -> None:
+    """The page does not wait for it, and it needs no click."""
+    for _ in range(12):
+        scene.train()
+    visit.page.goto(f"{server}/studies/1")
+    expect(visit.page.locator("#importance tbody tr")).to_have_count(5, timeout=60_000)
+    assert visit.complaints == []

@@ -155,6 +155,16 @@ async function copy(button) {
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 
+// What takes longer than the page itself; without it the page is whole.
+async function later(place) {
+  try {
+    const answer = await fetch(place.dataset.later, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+    place.replaceChildren(...fresh.childNodes);
+  } catch { /* the next visit asks again */ }
+}
+
 function switchTheme() {
   const dark = document.documentElement.dataset.theme === "auto"
     ? matchMedia("(prefers-color-scheme: dark)").matches
@@ -174,3 +184,4 @@ document.addEventListener("click", (event) => {
 document.getElementById("theme").addEventListener("click", switchTheme);
 const root = document.querySelector("[data-live]");
 if (root) new Live(root);
+for (const place of document.querySelectorAll("[data-later]")) later(place);
