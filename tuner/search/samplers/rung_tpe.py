@@ -2,14 +2,15 @@
 
 As in BOHB (Falkner et al. 2018), values of one step only are compared: a trial that was stopped
 early at a rung counts there like one that went on. Optuna's TPE takes completed trials for better
-than any stopped one, however many of those there are. Trials that stand at lower rungs, or have
-not reported yet, count as weak (constant liar), so that parallel draws spread out.
+than any stopped one, however many of those there are. Trials that have not reached a rung yet count
+as weak (constant liar), so that parallel draws spread out. Those left behind at lower rungs are not
+looked at: on learning curves, counting them as weak was worse (benchmarks/README.md).
 """
 
 import copy
 import warnings
 from collections.abc import Container, Sequence
-from math import ceil, isfinite
+from math import isfinite
 from typing import Annotated, Any
 
 from optuna.distributions import BaseDistribution
@@ -27,7 +28,7 @@ from tuner.search.memory import Memory
 from tuner.spec.study import StudySpec
 
 _FEWEST = 6  # results of a rung to fit on, in spaces of few dimensions
-_GOOD = 25  # as in Optuna: more good trials blur what they have in common
+_GOOD = 25  # results that Optuna counts as good, at most
 _KEPT = 300  # results to fit on: the good ones and the latest others, so that draws stay quick
 
 
@@ -36,15 +37,9 @@ def build(
     seed: int,
     *,
     results: Annotated[int, Field(ge=2)] | None = None,
-    good: Annotated[float, Field(gt=0, lt=1)] = 0.15,
     candidates: Annotated[int, Field(ge=1)] = 24,
-    lower: bool = True,
 ) -> BaseSampler:
-    """Give the sampler; draws are random until a rung has `results`: the dimensions and three.
-
-    `good` is the share of a rung's trials that draws should resemble; `lower` lets trials that
-    were left behind at lower rungs count as weak ones.
-    """
+    """Give the sampler; draws are random until a rung has `results`: the dimensions and three."""
     space = distributions(spec.space)
     searched = sum(1 for distribution in space.values() if not distribution.single())
     steps = judged_steps(spec)
@@ -55,9 +50,7 @@ def build(
         None if spec.space.is_conditional else space,
         seed=seed,
         results=results or max(searched + 3, _FEWEST),
-        good=good,
         candidates=candidates,
-        lower=lower,
     )
 
 
@@ -71,27 +64,21 @@ class RungTpeSampler(BaseSampler):
         *,
         seed: int,
         results: int,
-        good: float,
         candidates: int,
-        lower: bool,
     ) -> None:
-        self._steps, self._results, self._good, self._lower = steps, results, good, lower
+        self._steps, self._results = steps, results
         self._space = None if space is None else _varied(space)
         self._random = RandomSampler(seed=seed)
-        self._level = 0  # results at the chosen rung
         self._view: Study | None = None
         with warnings.catch_warnings():
             # `group` is experimental in Optuna since 2.8; it is what carries conditional spaces.
             warnings.simplefilter("ignore", ExperimentalWarning)
-            # Deprecated, but the one way to say what counts as good: see `optuna < 6` in the pins.
-            warnings.simplefilter("ignore", FutureWarning)
             self._tpe = TPESampler(
                 seed=seed,
                 n_startup_trials=1,
                 n_ei_candidates=candidates,
                 multivariate=True,
                 group=space is None,
-                gamma=lambda _: min(ceil(good * self._level), _GOOD),
             )
 
     def reseed_rng(self) -> None:
@@ -106,18 +93,17 @@ class RungTpeSampler(BaseSampler):
         minimize = study.directions[0] is StudyDirection.MINIMIZE
         if len(study.directions) > 1:
             done = [other for other in trials if other.state is TrialState.COMPLETE]
-            self._level = len(done)
             if len(done) >= self._results:
                 self._view = _opened(study, [*trials, trial])
             return
         for step in (None, *self._steps):
             there = [copied for other in trials if (copied := _at(other, step)) is not None]
-            self._level = len(there)
             if len(there) >= self._results:
                 there = _kept(there, minimize=minimize)
                 numbers = {other.number for other in there}
-                rest = [other for other in trials if other.number not in numbers]
-                weak = [other for other in map(self._weak, rest[-_KEPT:]) if other is not None]
+                weak = [
+                    other for other in trials if other.number not in numbers and _is_weak(other)
+                ]
                 self._view = _opened(study, [*there, *weak, trial])
                 return
 
@@ -149,15 +135,15 @@ class RungTpeSampler(BaseSampler):
         """A value of a param that no other trial had: random."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
-    def _weak(self, trial: FrozenTrial) -> FrozenTrial | None:
-        """A trial that is not at the rung, as one that nobody should resemble."""
-        is_open = trial.state in {TrialState.RUNNING, TrialState.WAITING}
-        has_failed = trial.state is TrialState.PRUNED and not trial.intermediate_values
-        if is_open or has_failed:
-            return trial if not (trial.intermediate_values and not self._lower) else None
-        if trial.state is not TrialState.PRUNED or not self._lower:
-            return None
-        return trial
+
+def _is_weak(trial: FrozenTrial) -> bool:
+    """Whether a trial that is not at the rung still says where not to go.
+
+    It does while its worth is open, and when its params could not be trained.
+    """
+    is_open = trial.state in {TrialState.RUNNING, TrialState.WAITING}
+    is_infeasible = trial.state is TrialState.PRUNED
+    return (is_open or is_infeasible) and not trial.intermediate_values
 
 
 def _varied(space: dict[str, BaseDistribution]) -> dict[str, BaseDistribution]:
