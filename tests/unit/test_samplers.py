@@ -8,6 +8,7 @@ import pytest
 from tests.unit.samples import SPACE, study, toy_value
 from tests.unit.search_runs import CUBE, best, search, sphere
 from tuner.search.observation import Observation
+from tuner.search.samplers.cmaes import Evolution
 from tuner.search.suggest import Draw, Suggester, point_key
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
@@ -48,6 +49,19 @@ def test_cmaes_converges(workers: int) -> None:
         _, random = search(cube("random", trials=160, seed=seed), sphere, before=START)
         assert best(evolved) > best(random) / 3  # both are below zero
         assert max(generations(draws)) > 10
+
+
+@pytest.mark.parametrize("margin", [False, True])
+def test_cmaes_draws_from_an_excerpt_what_it_draws_from_all(
+    margin: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials of past generations have no say, so that a long history costs nothing."""
+    spec = cube("cmaes", trials=60, margin=margin)
+    short, _ = search(spec, sphere, before=START, workers=3)
+    monkeypatch.setattr(Evolution, "needed", lambda sampler, trials: list(trials))
+    whole, _ = search(spec, sphere, before=START, workers=3)
+    assert [draw.params for draw in short] == [draw.params for draw in whole]
+    assert max(generations(short)) > 3
 
 
 def test_cmaes_goes_on_when_trials_are_pruned() -> None:

@@ -5,13 +5,13 @@ numbers, so that a history looks the same whichever way it came, and takes back 
 only asked for: the store decides whether it exists.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 _STUDY = 0
@@ -167,3 +167,14 @@ def frozen(
         system_attrs=rest.get("attrs") or {},
         intermediate_values=rest.get("steps") or {},
     )
+
+
+def excerpt(study: Study, trial: FrozenTrial, kept: Iterable[FrozenTrial]) -> tuple[Study, Memory]:
+    """The study as if it had only these trials beside the one that is being drawn."""
+    memory = Memory()
+    memory.create_new_study(study.directions, study.study_name)
+    memory.next_number = trial.number
+    memory.create_new_trial(_STUDY)
+    for other in kept:
+        memory.put(other)
+    return Study(study.study_name, memory), memory

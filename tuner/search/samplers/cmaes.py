@@ -6,16 +6,18 @@ opens a generation.
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
 from tuner.optuna_encoding import distributions
+from tuner.search.memory import excerpt
 from tuner.spec.space import SearchSpace
 from tuner.spec.study import StudySpec
 
@@ -43,7 +45,7 @@ def build(
     with warnings.catch_warnings():
         # Pruned trials and margins are experimental in Optuna since 2.0 and 3.1.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return _Evolution(
+        return Evolution(
             spec.space,
             n_startup_trials=startup,
             popsize=population,
@@ -55,11 +57,16 @@ def build(
         )
 
 
-class _Evolution(CmaEsSampler):
-    """CMA-ES over a space that is known, where Optuna would read it off the history."""
+class Evolution(CmaEsSampler):
+    """CMA-ES over a space that is known, where Optuna would read it off the history.
+
+    Of a long history it gets what it goes by: the last state and the generation of that.
+    """
 
     def __init__(self, space: SearchSpace, **options: Any) -> None:
         super().__init__(**options)
+        self._startup = options["n_startup_trials"]
+        self._prefix = "cmawm" if options["with_margin"] else "cma"
         self._known = {
             name: distribution
             for name, distribution in sorted(distributions(space).items())
@@ -71,3 +78,32 @@ class _Evolution(CmaEsSampler):
     ) -> dict[str, BaseDistribution]:
         """Every numeric param that has more than one value."""
         return self._known
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The next point of the evolution; what it notes goes to the trial."""
+        view, memory = excerpt(study, trial, self.needed(study.get_trials(deepcopy=False)))
+        params = super().sample_relative(view, trial, search_space)
+        for key, value in memory.get_trial(trial.number).system_attrs.items():
+            study._storage.set_trial_system_attr(trial._trial_id, key, value)
+        return params
+
+    def needed(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """The trial with the last state, those of its generation, and enough to begin at all."""
+        ended = [
+            trial
+            for trial in trials
+            if trial.state is TrialState.COMPLETE
+            or (trial.state is TrialState.PRUNED and trial.intermediate_values)
+        ]
+        state, generation = f"{self._prefix}:optimizer:0", f"{self._prefix}:generation"
+        last = next((trial for trial in reversed(ended) if state in trial.system_attrs), None)
+        current = 0 if last is None else last.system_attrs[generation]
+        return [
+            trial
+            for place, trial in enumerate(ended)
+            if place < self._startup
+            or trial is last
+            or trial.system_attrs.get(generation) == current
+        ]

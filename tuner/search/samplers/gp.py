@@ -17,7 +17,7 @@ from pydantic import Field
 
 from tuner.optuna_encoding import decode, distributions
 from tuner.search.judge import judged_steps
-from tuner.search.memory import Memory
+from tuner.search.memory import excerpt
 from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
 
@@ -71,15 +71,8 @@ class _Process(BaseSampler):
         kept = [_filled(other, search_space) for other in self._level(trials)]
         if not kept:
             return {}
-        memory = Memory()
-        memory.create_new_study(study.directions, study.study_name)
-        memory.next_number = trial.number
-        memory.create_new_trial(0)
-        for other in kept:
-            memory.put(other)
-        return self._process.sample_relative(
-            Study(study.study_name, memory), trial, dict(search_space)
-        )
+        view, _ = excerpt(study, trial, kept)
+        return self._process.sample_relative(view, trial, dict(search_space))
 
     def sample_independent(
         self,
