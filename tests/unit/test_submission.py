@@ -123,6 +123,7 @@ def test_every_wrong_value_of_a_choice_is_named() -> None:
         ({"nmae": 1}, ("nmae",), "did you mean 'name'"),
         ({"search": {"trails": 3}}, ("search", "trails"), "did you mean 'trials'"),
         ({"search": {"trials": 0}}, ("search", "trials"), "not 0"),
+        ({"search": {"max_wall_hours": 1e9}}, ("search", "max_wall_hours"), "or equal to 1000000"),
         ({"search": {"sampler": "tpee"}}, ("search", "sampler", "name"), "did you mean 'tpe'"),
         (
             {"search": {"sampler": {"name": "tpe", "start": 3}}},

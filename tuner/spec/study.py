@@ -99,7 +99,7 @@ class SearchSettings(Section):
     max_hours: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="Device hours that all trials together may train"
     )
-    max_wall_hours: Annotated[float, Field(gt=0)] | None = Field(
+    max_wall_hours: Annotated[float, Field(gt=0, le=1_000_000)] | None = Field(
         default=None,
         description="Hours from the first trial's start to the study's end, pauses included",
     )

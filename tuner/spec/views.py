@@ -327,7 +327,7 @@ class StudyChange(Section):
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     parallel: int | None = Field(default=None, ge=1, le=100_000)
     max_hours: float | None = Field(default=None, gt=0)
-    max_wall_hours: float | None = Field(default=None, gt=0)
+    max_wall_hours: float | None = Field(default=None, gt=0, le=1_000_000)
     confirm: Confirmation | None = Field(
         default=None, description="Train the leaders again with fresh seeds, also afterwards"
     )
