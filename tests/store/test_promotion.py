@@ -146,4 +146,4 @@ def test_a_rung_that_says_nothing_of_the_next_is_told_once(database: Database) -
     (warning,) = overview.study(database, "streets").warnings
     assert "epoch 2 say little about epoch 9" in warning
     told = [one for one in overview.events(database, "streets") if one.kind == "study.warned"]
-    assert [one.data["text"] for one in told] == [warning]
+    assert len(told) == 1

@@ -11,7 +11,8 @@ from tuner.search.course import Course
 from tuner.search.field import Floats, as_field
 
 FLOOR = 0.3  # Spearman's rank correlation below which a rung says too little
-FEWEST = 8  # trials at both rungs before anything is said
+FEWEST = 10  # trials at both rungs before anything is said
+MARGIN = 1.5  # standard errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,19 @@ class Agreement:
 
     @property
     def is_poor(self) -> bool:
-        """Whether the correlation is below the floor by more than its standard error.
+        """Whether the correlation is clearly below the floor.
 
         Only the better trials of a rung reach the next, which alone lowers the correlation; so
         doubt counts for the rung.
         """
-        return self.correlation + 1 / sqrt(self.trials - 1) < FLOOR
+        return self.correlation + MARGIN / sqrt(self.trials - 1) < FLOOR
 
     def told(self) -> str:
         """The finding in words."""
         return (
             f"ranks at epoch {self.step} say little about epoch {self.next_step} (Spearman "
-            f"{self.correlation:.2f} over {self.trials} trials): trials are no longer compared "
-            f"at epoch {self.step}"
+            f"{self.correlation:.2f} over {self.trials} trials): while that holds, trials are "
+            f"not compared at epoch {self.step}"
         )
 
 

@@ -338,8 +338,7 @@ def _judge(
     with searches.of(session, study, spec) as search:
         warnings = search.warnings()
         verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, spec))
-    for about, text in warnings.items():
-        studies.warn(session, study, about, text, now=now)
+    studies.warn(session, study, warnings, now=now)
     trial.verdict = verdict.model_dump(mode="json")
     if verdict.action is not Action.CONTINUE:
         logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)

@@ -144,11 +144,12 @@ def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
     return loads
 
 
-def warn(session: Session, study: Study, about: str, text: str, *, now: datetime) -> None:
-    """Tell the owner of a locked study something, once for each thing that it is about."""
-    if about not in study.warnings:
-        study.warnings = {**study.warnings, about: text}
-        events.append(session, study, "study.warned", now=now, text=text)
+def warn(session: Session, study: Study, warnings: Mapping[str, str], *, now: datetime) -> None:
+    """Let a locked study's warnings be these, by what they are about; new ones are told."""
+    for about in warnings.keys() - study.warnings.keys():
+        events.append(session, study, "study.warned", now=now, text=warnings[about])
+    if dict(warnings) != study.warnings:
+        study.warnings = dict(warnings)
 
 
 def move(
