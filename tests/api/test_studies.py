@@ -43,6 +43,18 @@ def test_dry_run(client: TestClient) -> None:
     assert client.get("/api/v1/studies").json()["items"] == []
 
 
+def test_dry_run_with_a_price(client: TestClient) -> None:
+    """Whoever knows an epoch's time gets hours for so many workers; nonsense is refused."""
+    query = {"dry_run": True, "epoch_seconds": 300, "workers": 2}
+    answer = client.post("/api/v1/studies", params=query, json=study())
+    wrong = client.post("/api/v1/studies", params={**query, "workers": 0}, json=study())
+
+    cost = Plan.model_validate_json(answer.content).cost
+    assert cost is not None
+    assert (cost.worst_device_hours, cost.worst_wall_hours, cost.source) == (1.0, 0.5, "as given")
+    assert wrong.status_code == 422
+
+
 def test_idempotency_key(any_client: TestClient) -> None:
     """The same key creates a study once, and refuses another study."""
     headers = {"Idempotency-Key": "k-1"}

@@ -84,6 +84,13 @@ def test_a_study_with_time_left_is_left_alone(fleet: Fleet, clock: Clock) -> Non
     assert state(fleet) is StudyState.QUEUED
 
 
+def test_a_deadline_may_lie_beyond_the_calendar(fleet: Fleet) -> None:
+    """A limit that never comes is no limit, and no crash."""
+    fleet.train(fleet.take())
+    studies.change(fleet.db, "streets", StudyChange(max_wall_hours=1e300))
+    assert fleet.take().trial == 1
+
+
 def test_a_plan_knows_the_pace_of_the_same_data(fleet: Fleet) -> None:
     """Epochs took 2 s in the latest study of this data set; another data set tells nothing."""
     assert planning.plan(fleet.db, spec()).cost is None

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -170,8 +170,7 @@ def spent_reason(study: Study, spec: StudySpec, *, now: datetime) -> str:
     limits = spec.search
     if limits.max_hours is not None and study.seconds >= limits.max_hours * 3600:
         return f"the study's {limits.max_hours:g} device hours are spent"
-    if limits.max_wall_hours is not None and study.started_at is not None:
-        deadline = study.started_at + timedelta(hours=limits.max_wall_hours)
-        if now >= deadline:
-            return f"the study's {limits.max_wall_hours:g} hours since its first trial have passed"
+    lasted = (now - study.started_at).total_seconds() if study.started_at else 0.0
+    if limits.max_wall_hours is not None and lasted >= limits.max_wall_hours * 3600:
+        return f"the study's {limits.max_wall_hours:g} hours since its first trial have passed"
     return ""

@@ -62,10 +62,10 @@ def plan(
 
 
 def _pace(session: Session, spec: StudySpec) -> Pace | None:
-    """Mean time of an epoch in the latest study of the same data set that trained any."""
+    """Mean time of an epoch in the latest study of the same data set that timed any."""
     dataset = spec.dump()["dataset"]
     found = studies.list_in(session, tuple(StudyState))
-    alike = [row for row in found if row.epochs and row.spec["dataset"] == dataset]
+    alike = [row for row in found if row.seconds > 0 and row.spec["dataset"] == dataset]
     if not alike:
         return None
     return Pace(alike[-1].seconds / alike[-1].epochs, f"as in study '{alike[-1].name}'")
