@@ -100,6 +100,17 @@ def test_a_trial_outside_of_the_space_is_left_out(told: list[list[FrozenTrial]])
     assert [trial.number for trial in told[0]] == [1]
 
 
+def test_a_restart_changes_nothing() -> None:
+    """The model is fitted anew for each draw, from trials alone."""
+    start = [dict.fromkeys(CUBE, -3.0)]
+    spec = study(
+        space=CUBE, search={"sampler": {"name": "gp", "startup": 4}, "trials": 12, "seed": 5}
+    )
+    whole, _ = search(spec, sphere, before=start, workers=2)
+    broken, _ = search(spec, sphere, before=start, workers=2, restart_at=(8,))
+    assert whole == broken
+
+
 @pytest.mark.filterwarnings("ignore")  # the suites provoke warnings of Optuna's own on purpose
 class TestSuites(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
     @pytest.fixture
