@@ -5,6 +5,8 @@
     segtune submit benchmarks/data/camvid.yaml --watch
     python -m benchmarks.record export sqlite:///segtune.db camvid-curves camvid.json.gz
 
+    python -m benchmarks.record picture sqlite:///segtune.db camvid-models curves.png
+
 The study draws at random and prunes nothing, so that any search can be replayed on its trials. Of
 each trial the table keeps params, and by epoch its seconds and the metrics of its confusion matrix.
 """
@@ -55,6 +57,27 @@ def export(url: str, study: str) -> dict[str, Any]:
     }
 
 
+def picture(url: str, study: str, file: Path) -> int:
+    """Draw the first objective of every completed trial by epoch; gives their number."""
+    from matplotlib.figure import Figure
+
+    db = Database(url)
+    metric = overview.study(db, study).objective.metric
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    shown = list(_completed(db, study))
+    for trial in shown:
+        steps = overview.steps(db, study, trial.number)
+        label = ", ".join(str(value) for value in trial.params.values())
+        axes.plot([s.step for s in steps], [s.metrics[metric] for s in steps], label=label)
+    axes.set(xlabel="epoch", ylabel=metric)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=120)
+    return len(shown)
+
+
 def _completed(db: Database, study: str) -> Iterator[TrialSummary]:
     cursor = None
     while True:
@@ -79,7 +102,7 @@ def _kept(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Shrink the data set, or export the table."""
+    """Shrink the data set, export the table, or draw curves."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -91,7 +114,14 @@ def main() -> None:
     table.add_argument("url", help="database of the server, as in SEGTUNE_DATABASE_URL")
     table.add_argument("study")
     table.add_argument("file", type=Path)
+    curves = commands.add_parser("picture", help="draw a study's curves")
+    curves.add_argument("url")
+    curves.add_argument("study")
+    curves.add_argument("file", type=Path)
     options = parser.parse_args()
+    if options.command == "picture":
+        print(f"{picture(options.url, options.study, options.file)} curves in {options.file}")
+        return
     if options.command == "shrink":
         print(f"{shrink(options.source, options.target)} pairs below {options.target}")
         return
