@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.search.report import figure, label, normalized, regret_at
 from benchmarks.search.runs import Run
 
-POINTS = 25
+POINTS = 20
+RESAMPLES = 100  # enough for the shade of an interval
 
 
 def save(runs: Sequence[Run], path: Path, *, budget: float = 40.0) -> None:
@@ -26,7 +27,10 @@ def save(runs: Sequence[Run], path: Path, *, budget: float = 40.0) -> None:
     budgets = np.linspace(budget / POINTS, budget, POINTS)
     picture, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for name, group in groups.items():
-        figures = [figure(group, partial(regret_at, budget=spent)) for spent in budgets]
+        figures = [
+            figure(group, partial(regret_at, budget=spent), resamples=RESAMPLES)
+            for spent in budgets
+        ]
         axes.plot(budgets, [one.value for one in figures], label=name)
         low, high = [one.low for one in figures], [one.high for one in figures]
         axes.fill_between(budgets, low, high, alpha=0.12)

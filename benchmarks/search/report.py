@@ -119,7 +119,9 @@ def _reach(runs: Sequence[Run], level: Callable[[Run], float]) -> tuple[float, f
     return median(spent), sum(one <= 40 for one in spent) / len(spent)
 
 
-def figure(runs: Sequence[Run], measure: Callable[[Run], float]) -> Figure:
+def figure(
+    runs: Sequence[Run], measure: Callable[[Run], float], *, resamples: int = RESAMPLES
+) -> Figure:
     """Interquartile mean over all runs; tasks are drawn again, and within each its seeds."""
     by_task: dict[str, list[float]] = defaultdict(list)
     for run in runs:
@@ -127,7 +129,7 @@ def figure(runs: Sequence[Run], measure: Callable[[Run], float]) -> Figure:
     values = [np.array(found) for found in by_task.values()]
     rng = np.random.default_rng(0)
     again = []
-    for _ in range(RESAMPLES):
+    for _ in range(resamples):
         drawn = [values[task] for task in rng.integers(len(values), size=len(values))]
         again.append(
             interquartile_mean(np.concatenate([rng.choice(found, len(found)) for found in drawn]))
