@@ -22,6 +22,14 @@ def promoting(trials: int = 4, *, sampler: str = "random", parallel: int = 8) ->
     )
 
 
+def opened(database: Database, document: StudySpec | None = None) -> Fleet:
+    """A fleet whose first worker holds trial 0, the base recipe, which is never judged."""
+    fleet = Fleet(database)
+    fleet.submit(document or promoting())
+    assert fleet.take("base").trial == 0
+    return fleet
+
+
 def to_rung(fleet: Fleet, value: float, *, rung: int = RUNG) -> Assignment:
     """Train the next trial up to a rung, and obey the verdict if it is to pause."""
     held = fleet.take()
@@ -38,22 +46,20 @@ def states(fleet: Fleet) -> list[TrialState]:
 
 def test_a_free_worker_takes_a_promotable_trial_before_a_new_one(database: Database) -> None:
     """The best of three goes on where it stood, on any worker, once the third has reported."""
-    fleet = Fleet(database)
-    fleet.submit(promoting())
+    fleet = opened(database, promoting(5))
     for value in (0.1, 0.9, 0.2):
         to_rung(fleet, value)
-    assert states(fleet) == [TrialState.PAUSED] * 3
+    assert states(fleet) == [TrialState.RUNNING, *[TrialState.PAUSED] * 3]
     held = fleet.take("another")
-    assert (held.trial, held.last_step, held.attempt) == (1, RUNG, 2)
-    reason = overview.trial(database, "streets", 1).attempt_history[-1]
+    assert (held.trial, held.last_step, held.attempt) == (2, RUNG, 2)
+    reason = overview.trial(database, "streets", 2).attempt_history[-1]
     assert reason.worker == "another"
-    assert fleet.take().trial == 3
+    assert fleet.take().trial == 4
 
 
 def test_a_trial_that_leads_at_its_rung_goes_on_in_place(database: Database) -> None:
     """Its worker is told to continue, and nobody else is given it."""
-    fleet = Fleet(database)
-    fleet.submit(promoting())
+    fleet = opened(database)
     to_rung(fleet, 0.1)
     to_rung(fleet, 0.2)
     held = fleet.take()
@@ -61,14 +67,24 @@ def test_a_trial_that_leads_at_its_rung_goes_on_in_place(database: Database) -> 
     fleet.report(held, 3, 4, 5, 6, 7, 8, 9, value=0.3)
 
 
-def test_a_study_ends_when_nobody_is_to_be_promoted(database: Database) -> None:
-    """Its leader is completed, the others end as pruned, with their reasons."""
+def test_the_base_recipe_is_trained_to_its_end(database: Database) -> None:
+    """Whatever others reached: a study never reports worse than the textbook."""
     fleet = Fleet(database)
-    fleet.submit(promoting(3))
+    fleet.submit(promoting())
+    base = fleet.take()
+    for value in (0.7, 0.8, 0.9):
+        to_rung(fleet, value)
+    assert fleet.report(base, *range(1, 10), value=0.0).verdict.action is Action.CONTINUE
+
+
+def test_a_study_ends_when_nobody_is_to_be_promoted(database: Database) -> None:
+    """Its leader is completed like the base, the others end as pruned, with their reasons."""
+    fleet = Fleet(database)
+    fleet.submit(promoting(4))
     value = 0.9
     while (held := fleet.ask()) is not None:
         for step in range(held.last_step + 1, 10):
-            if fleet.report(held, step, value=value - held.trial / 10).verdict.action is (
+            if fleet.report(held, step, value=value - abs(held.trial - 1) / 10).verdict.action is (
                 Action.PAUSE
             ):
                 fleet.finish(held, OutcomeKind.PAUSED)
@@ -76,9 +92,9 @@ def test_a_study_ends_when_nobody_is_to_be_promoted(database: Database) -> None:
         else:
             fleet.finish(held)
     assert overview.study(database, "streets").state is StudyState.FINISHED
-    assert states(fleet) == [TrialState.COMPLETED, TrialState.PRUNED, TrialState.PRUNED]
-    assert overview.trial(database, "streets", 2).reason == (
-        "miou 0.700 at epoch 2 is below the best third of 3 trials (0.900); the search ended"
+    assert states(fleet) == [*[TrialState.COMPLETED] * 2, *[TrialState.PRUNED] * 2]
+    assert overview.trial(database, "streets", 3).reason == (
+        "miou 0.700 at epoch 2 is below the best third of 4 trials (0.900); the search ended"
     )
 
 
@@ -86,23 +102,22 @@ def test_a_trial_lost_after_its_verdict_stays_paused(
     clocked_database: Database, clock: Clock
 ) -> None:
     """A worker that dies on its way back from a rung does not carry the trial beyond it."""
-    fleet = Fleet(clocked_database)
-    fleet.submit(promoting())
+    fleet = opened(clocked_database)
     held = fleet.take()
     fleet.report(held, 1, 2, value=0.1)
     clock.advance(LEASE_SECONDS + 1)
     upkeep.run(clocked_database)
-    assert states(fleet) == [TrialState.PAUSED]
-    assert fleet.take().trial == 1
+    assert states(fleet) == [TrialState.WAITING, TrialState.PAUSED]
+    assert [fleet.take().trial, fleet.take().trial] == [0, 2]
 
 
 def test_a_larger_budget_lets_a_closing_study_draw_again(database: Database) -> None:
     """New trials are compared with those that stand at the rung."""
-    fleet = Fleet(database)
-    fleet.submit(promoting(2, parallel=1))
-    to_rung(fleet, 0.1)
+    fleet = opened(database, promoting(2))
+    held = fleet.take()
+    fleet.report(held, 1, 2, value=0.1)
     studies.change(database, "streets", StudyChange(trials=6))
-    assert fleet.take().trial == 1
+    assert fleet.take().trial == 2
 
 
 def test_a_promoting_study_repeats_across_a_restart(database: Database) -> None:

@@ -333,7 +333,8 @@ def _judge(
     session: Session, held: Held, spec: StudySpec, searches: Searches, *, now: datetime
 ) -> None:
     _, trial, study = held
-    if rows.verdict_of(trial).action is not Action.CONTINUE:
+    # The base recipe is trained to its end, so that no study reports worse than the textbook.
+    if trial.source == "base" or rows.verdict_of(trial).action is not Action.CONTINUE:
         return
     with searches.of(session, study, spec) as search:
         warnings = search.warnings()
