@@ -112,8 +112,9 @@ class Machine(RuleBasedStateMachine):
     def finish(self, pick: int, kind: OutcomeKind) -> None:
         """A holder ends its lease; it stops only when told, and completion needs every step."""
         lease = self.model.held[pick % len(self.model.held)]
-        verdict = self.fleet.heartbeat(lease.assignment).verdict
-        if kind is OutcomeKind.STOPPED and verdict.action is not Action.STOP:
+        status = self.fleet.heartbeat(lease.assignment)
+        lease.expires_at = status.expires_at
+        if kind is OutcomeKind.STOPPED and status.verdict.action is not Action.STOP:
             return
         complete = len(self.model.values[lease.assignment.trial]) == EPOCHS
         if kind is OutcomeKind.COMPLETED and not complete:

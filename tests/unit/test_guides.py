@@ -15,7 +15,7 @@ from tuner.search.memory import frozen
 from tuner.search.observation import Observation, Translator
 from tuner.search.suggest import Draw, Suggester, base_params
 from tuner.spec.space import SearchSpace
-from tuner.spec.states import TrialState
+from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
 
 START = [dict.fromkeys(CUBE, -3.0)]
@@ -44,7 +44,7 @@ def believed(at: float, monkeypatch: pytest.MonkeyPatch, *, trials: int, seed: i
     )
 
 
-def sources(draws: list[Draw]) -> list[str]:
+def sources(draws: list[Draw]) -> list[TrialSource]:
     """Where each draw came from."""
     return [draw.source for draw in draws]
 
@@ -79,7 +79,7 @@ def test_a_grid_is_left_to_its_plan() -> None:
     )
     draws, _ = search(spec, lambda params: (0.5,))
     assert [draw.params["augment.rotate"] for draw in draws[:4]] == [0, 7, 1, 2]
-    assert sources(draws).count("prior") == 1
+    assert sources(draws).count(TrialSource.PRIOR) == 1
 
 
 def test_about_half_of_the_first_draws_are_near_the_prior() -> None:
@@ -90,7 +90,7 @@ def test_about_half_of_the_first_draws_are_near_the_prior() -> None:
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"seed": seed})})
         tried = [Observation(k, TrialState.RUNNING, p) for k, p in enumerate(_points(spec), 1)]
         found.append(Suggester(spec).draw(tried, 9).source)
-    assert 18 <= found.count("prior") <= 42
+    assert 18 <= found.count(TrialSource.PRIOR) <= 42
 
 
 def _points(spec: StudySpec) -> list[dict[str, Any]]:

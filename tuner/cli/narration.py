@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.cli import wording
+from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective
 from tuner.spec.views import Event
 
@@ -15,7 +16,7 @@ def line(event: Event, objective: Objective) -> str | None:
 
     None for what the next event tells anyway: a drawn trial starts at once.
     """
-    if event.kind == "trial.created" and event.data.get("source") != "user":
+    if event.kind == "trial.created" and event.data.get("source") != TrialSource.USER:
         return None
     return f"{event.created_at.astimezone():%H:%M:%S} {_words(event, objective)}"
 

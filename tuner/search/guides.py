@@ -17,6 +17,7 @@ from tuner.optuna_encoding import distributions, from_optuna, optuna_name, to_op
 from tuner.recipes import prior_points
 from tuner.search.units import from_unit, to_unit
 from tuner.spec.space import AnyDimension, Params, SearchSpace
+from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective, StudySpec
 
 SOURCE = "source"  # the attribute of a trial that says where its params come from
@@ -30,7 +31,7 @@ _MOST = 0.9  # of all draws are guided, however many guides there are
 class Guide(Protocol):
     """Knowledge from outside of the study; the same trials always give the same share."""
 
-    source: str
+    source: TrialSource
     candidates: Sequence[Params]  # points to try before anything is drawn
 
     def share(self, trials: Sequence[FrozenTrial]) -> float:
@@ -57,7 +58,7 @@ def choose(
 class PriorGuide:
     """Draws around the configs of the study's prior."""
 
-    source = "prior"
+    source = TrialSource.PRIOR
 
     def __init__(self, spec: StudySpec) -> None:
         assert spec.search.prior is not None
@@ -115,14 +116,14 @@ class Cloud:
         return share
 
 
-def pays(source: str, trials: Sequence[FrozenTrial], objective: Objective) -> float:
+def pays(source: TrialSource, trials: Sequence[FrozenTrial], objective: Objective) -> float:
     """What is left of a guide's share: less with each result, and with each defeat."""
     if sum(trial.state.is_finished() for trial in trials) > _LAST:
         return 0.0
     courses = [(_source(trial), course_of(trial, objective)) for trial in trials]
     results = [(origin, course) for origin, course in courses if course]
-    own = [course for origin, course in results if origin == source]
-    others = [course for origin, course in results if origin == "sampler"]
+    own = [course for origin, course in results if origin is source]
+    others = [course for origin, course in results if origin is TrialSource.SAMPLER]
     odds = min(2.0, _odds(own, others, objective))
     halvings = len(results) / (_HALVED_BY * max(odds, 0.2))
     return float(min(1.0, odds) ** 2 * 0.5**halvings)
@@ -143,8 +144,8 @@ def course_of(trial: FrozenTrial, objective: Objective) -> Mapping[float, float]
     return {_BEGUN: worst} if trial.state is TrialState.PRUNED else {}
 
 
-def _source(trial: FrozenTrial) -> str:
-    return str(trial.system_attrs.get(SOURCE, "sampler"))
+def _source(trial: FrozenTrial) -> TrialSource:
+    return TrialSource(trial.system_attrs.get(SOURCE, TrialSource.SAMPLER))
 
 
 def _odds(

@@ -25,6 +25,7 @@ from tuner.search.observation import Observation, Translator, by_number, open_st
 from tuner.search.transfer import Earlier, WarmGuide
 from tuner.spec.grid import points, size
 from tuner.spec.space import Params
+from tuner.spec.states import TrialSource
 from tuner.spec.study import StudySpec
 
 _TRIES = 3  # draws by the study's own sampler before a new point is looked for in other ways
@@ -45,9 +46,9 @@ class Draw:
     duplicate_of: int | None = None
 
     @property
-    def source(self) -> str:
+    def source(self) -> TrialSource:
         """Where the params come from: the study's sampler, or a guide beside it."""
-        return str(self.attrs.get(guides.SOURCE, "sampler"))
+        return TrialSource(self.attrs.get(guides.SOURCE, TrialSource.SAMPLER))
 
 
 def choose_sampler(spec: StudySpec) -> str:

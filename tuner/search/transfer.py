@@ -20,6 +20,7 @@ from tuner.search.agreement import spearman
 from tuner.search.guides import Cloud, course_of, pays
 from tuner.search.units import to_unit
 from tuner.spec.space import Params
+from tuner.spec.states import TrialSource
 from tuner.spec.study import StudySpec
 
 _TRIED = 3  # points of an earlier study that are tried at once
@@ -42,7 +43,7 @@ class Earlier:
 class WarmGuide:
     """Draws near the best trials of one earlier study."""
 
-    source = "warm"
+    source = TrialSource.WARM
 
     def __init__(self, spec: StudySpec, trials: Sequence[Earlier], *, among: int = 1) -> None:
         self._objective, self._weight = spec.objective, _WEIGHT / among

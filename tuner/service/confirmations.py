@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from tuner.search import confirmation as search
 from tuner.search.confirmation import Comparison, Rerun, Standing
-from tuner.spec.states import TrialState
+from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import Confirmation, StudySpec
 from tuner.spec.views import ConfirmationView, ConfirmedLeader
 from tuner.store import trials
@@ -46,7 +46,7 @@ def create(
         drawn = trials.Drawn(
             leader.params,
             {**leader.config, "seed": seeds[place]},
-            source=trials.CONFIRM,
+            source=TrialSource.CONFIRM,
             attrs={"confirms": leader.number, "seed": place},
         )
         trials.add(session, study, drawn, now=now)

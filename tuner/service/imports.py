@@ -13,7 +13,7 @@ from tuner.service import overview
 from tuner.service.leases import trial_seed
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
-from tuner.spec.states import StudyState, TrialState
+from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import StudyView
 from tuner.store import reports, studies, trials
@@ -72,7 +72,7 @@ def _add(  # a use case names all that it needs
     *,
     now: datetime,
 ) -> None:
-    drawn = trials.Drawn(past.params, config.model_dump(mode="json"), source=trials.IMPORT)
+    drawn = trials.Drawn(past.params, config.model_dump(mode="json"), source=TrialSource.IMPORT)
     trial = trials.add(session, study, drawn, now=now)
     session.flush()
     trials.move(session, study, trial, TrialState.RUNNING, now=now)

@@ -28,7 +28,7 @@ from tuner.spec.messages import (
     ReportBatch,
     Verdict,
 )
-from tuner.spec.states import StudyState, TrialState
+from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Resources, StudySpec
 from tuner.store import artifacts, events, leases, reports, studies, trials, workers
 from tuner.store.engine import Database
@@ -224,7 +224,7 @@ def _next_trial(
     drawn = trials.Drawn(
         draw.params,
         config.model_dump(mode="json"),
-        source="base" if study.drawn == 0 else draw.source,
+        source=TrialSource.BASE if study.drawn == 0 else draw.source,
         attrs=draw.attrs,
     )
     return trials.add(session, study, drawn, now=now)
@@ -319,7 +319,7 @@ def _store(  # a use case names all that it needs
         step=message.step,
         value=value,
     )
-    if trial.source != trials.CONFIRM and _is_judged(spec, trial.step):
+    if trial.source != TrialSource.CONFIRM and _is_judged(spec, trial.step):
         trial.revision = told  # searches take the trial in again
         _judge(session, held, spec, searches, now=now)
 
@@ -334,7 +334,7 @@ def _judge(
 ) -> None:
     _, trial, study = held
     # The base recipe is trained to its end, so that no study reports worse than the textbook.
-    if trial.source == "base" or rows.verdict_of(trial).action is not Action.CONTINUE:
+    if trial.source == TrialSource.BASE or rows.verdict_of(trial).action is not Action.CONTINUE:
         return
     with searches.of(session, study, spec) as search:
         warnings = search.warnings()

@@ -13,7 +13,7 @@ from tuner.service import confirmations, cursors, rankings, rows
 from tuner.spec.config import TrialConfig
 from tuner.spec.metrics import metric_names
 from tuner.spec.space import Choice
-from tuner.spec.states import StudyState, TrialState
+from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import (
     Best,
@@ -303,7 +303,7 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
         rated = [
             (trial, values)
             for trial in trial_rows.list_in(session, row, [TrialState.COMPLETED])
-            if trial.source != trial_rows.CONFIRM
+            if trial.source != TrialSource.CONFIRM
             and trial.feasible
             and (values := rows.objective_values(spec, trial.metrics)) is not None
         ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
-from tuner.spec.states import StudyState, TrialState
+from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import (
     AttemptView,
@@ -75,8 +75,8 @@ def trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> T
         feasible=trial.feasible,
         attempts=trial.attempts,
         worker=worker,
-        source=trial.source,
-        confirms=trial.attrs.get("confirms") if trial.source == "confirm" else None,
+        source=TrialSource(trial.source),
+        confirms=trial.attrs.get("confirms") if trial.source == TrialSource.CONFIRM else None,
         reason=trial.reason or trial.verdict.get("reason", ""),
         seconds=trial.seconds,
         created_at=trial.created_at,

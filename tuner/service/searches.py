@@ -20,7 +20,7 @@ from tuner.search.transfer import Earlier
 from tuner.service import transfers
 from tuner.service.rows import objective_values
 from tuner.spec.messages import Verdict
-from tuner.spec.states import TrialState
+from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import reports, trials
 from tuner.store.engine import on_rollback
@@ -120,7 +120,7 @@ def observe(
     Those that confirm a leader are none of its affair.
     """
     found = trials.changed_since(session, study, since)
-    changed = [trial for trial in found if trial.source != trials.CONFIRM]
+    changed = [trial for trial in found if trial.source != TrialSource.CONFIRM]
     if not changed:
         return ()
     steps = judged_steps(spec)

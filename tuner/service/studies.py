@@ -15,7 +15,7 @@ from tuner.resolve import resolve
 from tuner.service import endings, overview, transfers
 from tuner.service.leases import trial_seed
 from tuner.spec.messages import Action, Verdict
-from tuner.spec.states import StudyState, TrialState
+from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
 from tuner.store import events, studies, trials
@@ -148,7 +148,7 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
         _refuse_paths(params)
         seed = trial_seed(spec.search.seed, row.drawn)
         config = resolve(spec.base, spec.dataset, params, seed=seed)
-        drawn = trials.Drawn(params, config.model_dump(mode="json"), source="user")
+        drawn = trials.Drawn(params, config.model_dump(mode="json"), source=TrialSource.USER)
         trial = trials.add(session, row, drawn, now=now)
         if row.state == StudyState.FINISHED:
             studies.move(session, row, StudyState.RUNNING, now=now, reason="a trial was added")

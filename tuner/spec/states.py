@@ -1,4 +1,4 @@
-"""States of studies and trials, and the moves between them that are legal."""
+"""States of studies and trials and the moves between them; where trials come from."""
 
 from enum import StrEnum
 
@@ -42,6 +42,18 @@ class TrialState(StrEnum):
     def may_become(self, new: "TrialState") -> bool:
         """Whether `new` may follow; staying put is no move."""
         return new in TRIAL_MOVES[self]
+
+
+class TrialSource(StrEnum):
+    """Where a trial's params come from."""
+
+    BASE = "base"  # the study's base recipe itself, unchanged
+    SAMPLER = "sampler"  # drawn by the study's sampler
+    PRIOR = "prior"  # drawn near the study's prior
+    WARM = "warm"  # drawn near the best of an earlier study
+    USER = "user"  # asked for by hand
+    CONFIRM = "confirm"  # a leader once more, with a fresh seed
+    IMPORT = "import"  # trained elsewhere
 
 
 STUDY_MOVES: dict[StudyState, frozenset[StudyState]] = {

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
-from tuner.spec.states import StudyState, TrialState
+from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Confirmation, Objective, StudySpec
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class TrialSummary(Section):
     feasible: bool | None = None
     attempts: int = 0
     worker: str | None = None
-    source: Literal["base", "sampler", "user", "confirm"] = "sampler"
+    source: TrialSource = TrialSource.SAMPLER
     confirms: int | None = Field(
         default=None, description="The leader that this trial trains again with a fresh seed"
     )

@@ -11,8 +11,8 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from tuner.spec.messages import Report as Message
+from tuner.spec.states import TrialSource
 from tuner.store.tables import Report, Trial
-from tuner.store.trials import CONFIRM
 
 _PART = 500  # trials read in one query; databases limit the length of IN
 Matrix = tuple[tuple[int, ...], ...]
@@ -149,7 +149,9 @@ def count_at(session: Session, study_id: int, steps: Collection[int]) -> dict[in
     query = (
         select(Report.step, func.count())
         .join(Trial, Trial.id == Report.trial_id)
-        .where(Report.study_id == study_id, Report.step.in_(steps), Trial.source != CONFIRM)
+        .where(
+            Report.study_id == study_id, Report.step.in_(steps), Trial.source != TrialSource.CONFIRM
+        )
         .group_by(Report.step)
     )
     return dict(session.execute(query).all())
@@ -157,7 +159,7 @@ def count_at(session: Session, study_id: int, steps: Collection[int]) -> dict[in
 
 def told_at(session: Session, study_id: int, step: int, *, most: int) -> list[Told]:
     """Reports of the search's trials at a step, evenly spread over them if there are more."""
-    at = (Report.study_id == study_id, Report.step == step, Trial.source != CONFIRM)
+    at = (Report.study_id == study_id, Report.step == step, Trial.source != TrialSource.CONFIRM)
     found = session.scalars(
         select(Trial.id).join(Report, Trial.id == Report.trial_id).where(*at).order_by(Trial.number)
     ).all()

@@ -9,12 +9,10 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from tuner.errors import IllegalMove, NotFound
-from tuner.spec.states import TrialState
+from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events
 from tuner.store.tables import Study, Trial
 
-CONFIRM = "confirm"  # the source of trials that train a leader again with a fresh seed
-IMPORT = "import"  # the source of a trial that was trained elsewhere
 UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
     "number": Trial.number,
@@ -33,7 +31,7 @@ class Drawn:
 
     params: Mapping[str, Any]
     config: Mapping[str, Any]
-    source: str
+    source: TrialSource
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -151,7 +149,7 @@ def leaders(session: Session, study_id: int, *, maximize: bool, limit: int) -> S
         .where(
             Trial.study_id == study_id,
             Trial.state == TrialState.COMPLETED,
-            Trial.source != CONFIRM,
+            Trial.source != TrialSource.CONFIRM,
             Trial.feasible.is_(True),
             Trial.value.is_not(None),
         )
@@ -166,7 +164,7 @@ def confirmations(session: Session, study: Study) -> Sequence[Trial]:
         return ()
     return session.scalars(
         select(Trial)
-        .where(Trial.study_id == study.id, Trial.source == CONFIRM)
+        .where(Trial.study_id == study.id, Trial.source == TrialSource.CONFIRM)
         .order_by(Trial.number)
     ).all()
 
@@ -254,7 +252,7 @@ def base_value(session: Session, study_id: int) -> float | None:
             Trial.study_id == study_id,
             Trial.number == 0,
             Trial.state == TrialState.COMPLETED,
-            Trial.source != IMPORT,
+            Trial.source != TrialSource.IMPORT,
         )
     )
 
@@ -291,7 +289,7 @@ def results(session: Session, study_id: int) -> list[Result]:
         .where(
             Trial.study_id == study_id,
             Trial.state == TrialState.COMPLETED,
-            Trial.source != CONFIRM,
+            Trial.source != TrialSource.CONFIRM,
             Trial.feasible.is_(True),
         )
         .order_by(Trial.number)
@@ -323,7 +321,11 @@ def ended(session: Session, study_id: int) -> list[Ended]:
             Trial.study_epochs,
             Trial.study_seconds,
         )
-        .where(Trial.study_id == study_id, Trial.finished_at.is_not(None), Trial.source != CONFIRM)
+        .where(
+            Trial.study_id == study_id,
+            Trial.finished_at.is_not(None),
+            Trial.source != TrialSource.CONFIRM,
+        )
         .order_by(Trial.finished_at, Trial.number)
     )
     return [Ended(*row) for row in session.execute(query)]
