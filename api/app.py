@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api import errors, openapi
+from api.background import Background
 from api.dashboard import pages
 from api.deps import Rooms
 from api.routes import artifacts, events, health, leases, studies, trials, workers
@@ -36,7 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(upgrade, settings.database_url)
-        with _open(settings) as rooms, _upkeep(rooms):
+        with Background() as background, _open(settings, background) as rooms, _upkeep(rooms):
             rooms.work.open()
             rooms.changes.open()
             app.state.rooms = rooms
@@ -75,14 +76,14 @@ def close_waits(app: FastAPI) -> None:
 
 
 @contextmanager
-def _open(settings: Settings) -> Iterator[Rooms]:
+def _open(settings: Settings, background: Background) -> Iterator[Rooms]:
     db = Database(settings.database_url)
     try:
         yield Rooms(
             settings=settings,
             db=db,
             files=ArtifactStore(settings.artifact_folder),
-            searches=Searches(),
+            searches=Searches(background),
             work=Bell(),
             changes=Bell(),
             uploads=CapacityLimiter(UPLOADS),

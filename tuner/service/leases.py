@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.search.judge import judged_steps
-from tuner.service import endings, rankings, rows
+from tuner.service import ahead, endings, rankings, rows
 from tuner.service.searches import Searches
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import (
@@ -56,10 +56,12 @@ def take(
         worker = _note(session, request, now=now)
         return _assign(session, study, trial, worker, now=now, seconds=lease_seconds)
 
-    for study_id in _in_turn(db, request):
+    for study_id, spec in _in_turn(db, request):
         # One study at a time: two rows locked in two orders would be a deadlock.
-        assignment = db.together(study_id, partial(take_from, study_id=study_id))
+        with ahead.drawn(db, searches, study_id, spec):
+            assignment = db.together(study_id, partial(take_from, study_id=study_id))
         if assignment is not None:
+            ahead.order(db, searches, study_id, spec)
             return assignment
     with db.transaction() as session:
         _note(session, request, now=db.now())
@@ -159,8 +161,8 @@ def standing_verdict(study: Study, trial: Trial, spec: StudySpec, *, now: dateti
     return last
 
 
-def _in_turn(db: Database, request: LeaseRequest) -> Sequence[int]:
-    """Ids of studies to ask for a trial: priority, then fair share by weight, then age."""
+def _in_turn(db: Database, request: LeaseRequest) -> Sequence[tuple[int, StudySpec]]:
+    """Studies to ask for a trial, by id: priority, then fair share by weight, then age."""
     with db.reading() as session:
         fitting = [
             study
@@ -174,7 +176,7 @@ def _in_turn(db: Database, request: LeaseRequest) -> Sequence[int]:
     ready.sort(
         key=lambda study: (-study.priority, loads[study.id].running / study.weight, study.id)
     )
-    return [study.id for study in ready]
+    return [(study.id, rows.spec_of(study)) for study in ready]
 
 
 def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
@@ -217,7 +219,7 @@ def _next_trial(
             return _promote(session, study, *promoted, now=now)
         if all_drawn:
             return None
-        draw = search.draw(study.drawn)
+        draw = search.draw(study.drawn, latest=load.running == 0)
     config = resolve(
         spec.base, spec.dataset, draw.params, seed=trial_seed(spec.search.seed, study.drawn)
     )

@@ -1,12 +1,13 @@
 """The searches that this process keeps warm, one for each study, fed from our rows."""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import nan
+from typing import TypeGuard
 
 from sqlalchemy.orm import Session
 
@@ -28,14 +29,24 @@ from tuner.store.tables import Study, Trial
 
 KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
 UNTRAINABLE = frozenset({"out_of_memory", "diverged"})  # failures that the params are to blame for
+Background = Callable[[Callable[[], None]], object]  # has a job done, soon, by another thread
 
 
 class Searches:
-    """What the search knows, by study. Losing one costs a reload: all is in the store."""
+    """What the search knows, by study. Losing one costs a reload: all is in the store.
 
-    def __init__(self) -> None:
+    `background` gets what nobody waits for; by default that is not done at all.
+    """
+
+    def __init__(self, background: Background = lambda job: None) -> None:
+        self.background = background
         self._kept: OrderedDict[int, Search] = OrderedDict()
         self._lock = threading.Lock()
+        self._turns = tuple(threading.Lock() for _ in range(KEPT))
+
+    def turn(self, study_id: int) -> threading.Lock:
+        """Held from before a slow draw until its trial is stored; some studies share one."""
+        return self._turns[study_id % KEPT]
 
     @contextmanager
     def of(self, session: Session, study: Study, spec: StudySpec) -> Iterator["Search"]:
@@ -62,6 +73,15 @@ class Searches:
             return search
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A draw that was made before its transaction, of what the study was after an event."""
+
+    draw: Draw
+    number: int
+    revision: int
+
+
 class Search:
     """One study's trials in memory, as draws, verdicts and promotions need them."""
 
@@ -70,8 +90,15 @@ class Search:
         self.lock = threading.Lock()
         self.field = Field()
         self._suggester = Suggester(spec, earlier)
-        self._unseen: list[Observation] = []
+        self._drawing = threading.Lock()
+        self._unseen: deque[Observation] = deque()
+        self._ready: _Ready | None = None
         self._revision = 0
+
+    @property
+    def revision(self) -> int:
+        """The last event of the study that was taken in."""
+        return self._revision
 
     def look(self, session: Session, study: Study) -> None:
         """Take in what changed since the last look; the caller holds the lock."""
@@ -79,12 +106,28 @@ class Search:
         for seen in observe(session, study, self.spec, since=self._revision):
             self._unseen.append(seen)
             self.field.put(_course(seen))
-        self._revision = study.event_seq
+        # Who only reads may come late, with a row that others have changed since.
+        self._revision = max(self._revision, study.event_seq)
 
-    def draw(self, number: int) -> Draw:
-        """Params for the trial of that number."""
-        unseen, self._unseen = self._unseen, []
-        return self._suggester.draw(unseen, number)
+    def draw(self, number: int, *, latest: bool = True) -> Draw:
+        """Params for the trial of that number: those that are ready, if they hold, or new ones.
+
+        With `latest` those hold only if they have seen everything.
+        """
+        ready, self._ready = self._ready, None
+        if _holds(ready, number, self._revision, latest=latest):
+            return ready.draw
+        return self._drawn(number)
+
+    def prepare(self, number: int, revision: int, *, latest: bool) -> None:
+        """Have the draw of that number ready; the caller has the study's turn, and no lock."""
+        if not _holds(self._ready, number, revision, latest=latest):
+            self._ready = _Ready(self._drawn(number), number, revision)
+
+    def _drawn(self, number: int) -> Draw:
+        with self._drawing:
+            seen = [self._unseen.popleft() for _ in range(len(self._unseen))]
+            return self._suggester.draw(seen, number)
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
         """The verdict on a trial after a step; without a value there, its value is no number."""
@@ -101,6 +144,13 @@ class Search:
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         """The paused trial to go on with, and why, if there is one."""
         return promotion(self.spec, self.field, closing=closing)
+
+
+def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) -> TypeGuard[_Ready]:
+    """Whether a draw is of that number, and knows all that it has to."""
+    if ready is None or ready.number != number:
+        return False
+    return ready.revision == revision or not latest
 
 
 def courses(session: Session, study: Study, spec: StudySpec) -> list[Course]:

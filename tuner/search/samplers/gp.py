@@ -22,6 +22,7 @@ from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
 
 NEEDS = ("scipy", "torch")
+AHEAD = True  # slow: drawn outside of the study's lock, and ahead of need
 
 
 def build(

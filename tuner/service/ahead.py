@@ -1,0 +1,75 @@
+"""Params drawn outside of a study's lock, for samplers that take up to a second over them.
+
+Such a sampler says `AHEAD = True`. While it draws, every other worker's heartbeats and reports go
+through. Once two trials run, the next draw is also made ahead, in the background: it lacks what
+came since a trial was last taken, as if one more worker were running. A worker that is alone gets
+a draw that has seen everything, and always the same from the same trials.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from tuner import catalog
+from tuner.errors import NotFound
+from tuner.search.suggest import choose_sampler
+from tuner.service import endings, rows
+from tuner.service.searches import Searches
+from tuner.spec.states import StudyState
+from tuner.spec.study import StudySpec
+from tuner.store import studies
+from tuner.store.engine import Database
+
+_CROWD = 2  # trials that run when one more is drawn ahead: whoever asks next is not alone
+
+
+@contextmanager
+def drawn(db: Database, searches: Searches, study_id: int, spec: StudySpec) -> Iterator[None]:
+    """Within it the params that the study needs next are ready, if its sampler is a slow one.
+
+    No other thread of this process draws for the study meanwhile. Another process may: then the
+    number has gone to its trial, and the transaction draws again.
+    """
+    if not is_slow(spec):
+        yield
+        return
+    with searches.turn(study_id):
+        _prepare(db, searches, study_id)
+        yield
+
+
+def order(db: Database, searches: Searches, study_id: int, spec: StudySpec) -> None:
+    """Have the study's next params drawn in the background, if its sampler is a slow one."""
+    if is_slow(spec):
+        searches.background(partial(_draw_ahead, db, searches, study_id))
+
+
+def is_slow(spec: StudySpec) -> bool:
+    """Whether the study's sampler wants to be asked outside of the lock."""
+    sampler = catalog.find("sampler", choose_sampler(spec))
+    return bool(sampler.constants.get("AHEAD"))
+
+
+def _draw_ahead(db: Database, searches: Searches, study_id: int) -> None:
+    with searches.turn(study_id):
+        _prepare(db, searches, study_id, is_ahead=True)
+
+
+def _prepare(db: Database, searches: Searches, study_id: int, *, is_ahead: bool = False) -> None:
+    with db.reading() as session:
+        try:
+            study = studies.find(session, study_id)
+        except NotFound:
+            return
+        spec = rows.spec_of(study)
+        load = studies.load(session, [study_id])[study_id]
+        is_open = StudyState(study.state) in studies.OPEN
+        if not is_open or not endings.may_draw(study, spec):
+            return
+        if load.running < _CROWD if is_ahead else load.waiting:
+            return
+        with searches.of(session, study, spec) as search:
+            if load.paused and not is_ahead and search.promotion(closing=False):
+                return
+            number, revision = study.drawn, search.revision
+    search.prepare(number, revision, latest=is_ahead or load.running == 0)
