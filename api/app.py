@@ -20,6 +20,7 @@ from api.upkeep import Upkeep
 from api.waiting import Bell
 from tuner import __version__
 from tuner.service import upkeep
+from tuner.service.forests import Forests
 from tuner.service.searches import Searches
 from tuner.store.artifacts import ArtifactStore
 from tuner.store.engine import Database
@@ -84,6 +85,7 @@ def _open(settings: Settings, background: Background) -> Iterator[Rooms]:
             db=db,
             files=ArtifactStore(settings.artifact_folder),
             searches=Searches(background),
+            forests=Forests(background),
             work=Bell(),
             changes=Bell(),
             uploads=CapacityLimiter(UPLOADS),

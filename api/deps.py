@@ -13,6 +13,7 @@ from api.documents import MEBIBYTE, body, document
 from api.settings import Settings
 from api.waiting import Bell
 from tuner import submission
+from tuner.service.forests import Forests
 from tuner.service.searches import Searches
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.states import TrialState
@@ -32,6 +33,7 @@ class Rooms:
     db: Database
     files: ArtifactStore
     searches: Searches
+    forests: Forests
     work: Bell  # rung when there may be a trial for an idle worker
     changes: Bell  # rung when an event stream may have something to tell
     uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -267,11 +267,20 @@ class Client:
         return self._list(FrontView, f"{_study(study)}/front", reference=reference)
 
     def importance(
-        self, study: StudyId, *, objective: str | None = None, direction: str | None = None
+        self,
+        study: StudyId,
+        *,
+        objective: str | None = None,
+        direction: str | None = None,
+        method: Literal["ped_anova", "fanova"] | None = None,
     ) -> ImportanceView:
-        """Which params decide whether a trial is good, by the objective or any other metric."""
+        """Which params decide whether a trial is good, by the objective or any other metric.
+
+        `fanova` takes the server seconds: while the reply's `state` is `computing`, ask again.
+        """
         path = f"{_study(study)}/importance"
-        return self._list(ImportanceView, path, objective=objective, direction=direction)
+        asked = {"objective": objective, "direction": direction, "method": method}
+        return self._list(ImportanceView, path, **asked)
 
     def workers(self) -> tuple[WorkerView, ...]:
         """Every worker that the server knows."""

@@ -163,10 +163,20 @@ def get_best(
 
 @router.get("/{study}/importance")
 def get_importance(
-    db: Db, study: StudyRef, *, objective: Metric = None, direction: Direction = None
+    rooms: AppRooms,
+    study: StudyRef,
+    *,
+    objective: Metric = None,
+    direction: Direction = None,
+    method: Annotated[
+        Literal["ped_anova", "fanova"],
+        Query(description="fanova takes seconds: until then the reply's `state` is `computing`"),
+    ] = "ped_anova",
 ) -> ImportanceView:
-    """Which params decide whether a trial is among the best, by PED-ANOVA."""
-    return insight.importance(db, study, objective=objective, direction=direction)
+    """Which params decide whether a trial is among the best, or explain how trials differ."""
+    if method == "fanova":
+        return rooms.forests.importance(rooms.db, study, objective=objective, direction=direction)
+    return insight.importance(rooms.db, study, objective=objective, direction=direction)
 
 
 @router.get("/{study}/ranking")

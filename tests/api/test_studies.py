@@ -1,4 +1,6 @@
 import json
+import threading
+from typing import Any
 
 import pytest
 import yaml
@@ -245,6 +247,25 @@ def test_importance(client: TestClient) -> None:
     found = client.get(url).json()
     assert (found["trials"], found["epoch"], found["shares"]) == (5, 3, {"optimizer.lr": 1.0})
     assert client.get(url, params={"objective": "iou.bus"}).status_code == 422
+
+
+def test_fanova_is_computed_in_the_background(client: TestClient) -> None:
+    """The first reply has PED-ANOVA's shares and says so; a later one has what was asked for."""
+    client.post("/api/v1/studies", json=study(search={"sampler": "random", "trials": 6}))
+    for miou in (0.1, 0.2, 0.3, 0.4, 0.5):
+        train(client, miou=miou)
+    url, query = "/api/v1/studies/street/importance", {"method": "fanova"}
+
+    first = client.get(url, params=query).json()
+    assert (first["method"], first["state"], first["trials"]) == ("ped_anova", "computing", 5)
+    is_done = threading.Event()
+    app: Any = client.app
+    app.state.rooms.searches.background(is_done.set)
+    assert is_done.wait(60)
+    found = client.get(url, params=query).json()
+    assert (found["method"], found["state"], found["trials"]) == ("fanova", "ready", 5)
+    assert found["shares"]["optimizer.lr"] == pytest.approx(1)
+    assert client.get(url, params={"method": "shap"}).status_code == 422
 
 
 def test_a_study_is_ranked_by_another_metric(client: TestClient) -> None:

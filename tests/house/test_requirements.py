@@ -13,7 +13,7 @@ from tests.house.tree import text
 
 PIN = re.compile(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; [^;]+)?")
 PROJECT: dict[str, Any] = tomllib.loads(text("pyproject.toml"))["project"]
-TESTED = ("server", "worker", "dev")  # the extras that `make test` needs
+TESTED = ("server", "worker", "insight", "dev")  # the extras that `make test` needs
 
 
 def _pins() -> dict[str, Requirement]:

@@ -1,14 +1,17 @@
 """What a study has taught: importance, the best against what was spent, and what was saved."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.errors import InvalidSpec
-from tuner.service import insight, leases, overview
+from tuner.errors import InvalidSpec, NotFound
+from tuner.service import forests, insight, leases, overview, studies
+from tuner.service.forests import Forests
 from tuner.spec.messages import Assignment, OutcomeKind, Report, ReportBatch
+from tuner.spec.views import StudyChange
 from tuner.store.engine import Database
 
 SPACE = {
@@ -103,6 +106,52 @@ def test_several_objectives_are_looked_at_together_or_one_by_one(database: Datab
     assert sum(together.shares.values()) == pytest.approx(1)
     assert [next(iter(one.shares)) for one in alone] == ["augment.rotate", "optimizer.weight_decay"]
     assert [one.objectives[0].direction for one in alone] == ["maximize", "minimize"]
+
+
+def test_fanova_comes_later_and_stays_until_the_study_has_grown(database: Database) -> None:
+    """It is ordered once per metric and size; until it is there, PED-ANOVA answers."""
+    fleet = played(database, trials=20)
+    jobs: list[Callable[[], None]] = []
+    grown = Forests(jobs.append)
+
+    def asked(**metric: str) -> tuple[str, str, int]:
+        view = grown.importance(database, "streets", **metric)
+        return view.method, view.state, view.trials
+
+    assert [asked(), asked()] == [("ped_anova", "computing", 20)] * 2
+    assert asked(objective="train_loss") == ("ped_anova", "computing", 20)
+    assert len(jobs) == 2
+    for job in jobs:
+        job()
+    assert asked() == ("fanova", "ready", 20)
+    by_loss = grown.importance(database, "streets", objective="train_loss")
+    assert next(iter(by_loss.shares)) == "optimizer.weight_decay"
+    assert by_loss.shares["optimizer.weight_decay"] > 0.7
+    for _ in range(5):
+        fleet.train(fleet.take())
+    assert asked() == ("ped_anova", "computing", 25)
+
+
+def test_fanova_of_a_study_that_was_deleted_is_dropped(database: Database) -> None:
+    """Neither the job nor the next question minds; a study of the same name starts anew."""
+    played(database, trials=5)
+    jobs: list[Callable[[], None]] = []
+    grown = Forests(jobs.append)
+    grown.importance(database, "streets")
+    studies.change(database, "streets", StudyChange(state="cancelled"))
+    studies.delete(database, "streets")
+    jobs.pop()()
+    with pytest.raises(NotFound):
+        grown.importance(database, "streets")
+    submit(database)
+    assert grown.importance(database, "streets").state == "computing"
+
+
+def test_fanova_needs_scikit_learn(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server without it says what to install."""
+    monkeypatch.setattr(forests, "find_spec", lambda name: None)
+    with pytest.raises(InvalidSpec, match=r"install segtune\[insight\]"):
+        Forests(print).importance(database, "streets")
 
 
 def test_too_few_trials_tell_nothing(database: Database) -> None:

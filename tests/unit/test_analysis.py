@@ -1,5 +1,7 @@
 """Best trials, fronts, histories, costs and importance."""
 
+from dataclasses import replace
+from math import log10
 from typing import Any
 
 import pytest
@@ -17,9 +19,10 @@ from tuner.search.analysis import (
     violations,
 )
 from tuner.search.course import Course
-from tuner.search.importance import importance
+from tuner.search.importance import fanova, importance
 from tuner.search.observation import Observation
 from tuner.search.suggest import Suggester
+from tuner.spec.space import Params
 from tuner.spec.states import TrialState
 from tuner.spec.study import Constraint, Objective
 
@@ -145,6 +148,48 @@ def test_importance_of_a_conditional_param_is_known() -> None:
         params = suggester.draw([], number).params
         trials.append(completed(number, params, params.get("optimizer.momentum", 0.2)))
     assert importance(spec, trials)["optimizer.momentum"] > 0.3
+
+
+def test_fanova_tells_what_each_param_does_by_itself() -> None:
+    """Two params that only matter together leave most of the variance to their interplay."""
+    ranges = {
+        "optimizer.weight_decay": {"float": [1e-6, 1e-2], "log": True},
+        "augment.rotate": {"float": [0, 30]},
+        "augment.flip": {"float": [0, 1]},
+    }
+    spec = study(space=ranges, search={"sampler": "random"})
+    suggester = Suggester(spec)
+    drawn = [suggester.draw([], number).params for number in range(1, 200)]
+
+    def alone(params: Params) -> float:
+        return -abs(log10(params["optimizer.weight_decay"]) + 3)
+
+    def together(params: Params) -> float:
+        return float((params["augment.rotate"] > 15) == (params["augment.flip"] > 0.5))
+
+    by_itself = fanova(spec, [completed(k, p, alone(p)) for k, p in enumerate(drawn)])
+    by_two = fanova(spec, [completed(k, p, together(p)) for k, p in enumerate(drawn)])
+    assert by_itself["optimizer.weight_decay"] > 0.9
+    assert sum(by_two.values()) < 0.5
+    assert list(by_itself) == sorted(by_itself, key=lambda path: -by_itself[path])
+
+
+def test_fanova_counts_what_was_switched_off_with_the_middle() -> None:
+    """A conditional param has a share, alternatives are one path, strangers are left out."""
+    spec = study(search={"sampler": "random"})
+    found = fanova(spec, searched(120))
+    assert found == fanova(spec, [*searched(120), completed(500, {"optimizer.lr": 9.0}, -1e9)])
+    assert set(found) <= set(spec.space.root)
+    assert found["optimizer.lr"] + found["optimizer.name"] > 0.6
+    assert sum(found.values()) <= 1 + 1e-9
+
+
+def test_fanova_of_equal_or_few_trials_is_empty() -> None:
+    """Where nothing differs, nothing is explained."""
+    spec = study(search={"sampler": "random"})
+    assert fanova(spec, searched(4)) == {}
+    same = [replace(one, values=(0.5,)) for one in searched(20)]
+    assert fanova(spec, same) == {}
 
 
 def test_too_few_trials_have_no_importance() -> None:

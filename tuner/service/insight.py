@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from math import isfinite
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidSpec, Problem
+from tuner.search.importance import fanova as variance_of
 from tuner.search.importance import importance as shares_of
 from tuner.search.observation import Observation
 from tuner.search.plan import rungs
@@ -22,6 +24,7 @@ from tuner.store.tables import Study
 
 _ENOUGH = 30  # trials at a rung; above it, later epochs are worth more than further trials
 _MOST = 600  # trials to look at, evenly spread over the study: a fifth of a second
+_MOST_IN_FOREST = 300  # two to three seconds
 
 
 def importance(
@@ -37,6 +40,48 @@ def importance(
         NotFound: no such study.
         InvalidSpec: no metric is called so.
     """
+    seen = _look(db, study, objective, direction, most=_MOST)
+    return ImportanceView(
+        objectives=seen.spec.objectives,
+        epoch=seen.step,
+        trials=len(seen.trials),
+        shares=shares_of(seen.spec, seen.trials),
+    )
+
+
+def fanova(
+    db: Database, study: int | str, *, objective: str | None = None, direction: str | None = None
+) -> ImportanceView:
+    """How much of an objective's variance each param explains by itself; seconds of work.
+
+    Trials are compared as in `importance`. It is about one metric: the first objective unless
+    another is asked for.
+
+    Raises:
+        NotFound: no such study.
+        InvalidSpec: no metric is called so.
+    """
+    seen = _look(db, study, objective, direction, most=_MOST_IN_FOREST)
+    return ImportanceView(
+        method="fanova",
+        objectives=seen.spec.objectives[:1],
+        epoch=seen.step,
+        trials=len(seen.trials),
+        shares=variance_of(seen.spec, seen.trials),
+    )
+
+
+class _Seen(NamedTuple):
+    """Trials as if they had ended at an epoch, under the study's objectives or another one."""
+
+    spec: StudySpec
+    step: int
+    trials: list[Observation]
+
+
+def _look(
+    db: Database, study: int | str, objective: str | None, direction: str | None, *, most: int
+) -> _Seen:
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
@@ -44,13 +89,11 @@ def importance(
             goals = (rankings.goal(spec, objective, direction),)
             spec = spec.model_copy(update={"objectives": goals})
         step = _step(session, row, spec)
-        told = reports.told_at(session, row.id, step, most=_MOST) if step else []
+        told = reports.told_at(session, row.id, step, most=most) if step else []
     seen = [found for one in told if (found := _observation(one, spec)) is not None]
     if objective and not seen and (wrong := unknown_metric(objective, spec.dataset.classes)):
         raise InvalidSpec([Problem(("objective",), wrong)])
-    return ImportanceView(
-        objectives=spec.objectives, epoch=step, trials=len(seen), shares=shares_of(spec, seen)
-    )
+    return _Seen(spec, step, seen)
 
 
 def _step(session: Session, row: Study, spec: StudySpec) -> int:

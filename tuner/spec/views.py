@@ -174,13 +174,23 @@ class Ranked(Section):
 
 
 class ImportanceView(Section):
-    """Which params made the difference between the best tenth of trials and the rest."""
+    """Which params made the difference, by one of two methods."""
 
+    method: Literal["ped_anova", "fanova"] = Field(
+        default="ped_anova",
+        description="ped_anova: share in reaching the best tenth of trials; "
+        "fanova: share in the variance over the whole space",
+    )
+    state: Literal["ready", "computing"] = Field(
+        default="ready",
+        description="computing: fANOVA was asked for and is not there yet; this is PED-ANOVA's",
+    )
     objectives: tuple[Objective, ...]
     epoch: int = Field(description="Trials are compared by their values at this epoch")
     trials: int
     shares: dict[str, float] = Field(
-        description="By path, the largest first; they add up to 1. Empty while there is no telling"
+        description="By path, the largest first. They add up to 1; fANOVA's lack what several "
+        "params make together. Empty while there is no telling"
     )
 
 

@@ -1,0 +1,89 @@
+"""fANOVA of studies: computed in the background, kept until a study has grown by a tenth."""
+
+import threading
+from collections import OrderedDict
+from datetime import datetime
+from functools import partial
+from importlib.util import find_spec
+from math import log
+
+from tuner.errors import InvalidSpec, NotFound, Problem
+from tuner.service import insight
+from tuner.service.searches import Background
+from tuner.spec.states import StudyState
+from tuner.spec.views import ImportanceView
+from tuner.store import studies
+from tuner.store.engine import Database
+
+_KEPT = 64
+_Key = tuple[int, datetime, int, str | None, str | None]
+
+
+class Forests:
+    """What fANOVA found, by study, size and metric; losing it costs seconds."""
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._found: OrderedDict[_Key, ImportanceView] = OrderedDict()
+        self._ordered: set[_Key] = set()
+        self._lock = threading.Lock()
+
+    def importance(
+        self,
+        db: Database,
+        study: int | str,
+        *,
+        objective: str | None = None,
+        direction: str | None = None,
+    ) -> ImportanceView:
+        """fANOVA's shares if they are there; else PED-ANOVA's, while those are computed.
+
+        Raises:
+            NotFound: no such study.
+            InvalidSpec: no metric is called so, or this server lacks scikit-learn.
+        """
+        _require_forests()
+        key = _key(db, study, objective, direction)
+        with self._lock:
+            found = self._found.get(key)
+        if found is not None:
+            return found
+        meanwhile = insight.importance(db, study, objective=objective, direction=direction)
+        with self._lock:
+            is_new = key not in self._ordered
+            self._ordered.add(key)
+        if is_new:
+            self._background(partial(self._compute, db, key))
+        return meanwhile.model_copy(update={"state": "computing"})
+
+    def _compute(self, db: Database, key: _Key) -> None:
+        study, _, _, objective, direction = key
+        try:
+            found = insight.fanova(db, study, objective=objective, direction=direction)
+            with self._lock:
+                self._found[key] = found
+                while len(self._found) > _KEPT:
+                    self._found.popitem(last=False)
+        except NotFound:
+            return  # deleted since
+        finally:
+            with self._lock:
+                self._ordered.discard(key)
+
+
+def _require_forests() -> None:
+    if find_spec("sklearn") is None:
+        lacking = (
+            "fanova needs scikit-learn, which this server does not have; "
+            "install segtune[insight] there, or use ped_anova"
+        )
+        raise InvalidSpec([Problem(("method",), lacking)])
+
+
+def _key(db: Database, study: int | str, objective: str | None, direction: str | None) -> _Key:
+    """What a result is about; a study that has ended is looked at once more, as it ended."""
+    with db.reading() as session:
+        row = studies.find(session, study)
+    told = row.event_seq
+    size = -told if StudyState(row.state).has_ended else int(log(told + 1, 1.1))
+    return row.id, row.created_at, size, objective, direction
