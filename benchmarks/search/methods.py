@@ -1,6 +1,7 @@
 """Ways to search by name: ours as `SAMPLER+PRUNER`, baselines by their own names.
 
-Options stand in brackets: `rung_tpe+promote[min_step=9]`, `syne-asha[grace_period=3]`.
+Options stand in brackets: `rung_tpe+promote[min_step=9]`, `syne-asha[grace_period=3]`. `@best` and
+`@worst` give ours a prior: the best or the worst of some random trainings.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 
 from benchmarks.search.simulator import Clock, Tuner
 from benchmarks.search.task import Task, params_at
+from tuner.spec.space import Params
 from tuner.spec.study import StudySpec
 
 # Baseline → the module beside this one that speaks to its package.
@@ -27,7 +29,8 @@ BASELINES = {
     "ray-asha": "ray_baseline",
 }
 _BASELINE = re.compile(r"([a-z-]+)(?:\[(.*?)\])?")
-_OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?")
+_OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?(?:@(best|worst))?")
+TRIED = 20  # random trainings, of which a prior is one
 
 
 def is_installed(name: str) -> bool:
@@ -60,7 +63,7 @@ def our_study(name: str, task: Task, seed: int) -> StudySpec:
     found = _OURS.fullmatch(name)
     if found is None:
         raise ValueError(f"'{name}' is not SAMPLER+PRUNER, as in tpe+asha[min_step=3]")
-    sampler, sampler_options, pruner, pruner_options = found.groups()
+    sampler, sampler_options, pruner, pruner_options, prior = found.groups()
     point = np.random.default_rng([seed, 11]).random(len(task.space))
     return task.study(
         {
@@ -69,9 +72,18 @@ def our_study(name: str, task: Task, seed: int) -> StudySpec:
             "trials": 1_000_000,
             "parallel": 100_000,
             "seed": seed,
+            "prior": None if prior is None else {"configs": [_prior(prior, task, seed)]},
         },
         start=params_at(task.study({}), point),
     )
+
+
+def _prior(which: str, task: Task, seed: int) -> Params:
+    """The params of some random trainings whose last value is the best, or the worst."""
+    points = np.random.default_rng([seed, 12]).random((TRIED, len(task.space)))
+    tried = [params_at(task.study({}), point) for point in points]
+    keys = [task.key(curve.values[-1]) for curve in task.curves(tried)]
+    return tried[int(np.argmin(keys) if which == "best" else np.argmax(keys))]
 
 
 def _baseline(name: str) -> tuple[str, dict[str, Any]]:

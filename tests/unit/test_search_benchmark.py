@@ -202,6 +202,16 @@ def test_options_of_a_method_reach_the_study() -> None:
     assert {"min_step": 2, "eta": 4} == study.search.pruner.options
 
 
+def test_a_method_may_have_a_good_or_a_bad_prior() -> None:
+    """Both name one training out of the same random ones, far apart in what they reach."""
+    found = [our_study(f"auto+auto@{which}", TASK, 1).search.prior for which in ("best", "worst")]
+
+    configs = [config for prior in found if prior is not None for config in prior.configs]
+    best, worst = (curve.values[-1] for curve in TASK.curves(configs))
+    assert best > 0.8
+    assert worst < 0.3
+
+
 def test_an_unknown_method_is_refused() -> None:
     """A name that is neither ours nor a baseline's raises, and the message lists what there is."""
     with pytest.raises(ValueError, match=r"no method 'oputna'.*optuna-gp"):
