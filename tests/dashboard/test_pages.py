@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.dashboard.format import metric
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
 from tuner.service import files, fronts, overview
@@ -140,6 +141,22 @@ def test_a_confirmed_study_shows_what_fresh_seeds_said(client: TestClient, db: D
     assert best.confirmation.verdict in html
     assert html.count("again with a fresh seed") == 4
     assert "again with a fresh seed" in client.get("/studies/1/trials/5").text
+
+
+def test_a_confirmed_front_shows_each_objective(client: TestClient, db: Database) -> None:
+    """A leader's row has the mean of every objective, and a tag if it is still on the front."""
+    both = [{"metric": "miou"}, {"metric": "iou.worst"}]
+    scene = Scene.submit(db, objectives=both, trials=4, confirm={"top": 2, "seeds": 1})
+    for _ in range(6):
+        scene.train()
+    html = client.get("/studies/1").text
+    shown = html[html.index('id="confirmation"') :]
+    confirmation = overview.best(db, 1).confirmation
+    assert confirmation is not None
+    assert confirmation.verdict in shown
+    kept = sum(bool(one.on_front) for one in confirmation.leaders)
+    assert shown.count(">front</span>") == kept > 0
+    assert all(metric(one.objectives["iou.worst"].mean) in shown for one in confirmation.leaders)
 
 
 def test_several_objectives_show_their_front(client: TestClient, db: Database) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.service import overview, studies
+from tuner.service import leases, overview, studies
 from tuner.service.searches import observe
-from tuner.spec.messages import Action, Assignment, OutcomeKind
+from tuner.spec.messages import Action, Assignment, OutcomeKind, Report, ReportBatch
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import Confirmation, StudySpec
 from tuner.spec.views import Best, CloneRequest, StudyChange, TrialSummary
@@ -242,3 +242,50 @@ def test_without_a_feasible_leader_nothing_is_confirmed(database: Database) -> N
     fleet.submit(confirmed(constraints=[{"metric": "miou", "min": 0.99}]))
     searched(fleet)
     assert (state(fleet), confirmations(fleet)) == (StudyState.FINISHED, [])
+
+
+FRONT = {0: (0.5, 0.9), 1: (0.8, 0.8), 2: (0.6, 0.4), 3: (0.79, 0.79)}  # 0 is beaten
+AGAIN = {1: [(0.7, 0.7), (0.5, 0.9)], 2: [(0.65, 0.4), (0.67, 0.6)]}
+
+
+def test_several_objectives_confirm_members_of_the_front(database: Database) -> None:
+    """The best by the first objective and the one that adds most, with each objective's mean."""
+    both = [{"metric": "miou"}, {"metric": "train_loss", "direction": "minimize"}]
+    fleet = Fleet(database)
+    fleet.submit(confirmed().model_copy(update={"objectives": spec(objectives=both).objectives}))
+    for miou, loss in FRONT.values():
+        trained(fleet, miou, loss)
+    assert [t.confirms for t in confirmations(fleet)] == [1, 1, 2, 2]
+    assert best(fleet).trial == 1
+    for values in AGAIN.values():
+        for miou, loss in values:
+            trained(fleet, miou, loss)
+    shown = best(fleet).confirmation
+    assert shown is not None
+    assert (shown.complete, best(fleet).trial) == (True, 2)
+    assert [(one.trial, one.on_front) for one in shown.leaders] == [(2, True), (1, False)]
+    means = {name: one.mean for name, one in shown.leaders[0].objectives.items()}
+    assert means == pytest.approx({"miou": 0.66, "train_loss": 0.5})
+    assert shown.leaders[1].objectives["train_loss"].spread == pytest.approx(0.1414, abs=1e-4)
+    assert (shown.lead, shown.p_value) == (None, None)
+    assert shown.verdict == (
+        "in the mean of the fresh seeds trial 2 is on the front; trial 1 is not"
+    )
+
+
+def trained(fleet: Fleet, miou: float, loss: float) -> None:
+    """Take the next trial and train it to these values."""
+    held = fleet.take()
+    reports = tuple(
+        Report(step=step, metrics={"miou": miou, "train_loss": loss}, seconds=2.0)
+        for step in (1, 2, 3)
+    )
+    leases.report(
+        fleet.db,
+        held.lease,
+        held.token,
+        ReportBatch(reports=reports),
+        lease_seconds=60,
+        searches=fleet.searches,
+    )
+    fleet.finish(held)

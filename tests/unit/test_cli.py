@@ -7,9 +7,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from tests.unit.cli_samples import ScriptedClient, event, trial, view
+from tests.unit.cli_samples import ScriptedClient, best, event, trial, view
 from tests.unit.samples import document
-from tuner.cli import demonstration, household, studies
+from tuner.cli import demonstration, household, studies, wording
 from tuner.cli.app import app
 from tuner.cli.failures import explain
 from tuner.errors import (
@@ -23,7 +23,7 @@ from tuner.errors import (
     Unauthorized,
 )
 from tuner.spec.states import StudyState
-from tuner.spec.views import Best
+from tuner.spec.views import Best, ConfirmationView, ConfirmedLeader, ConfirmedObjective
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
@@ -133,6 +133,25 @@ def test_best_tells_the_confirmation_beside_the_document(scripted: ScriptedClien
         "confirmation: within the noise",
         "  trial 2: 0.4800 ± 0.0120 over 2 seeds; 0.5000 in the search",
         "  trial 5: 0.4700 ± – over 1 seed, 1 lost; 0.5200 in the search",
+    ]
+
+
+def test_a_confirmed_front_is_told_with_every_objective() -> None:
+    """Each leader's line has its means by metric, and whether it is still on the front."""
+    loss = ConfirmedObjective(mean=0.3)
+    leader = ConfirmedLeader(
+        trial=2,
+        searched=0.5,
+        mean=0.48,
+        values=(0.48,),
+        objectives={"miou": ConfirmedObjective(mean=0.48), "train_loss": loss},
+        on_front=True,
+    )
+    shown = ConfirmationView(complete=True, seeds=(1,), leaders=(leader,), verdict="as before")
+    assert wording.confirmation(best().model_copy(update={"confirmation": shown})) == [
+        "confirmation: as before",
+        "  trial 2: miou 0.4800 ± –, train_loss 0.3000 ± – over 1 seed, on the front; "
+        "0.5000 in the search",
     ]
 
 

@@ -53,6 +53,29 @@ def test_a_leader_that_breaks_a_constraint_in_the_mean_ranks_below() -> None:
     assert [(one.trial, one.is_feasible) for one in ranked] == [(2, True), (1, False)]
 
 
+def test_leaders_of_several_objectives_are_told_whether_they_stay_on_the_front() -> None:
+    """By the means of each objective; who breaks a bound or never completed is not on it."""
+    both = [{"metric": "miou"}, {"metric": "train_loss", "direction": "minimize"}]
+    spec = study(objectives=both, constraints=[{"metric": "train_loss", "max": 0.9}])
+    fresh = [
+        *reruns(1, 0.9, 0.7, train_loss=0.6),
+        *reruns(2, 0.5, 0.5, train_loss=0.3),
+        *reruns(3, 0.7, 0.7, train_loss=0.7),
+        *reruns(4, 0.95, train_loss=0.95),
+        *reruns(5, None),
+    ]
+    ranked = standings(spec, dict.fromkeys(range(1, 6), 0.5), fresh)
+    assert [(one.trial, one.is_on_front) for one in ranked] == [
+        (1, True),
+        (3, False),
+        (2, True),
+        (4, False),
+        (5, None),
+    ]
+    assert ranked[0].others == {"train_loss": {0: 0.6, 1: 0.6}}
+    assert standings(study(), {1: 0.9}, reruns(1, 0.6))[0].is_on_front is None
+
+
 def test_a_minimized_objective_ranks_the_lowest_first() -> None:
     """The lead is counted in the objective's favour, so that it is positive."""
     spec: StudySpec = study(objectives=[{"metric": "train_loss", "direction": "minimize"}])

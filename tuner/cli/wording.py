@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tuner.spec.study import Objective
-from tuner.spec.views import Best, FrontView, Plan, StudySummary
+from tuner.spec.views import (
+    Best,
+    ConfirmedLeader,
+    ConfirmedObjective,
+    FrontView,
+    Plan,
+    StudySummary,
+)
 
 
 def number(value: float | None) -> str:
@@ -74,12 +81,19 @@ def confirmation(found: Best) -> list[str]:
     lines = [f"confirmation: {found.confirmation.verdict}"]
     for leader in found.confirmation.leaders:
         seeds = count(len(leader.values), "seed")
-        fresh = f"{number(leader.mean)} ± {number(leader.spread)} over {seeds}"
+        each = [f"{metric} {spread(own)}" for metric, own in leader.objectives.items()]
+        fresh = f"{', '.join(each) or spread(leader)} over {seeds}"
         lost = f", {leader.lost} lost" if leader.lost else ""
         bounds = ", breaks a constraint" if leader.feasible is False else ""
+        bounds += {True: ", on the front", False: ", off the front", None: ""}[leader.on_front]
         searched = f"{number(leader.searched)} in the search"
         lines.append(f"  trial {leader.trial}: {fresh}{lost}{bounds}; {searched}")
     return lines
+
+
+def spread(found: ConfirmedLeader | ConfirmedObjective) -> str:
+    """A mean over fresh seeds with the standard deviation of one training."""
+    return f"{number(found.mean)} ± {number(found.spread)}"
 
 
 def hypervolume(view: FrontView) -> str:

@@ -6,12 +6,12 @@ so that what a seed does to everybody cancels in their difference.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from math import atan, cos, inf, isfinite, isnan, pi, sin, sqrt
 from statistics import fmean, stdev
 
-from tuner.search.analysis import is_feasible
+from tuner.search.analysis import is_feasible, pareto_front
 from tuner.spec.study import Objective, StudySpec
 
 NOISE = 0.05  # a lead with a larger p-value may well be chance
@@ -29,13 +29,19 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A leader: its value in the search, and its values by place of the fresh seed."""
+    """A leader: its value in the search, and its values by place of the fresh seed.
+
+    `others` has those of further objectives by metric; `is_on_front` says whether no other
+    leader's means beat its own in all objectives, and is None with one objective.
+    """
 
     trial: int
     searched: float
     values: Mapping[int, float]
     lost: int
     is_feasible: bool
+    others: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    is_on_front: bool | None = None
 
     @property
     def mean(self) -> float | None:
@@ -45,7 +51,7 @@ class Standing:
     @property
     def spread(self) -> float | None:
         """Standard deviation of one training (n - 1); None with fewer than two."""
-        return stdev(self.values.values()) if len(self.values) > 1 else None
+        return spread(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,14 @@ def standings(
         if rerun.leader in by_leader:
             by_leader[rerun.leader].append(rerun)
     found = [_standing(spec, number, leaders[number], own) for number, own in by_leader.items()]
+    if len(spec.objectives) > 1:
+        found = _with_front(spec, found)
     return tuple(sorted(found, key=lambda standing: _rank(spec.objective, standing)))
+
+
+def spread(values: Mapping[int, float]) -> float | None:
+    """Standard deviation of one training (n - 1); None with fewer than two."""
+    return stdev(values.values()) if len(values) > 1 else None
 
 
 def compare(first: Standing, second: Standing, objective: Objective) -> Comparison | None:
@@ -95,15 +108,31 @@ def compare(first: Standing, second: Standing, objective: Objective) -> Comparis
 
 
 def _standing(spec: StudySpec, number: int, searched: float, reruns: Sequence[Rerun]) -> Standing:
-    name = spec.objective.metric
-    complete = [rerun for rerun in reruns if isfinite(rerun.metrics.get(name, inf))]
+    first, *others = [goal.metric for goal in spec.objectives]
+    complete = [
+        rerun
+        for rerun in reruns
+        if all(isfinite(rerun.metrics.get(name, inf)) for name in (first, *others))
+    ]
     return Standing(
         trial=number,
         searched=searched,
-        values={rerun.seed: rerun.metrics[name] for rerun in complete},
+        values={rerun.seed: rerun.metrics[first] for rerun in complete},
+        others={name: {one.seed: one.metrics[name] for one in complete} for name in others},
         lost=sum(rerun.has_ended for rerun in reruns) - len(complete),
         is_feasible=is_feasible(spec.constraints, _means([rerun.metrics for rerun in complete])),
     )
+
+
+def _with_front(spec: StudySpec, found: Sequence[Standing]) -> list[Standing]:
+    """The leaders, each with its place among the means of those that keep the constraints."""
+    rated = [one for one in found if one.values and one.is_feasible]
+    means = [
+        [fmean(one.values.values()), *(fmean(own.values()) for own in one.others.values())]
+        for one in rated
+    ]
+    front = {rated[index].trial for index in pareto_front(means, spec.objectives)}
+    return [replace(one, is_on_front=one.trial in front) if one.values else one for one in found]
 
 
 def _means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:

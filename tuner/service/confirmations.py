@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import isfinite
+from statistics import fmean
 
 from sqlalchemy.orm import Session
 
 from tuner.search import confirmation as search
 from tuner.search.confirmation import Comparison, Rerun, Standing
+from tuner.search.members import members
+from tuner.service import rows
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import Confirmation, StudySpec
-from tuner.spec.views import ConfirmationView, ConfirmedLeader
+from tuner.spec.views import ConfirmationView, ConfirmedLeader, ConfirmedObjective
 from tuner.store import trials
 from tuner.store.tables import Study, Trial
 
@@ -69,17 +73,18 @@ def view(session: Session, study: Study, spec: StudySpec) -> ConfirmationView | 
         return None
     config = spec.search.confirm
     seeds = search.fresh_seeds(spec.search.seed, config.seeds if config else 0)
-    two = len(standings) > 1
+    # Members of a front are no rivals: none of them need be the first.
+    two = len(standings) > 1 and len(spec.objectives) == 1
     duel = search.compare(standings[0], standings[1], spec.objective) if two else None
     return ConfirmationView(
         complete=is_complete,
         seeds=seeds,
-        leaders=tuple(map(_confirmed, standings)),
+        leaders=tuple(_confirmed(one, spec) for one in standings),
         lead=None if duel is None else duel.lead,
         pairs=0 if duel is None else duel.pairs,
         p_value=None if duel is None else duel.p_value,
         within_noise=None if duel is None else duel.is_noise,
-        verdict=_verdict(standings, duel, is_complete=is_complete),
+        verdict=_verdict(spec, standings, duel, is_complete=is_complete),
     )
 
 
@@ -108,6 +113,16 @@ def _standings(
 def _leaders(
     session: Session, study: Study, spec: StudySpec, wanted: Confirmation
 ) -> Sequence[Trial]:
+    """The best of the search; with several objectives those that tell most of its front."""
+    if len(spec.objectives) > 1:
+        rated = [
+            (one.number, values)
+            for one in trials.results(session, study.id)
+            if (values := rows.objective_values(spec, one.metrics)) is not None
+            and all(map(isfinite, values))
+        ]
+        chosen = members([values for _, values in rated], spec.objectives, wanted.top)
+        return [trials.find(session, study, rated[index][0]) for index in chosen]
     return trials.leaders(session, study.id, maximize=_maximize(spec), limit=wanted.top)
 
 
@@ -130,7 +145,9 @@ def _rerun(trial: Trial) -> Rerun:
     )
 
 
-def _confirmed(standing: Standing) -> ConfirmedLeader:
+def _confirmed(standing: Standing, spec: StudySpec) -> ConfirmedLeader:
+    by_metric = {spec.objective.metric: standing.values, **standing.others}
+    several = by_metric if len(spec.objectives) > 1 and standing.values else {}
     return ConfirmedLeader(
         trial=standing.trial,
         searched=standing.searched,
@@ -139,16 +156,25 @@ def _confirmed(standing: Standing) -> ConfirmedLeader:
         values=tuple(value for _, value in sorted(standing.values.items())),
         lost=standing.lost,
         feasible=standing.is_feasible if standing.values else None,
+        on_front=standing.is_on_front,
+        objectives={
+            metric: ConfirmedObjective(mean=fmean(own.values()), spread=search.spread(own))
+            for metric, own in several.items()
+        },
     )
 
 
-def _verdict(standings: Sequence[Standing], duel: Comparison | None, *, is_complete: bool) -> str:
+def _verdict(
+    spec: StudySpec, standings: Sequence[Standing], duel: Comparison | None, *, is_complete: bool
+) -> str:
     """The outcome in words."""
     if not is_complete:
         return "still training with fresh seeds; until then trials rank by their search value"
     first = standings[0]
     if first.mean is None:
         return "no training with a fresh seed completed; trials rank by their search value"
+    if len(spec.objectives) > 1:
+        return _front_verdict(standings)
     if duel is None:
         return f"trial {first.trial} reaches {first.mean:.4f} in the mean; nothing to compare with"
     pairs = "1 paired seed" if duel.pairs == 1 else f"{duel.pairs} paired seeds"
@@ -157,3 +183,21 @@ def _verdict(standings: Sequence[Standing], duel: Comparison | None, *, is_compl
         return f"{lead}: one seed cannot tell a lead from noise"
     finding = "within the noise" if duel.is_noise else "more than noise"
     return f"{lead}: {finding} (paired t-test, p = {duel.p_value:.2g})"
+
+
+def _front_verdict(standings: Sequence[Standing]) -> str:
+    """Which leaders keep their place on the front, in words."""
+    kept = _named([one.trial for one in standings if one.is_on_front])
+    beaten = [one.trial for one in standings if one.is_on_front is False]
+    if not kept:
+        return "no leader keeps the constraints in the mean of the fresh seeds"
+    held = f"in the mean of the fresh seeds {kept} on the front"
+    return f"{held}; {_named(beaten)} not" if beaten else held
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Trials with their verb: `trial 3 is`, `trials 3 and 5 are`."""
+    *most, last = map(str, sorted(numbers)) if numbers else ("",)
+    if not last:
+        return ""
+    return f"trials {', '.join(most)} and {last} are" if most else f"trial {last} is"

@@ -215,6 +215,13 @@ class FrontView(Section):
     steps: tuple[FrontStep, ...]
 
 
+class ConfirmedObjective(Section):
+    """One of several objectives over the fresh seeds of a leader."""
+
+    mean: float
+    spread: float | None = Field(default=None, description="Standard deviation of one training")
+
+
 class ConfirmedLeader(Section):
     """A leader of the search, trained again with fresh seeds."""
 
@@ -226,6 +233,13 @@ class ConfirmedLeader(Section):
     lost: int = Field(default=0, description="Trainings with a fresh seed that did not complete")
     feasible: bool | None = Field(
         default=None, description="Whether the mean over fresh seeds keeps every constraint"
+    )
+    objectives: dict[str, ConfirmedObjective] = Field(
+        default_factory=dict, description="Of several objectives, each by its metric"
+    )
+    on_front: bool | None = Field(
+        default=None,
+        description="With several objectives: whether no other leader's means beat all of its own",
     )
 
 
