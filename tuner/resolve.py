@@ -32,7 +32,7 @@ WEIGHT = Option(
 FIELDS: Mapping[str, frozenset[str]] = {
     section: frozenset(field.annotation.model_fields)  # type: ignore[union-attr]  # all are sections
     for section, field in TrialConfig.model_fields.items()
-    if section != "seed"
+    if section not in {"seed", "changes"}
 }
 
 
@@ -61,7 +61,10 @@ def resolve(
 def complete(config: TrialConfig) -> TrialConfig:
     """Check a config that came from outside and fill in defaults. Raises InvalidSpec."""
     recipe = Recipe(**{name: getattr(config, name) for name in Recipe.model_fields})
-    return resolve(recipe, config.dataset, {}, seed=config.seed)
+    found = resolve(recipe, config.dataset, {}, seed=config.seed)
+    for change in config.changes:
+        resolve(recipe, config.dataset, change.values)
+    return found.model_copy(update={"changes": config.changes})
 
 
 def _parse(tree: dict[str, Any]) -> TrialConfig:

@@ -140,9 +140,9 @@ class _TimedSearch:
     def __init__(self, search: Search, times: Times) -> None:
         self._search, self._times = search, times
 
-    def draw(self, number: int) -> Draw:
+    def draw(self, number: int, *, latest: bool) -> Draw:
         with _timed(self._times.draw):
-            return self._search.draw(number)
+            return self._search.draw(number, latest=latest)
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
         with _timed(self._times.verdict):
@@ -155,6 +155,10 @@ class _TimedSearch:
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         with _timed(self._times.promotion):
             return self._search.promotion(closing=closing)
+
+    def models(self, number: int) -> tuple[int, ...]:
+        with _timed(self._times.promotion):
+            return self._search.models(number)
 
 
 @contextmanager

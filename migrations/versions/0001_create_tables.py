@@ -51,6 +51,7 @@ def create_studies() -> None:
         sa.Column("drawn", sa.Integer(), nullable=False),
         sa.Column("warnings", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("confirmations", sa.Integer(), nullable=False),
+        sa.Column("copies", sa.Integer(), nullable=False),
         sa.Column("event_seq", sa.Integer(), nullable=False),
         sa.Column("epochs", sa.BigInteger(), nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),

@@ -1,18 +1,28 @@
-"""Trials paused at a rung and promoted later, with real processes and real training."""
+"""Trials that are paused and go on later, or are copied, with real processes and real training."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.end_to_end.cluster import assert_whole, cluster, metrics_by_step, street_study
-from tuner.spec.states import StudyState, TrialState
+from tuner.spec.states import StudyState, TrialSource, TrialState
+
+
+def strong_base(document: dict[str, Any]) -> dict[str, Any]:
+    """The study with a base recipe that learns faster than those of the test's prior."""
+    document["base"]["optimizer"] = {"lr": 0.03}
+    return document
 
 
 def test_a_promoted_trial_goes_on_where_it_was_paused(tmp_path: Path, sqlite_url: str) -> None:
     """Its numbers are those of a trial that nobody ever paused, epoch by epoch."""
     promote = {"name": "promote", "eta": 2, "min_step": 2}
-    search = {"sampler": "random", "trials": 4, "parallel": 1}
+    # The second best of all waits below the base recipe until two weaker ones have come.
+    rates = [{"optimizer.lr": rate, "training.batch_size": 4} for rate in (3e-3, 1e-3, 1.1e-3)]
+    prior = {"configs": rates, "weight": 0}
+    search = {"sampler": "random", "trials": 4, "parallel": 1, "prior": prior}
     with cluster(tmp_path, sqlite_url) as town:
         town.start_worker("only")
-        town.client.submit(street_study("halving", pruner=promote, **search))
+        town.client.submit(strong_base(street_study("halving", pruner=promote, **search)))
         study = town.client.wait("halving", timeout=300)
 
         assert StudyState.FINISHED is study.state, town.log("only")
@@ -30,9 +40,34 @@ def test_a_promoted_trial_goes_on_where_it_was_paused(tmp_path: Path, sqlite_url
             if trial.state is TrialState.PRUNED:
                 assert "epoch 2" in trial.reason or "epoch 4" in trial.reason
 
-        town.client.submit(street_study("plain", **search))
+        town.client.submit(strong_base(street_study("plain", **search)))
         town.client.wait("plain", timeout=300)
         for trial in promoted:
             whole = metrics_by_step(town.client, "plain", trial.number)
             halved = metrics_by_step(town.client, "halving", trial.number)
             assert halved == {step: whole[step] for step in halved}
+
+
+def test_a_population_copies_its_best(tmp_path: Path, sqlite_url: str) -> None:
+    """Workers take turns at its trials, and take up each other's checkpoints with other values."""
+    sampler = {"name": "pbt", "interval": 1, "share": 0.4}
+    with cluster(tmp_path, sqlite_url) as town:
+        for name in ("one", "two"):
+            town.start_worker(name)
+        town.client.submit(street_study("herd", sampler=sampler, trials=6, pruner="auto"))
+        study = town.client.wait("herd", timeout=300)
+
+        assert StudyState.FINISHED is study.state, town.log("one")
+        assert_whole(town.client, "herd")
+        numbers = [trial.number for trial in town.client.trials("herd")]
+        trials = [town.client.trial("herd", number) for number in numbers]
+        copies = [trial for trial in trials if trial.source is TrialSource.COPY]
+        assert [trial for trial in copies if trial.state is TrialState.COMPLETED]
+        for copy in copies:
+            assert copy.config.changes[-1].values, copy.config
+            whole = metrics_by_step(town.client, "herd", copy.copies or 0)
+            begun = copy.config.changes[-1].epoch
+            told = metrics_by_step(town.client, "herd", copy.number)
+            assert [told[step] for step in range(1, begun)] == [
+                whole[step] for step in range(1, begun)
+            ]

@@ -45,6 +45,7 @@ def study_row(document: StudySpec | None = None, **changes: Any) -> Study:
         "weight": document.weight,
         "drawn": 0,
         "confirmations": 0,
+        "copies": 0,
         "warnings": {},
         "event_seq": 0,
         "epochs": 0,

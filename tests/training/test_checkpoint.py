@@ -5,22 +5,25 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.training import samples
 from tuner.errors import CheckpointMismatch, TrainingError
 from tuner.spec.messages import Report
 from tuner.training import checkpoint
 from tuner.training.checkpoint import Progress
+
+ME = checkpoint.Owner(samples.config(), "data")
 
 
 def save(folder: Path, epoch: int) -> Path:
     """A checkpoint of this epoch."""
     report = Report(step=1, metrics={"miou": 0.25}, confusion=((1, 2), (3, 4)))
     progress = Progress(epoch=epoch, cursor=3, loss_sum=1 / 3, seconds=2.5, reports=[report])
-    return checkpoint.save(folder, "me", progress, {"weight": torch.arange(3.0)})
+    return checkpoint.save(folder, ME, progress, {"weight": torch.arange(3.0)})
 
 
 def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     """Position, sums, reports and tensors survive the way to disk and back."""
-    progress, state = checkpoint.load(save(tmp_path, 4), "me")
+    progress, state = checkpoint.load(save(tmp_path, 4), ME)
     assert (progress.epoch, progress.cursor, progress.loss_sum) == (4, 3, 1 / 3)
     assert progress.reports[0].confusion == ((1, 2), (3, 4))
     assert torch.equal(state["weight"], torch.arange(3.0))
@@ -29,7 +32,9 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_another_owner_is_refused(tmp_path: Path) -> None:
     """A config or data set that differs cannot take it up."""
     with pytest.raises(CheckpointMismatch, match="another config or another version of the data"):
-        checkpoint.load(save(tmp_path, 1), "somebody else")
+        checkpoint.load(
+            save(tmp_path, 1), checkpoint.Owner(samples.config({"optimizer.lr": 0.5}), "data")
+        )
 
 
 def test_a_damaged_file_falls_back_to_the_one_before(tmp_path: Path) -> None:
@@ -37,7 +42,7 @@ def test_a_damaged_file_falls_back_to_the_one_before(tmp_path: Path) -> None:
     save(tmp_path, 1)
     path = save(tmp_path, 2)
     path.write_bytes(path.read_bytes()[:100])
-    assert checkpoint.load(path, "me")[0].epoch == 1
+    assert checkpoint.load(path, ME)[0].epoch == 1
 
 
 def test_a_damaged_file_without_predecessor_is_an_error(tmp_path: Path) -> None:
@@ -45,17 +50,17 @@ def test_a_damaged_file_without_predecessor_is_an_error(tmp_path: Path) -> None:
     path = save(tmp_path, 1)
     path.write_bytes(b"")
     with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read"):
-        checkpoint.load(path, "me")
+        checkpoint.load(path, ME)
 
 
 def test_the_micro_batch_comes_back(tmp_path: Path) -> None:
     """A checkpoint of before there were micro-batches has none."""
-    path = checkpoint.save(tmp_path, "me", Progress(micro_batch=2), {})
-    assert checkpoint.load(path, "me")[0].micro_batch == 2
+    path = checkpoint.save(tmp_path, ME, Progress(micro_batch=2), {})
+    assert checkpoint.load(path, ME)[0].micro_batch == 2
     body = torch.load(path, weights_only=True)
     del body["micro_batch"]
     torch.save(body, path)
-    assert checkpoint.load(path, "me")[0].micro_batch is None
+    assert checkpoint.load(path, ME)[0].micro_batch is None
 
 
 def test_a_writer_tells_of_what_lies_on_disk(tmp_path: Path) -> None:
@@ -63,10 +68,10 @@ def test_a_writer_tells_of_what_lies_on_disk(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
 
     def saved(path: Path, step: int) -> None:
-        told.append((step, checkpoint.load(path, "me")[0].epoch))
+        told.append((step, checkpoint.load(path, ME)[0].epoch))
 
     progress = Progress()
-    with checkpoint.Writer(tmp_path, "me", saved) as writer:
+    with checkpoint.Writer(tmp_path, ME, saved) as writer:
         for epoch in (1, 2, 3):
             progress.epoch = epoch
             writer.save(progress, {"weight": torch.ones(3)})
@@ -80,7 +85,7 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error(tmp_path: Path) -> None
     gone = tmp_path / "gone"
     with (
         pytest.raises(FileNotFoundError),
-        checkpoint.Writer(gone, "me", lambda _, step: told.append(step)) as writer,
+        checkpoint.Writer(gone, ME, lambda _, step: told.append(step)) as writer,
     ):
         writer.save(Progress(), {})
     assert told == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.training import samples
 from tuner.errors import CheckpointMismatch, DataError, Diverged, InvalidSpec
-from tuner.spec.config import TrialConfig
+from tuner.spec.config import Change, TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
 from tuner.training import batches, checkpoint, learner
@@ -172,6 +172,49 @@ def test_a_verdict_on_a_repeated_report_is_obeyed(scenes: Data, tmp_path: Path) 
     script = Script(at_1=Action.PRUNE)
     outcome = run(scenes, tmp_path, script, resume=tmp_path / checkpoint.NAME, last_step=0)
     assert (outcome.kind, len(script.reports)) == (OutcomeKind.PRUNED, 1)
+
+
+CHANGES = {"optimizer.lr": 0.003, "optimizer.weight_decay": 0.01, "augment.rotate": 2.0}
+
+
+def changed(*changes: Change, **values: Any) -> TrialConfig:
+    """The sample with changes on the way, and with values that hold from the start."""
+    params = {path.replace("__", "."): value for path, value in values.items()}
+    return samples.config(params).model_copy(update={"changes": changes})
+
+
+@pytest.mark.parametrize(("cut", "epoch"), [(None, 2), (1, 3), (4, 3)])
+def test_a_copy_that_goes_on_otherwise_is_a_run_of_its_own_config(
+    scenes: Data, tmp_path: Path, cut: int | None, epoch: int
+) -> None:
+    """Taken up from the model's checkpoint, after an epoch or within one, it ends bit for bit as
+    its config does when it is trained from nothing.
+    """
+    kept = {"training__epochs": 4}
+    model, copy = changed(**kept), changed(Change(epoch=epoch, values=CHANGES), **kept)
+    if cut is None:
+        halted = run(scenes, tmp_path / "a", Script(at_1=Action.PAUSE), config=model)
+    else:
+        halted = run(scenes, tmp_path / "a", Script(), config=model, should_yield=after(cut))
+    resume, last = tmp_path / "a" / checkpoint.NAME, halted.step
+    run(scenes, tmp_path / "a", Script(), config=copy, resume=resume, last_step=last)
+
+    fresh = Script()
+    run(scenes, tmp_path / "b", fresh, config=copy)
+    assert_equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    rates = [report.metrics["lr"] for report in fresh.reports]
+    plain = Script()
+    run(scenes, tmp_path / "c", plain, config=model)
+    assert rates[: epoch - 1] == [report.metrics["lr"] for report in plain.reports][: epoch - 1]
+    assert rates[epoch - 1] < 0.5 * plain.reports[epoch - 1].metrics["lr"]
+
+
+def test_a_checkpoint_beyond_a_change_is_refused(scenes: Data, tmp_path: Path) -> None:
+    """What was trained with the old values cannot pass for what the new ones would have given."""
+    run(scenes, tmp_path, Script(at_2=Action.PAUSE), config=changed(training__epochs=3))
+    other = changed(Change(epoch=2, values=CHANGES), training__epochs=3)
+    with pytest.raises(CheckpointMismatch):
+        run(scenes, tmp_path, Script(), config=other, resume=tmp_path / checkpoint.NAME)
 
 
 def test_a_checkpoint_of_another_config_is_refused(

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.samples import study
 from tuner.errors import InvalidSpec
 from tuner.resolve import complete, resolve
-from tuner.spec.config import TrialConfig
+from tuner.spec.config import Change, TrialConfig
 
 
 def config(params: dict[str, Any], **base: Any) -> TrialConfig:
@@ -134,3 +134,15 @@ def test_a_term_drawn_for_another_loss_is_refused() -> None:
     """The message says which condition is missing."""
     with pytest.raises(InvalidSpec, match=r"add `when` on loss\.name: sum"):
         config({"loss.terms.1.weight": 0.1, "loss.name": "dice"})
+
+
+def test_a_config_with_changes_is_completed_with_them() -> None:
+    """What a population found can be trained again; a wrong value is refused."""
+    plain = config({})
+    good = plain.model_copy(update={"changes": (Change(epoch=3, values={"optimizer.lr": 0.1}),)})
+    assert complete(good).changes == good.changes
+    assert complete(good).at(2).optimizer.lr == plain.optimizer.lr
+    assert complete(good).at(3).optimizer.lr == 0.1
+    bad = plain.model_copy(update={"changes": (Change(epoch=3, values={"augment.flip": 7}),)})
+    with pytest.raises(InvalidSpec, match="augment"):
+        complete(bad)

@@ -6,7 +6,7 @@ better at the same steps.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import inf
 from typing import Any, Protocol
 
@@ -83,12 +83,18 @@ class Cloud:
         self._space, self._spread, self._kept = space, spread, kept
         self._known = distributions(space)
 
-    def near(self, centre: Params, rng: random.Random) -> Params:
-        """One of them; what the centre does not say is drawn evenly."""
+    def near(
+        self, centre: Params, rng: random.Random, *, moving: Container[str] | None = None
+    ) -> Params:
+        """One of them; what the centre does not say is drawn evenly.
+
+        With `moving`, only the values of those paths differ from the centre's.
+        """
         params: Params = {}
         for path in self._space.ordered():
             if active := self._space.active(path, params):
-                params[path] = self._value(path, active, centre, rng)
+                stays = moving is not None and path not in moving and path in centre
+                params[path] = centre[path] if stays else self._value(path, active, centre, rng)
         return params
 
     def _value(

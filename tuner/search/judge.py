@@ -1,29 +1,41 @@
 """The verdict on a trial's report, and the promotion of paused ones: pure functions."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 from tuner import catalog
+from tuner.catalog import Component
 from tuner.search.agreement import Agreement, agreements
 from tuner.search.course import Course, Setting, setting_of
 from tuner.search.ranking import ranked
 from tuner.spec.messages import Verdict
+from tuner.spec.space import Params
 from tuner.spec.study import StudySpec
 
 _FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: there is no rung worth the name
 
 
 def choose_pruner(spec: StudySpec) -> str:
-    """Name of the pruner that judges: the study's own, or what `auto` means."""
+    """Name of the pruner that judges: the study's own, or what `auto` means.
+
+    A sampler that judges itself has its own name here.
+    """
     name = spec.search.pruner.name
+    sampler = catalog.components("sampler").get(spec.search.sampler.name)
+    if sampler and _judges(sampler):
+        return sampler.name
     if name != "auto":
         return name
-    sampler = catalog.components("sampler").get(spec.search.sampler.name)
     if sampler and not sampler.constants.get("PAUSES", True):
         return "none"
     return "promote" if spec.base.training.epochs >= _FEWEST_EPOCHS else "none"
+
+
+def _judges(sampler: Component) -> bool:
+    return bool(sampler.constants.get("JUDGES"))
 
 
 def judged_steps(spec: StudySpec) -> frozenset[int] | None:
@@ -80,10 +92,33 @@ def promotion(
     return found
 
 
+def models(
+    spec: StudySpec, courses: Sequence[Course], number: int, *, closing: bool = False
+) -> tuple[int, ...]:
+    """Numbers of the trials of which a copy may take a paused trial's place, the best first."""
+    module, options = _pruner(spec)
+    if not hasattr(module, "models"):
+        return ()
+    if len(spec.objectives) > 1:
+        courses = ranked(courses, spec.objectives, judged_steps(spec) or ())
+    trial = next(course for course in courses if course.number == number)
+    found: tuple[int, ...] = module.models(
+        trial, courses, _setting(spec, courses, closing), **options
+    )
+    return found
+
+
+def varied(spec: StudySpec, params: Params, rng: random.Random) -> Params:
+    """What a copy of a trial with these params does otherwise, by path."""
+    module, options = _pruner(spec)
+    found: Params = module.vary(spec, params, rng, **options)
+    return found
+
+
 def unreliable(spec: StudySpec, courses: Sequence[Course]) -> tuple[Agreement, ...]:
     """Rungs whose ranks say too little about the next: they are merged upward."""
     steps = judged_steps(spec)
-    if steps is None or len(spec.objectives) > 1:
+    if steps is None or len(spec.objectives) > 1 or choose_pruner(spec) == spec.search.sampler.name:
         return ()
     ladder = (*sorted(steps), spec.base.training.epochs)
     return tuple(found for found in agreements(courses, ladder) if found.is_poor)
@@ -96,6 +131,11 @@ def _setting(spec: StudySpec, courses: Sequence[Course], closing: bool) -> Setti
 
 def _pruner(spec: StudySpec) -> tuple[ModuleType, dict[str, Any]]:
     name = choose_pruner(spec)
+    sampler = spec.search.sampler
+    if name == sampler.name:
+        known = catalog.find("sampler", name).options
+        given = {key: option.default for key, option in known.items()} | sampler.options
+        return catalog.load("sampler", name), {k: known[k].check(v)[0] for k, v in given.items()}
     known = catalog.find("pruner", name).options
     own = spec.search.pruner.options if name == spec.search.pruner.name else {}
     return catalog.load("pruner", name), {k: known[k].check(v)[0] for k, v in own.items()}

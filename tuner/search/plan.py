@@ -65,6 +65,8 @@ def stages(spec: StudySpec, trials: int) -> dict[int, float]:
     name, epochs = choose_pruner(spec), spec.base.training.epochs
     if name == "none":
         return {epochs: float(trials)}
+    if name == choose_sampler(spec):
+        return {}
     ladder = rungs(spec)
     options = {
         option: spec.search.pruner.options.get(option, known.default)

@@ -148,8 +148,8 @@ def _undone(session: Session, study: Study, spec: StudySpec) -> str:
 
 
 def may_draw(study: Study, spec: StudySpec) -> bool:
-    """Whether the search has trials left to draw; confirmations do not count as its trials."""
-    return study.drawn - study.confirmations < trial_limit(spec)
+    """Whether the search has trials left to draw; neither confirmations nor copies are drawn."""
+    return study.drawn - study.confirmations - study.copies < trial_limit(spec)
 
 
 def _stopped_reason(study: Study, spec: StudySpec, now: datetime) -> str:

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.search.judge import judged_steps
-from tuner.service import ahead, endings, rankings, rows
-from tuner.service.searches import Searches
+from tuner.service import ahead, copies, endings, rankings, rows
+from tuner.service.searches import Search, Searches
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import (
     Action,
@@ -216,7 +216,7 @@ def _next_trial(
     with searches.of(session, study, spec) as search:
         promoted = search.promotion(closing=all_drawn) if load.paused else None
         if promoted is not None:
-            return _promote(session, study, *promoted, now=now)
+            return _go_on(session, study, spec, search, *promoted, now=now)
         if all_drawn:
             return None
         draw = search.draw(study.drawn, latest=load.running == 0)
@@ -230,6 +230,26 @@ def _next_trial(
         attrs=draw.attrs,
     )
     return trials.add(session, study, drawn, now=now)
+
+
+def _go_on(  # noqa: PLR0913  # what a decision on a trial needs
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    search: Search,
+    number: int,
+    reason: str,
+    *,
+    now: datetime,
+) -> Trial:
+    """The paused trial of that number, waiting; or the copy of a better one in its place."""
+    models = search.models(number)
+    if models:
+        copy = copies.replace(session, study, spec, (number, reason), models, now=now)
+        if copy is not None:
+            return copy
+        reason += "; it goes on, as none of the best can be copied from here"
+    return _promote(session, study, number, reason, now=now)
 
 
 def _promote(session: Session, study: Study, number: int, reason: str, *, now: datetime) -> Trial:
@@ -254,7 +274,9 @@ def _assign(
     attempt, token = leases.grant(trial, worker, now=now, seconds=seconds)
     session.add(attempt)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
-    checkpoint = artifacts.last_checkpoint(session, trial.id) if trial.attempts > 1 else None
+    checkpoint = (
+        artifacts.last_checkpoint(session, trial.id) if trial.attempts > 1 or trial.step else None
+    )
     spec = rows.spec_of(study)
     logger.info(
         "trial %s of %s: attempt %s leased to %s",

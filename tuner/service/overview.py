@@ -79,7 +79,7 @@ def study_view(session: Session, row: Study) -> StudyView:
     """The view of a study within a transaction."""
     session.flush()
     (summary,) = _summaries(session, [row])
-    epochs_saved, seconds_saved = trial_rows.saved(session, row.id)
+    epochs_saved, seconds_saved = trial_rows.saved(session, row)
     return StudyView(
         **{name: getattr(summary, name) for name in StudySummary.model_fields},
         spec=rows.spec_of(row),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from tuner.search.analysis import violations
 from tuner.search.course import Course
 from tuner.search.field import Field
-from tuner.search.judge import judge, judged_steps, promotion, unreliable
+from tuner.search.judge import judge, judged_steps, models, promotion, unreliable
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import Earlier
@@ -144,6 +144,10 @@ class Search:
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         """The paused trial to go on with, and why, if there is one."""
         return promotion(self.spec, self.field, closing=closing)
+
+    def models(self, number: int) -> tuple[int, ...]:
+        """The trials of which a copy may take a paused one's place, the best first."""
+        return models(self.spec, self.field, number, closing=True)
 
 
 def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) -> TypeGuard[_Ready]:

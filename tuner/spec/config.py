@@ -198,8 +198,59 @@ class Recipe(Section):
     training: TrainingConfig = TrainingConfig()
 
 
+class Change(Section):
+    """Values by path that a trial trains with from an epoch on, in place of those before."""
+
+    epoch: Annotated[int, Field(ge=2)] = Field(
+        description="The first epoch with these values, counted from 1"
+    )
+    values: dict[str, Option]
+
+    @model_validator(mode="after")
+    def _check(self) -> "Change":
+        if fixed := sorted(path for path in self.values if not may_change(path)):
+            raise ValueError(
+                f"{', '.join(fixed)} cannot change while a trial trains; optimizer.lr, "
+                "optimizer.weight_decay and augment.… can"
+            )
+        return self
+
+
+def may_change(path: str) -> bool:
+    """Whether a value may change between two epochs, with nothing but itself to be built anew."""
+    return path in {"optimizer.lr", "optimizer.weight_decay"} or path.startswith("augment.")
+
+
 class TrialConfig(Recipe):
-    """Everything that a trial trains with: the recipe and its data set."""
+    """Everything that a trial trains with: the recipe, its changes on the way, and its data set."""
 
     dataset: DatasetConfig
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    changes: tuple[Change, ...] = Field(
+        default=(), description="What other values to go on with, in order of their epochs"
+    )
+
+    @model_validator(mode="after")
+    def _check_changes(self) -> "TrialConfig":
+        epochs = [change.epoch for change in self.changes]
+        if epochs != sorted(epochs):
+            raise ValueError(f"changes stand in the order of their epochs, not {epochs}")
+        return self
+
+    def until(self, epoch: int) -> "TrialConfig":
+        """The config without what changes after that epoch: all that its weights depend on."""
+        kept = tuple(change for change in self.changes if change.epoch <= epoch)
+        return self.model_copy(update={"changes": kept})
+
+    def at(self, epoch: int) -> "TrialConfig":
+        """The config that holds in that epoch, as one without changes."""
+        values: dict[str, dict[str, Option]] = {}
+        for change in self.until(epoch).changes:
+            for path, value in change.values.items():
+                section, _, key = path.partition(".")
+                values.setdefault(section, {})[key] = value
+        parts = {
+            section: getattr(self, section).model_copy(update=new)
+            for section, new in values.items()
+        }
+        return self.model_copy(update={**parts, "changes": ()})

@@ -53,6 +53,7 @@ class TrialSource(StrEnum):
     WARM = "warm"  # drawn near the best of an earlier study
     USER = "user"  # asked for by hand
     CONFIRM = "confirm"  # a leader once more, with a fresh seed
+    COPY = "copy"  # goes on from another trial's checkpoint, with some values changed
     IMPORT = "import"  # trained elsewhere
 
 

@@ -51,7 +51,9 @@ class StudySummary(Section):
     reason: str = ""
     priority: int
     objective: Objective
-    budget: int = Field(description="Trials that the study may have, its confirmations included")
+    budget: int = Field(
+        description="Trials that the study may have, with its confirmations and copies"
+    )
     counts: TrialCounts
     epochs: int = Field(description="Epochs trained so far, all trials together")
     best_value: float | None = None
@@ -94,6 +96,9 @@ class TrialSummary(Section):
     source: TrialSource = TrialSource.SAMPLER
     confirms: int | None = Field(
         default=None, description="The leader that this trial trains again with a fresh seed"
+    )
+    copies: int | None = Field(
+        default=None, description="The trial from whose checkpoint this one went on, changed"
     )
     reason: str = ""
     seconds: float = 0.0

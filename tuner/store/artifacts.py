@@ -150,6 +150,12 @@ def add(session: Session, trial: Trial, upload: Upload, *, now: datetime) -> Art
     return row
 
 
+def share(session: Session, row: Artifact, trial: Trial, *, now: datetime) -> Artifact:
+    """Let another trial name the same file."""
+    upload = Upload(row.name, row.kind, row.step, Stored(row.sha256, row.size))
+    return add(session, trial, upload, now=now)
+
+
 def list_for(session: Session, trial_id: int) -> Sequence[Artifact]:
     """A trial's artifacts, the oldest first."""
     return session.scalars(

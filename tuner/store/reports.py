@@ -7,7 +7,7 @@ from datetime import datetime
 from math import isfinite, isqrt
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from tuner.spec.messages import Report as Message
@@ -15,6 +15,8 @@ from tuner.spec.states import TrialSource
 from tuner.store.tables import Report, Trial
 
 _PART = 500  # trials read in one query; databases limit the length of IN
+# Values that say nothing of the params at the step: a leader's, or those of a copy's model.
+_ELSEWHERE = (TrialSource.CONFIRM, TrialSource.COPY)
 Matrix = tuple[tuple[int, ...], ...]
 
 
@@ -39,6 +41,22 @@ def add(
     trial.value = value
     trial.metrics = dict(message.metrics)
     trial.seconds += message.seconds
+
+
+def copy(session: Session, source: Trial, target: Trial, *, until: int) -> Sequence[Report]:
+    """Give a new trial the reports of another up to a step, as if it had sent them itself."""
+    shared = [column for column in Report.__table__.c if column.name not in {"trial_id", "attempt"}]
+    rows = select(literal(target.id), literal(0), *shared).where(
+        Report.trial_id == source.id, Report.step <= until
+    )
+    names = ["trial_id", "attempt", *(column.name for column in shared)]
+    session.execute(insert(Report).from_select(names, rows))
+    found = list_for(session, target.id)
+    if found:
+        target.step, target.value = found[-1].step, found[-1].value
+        target.metrics = dict(found[-1].metrics)
+        target.seconds = sum(report.seconds for report in found)
+    return found
 
 
 def list_for(session: Session, trial_id: int, *, after: int = 0) -> Sequence[Report]:
@@ -150,7 +168,9 @@ def count_at(session: Session, study_id: int, steps: Collection[int]) -> dict[in
         select(Report.step, func.count())
         .join(Trial, Trial.id == Report.trial_id)
         .where(
-            Report.study_id == study_id, Report.step.in_(steps), Trial.source != TrialSource.CONFIRM
+            Report.study_id == study_id,
+            Report.step.in_(steps),
+            Trial.source.not_in(_ELSEWHERE),
         )
         .group_by(Report.step)
     )
@@ -159,7 +179,7 @@ def count_at(session: Session, study_id: int, steps: Collection[int]) -> dict[in
 
 def told_at(session: Session, study_id: int, step: int, *, most: int) -> list[Told]:
     """Reports of the search's trials at a step, evenly spread over them if there are more."""
-    at = (Report.study_id == study_id, Report.step == step, Trial.source != TrialSource.CONFIRM)
+    at = (Report.study_id == study_id, Report.step == step, Trial.source.not_in(_ELSEWHERE))
     found = session.scalars(
         select(Trial.id).join(Report, Trial.id == Report.trial_id).where(*at).order_by(Trial.number)
     ).all()

@@ -30,6 +30,7 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
         drawn=0,
         warnings={},
         confirmations=0,
+        copies=0,
         event_seq=0,
         epochs=0,
         seconds=0.0,

@@ -74,6 +74,7 @@ class Study(Base):
     drawn: Mapped[int] = mapped_column(default=0)  # trials that exist: the next trial's number
     warnings: Mapped[dict[str, Any]]  # what its owner should know, by what it is about
     confirmations: Mapped[int] = mapped_column(default=0)  # of them, those that confirm a leader
+    copies: Mapped[int] = mapped_column(default=0)  # of them, those that go on from another trial
     event_seq: Mapped[int] = mapped_column(default=0)
     epochs: Mapped[int] = mapped_column(BigInteger, default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)

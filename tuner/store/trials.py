@@ -169,13 +169,18 @@ def confirmations(session: Session, study: Study) -> Sequence[Trial]:
     ).all()
 
 
-def saved(session: Session, study_id: int) -> tuple[int, float]:
-    """Epochs that pruned trials were not trained for, and their seconds at each trial's pace."""
+def saved(session: Session, study: Study) -> tuple[int, float]:
+    """Epochs that pruned trials were not trained for, and their seconds at each trial's pace.
+
+    None where copies took their places and were trained instead.
+    """
+    if study.copies:
+        return 0, 0.0
     left = Trial.epochs - Trial.step
     pace = Trial.seconds / func.nullif(Trial.step, 0)
     epochs, seconds = session.execute(
         select(func.sum(left), func.sum(left * pace)).where(
-            Trial.study_id == study_id, Trial.state == TrialState.PRUNED
+            Trial.study_id == study.id, Trial.state == TrialState.PRUNED
         )
     ).one()
     return int(epochs or 0), float(seconds or 0.0)

@@ -2,7 +2,8 @@
 
 A sampler file says it in constants: `CONDITIONAL = False` (no `when`), `OBJECTIVES = "one"`,
 `CONSTRAINTS = False`, `NUMERIC = True` (of no use without a range of numbers), `PAUSES = False`
-(learns from trials that have ended only) and `NEEDS`, the packages that the server must have.
+(learns from trials that have ended only), `JUDGES = True` (decides itself which trials go on) and
+`NEEDS`, the packages that the server must have.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 from tuner import catalog
 from tuner.catalog import Component
 from tuner.errors import InvalidSpec, Problem
+from tuner.spec.config import may_change
 from tuner.spec.space import Choice
 from tuner.spec.study import StudySpec
 
@@ -40,10 +42,24 @@ def sampler_problems(spec: StudySpec) -> Iterator[Problem]:
     if sampler.constants.get("NUMERIC") and all(isinstance(d, Choice) for _, d in ranges):
         yield _problem(f"{name} needs a range of numbers, and the space has none; use auto")
     pruner = spec.search.pruner.name
+    if sampler.constants.get("JUDGES"):
+        yield from _population_problems(spec, name)
     if pruner in _PAUSING and not sampler.constants.get("PAUSES", True):
         yield _problem(
             f"{name} learns from trials that have ended, and under {pruner} most are paused until "
             "the study ends; let the pruner be none or asha"
+        )
+
+
+def _population_problems(spec: StudySpec, name: str) -> Iterator[Problem]:
+    """What keeps a sampler that judges itself from doing so."""
+    if spec.search.pruner.name != "auto":
+        message = f"{name} decides itself which trials go on; leave the pruner at auto"
+        yield Problem(("search", "pruner"), message)
+    if not any(may_change(path) for path in spec.space.root):
+        yield _problem(
+            f"{name} changes optimizer.lr, optimizer.weight_decay and augment.… as trials train, "
+            "and the space has none of them; add one, or use auto"
         )
 
 

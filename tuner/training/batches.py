@@ -46,15 +46,20 @@ class Batches:
         pinned = resident is None and self._device.type == "cuda"
         everything = resident or _on_disk(store)
         self._load = partial(_gather, *everything, self._order, pin=pinned)
+        self._source = Source(len(store), partial(_fetch, *everything, self._device))
+        self.follow(config)
+        # On a CPU a second thread would take its time from the training.
+        loads_ahead = pinned if ahead is None else ahead
+        self._ahead = Prefetch(self._load) if loads_ahead else None
+
+    def follow(self, config: TrialConfig) -> None:
+        """Augment as this config says; which images make a batch stays as it was."""
         self._augment = Augmentation(
             config.augment.strengths,
             seed=config.seed,
             size=config.dataset.size,
-            source=Source(len(store), partial(_fetch, *everything, self._device)),
+            source=self._source,
         )
-        # On a CPU a second thread would take its time from the training.
-        loads_ahead = pinned if ahead is None else ahead
-        self._ahead = Prefetch(self._load) if loads_ahead else None
 
     def batch(self, epoch: int, position: int) -> tuple[Tensor, Tensor]:
         """Images B×C×h×w of float32 in 0 … 255 and labels B×h×w of int64, 255 ignored."""

@@ -48,18 +48,35 @@ class Progress:
         """The last finished epoch."""
         return self.epoch - 1
 
+    @property
+    def begun(self) -> int:
+        """The last epoch of which a step was taken."""
+        return self.epoch if self.cursor else self.epoch - 1
 
-def digest(config: TrialConfig, fingerprint: str) -> str:
-    """What a checkpoint must share with the run that takes it up."""
-    return sha256(f"{config.model_dump_json()}/{fingerprint}".encode()).hexdigest()
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The run that writes a checkpoint or takes one up."""
+
+    config: TrialConfig
+    fingerprint: str  # of the data
+
+    def digest(self, begun: int) -> str:
+        """What it shares with every run that came to the same weights by that epoch.
+
+        Changes of the config that come later do not count: a copy of a trial that goes on with
+        other values takes up the checkpoint of the trial that it was copied from.
+        """
+        told = f"{self.config.until(begun).model_dump_json()}/{self.fingerprint}"
+        return sha256(told.encode()).hexdigest()
 
 
-def save(folder: Path, owner: str, progress: Progress, state: dict[str, Any]) -> Path:
+def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) -> Path:
     """Write a checkpoint and give its path."""
     path, part = folder / NAME, folder / f"{NAME}.part"
     body = {
         "format": _FORMAT,
-        "owner": owner,
+        "owner": owner.digest(progress.begun),
         "epoch": progress.epoch,
         "cursor": progress.cursor,
         "loss_sum": progress.loss_sum,
@@ -97,7 +114,7 @@ class Writer:
     Whoever leaves its `with` block without an error has every checkpoint written and told.
     """
 
-    def __init__(self, folder: Path, owner: str, saved: Callable[[Path, int], None]) -> None:
+    def __init__(self, folder: Path, owner: Owner, saved: Callable[[Path, int], None]) -> None:
         self._folder = folder
         self._owner = owner
         self._saved = saved
@@ -144,7 +161,7 @@ def copied(value: Any) -> Any:
     return value
 
 
-def load(path: Path, owner: str) -> tuple[Progress, dict[str, Any]]:
+def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
     """Progress and state; a damaged file is replaced by the one before it, where that is there.
 
     Raises:
@@ -163,11 +180,6 @@ def load(path: Path, owner: str) -> tuple[Progress, dict[str, Any]]:
         raise CheckpointMismatch(
             f"checkpoint {path.name} has format {body.get('format')}; this version reads {_FORMAT}"
         )
-    if body["owner"] != owner:
-        raise CheckpointMismatch(
-            f"checkpoint {path.name} belongs to another config or another version of the data; "
-            "resume it with the config that wrote it, or start without it"
-        )
     progress = Progress(
         epoch=body["epoch"],
         cursor=body["cursor"],
@@ -176,6 +188,11 @@ def load(path: Path, owner: str) -> tuple[Progress, dict[str, Any]]:
         micro_batch=body.get("micro_batch"),
         reports=[Report.model_validate_json(report) for report in body["reports"]],
     )
+    if body["owner"] != owner.digest(progress.begun):
+        raise CheckpointMismatch(
+            f"checkpoint {path.name} belongs to another config or another version of the data; "
+            "resume it with the config that wrote it, or start without it"
+        )
     return progress, body["state"]
 
 

@@ -15,7 +15,7 @@ from tuner.training.determinism import Machine, autocast
 from tuner.training.ema import Average
 from tuner.training.gradients import clip, clip_weights
 from tuner.training.ignore import IGNORE
-from tuner.training.parameters import groups, set_rate
+from tuner.training.parameters import groups, set_decay, set_rate
 
 
 class Learner:
@@ -30,6 +30,7 @@ class Learner:
         self._machine = machine
         self.micro_batch = config.training.micro_batch or config.training.batch_size
         self.may_shrink = False
+        self._steps = steps
         self._rate = rates.course(config, steps)
         built = model.build(config, mean=data.train.mean, std=data.train.std, roots=data.roots)
         self.model = built.to(machine.device).train()
@@ -47,6 +48,11 @@ class Learner:
     def scored(self) -> model.Segmenter:
         """The model that is evaluated and handed over: the average, where there is one."""
         return self.model if self.average is None else cast(model.Segmenter, self.average.module)
+
+    def follow(self, config: TrialConfig) -> None:
+        """Go on with another learning rate and weight decay; all else stays as it was built."""
+        self._rate = rates.course(config, self._steps)
+        set_decay(self.optimizer.param_groups, config.optimizer.weight_decay)
 
     def rate(self, step: int) -> float:
         """Learning rate of an optimizer step, counted from 0 over the full budget."""

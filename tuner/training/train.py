@@ -124,9 +124,8 @@ class _Run:
             config, data, machine, config.training.epochs * self.batches.per_epoch
         )
         self.progress = Progress()
-        owner = checkpoint.digest(config, data.fingerprint)
-        self.writer = checkpoint.Writer(folder, owner, saved)
-        self._owner = owner
+        self._owner = checkpoint.Owner(config, data.fingerprint)
+        self.writer = checkpoint.Writer(folder, self._owner, saved)
         # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
         place = machine.device if machine.is_cuda else "cpu"
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=place)
@@ -161,6 +160,10 @@ class _Run:
         """Train to the end of the epoch under way; False if asked to yield before that."""
         progress = self.progress
         self._started, self._gauges = perf_counter(), Gauges(self.machine)
+        if self.config.changes:
+            now = self.config.at(progress.epoch)
+            self.learner.follow(now)
+            self.batches.follow(now)
         if self.config.model.freeze_epochs:
             model.freeze(self.learner.model, progress.epoch <= self.config.model.freeze_epochs)
         while progress.cursor < self.batches.per_epoch:

@@ -1,0 +1,101 @@
+"""A copy of one trial in the place of another: it goes on from the checkpoint, changed."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from tuner.search.judge import varied
+from tuner.search.suggest import draw_seed
+from tuner.spec.config import Change, TrialConfig
+from tuner.spec.space import Params
+from tuner.spec.states import TrialSource, TrialState
+from tuner.spec.study import StudySpec
+from tuner.store import artifacts, reports, trials
+from tuner.store.tables import Artifact, Study, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a copy begins: a trial's checkpoint, its step, the first epoch to train otherwise."""
+
+    trial: Trial
+    checkpoint: Artifact
+    step: int
+    begins: int
+
+
+def replace(
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    weak: tuple[int, str],
+    models: Sequence[int],
+    *,
+    now: datetime,
+) -> Trial | None:
+    """End a paused trial of a locked study and add a copy of one of the models in its place.
+
+    `weak` is its number, and why it is to end. None, with nothing changed, if no model has a
+    checkpoint that is as far as the weak trial came and leaves something to train.
+    """
+    number, reason = weak
+    loser = trials.find(session, study, number)
+    rng = random.Random(draw_seed(spec.search.seed, study.drawn))
+    for better in rng.sample(models, len(models)):
+        origin = _origin(session, trials.find(session, study, better))
+        if origin is not None and origin.step >= loser.step:
+            told = f"{reason}; a copy of trial {better} takes its place"
+            trials.move(session, study, loser, TrialState.PRUNED, now=now, reason=told)
+            values = varied(spec, origin.trial.params, rng)
+            return _copy(session, study, spec, origin, values, now=now)
+    return None
+
+
+def _origin(session: Session, model: Trial) -> _Origin | None:
+    """Where a copy of the trial would begin; None if it cannot be copied now.
+
+    A paused trial stands between two epochs. Another checkpoint may lie within an epoch, which
+    the copy must train to its end as the model did.
+    """
+    checkpoint = artifacts.last_checkpoint(session, model.id)
+    if checkpoint is None or not checkpoint.step:
+        return None
+    step = checkpoint.step
+    stands = model.state == TrialState.PAUSED and step == model.step
+    begins = step + (1 if stands else 2)
+    return _Origin(model, checkpoint, step, begins) if begins <= model.epochs else None
+
+
+def _copy(
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    origin: _Origin,
+    values: Params,
+    *,
+    now: datetime,
+) -> Trial:
+    drawn = trials.Drawn(
+        {**origin.trial.params, **values},
+        _changed(origin, values).model_dump(mode="json"),
+        source=TrialSource.COPY,
+        attrs={"copies": origin.trial.number},
+    )
+    study.copies += 1
+    copy = trials.add(session, study, drawn, now=now)
+    session.flush()
+    seen = reports.copy(session, origin.trial, copy, until=origin.step)
+    known = [report.value for report in seen if report.value is not None]
+    copy.best_value = min(known, key=spec.objective.key, default=None)
+    artifacts.share(session, origin.checkpoint, copy, now=now)
+    return copy
+
+
+def _changed(origin: _Origin, values: Params) -> TrialConfig:
+    config = TrialConfig.model_validate(origin.trial.config)
+    last = config.changes[-1].epoch if config.changes else 0
+    change = Change(epoch=max(origin.begins, last), values=values)
+    return config.model_copy(update={"changes": (*config.changes, change)})
