@@ -19,8 +19,9 @@ class TrialQuery(BaseModel):
     sort: str = Field(
         default="number",
         max_length=200,
-        description="number, value, best_value, state, step, seconds, finished_at "
-        "a searched path such as optimizer.lr, or a reported metric such as iou.car",
+        description="number, value, best_value, state, step, seconds, finished_at, "
+        "a searched path such as optimizer.lr, a reported metric such as iou.car, or one of the "
+        "last confusion matrix such as recall.car or iou.[car,pedestrian]",
     )
     descending: bool = False
     state: TrialState | None = None

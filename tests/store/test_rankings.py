@@ -8,6 +8,7 @@ from tuner.errors import InvalidSpec, NotFound
 from tuner.service import leases, overview, rankings
 from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, ReportBatch
 from tuner.spec.metrics import derive
+from tuner.spec.states import TrialState
 from tuner.store.engine import Database
 
 Matrix = tuple[tuple[int, int], tuple[int, int]]
@@ -117,6 +118,39 @@ def test_the_table_sorts_by_reported_metrics(fleet: Fleet) -> None:
         fleet.db, "streets", sort="iou.road", descending=True, limit=2, cursor=page.next
     )
     assert [trial.number for trial in (*page.items, *rest.items)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("descending", "order"), [(True, [3, 1, 0, 2, 4]), (False, [2, 0, 1, 3, 4])]
+)
+def test_the_table_sorts_by_what_matrices_give(
+    fleet: Fleet, descending: bool, order: list[int]
+) -> None:
+    """Running trials have their place by their last matrix; who has none comes last."""
+    matrix = ((90, 0), (0, 10))  # finds every car
+    running, _ = fleet.take("w4"), fleet.take("w5")
+    batch = ReportBatch(reports=(Report(step=1, metrics={"miou": 0.1}, confusion=matrix),))
+    leases.report(
+        fleet.db, running.lease, running.token, batch, lease_seconds=60, searches=fleet.searches
+    )
+    shown: list[int] = []
+    cursor = None
+    while len(shown) < 5:
+        page = overview.trials(
+            fleet.db,
+            "streets",
+            sort="recall.[car]",
+            descending=descending,
+            limit=2,
+            cursor=cursor,
+        )
+        shown += [trial.number for trial in page.items]
+        cursor = page.next
+    assert (shown, cursor) == (order, None)
+    only = overview.trials(
+        fleet.db, "streets", sort="recall.car", state=TrialState.RUNNING, descending=descending
+    )
+    assert [trial.number for trial in only.items] == [3, 4]
 
 
 @pytest.mark.parametrize(("used", "told"), [(2, 2), (8, None), (None, None)])

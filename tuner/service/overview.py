@@ -11,7 +11,7 @@ from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.search import analysis
 from tuner.service import confirmations, cursors, rankings, rows
 from tuner.spec.config import TrialConfig
-from tuner.spec.metrics import metric_names
+from tuner.spec.metrics import metric_names, unknown_metric
 from tuner.spec.space import Choice
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
@@ -107,7 +107,12 @@ def trials(  # noqa: PLR0913  # one argument for each query parameter of the lis
         spec = rows.spec_of(row)
         order = _order(spec, sort, descending=descending)
         after = _after(cursor, order) if cursor else None
-        found = trial_rows.page(session, row.id, order, state=state, after=after, limit=limit + 1)
+        if order.is_derived:
+            found = rankings.page(session, row, order, state=state, after=after, limit=limit + 1)
+        else:
+            found = trial_rows.page(
+                session, row.id, order, state=state, after=after, limit=limit + 1
+            )
         shown = found[:limit]
         holders = leases.holders(session, [trial.id for trial, _ in shown])
         items = tuple(rows.trial_summary(trial, spec, holders.get(trial.id)) for trial, _ in shown)
@@ -128,6 +133,8 @@ def _order(spec: StudySpec, sort: str, *, descending: bool) -> trial_rows.Order:
     if sort in reported:
         return trial_rows.Order(sort, descending=descending, is_metric=True)
     if sort not in spec.space.root:
+        if unknown_metric(sort, spec.dataset.classes) is None:
+            return trial_rows.Order(sort, descending=descending, is_derived=True)
         hint = nearest(sort, (*trial_rows.COLUMNS, *spec.space.root, *reported))
         raise InvalidSpec([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
     numeric = all(

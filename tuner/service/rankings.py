@@ -1,8 +1,8 @@
-"""Completed trials by any metric: what they reported, or what their confusion matrices give."""
+"""Trials by any metric: what they reported, or what their confusion matrices give."""
 
 from collections.abc import Mapping
-from math import isfinite
-from typing import NamedTuple
+from math import inf, isfinite
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -10,13 +10,14 @@ from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.service import rows
 from tuner.spec.messages import Report
 from tuner.spec.metrics import MINIMIZED, compute, unknown_metric
+from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import Ranked
 from tuner.store import reports
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
 from tuner.store.engine import Database
-from tuner.store.tables import Study
+from tuner.store.tables import Study, Trial
 
 
 class Scored(NamedTuple):
@@ -89,6 +90,39 @@ def scored(session: Session, row: Study, spec: StudySpec, objective: Objective) 
             f"confusion matrix that it can be computed from; {len(done)} trials were looked at"
         )
     return sorted(found, key=lambda one: (objective.key(one.value), one.number))
+
+
+def page(
+    session: Session,
+    row: Study,
+    order: trial_rows.Order,
+    *,
+    state: TrialState | None,
+    after: tuple[Any, int] | None,
+    limit: int,
+) -> list[tuple[Trial, Any]]:
+    """Trials by what their last confusion matrix gives, whether they have ended or not.
+
+    Those without one come last. Every matrix of the study is looked at.
+    """
+    spec = rows.spec_of(row)
+    told = trial_rows.metric_of(session, row.id, order.key, state=state)
+    lacking = [trial_id for trial_id, _, value in told if value is None]
+    derived = _derived(session, lacking, order.key, spec)
+    sign = -1.0 if order.descending else 1.0
+
+    def place(value: float | None, number: int) -> tuple[float, int]:
+        return inf if value is None else sign * value, number
+
+    ordered = sorted(
+        (place(value, number), trial_id, value)
+        for trial_id, number, stored in told
+        for value in [derived.get(trial_id) if stored is None else stored]
+    )
+    start = place(*after) if after else (-inf, -1)
+    chosen = [(trial_id, value) for at, trial_id, value in ordered if at > start][:limit]
+    found = trial_rows.by_id(session, [trial_id for trial_id, _ in chosen])
+    return [(found[trial_id], value) for trial_id, value in chosen]
 
 
 def _derived(

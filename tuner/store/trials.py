@@ -220,14 +220,38 @@ def page(
     return [(trial, value) for trial, value in session.execute(query)]
 
 
+def by_id(session: Session, ids: Collection[int]) -> dict[int, Trial]:
+    """Trials by id."""
+    found = session.scalars(select(Trial).where(Trial.id.in_(ids)))
+    return {trial.id: trial for trial in found}
+
+
+def metric_of(
+    session: Session, study_id: int, metric: str, *, state: TrialState | None
+) -> list[tuple[int, int, float | None]]:
+    """Id, number and last reported value of each trial, of one state or all, by number."""
+    query = (
+        select(Trial.id, Trial.number, Trial.metrics[metric].as_float())
+        .where(Trial.study_id == study_id)
+        .order_by(Trial.number)
+    )
+    if state is not None:
+        query = query.where(Trial.state == state)
+    return [(row[0], row[1], row[2]) for row in session.execute(query)]
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which key trials are sorted: one of `COLUMNS`, a searched path, or a reported metric."""
+    """By which key trials are sorted: one of `COLUMNS`, a searched path, or a metric.
+
+    One that is derived from matrices is no column: such an order is none of `page`.
+    """
 
     key: str = "number"
     descending: bool = False
     numeric: bool = True
     is_metric: bool = False
+    is_derived: bool = False
 
     def column(self) -> ColumnElement[Any]:
         """The SQL expression to sort by."""
