@@ -45,11 +45,13 @@ class Fleet:
         assert assignment is not None, "no trial to take"
         return assignment
 
-    def report(self, held: Assignment, *steps: int, value: float = 0.5) -> LeaseStatus:
+    def report(
+        self, held: Assignment, *steps: int, value: float = 0.5, loss: float = 1.0
+    ) -> LeaseStatus:
         """Send the reports of these steps in one batch."""
         batch = ReportBatch(
             reports=tuple(
-                Report(step=step, metrics={"miou": value, "train_loss": 1.0}, seconds=2.0)
+                Report(step=step, metrics={"miou": value, "train_loss": loss}, seconds=2.0)
                 for step in steps
             )
         )

@@ -79,6 +79,26 @@ def test_reports_are_taken_while_params_are_drawn(
     assert overview.trial(database, "streets", 0).step == 1
 
 
+def test_what_needs_no_draw_waits_for_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial that was given back is handed out while params of another one are drawn."""
+    server = Server(database)
+    submit(server)
+    held = server.take("w1")
+    draw, taken = Suggester.draw, list[int]()
+
+    def take_first(self: Suggester, seen: Iterable[Observation], number: int) -> Draw:
+        if not taken:
+            server.finish(held, OutcomeKind.YIELDED)
+            taken.append(server.take("w2").trial)
+        return draw(self, seen, number)
+
+    monkeypatch.setattr(Suggester, "draw", take_first)
+    assert server.take("w3").trial == 1
+    assert taken == [0]
+
+
 def test_a_draw_made_ahead_is_used_beside_others(database: Database, draws: list[int]) -> None:
     """The third worker gets what was drawn while the first two trained."""
     server = Server(database)

@@ -7,9 +7,9 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.service import leases, overview, studies
+from tuner.service import overview, studies
 from tuner.service.searches import observe
-from tuner.spec.messages import Action, Assignment, OutcomeKind, Report, ReportBatch
+from tuner.spec.messages import Action, Assignment, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import Confirmation, StudySpec
 from tuner.spec.views import Best, CloneRequest, StudyChange, TrialSummary
@@ -276,16 +276,5 @@ def test_several_objectives_confirm_members_of_the_front(database: Database) -> 
 def trained(fleet: Fleet, miou: float, loss: float) -> None:
     """Take the next trial and train it to these values."""
     held = fleet.take()
-    reports = tuple(
-        Report(step=step, metrics={"miou": miou, "train_loss": loss}, seconds=2.0)
-        for step in (1, 2, 3)
-    )
-    leases.report(
-        fleet.db,
-        held.lease,
-        held.token,
-        ReportBatch(reports=reports),
-        lease_seconds=60,
-        searches=fleet.searches,
-    )
+    fleet.report(held, 1, 2, 3, value=miou, loss=loss)
     fleet.finish(held)

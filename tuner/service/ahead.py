@@ -9,12 +9,13 @@ a draw that has seen everything, and always the same from the same trials.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 from tuner import catalog
 from tuner.errors import NotFound
 from tuner.search.suggest import choose_sampler
 from tuner.service import endings, rows
-from tuner.service.searches import Searches
+from tuner.service.searches import Search, Searches
 from tuner.spec.states import StudyState
 from tuner.spec.study import StudySpec
 from tuner.store import studies
@@ -30,11 +31,11 @@ def drawn(db: Database, searches: Searches, study_id: int, spec: StudySpec) -> I
     No other thread of this process draws for the study meanwhile. Another process may: then the
     number has gone to its trial, and the transaction draws again.
     """
-    if not is_slow(spec):
-        yield
+    if not is_slow(spec) or _need(db, searches, study_id) is None:
+        yield  # nothing to draw, or quickly done: nobody waits for a turn
         return
     with searches.turn(study_id):
-        _prepare(db, searches, study_id)
+        _prepare(_need(db, searches, study_id))  # the one before may have taken what was ready
         yield
 
 
@@ -50,26 +51,42 @@ def is_slow(spec: StudySpec) -> bool:
     return bool(sampler.constants.get("AHEAD"))
 
 
+class _Need(NamedTuple):
+    """A draw that is needed next: its search, number, what it is to know, and whether all of it."""
+
+    search: Search
+    number: int
+    revision: int
+    latest: bool
+
+
 def _draw_ahead(db: Database, searches: Searches, study_id: int) -> None:
     with searches.turn(study_id):
-        _prepare(db, searches, study_id, is_ahead=True)
+        _prepare(_need(db, searches, study_id, is_ahead=True))
 
 
-def _prepare(db: Database, searches: Searches, study_id: int, *, is_ahead: bool = False) -> None:
+def _prepare(need: _Need | None) -> None:
+    if need is not None:
+        need.search.prepare(need.number, need.revision, latest=need.latest)
+
+
+def _need(
+    db: Database, searches: Searches, study_id: int, *, is_ahead: bool = False
+) -> _Need | None:
+    """The draw that whoever asks now will get, or with `is_ahead` the one that follows."""
     with db.reading() as session:
         try:
             study = studies.find(session, study_id)
         except NotFound:
-            return
+            return None
         spec = rows.spec_of(study)
         load = studies.load(session, [study_id])[study_id]
         is_open = StudyState(study.state) in studies.OPEN
         if not is_open or not endings.may_draw(study, spec):
-            return
+            return None
         if load.running < _CROWD if is_ahead else load.waiting:
-            return
+            return None
         with searches.of(session, study, spec) as search:
             if load.paused and not is_ahead and search.promotion(closing=False):
-                return
-            number, revision = study.drawn, search.revision
-    search.prepare(number, revision, latest=is_ahead or load.running == 0)
+                return None
+            return _Need(search, study.drawn, search.revision, is_ahead or load.running == 0)
