@@ -16,6 +16,7 @@ from tuner.spec.messages import Action
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
 
+COST_AWARE = {"name": "promote", "cost_aware": True}
 SETTING = Setting(Objective(metric="miou"), 52)  # rungs 3, 9, 27
 
 
@@ -189,11 +190,43 @@ def test_growing_rungs_wait_while_more_training_would_not_change_the_order() -> 
     assert promotion(growing, alike, closing=True) is not None
 
 
-def test_cost_aware_promotion_prefers_what_gives_most_for_its_seconds() -> None:
-    """The second best at a tenth of the price comes before the best."""
-    courses = [replace(course(k, e3=0.1 * k), pace=1.0 if k == 4 else 10.0) for k in range(6)]
-    best = promotion(spec(), courses)
-    thrifty = promotion(spec({"name": "promote", "cost_aware": True}), courses)
-    assert best is not None
-    assert thrifty is not None
-    assert (best[0], thrifty[0]) == (5, 4)
+def _priced(dear: int, *, cheap: int | None = None) -> list[Course]:
+    """Twelve paused trials, the higher the number the better, an epoch takes 10 s in most."""
+    paces = {dear: 25.0} | ({} if cheap is None else {cheap: 2.5})
+    return [replace(course(k, e3=0.05 * k), pace=paces.get(k, 10.0)) for k in range(12)]
+
+
+def test_cost_aware_promotion_lets_a_dear_trial_wait_for_a_cheap_one() -> None:
+    """Of twelve the fourth goes on, unless it is dear; the eighth does, if it is cheap."""
+    courses = [one for one in _priced(8, cheap=4) if one.number in {4, 8}]
+    leaders = [replace(one, state=TrialState.RUNNING) for one in _priced(8) if one.number > 8]
+    rest = [
+        replace(one, state=TrialState.PRUNED)
+        for one in _priced(8)
+        if one.number in {*range(4), *range(5, 8)}
+    ]
+
+    plain = promotion(spec(), [*leaders, *courses, *rest])
+    thrifty = promotion(spec(COST_AWARE), [*leaders, *courses, *rest])
+
+    assert plain == (8, "promoted: miou 0.400 at epoch 3 is number 4 of those there")
+    assert thrifty == (4, "promoted: miou 0.200 at epoch 3 is number 8 of those there")
+
+
+def test_cost_aware_verdict_says_what_an_epoch_takes() -> None:
+    """The fourth of twelve waits for its price alone; the best never does."""
+    dear = replace(running(8, e3=0.4), pace=25.0)
+    verdict = judge(spec(COST_AWARE), dear, _priced(8))
+    assert verdict.action is Action.PAUSE
+    assert verdict.reason == (
+        "miou 0.400 at epoch 3 is among the best third of 12 trials, "
+        "but an epoch takes 2.5 times the seconds of the median"
+    )
+    best = replace(running(8, e3=0.9), pace=1000.0)
+    assert judge(spec(COST_AWARE), best, _priced(8)).action is Action.CONTINUE
+
+
+def test_cost_aware_promotion_without_known_seconds_goes_by_places() -> None:
+    """As it is where no report told its seconds."""
+    courses = [course(k, e3=0.1 * k) for k in range(6)]
+    assert promotion(spec(COST_AWARE), courses) == promotion(spec(), courses)

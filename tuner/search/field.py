@@ -25,6 +25,7 @@ class Field(Sequence[Course]):
         self._columns: dict[int, Floats] = {}
         self._numbers = np.zeros(_FIRST, dtype=np.int64)
         self._paused_at = np.zeros(_FIRST, dtype=np.int64)
+        self._paces = np.zeros(_FIRST)
         for course in courses:
             self.put(course)
 
@@ -37,6 +38,7 @@ class Field(Sequence[Course]):
         self._courses[index] = course
         self._numbers[index] = course.number
         self._paused_at[index] = course.step if course.state is TrialState.PAUSED else 0
+        self._paces[index] = course.pace
         for step, value in course.values.items():
             self._column(step)[index] = value
 
@@ -52,6 +54,11 @@ class Field(Sequence[Course]):
     def numbers(self) -> NDArray[np.int64]:
         """Every trial's number."""
         return self._numbers[: len(self)]
+
+    @property
+    def paces(self) -> Floats:
+        """Every trial's seconds per step; 0 while unknown."""
+        return self._paces[: len(self)]
 
     def paused_at(self, step: int) -> NDArray[np.bool_]:
         """Which trials stand paused at that step."""
@@ -85,6 +92,7 @@ class Field(Sequence[Course]):
             return
         self._numbers = np.concatenate([self._numbers, np.zeros(room, dtype=np.int64)])
         self._paused_at = np.concatenate([self._paused_at, np.zeros(room, dtype=np.int64)])
+        self._paces = np.concatenate([self._paces, np.zeros(room)])
         more = np.full(room, np.nan)
         self._columns = {at: np.concatenate([old, more]) for at, old in self._columns.items()}
 

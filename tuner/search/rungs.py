@@ -15,16 +15,26 @@ from tuner.search.course import Course, Setting
 from tuner.search.field import Field, Floats, as_field
 
 _COMPARED = 3  # trials at a rung before their order says anything
+_DEAREST = 4.0  # times the median pace: beyond, the price alone would decide
 _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A trial among all that reached a rung: its place from 0, their number, their sorted keys."""
+    """A trial among all that reached a rung: its place from 0, their number, their sorted keys.
+
+    `price` is its seconds per step against the median trial's there, 1 where it does not count.
+    """
 
     place: int
     reached: int
     keys: Floats
+    price: float = 1.0
+
+    @property
+    def claim(self) -> float:
+        """The place that counts: a dear trial must stand higher to go on, a cheap one lower."""
+        return self.place * self.price
 
 
 def ladder(
@@ -42,24 +52,40 @@ def ladder(
     return tuple(step for step in found if not (merge and step in setting.skipped))
 
 
-def standing(trial: Course, peers: Sequence[Course], setting: Setting) -> Standing:
+def standing(
+    trial: Course, peers: Sequence[Course], setting: Setting, *, cost_aware: bool = False
+) -> Standing:
     """Where a trial with a finite value stands at its last step; of equals the older is first."""
     field, step = as_field(peers), trial.step
     keys, numbers = _reached(field, step, setting)
     others = numbers != trial.number
-    keys, numbers = keys[others], numbers[others]
     own = setting.objective.key(trial.values[step])
     ahead = (keys < own) | ((keys == own) & (numbers < trial.number))
-    return Standing(int(ahead.sum()), len(keys) + 1, np.sort(np.append(keys, own)))
+    price = 1.0
+    if cost_aware:
+        paces = field.paces[np.isfinite(field.column(step))][others]
+        price = float(_prices(np.append(paces, trial.pace))[-1])
+    keys = np.sort(np.append(keys[others], own))
+    return Standing(int((ahead & others).sum()), len(keys), keys, price)
 
 
-def promotable(field: Field, step: int, setting: Setting, *, eta: int) -> list[tuple[int, int]]:
-    """Number and place of each trial that stands paused at a rung and may go on, the best first."""
+def promotable(
+    field: Field, step: int, setting: Setting, *, eta: int, cost_aware: bool = False
+) -> list[tuple[int, int]]:
+    """Number and place of each trial that stands paused at a rung and may go on.
+
+    The one with the best claim is first.
+    """
     keys, numbers = _reached(field, step, setting)
+    order = np.lexsort((numbers, keys))
+    claims = np.arange(len(keys), dtype=float)
+    if cost_aware:
+        claims *= _prices(field.paces[np.isfinite(field.column(step))])[order]
+    paused = field.paused_at(step)[np.isfinite(field.column(step))][order]
     go_on = places(len(keys), eta=eta, closing=setting.closing)
-    paused = set(field.numbers[field.paused_at(step)].tolist())
-    order = numbers[np.lexsort((numbers, keys))[:go_on]].tolist()
-    return [(number, place) for place, number in enumerate(order) if number in paused]
+    found = np.flatnonzero(paused & (claims < go_on))
+    found = found[np.argsort(claims[found], kind="stable")]
+    return [(int(numbers[order[place]]), int(place)) for place in found]
 
 
 def ceiling(field: Field, ladder: Sequence[int], setting: Setting) -> int:
@@ -102,6 +128,15 @@ def _reached(field: Field, step: int, setting: Setting) -> tuple[Floats, np.ndar
     finite = np.isfinite(values)
     keys: Floats = setting.objective.key(1.0) * values[finite]
     return keys, field.numbers[finite]
+
+
+def _prices(paces: Floats) -> Floats:
+    """Seconds per step against the median of those that are known, within bounds."""
+    known = paces[paces > 0]
+    if not len(known):
+        return np.ones_like(paces)
+    prices: Floats = np.where(paces > 0, paces / np.median(known), 1.0)
+    return np.clip(prices, 1 / _DEAREST, _DEAREST)
 
 
 def _smallest(setting: Setting) -> int:

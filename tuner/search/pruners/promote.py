@@ -14,7 +14,6 @@ from pydantic import Field
 
 from tuner.search import rungs
 from tuner.search.course import Course, Setting
-from tuner.search.field import Field as Trials
 from tuner.search.field import as_field
 from tuner.search.rungs import Standing
 from tuner.spec.messages import Action, Verdict
@@ -47,8 +46,8 @@ def should_prune(  # each option is one of the study's
     """Judge at a rung: go on, or pause. What is no number never comes back: it is pruned.
 
     `merge` leaves out rungs that say nothing of the next; `grow` lets trials pass a rung only
-    where it does not just repeat the one below; `cost_aware` promotes those first that give most
-    for the seconds they take.
+    where it does not just repeat the one below; `cost_aware` multiplies a trial's place by its
+    seconds per epoch against the median's, so that a dear one must be better to go on.
     """
     step = trial.step
     ladder = rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge)
@@ -57,9 +56,9 @@ def should_prune(  # each option is one of the study's
     if not isfinite(trial.values[step]):
         reason = f"{setting.objective.metric} at epoch {step} is not a number"
         return Verdict(action=Action.PRUNE, reason=reason)
-    found = rungs.standing(trial, peers, setting)
+    found = rungs.standing(trial, peers, setting, cost_aware=cost_aware)
     go_on = rungs.places(found.reached, eta=eta, closing=setting.closing)
-    if found.place >= go_on:
+    if found.claim >= go_on:
         return Verdict(action=Action.PAUSE, reason=_reason(trial, found, go_on, setting, eta))
     if grow and not setting.closing and step >= rungs.ceiling(as_field(peers), ladder, setting):
         words = rungs.told(trial, step, setting)
@@ -83,23 +82,14 @@ def promote(
     ladder = rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge)
     top = rungs.ceiling(field, ladder, setting) if grow and not setting.closing else setting.epochs
     for step in reversed(ladder):
-        found = rungs.promotable(field, step, setting, eta=eta) if step < top else []
+        if step >= top:
+            continue
+        found = rungs.promotable(field, step, setting, eta=eta, cost_aware=cost_aware)
         if found:
-            number, place = _thriftiest(found, field) if cost_aware else found[0]
+            number, place = found[0]
             words = rungs.told(field.of(number), step, setting)
             return number, f"promoted: {words} is number {place + 1} of those there"
     return None
-
-
-def _thriftiest(found: Sequence[tuple[int, int]], field: Trials) -> tuple[int, int]:
-    """The trial whose place, counted from the last, is highest for each second of a step."""
-    last = max(place for _, place in found) + 1
-
-    def worth(item: tuple[int, int]) -> float:
-        number, place = item
-        return (last - place) / (field.of(number).pace or 1.0)
-
-    return max(found, key=worth)
 
 
 def _reason(trial: Course, found: Standing, go_on: int, setting: Setting, eta: int) -> str:
@@ -107,6 +97,9 @@ def _reason(trial: Course, found: Standing, go_on: int, setting: Setting, eta: i
     if go_on == 0:
         there = f"{found.reached} of {eta} trials are there"
         return f"{words} waits for others to compare with: {there}"
+    if found.place < go_on:
+        among = f"{words} is among the best {rungs.share(eta)} of {found.reached} trials"
+        return f"{among}, but an epoch takes {found.price:.1f} times the seconds of the median"
     bar = setting.objective.key(float(found.keys[go_on - 1]))  # the key of a key is the value
     return (
         f"{words} is {rungs.side(setting)} the best {rungs.share(eta)} of {found.reached} trials "
