@@ -88,6 +88,7 @@ class Attempt:
             folder=self._outbox.files,
             resume=checkpoint,
             last_step=self._assignment.last_step,
+            steps=self._assignment.steps,
         )
         return self._pump.run(
             start,
@@ -128,7 +129,8 @@ class Attempt:
     def _hand_in(self, outcome: Outcome) -> bool:
         """Put files and outcome into the outbox; True when they have arrived."""
         unsent = self._uploads.close()
-        if unsent is not None and needs_checkpoint(outcome):
+        ends_stage = self._assignment.steps is not None and outcome.kind is OutcomeKind.PAUSED
+        if unsent is not None and needs_checkpoint(outcome) and not ends_stage:
             self._put("checkpoint", unsent.path, unsent.step)
         self._hand_in_preview()
         model = self._outbox.files / "model.pt"

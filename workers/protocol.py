@@ -27,6 +27,7 @@ class Start(Section):
     folder: Path
     resume: Path | None = None
     last_step: int = 0
+    steps: int | None = None
 
 
 class Reply(Section):

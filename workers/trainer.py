@@ -172,6 +172,7 @@ class Trainer:
                 folder=start.folder,
                 resume=start.resume,
                 last_step=start.last_step,
+                steps=start.steps,
                 machine=Machine(device=self.device, threads=self.threads, cache=self.cache),
                 should_yield=self.wire.should_yield,
                 beat=self.wire.beat,

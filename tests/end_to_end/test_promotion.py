@@ -48,6 +48,26 @@ def test_a_promoted_trial_goes_on_where_it_was_paused(tmp_path: Path, sqlite_url
             assert halved == {step: whole[step] for step in halved}
 
 
+def test_a_rung_on_less_data_is_trained_anew(tmp_path: Path, sqlite_url: str) -> None:
+    """What ends up as the best was trained on all of it; the rungs tell of their own trainings."""
+    promote = {"name": "promote", "eta": 2, "min_step": 3}
+    search = {"sampler": "random", "trials": 3, "parallel": 1, "fidelity": "data"}
+    with cluster(tmp_path, sqlite_url) as town:
+        town.start_worker("only")
+        town.client.submit(street_study("lean", pruner=promote, **search))
+        study = town.client.wait("lean", timeout=300)
+
+        assert StudyState.FINISHED is study.state, town.log("only")
+        assert_whole(town.client, "lean")
+        trials = [town.client.trial("lean", number) for number in range(3)]
+        done = [trial for trial in trials if trial.state is TrialState.COMPLETED]
+        assert trials[0] in done
+        assert len(done) > 1
+        for trial in trials[1:]:
+            outcomes = [one.outcome for one in trial.attempt_history]
+            assert outcomes == ["paused", "completed"][: 1 + (trial in done)]
+
+
 def test_a_population_copies_its_best(tmp_path: Path, sqlite_url: str) -> None:
     """Workers take turns at its trials, and take up each other's checkpoints with other values."""
     sampler = {"name": "pbt", "interval": 1, "share": 0.4}

@@ -313,3 +313,31 @@ def test_compiling_is_a_choice_of_the_fast_tier(
 def test_failures_are_sorted(error: Exception, kind: str) -> None:
     """An outcome says what kind of thing went wrong."""
     assert classify(error) == kind
+
+
+def test_a_part_of_a_training_is_told_as_fewer_steps(scenes: Data, tmp_path: Path) -> None:
+    """Six epochs that count as two: the third and the sixth are scored, and it never completes."""
+    script = Script()
+    config = samples.config({"training.epochs": 6})
+    outcome = run(scenes, tmp_path, script, config=config, steps=2)
+    assert (outcome.kind, outcome.step) == (OutcomeKind.PAUSED, 2)
+    assert [report.step for report in script.reports] == [1, 2]
+    assert script.saved[-1] == 2
+    assert not (tmp_path / MODEL).exists()
+    whole = Script()
+    run(scenes, tmp_path / "whole", whole, config=config)
+    final = whole.reports[-1]
+    assert samples.timeless([script.reports[-1].model_copy(update={"step": 6})]) == (
+        samples.timeless([final])
+    )
+
+
+def test_steps_told_before_are_not_scored_again(scenes: Data, tmp_path: Path) -> None:
+    """A training that begins anew after two steps tells the third; its time counts all epochs."""
+    script = Script()
+    config = samples.config({"training.epochs": 3})
+    outcome = run(scenes, tmp_path, script, config=config, last_step=2)
+    assert outcome.kind is OutcomeKind.COMPLETED
+    (report,) = script.reports
+    assert report.step == 3
+    assert report.seconds == pytest.approx(outcome.provenance["seconds"])

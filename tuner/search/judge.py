@@ -10,8 +10,10 @@ from tuner import catalog
 from tuner.catalog import Component
 from tuner.search.agreement import Agreement, agreements
 from tuner.search.course import Course, Setting, setting_of
+from tuner.search.fidelity import is_staged
 from tuner.search.ranking import ranked
-from tuner.spec.messages import Verdict
+from tuner.search.rungs import told
+from tuner.spec.messages import Action, Verdict
 from tuner.spec.space import Params
 from tuner.spec.study import StudySpec
 
@@ -31,7 +33,8 @@ def choose_pruner(spec: StudySpec) -> str:
         return name
     if sampler and not sampler.constants.get("PAUSES", True):
         return "none"
-    return "promote" if spec.base.training.epochs >= _FEWEST_EPOCHS else "none"
+    has_rungs = is_staged(spec) or spec.base.training.epochs >= _FEWEST_EPOCHS
+    return "promote" if has_rungs else "none"
 
 
 def _judges(sampler: Component) -> bool:
@@ -72,6 +75,9 @@ def judge(
         others = [peer for peer in peers if peer.number != trial.number]
         *peers, trial = ranked([*others, trial], spec.objectives, [step])
     verdict: Verdict = module.should_prune(trial, peers, setting, **options)
+    if verdict.action is Action.CONTINUE and is_staged(spec):
+        reason = f"{told(trial, step, setting)} is among the best: to be trained anew on more"
+        return Verdict(action=Action.PAUSE, reason=reason)
     return verdict
 
 
@@ -125,7 +131,9 @@ def unreliable(spec: StudySpec, courses: Sequence[Course]) -> tuple[Agreement, .
 
 
 def _setting(spec: StudySpec, courses: Sequence[Course], closing: bool) -> Setting:
-    skipped = frozenset(found.step for found in unreliable(spec, courses))
+    # A trial that was trained on less for a rung of its own would be lost with the rung.
+    poor = () if is_staged(spec) else unreliable(spec, courses)
+    skipped = frozenset(found.step for found in poor)
     return replace(setting_of(spec), skipped=skipped, closing=closing)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner import catalog
+from tuner.search.fidelity import is_staged
 from tuner.search.judge import choose_pruner, judged_steps
 from tuner.search.pruners import hyperband
 from tuner.search.suggest import choose_sampler, trial_limit
@@ -44,6 +45,7 @@ def plan(spec: StudySpec) -> Plan:
     confirm = spec.search.confirm
     again = min(confirm.top, trials) * confirm.seeds * epochs if confirm else 0
     reached = stages(spec, trials)
+    whole = sum(rungs(spec), epochs) if is_staged(spec) else epochs
     return Plan(
         sampler=choose_sampler(spec),
         pruner=choose_pruner(spec),
@@ -51,8 +53,8 @@ def plan(spec: StudySpec) -> Plan:
         epochs=epochs,
         rungs=rungs(spec),
         stages=reached,
-        expected_epochs=_epochs(reached) + again if reached else None,
-        worst_epochs=trials * epochs + again,
+        expected_epochs=_epochs(reached, anew=is_staged(spec)) + again if reached else None,
+        worst_epochs=trials * whole + again,
         confirm_epochs=again,
     )
 
@@ -95,7 +97,10 @@ def _brackets(trials: int, rung_count: int, brackets: int, eta: int) -> list[tup
     return [(index, own.count(index) * trials / sample) for index in range(count)]
 
 
-def _epochs(reached: Mapping[int, float]) -> float:
+def _epochs(reached: Mapping[int, float], *, anew: bool) -> float:
+    """Epochs of all trials up to their last rungs; `anew`, each rung is a training of its own."""
+    if anew:
+        return sum(step * trials for step, trials in reached.items())
     total, before = 0.0, 0
     for step, trials in sorted(reached.items()):
         total += trials * (step - before)

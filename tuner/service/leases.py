@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
+from tuner.search.fidelity import is_staged, staged, target
 from tuner.search.judge import judged_steps
 from tuner.service import ahead, copies, endings, rankings, rows
 from tuner.service.searches import Search, Searches
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import (
     Action,
+    ArtifactRef,
     Assignment,
     Capabilities,
     LeaseRequest,
@@ -274,10 +276,8 @@ def _assign(
     attempt, token = leases.grant(trial, worker, now=now, seconds=seconds)
     session.add(attempt)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
-    checkpoint = (
-        artifacts.last_checkpoint(session, trial.id) if trial.attempts > 1 or trial.step else None
-    )
     spec = rows.spec_of(study)
+    steps = _steps(trial, spec)
     logger.info(
         "trial %s of %s: attempt %s leased to %s",
         trial.number,
@@ -292,13 +292,33 @@ def _assign(
         study_id=study.id,
         trial=trial.number,
         attempt=trial.attempts,
-        config=TrialConfig.model_validate(trial.config),
+        config=staged(TrialConfig.model_validate(trial.config), spec, steps or trial.epochs),
         metrics=tuple(objective.metric for objective in spec.objectives),
-        resume=None if checkpoint is None else rows.artifact_ref(checkpoint),
+        resume=_resume(session, trial, spec),
         last_step=trial.step,
+        steps=steps,
         expires_at=attempt.expires_at,
         lease_seconds=seconds,
     )
+
+
+def _steps(trial: Trial, spec: StudySpec) -> int | None:
+    """The step that the training at hand leads to; None where a step is an epoch."""
+    if not is_staged(spec):
+        return None
+    whole = trial.source in {TrialSource.BASE, TrialSource.CONFIRM}
+    return trial.epochs if whole else target(spec, trial.step, judged_steps(spec))
+
+
+def _resume(session: Session, trial: Trial, spec: StudySpec) -> ArtifactRef | None:
+    """The checkpoint to go on from; none at a rung from which a trial is trained anew."""
+    if trial.attempts <= 1 and not trial.step:
+        return None
+    if is_staged(spec) and _is_judged(spec, trial.step):
+        artifacts.drop(session, artifacts.checkpoints(session, trial.id))
+        return None
+    checkpoint = artifacts.last_checkpoint(session, trial.id)
+    return None if checkpoint is None else rows.artifact_ref(checkpoint)
 
 
 def _refuse_disorder(trial: Trial, fresh: Sequence[Report]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from tuner.search.analysis import violations
 from tuner.search.course import Course
+from tuner.search.fidelity import is_staged
 from tuner.search.field import Field
 from tuner.search.judge import judge, judged_steps, models, promotion, unreliable
 from tuner.search.observation import Observation
@@ -186,7 +187,22 @@ def observe(
         metrics=metrics,
         steps=None if steps is None else {*steps, spec.base.training.epochs},
     )
-    return tuple(_observation(trial, spec, told.get(trial.number, {})) for trial in changed)
+    return tuple(
+        _observation(trial, spec, _comparable(trial, spec, told.get(trial.number, {})))
+        for trial in changed
+    )
+
+
+def _comparable(
+    trial: Trial, spec: StudySpec, told: dict[int, tuple[float, ...]]
+) -> dict[int, tuple[float, ...]]:
+    """Values by step that other trials' may be held against.
+
+    Where rungs are trainings of their own, the base recipe has none: it is trained once, fully.
+    """
+    if trial.source != TrialSource.BASE or not is_staged(spec):
+        return told
+    return {step: values for step, values in told.items() if step == trial.epochs}
 
 
 def _observation(

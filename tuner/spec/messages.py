@@ -93,6 +93,11 @@ class Assignment(Section):
     metrics: tuple[str, ...] = Field(default=(), description="Metrics that the study goes by")
     resume: ArtifactRef | None = None
     last_step: int = Field(default=0, description="Last step that reached the store")
+    steps: int | None = Field(
+        default=None,
+        description="Steps that the whole training counts as, each step some epochs of it; "
+        "None: a step is an epoch",
+    )
     expires_at: AwareDatetime
     lease_seconds: float
 

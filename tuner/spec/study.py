@@ -94,6 +94,10 @@ class SearchSettings(Section):
 
     sampler: StrategyOrName = Strategy()
     pruner: StrategyOrName = Strategy()
+    fidelity: Literal["epochs", "data", "size"] = Field(
+        default="epochs",
+        description="What rungs save: later epochs; or images, or pixels, each rung trained anew",
+    )
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 60
     parallel: Annotated[int, Field(ge=1, le=100_000)] = 8
     max_hours: Annotated[float, Field(gt=0)] | None = Field(

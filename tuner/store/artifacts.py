@@ -171,14 +171,18 @@ def find(session: Session, artifact_id: int) -> Artifact:
     return row
 
 
-def last_checkpoint(session: Session, trial_id: int) -> Artifact | None:
-    """The checkpoint from which the trial goes on."""
-    return session.scalar(
+def checkpoints(session: Session, trial_id: int) -> Sequence[Artifact]:
+    """A trial's checkpoints, the newest first."""
+    return session.scalars(
         select(Artifact)
         .where(Artifact.trial_id == trial_id, Artifact.kind == "checkpoint")
         .order_by(Artifact.id.desc())
-        .limit(1)
-    )
+    ).all()
+
+
+def last_checkpoint(session: Session, trial_id: int) -> Artifact | None:
+    """The checkpoint from which the trial goes on."""
+    return next(iter(checkpoints(session, trial_id)), None)
 
 
 def named(session: Session, digests: Sequence[str]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.submission.corners import space_problems
 from tuner.submission.priors import prior_problems
-from tuner.submission.sampling import sampler_problems
+from tuner.submission.sampling import fidelity_problems, sampler_problems
 from tuner.submission.shape import readable
 
 _PER_LOCATION = 5
@@ -136,6 +136,7 @@ def _search(spec: StudySpec) -> Iterator[Problem]:
         yield Problem(("search", "pruner"), message)
     if spec.search.sampler.name == "grid":
         yield from _grid(spec)
+    yield from fidelity_problems(spec)
 
 
 def _strategy(strategy: Strategy, kind: str) -> Iterator[Problem]:

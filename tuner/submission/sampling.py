@@ -63,6 +63,23 @@ def _population_problems(spec: StudySpec, name: str) -> Iterator[Problem]:
         )
 
 
+def fidelity_problems(spec: StudySpec) -> Iterator[Problem]:
+    """Why rungs cannot be trainings of their own, on fewer images or smaller ones."""
+    pruner, fidelity = spec.search.pruner.name, spec.search.fidelity
+    if fidelity == "epochs":
+        return
+    sampler = catalog.components("sampler").get(spec.search.sampler.name)
+    constants = sampler.constants if sampler else {}
+    who = f"pruner {pruner}" if pruner != "auto" else f"sampler {spec.search.sampler.name}"
+    can_pause = constants.get("PAUSES", True) and not constants.get("JUDGES")
+    if pruner not in {"auto", "promote"} or not can_pause:
+        message = (
+            f"{fidelity} needs rungs at which every trial is paused, which {who} does not have; "
+            "set pruner to promote and sampler to auto, or fidelity to epochs"
+        )
+        yield Problem(("search", "fidelity"), message)
+
+
 def require_packages(spec: StudySpec) -> None:
     """Raise InvalidSpec if this server lacks a package that the study's sampler needs."""
     sampler = catalog.components("sampler").get(spec.search.sampler.name)

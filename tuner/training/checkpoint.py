@@ -33,13 +33,15 @@ PREVIOUS = "checkpoint.previous.pt"
 class Progress:
     """Position in a run: `epoch` is the one under way, from 1; `cursor` its finished steps.
 
-    `micro_batch` is the one that its steps were taken with; None where no one wrote it down.
+    `untold` are the seconds since the last report. `micro_batch` is the one that its steps were
+    taken with; None where no one wrote it down.
     """
 
     epoch: int = 1
     cursor: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
+    untold: float = 0.0
     micro_batch: int | None = None
     reports: list[Report] = field(default_factory=list)
 
@@ -81,6 +83,7 @@ def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) 
         "cursor": progress.cursor,
         "loss_sum": progress.loss_sum,
         "seconds": progress.seconds,
+        "untold": progress.untold,
         "micro_batch": progress.micro_batch,
         "reports": [report.model_dump_json() for report in progress.reports],
         "state": state,
@@ -185,6 +188,7 @@ def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
         cursor=body["cursor"],
         loss_sum=body["loss_sum"],
         seconds=body["seconds"],
+        untold=body["untold"],
         micro_batch=body.get("micro_batch"),
         reports=[Report.model_validate_json(report) for report in body["reports"]],
     )

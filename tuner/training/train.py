@@ -8,6 +8,7 @@ import logging
 import platform
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -59,6 +60,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     folder: Path,
     resume: Path | None = None,
     last_step: int = 0,
+    steps: int | None = None,
     machine: Machine = Machine(),  # noqa: B008  # frozen
     should_yield: Callable[[], bool] = _never,
     beat: Callable[[], None] = _nothing,
@@ -66,8 +68,10 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
 
-    `report` gets every epoch after `last_step`, or after the checkpoint where that is older. Its
-    verdict is obeyed, except after the last epoch, when the trial is complete anyway. `saved`
+    `report` gets every epoch after `last_step`. Its verdict is obeyed, except after the last epoch,
+    when the trial is complete anyway. A training that stands for less than a whole one counts as
+    fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
+    reported, and after the last the trial is paused. `saved`
     gets each checkpoint once it lies on disk: while the next epoch trains, and before `train`
     returns. `should_yield` is asked before every optimizer step, `beat` is called after each.
 
@@ -81,7 +85,8 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(determinism.applied(config.training.determinism, machine))
-        run = _Run(config, data, machine, folder=folder, saved=saved)
+        pace = _Pace(config.training.epochs, steps or config.training.epochs, last_step)
+        run = _Run(config, data, machine, pace, folder=folder, saved=saved)
         stack.callback(run.batches.close)
         stack.enter_context(run.writer)
         run.begin(resume)
@@ -94,13 +99,39 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
             if not run.epoch(should_yield, beat):
                 run.save()
                 return run.outcome(OutcomeKind.YIELDED)
-            run.score(beat)
+            is_told = run.close(beat)
             run.save()
+            if not is_told:
+                continue
             verdict = report(run.progress.reports[-1])
-            if verdict.action in _ENDINGS and run.has_work:
+            if verdict.action in _ENDINGS and not run.is_complete:
                 return run.outcome(_ENDINGS[verdict.action])
+        if pace.is_part:
+            return run.outcome(OutcomeKind.PAUSED)
         run.hand_over()
         return run.outcome(OutcomeKind.COMPLETED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """Which epochs are told as which steps; those up to `last` were told before."""
+
+    epochs: int
+    steps: int
+    last: int
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the training stands for less than a whole one."""
+        return self.steps < self.epochs
+
+    def step(self, epoch: int) -> int:
+        """The last step that is full after an epoch."""
+        return epoch * self.steps // self.epochs
+
+    def tells(self, epoch: int) -> bool:
+        """Whether a new step is full with the epoch."""
+        return self.step(epoch) > max(self.step(epoch - 1), self.last)
 
 
 class _Run:
@@ -111,11 +142,13 @@ class _Run:
         config: TrialConfig,
         data: Data,
         machine: Machine,
+        pace: _Pace,
         *,
         folder: Path,
         saved: Callable[[Path, int], None],
     ) -> None:
         self.config = config
+        self.pace = pace
         self.data = data
         self.machine = machine
         self.folder = folder
@@ -125,7 +158,9 @@ class _Run:
         )
         self.progress = Progress()
         self._owner = checkpoint.Owner(config, data.fingerprint)
-        self.writer = checkpoint.Writer(folder, self._owner, saved)
+        self.writer = checkpoint.Writer(
+            folder, self._owner, lambda path, epoch: saved(path, pace.step(epoch))
+        )
         # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
         place = machine.device if machine.is_cuda else "cpu"
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=place)
@@ -138,6 +173,11 @@ class _Run:
     def has_work(self) -> bool:
         """Whether epochs are left."""
         return self.progress.epoch <= self.config.training.epochs
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the trial has been trained to its end."""
+        return not (self.has_work or self.pace.is_part)
 
     def begin(self, resume: Path | None) -> None:
         """Find a micro-batch that fits, or go on where a checkpoint left off with its own.
@@ -168,7 +208,9 @@ class _Run:
             model.freeze(self.learner.model, progress.epoch <= self.config.model.freeze_epochs)
         while progress.cursor < self.batches.per_epoch:
             if should_yield():
-                progress.seconds += perf_counter() - self._started
+                spent = perf_counter() - self._started
+                progress.seconds += spent
+                progress.untold += spent
                 return False
             self._step(progress.step * self.batches.per_epoch + progress.cursor)
             self.writer.tell()
@@ -176,30 +218,42 @@ class _Run:
         self._pace = self._gauges.pace()
         return True
 
-    def score(self, beat: Callable[[], None]) -> None:
-        """Evaluate, and close the epoch with its report."""
-        classes = self.config.dataset.classes
+    def close(self, beat: Callable[[], None]) -> bool:
+        """Close the epoch; True if it ends with a score and a report."""
+        before = self.progress
+        last = before.epoch * self.batches.per_epoch - 1
+        loss, is_told = self._mean_loss(last), self.pace.tells(before.epoch)
+        scored = self._score(loss, last, beat) if is_told else None
+        seconds = perf_counter() - self._started
+        now = Progress(
+            epoch=before.epoch + 1,
+            seconds=before.seconds + seconds,
+            untold=before.untold + seconds,
+            micro_batch=before.micro_batch,
+            reports=before.reports,
+        )
+        if scored is not None:
+            step = self.pace.step(before.epoch)
+            report = scored.model_copy(update={"step": step, "seconds": now.untold})
+            now.reports, now.untold = [*before.reports, report], 0.0
+        self.progress = now
+        self._loss_sum.zero_()
+        return is_told
+
+    def _score(self, loss: float, last: int, beat: Callable[[], None]) -> Report:
+        """Evaluate after the epoch whose last optimizer step this was."""
         counts = self._confusion(beat)
-        last = self.progress.epoch * self.batches.per_epoch - 1
         metrics = {
-            **derive(counts, classes),
-            "train_loss": self._mean_loss(last),
+            **derive(counts, self.config.dataset.classes),
+            "train_loss": loss,
             "lr": self.learner.rate(last),
             **self._pace,
             **self._gauges.device(),
         }
-        seconds = perf_counter() - self._started
-        done = Report(step=self.progress.epoch, metrics=metrics, confusion=counts, seconds=seconds)
-        self.progress = Progress(
-            epoch=self.progress.epoch + 1,
-            seconds=self.progress.seconds + seconds,
-            micro_batch=self.progress.micro_batch,
-            reports=[*self.progress.reports, done],
-        )
-        self._loss_sum.zero_()
         shown = ("miou", "images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation")
         words = " ".join(f"{name} {metrics[name]:.4g}" for name in shown if name in metrics)
-        _logger.info("epoch %d: %s", done.step, words)
+        _logger.info("epoch %d: %s", self.progress.epoch, words)
+        return Report(step=self.progress.epoch, metrics=metrics, confusion=counts)
 
     def save(self) -> None:
         """Begin to write a checkpoint of this moment."""
@@ -215,7 +269,8 @@ class _Run:
 
     def outcome(self, kind: OutcomeKind) -> Outcome:
         """How the attempt ended, with everything that its numbers depend on."""
-        return Outcome(kind=kind, step=self.progress.step, provenance=self._provenance())
+        step = self.pace.step(self.progress.step)
+        return Outcome(kind=kind, step=step, provenance=self._provenance())
 
     def _take_up(self, path: Path) -> None:
         self.progress, state = checkpoint.load(path, self._owner)

@@ -1,0 +1,48 @@
+"""Cheaper trainings that stand for a whole one: fewer images, or smaller ones, from the start.
+
+With `fidelity: data` or `size` a rung at step s of E epochs is a training of its own over all E
+epochs, whole schedule included, that costs about as much as s epochs of a full one: on s/E of the
+images, or at s/E of the pixels. Its report at step s is its last. A trial that is promoted is
+trained anew at the next rung; the last one is the full training.
+"""
+
+from collections.abc import Collection
+from math import sqrt
+from typing import Any
+
+from tuner.spec.config import TrialConfig
+from tuner.spec.study import StudySpec
+
+SMALLEST = 32  # pixels of a shrunk image's shorter side; encoders divide it by 32
+_MULTIPLE = 8
+
+
+def is_staged(spec: StudySpec) -> bool:
+    """Whether a rung is a training of its own."""
+    return spec.search.fidelity != "epochs"
+
+
+def target(spec: StudySpec, step: int, rungs: Collection[int] | None) -> int:
+    """The step that the training of a trial which stands at `step` leads to."""
+    epochs = spec.base.training.epochs
+    return min((rung for rung in rungs or () if rung > step), default=epochs)
+
+
+def staged(config: TrialConfig, spec: StudySpec, steps: int) -> TrialConfig:
+    """The config of the training that leads to a step: the trial's own at the last one."""
+    share = steps / config.training.epochs
+    if share >= 1 or not is_staged(spec):
+        return config
+    dataset = config.dataset
+    changes: dict[str, Any] = (
+        {"subset": dataset.subset * share}
+        if spec.search.fidelity == "data"
+        else {"size": tuple(_shrunk(side, share) for side in dataset.size)}
+    )
+    return config.model_copy(update={"dataset": dataset.model_copy(update=changes)})
+
+
+def _shrunk(side: int, share: float) -> int:
+    """A side of an image with that share of the pixels, not below what networks can take."""
+    wanted = round(side * sqrt(share) / _MULTIPLE) * _MULTIPLE
+    return min(side, max(wanted, SMALLEST))
