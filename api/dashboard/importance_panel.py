@@ -7,25 +7,35 @@ import threading
 from collections import OrderedDict
 from datetime import datetime
 from math import log
-from typing import Any
+from typing import Any, Literal
 
 from api.dashboard.format import short_paths
 from tuner.service import insight, overview
+from tuner.service.forests import Forests
 from tuner.spec.views import ImportanceView, StudyView
 from tuner.store.engine import Database
 
 _KEPT = 64
 _FEWEST = 10  # trials; shares of fewer change with every one that ends
+Method = Literal["ped_anova", "fanova"]
 _Key = tuple[str, int, datetime, int]
 _known: OrderedDict[_Key, ImportanceView] = OrderedDict()
 _lock = threading.Lock()
 
 
-def panel(db: Database, study: int | str) -> dict[str, Any]:
+def panel(db: Database, forests: Forests, study: int | str, method: Method) -> dict[str, Any]:
     """Context of the template `importance.html`. Raises NotFound."""
     view = overview.study(db, study)
-    columns = short_paths(tuple(view.spec.space.root))
-    return {"importance": importance(db, view), "columns": columns}
+    found = importance(db, view)
+    if found and method == "fanova" and forests.are_possible:
+        found = forests.importance(db, view.id)
+    return {
+        "study": view,
+        "importance": found,
+        "columns": short_paths(tuple(view.spec.space.root)),
+        "method": method,
+        "has_forests": forests.are_possible,
+    }
 
 
 def importance(db: Database, view: StudyView) -> ImportanceView | None:

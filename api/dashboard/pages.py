@@ -58,9 +58,15 @@ def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> 
 
 
 @router.get("/partials/studies/{study}/importance")
-def show_importance(request: Request, db: Db, study: StudyRef) -> Response:
+def show_importance(
+    request: Request,
+    rooms: AppRooms,
+    study: StudyRef,
+    method: importance_panel.Method = "ped_anova",
+) -> Response:
     """Which params mattered, for the page of a study to add when it is there."""
-    return render.page(request, "importance.html", **importance_panel.panel(db, study))
+    context = importance_panel.panel(rooms.db, rooms.forests, study, method)
+    return render.page(request, "importance.html", **context)
 
 
 @router.get("/studies/{study}/trials/{number}")

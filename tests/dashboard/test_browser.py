@@ -142,4 +142,7 @@ def test_what_mattered_comes_after_the_page(visit: Visit, server: str, scene: Sc
         scene.train()
     visit.page.goto(f"{server}/studies/1")
     expect(visit.page.locator("#importance tbody tr")).to_have_count(5, timeout=60_000)
+    visit.page.get_by_text("whole space", exact=True).click()
+    expect(visit.page.locator("#importance header")).to_contain_text("by itself", timeout=60_000)
+    expect(visit.page.locator("#importance tbody tr")).to_have_count(5)
     assert visit.complaints == []

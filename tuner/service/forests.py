@@ -16,6 +16,10 @@ from tuner.store import studies
 from tuner.store.engine import Database
 
 _KEPT = 64
+_LACKING = (
+    "fanova needs scikit-learn, which this server does not have; "
+    "install segtune[insight] there, or use ped_anova"
+)
 _Key = tuple[int, datetime, int, str | None, str | None]
 
 
@@ -27,6 +31,11 @@ class Forests:
         self._found: OrderedDict[_Key, ImportanceView] = OrderedDict()
         self._ordered: set[_Key] = set()
         self._lock = threading.Lock()
+
+    @property
+    def are_possible(self) -> bool:
+        """Whether this server has scikit-learn."""
+        return find_spec("sklearn") is not None
 
     def importance(
         self,
@@ -42,7 +51,8 @@ class Forests:
             NotFound: no such study.
             InvalidSpec: no metric is called so, or this server lacks scikit-learn.
         """
-        _require_forests()
+        if not self.are_possible:
+            raise InvalidSpec([Problem(("method",), _LACKING)])
         key = _key(db, study, objective, direction)
         with self._lock:
             found = self._found.get(key)
@@ -69,15 +79,6 @@ class Forests:
         finally:
             with self._lock:
                 self._ordered.discard(key)
-
-
-def _require_forests() -> None:
-    if find_spec("sklearn") is None:
-        lacking = (
-            "fanova needs scikit-learn, which this server does not have; "
-            "install segtune[insight] there, or use ped_anova"
-        )
-        raise InvalidSpec([Problem(("method",), lacking)])
 
 
 def _key(db: Database, study: int | str, objective: str | None, direction: str | None) -> _Key:

@@ -162,6 +162,7 @@ async function later(place) {
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
     place.replaceChildren(...fresh.childNodes);
+    if (place.querySelector("[data-again]")) setTimeout(later, 2000, place);
   } catch { /* the next visit asks again */ }
 }
 
@@ -177,6 +178,13 @@ function switchTheme() {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
+  const turn = event.target.closest("[data-turn]");
+  if (turn) {
+    event.preventDefault();
+    const place = turn.closest("[data-later]");
+    place.dataset.later = turn.dataset.turn;
+    later(place);
+  }
   const mark = event.target.closest(".chart [data-trial]");
   const base = mark?.closest("[data-trials]")?.dataset.trials;
   if (base) location.href = base + mark.dataset.trial;
