@@ -9,11 +9,14 @@ from api.dashboard.format import flatten
 from api.dashboard.per_class import class_scores
 from tuner.errors import NotFound
 from tuner.service import overview
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import OutcomeKind
 from tuner.spec.metrics import SUMMARIES
 from tuner.spec.views import Curve, StepView, TrialView
 from tuner.store.engine import Database
 
 _COURSES = ("train_loss", "lr")
+_PLANNED = {OutcomeKind.PAUSED, OutcomeKind.YIELDED}
 
 
 def trial_page(db: Database, study: int | str, number: int) -> dict[str, Any]:
@@ -33,6 +36,8 @@ def trial_page(db: Database, study: int | str, number: int) -> dict[str, Any]:
         "summaries": _summaries(trial),
         "differences": _differences(db, trial),
         "config": trial.config.model_dump(mode="json"),
+        "sections": _sections(trial.config),
+        "attempts": _attempts(trial),
         "preview": next((file for file in trial.artifacts if file.kind == "preview"), None),
         "per_epoch": _per_epoch(steps),
         "last_number": view.counts.total - 1,
@@ -69,6 +74,31 @@ def _summaries(trial: TrialView) -> dict[str, float]:
     }
 
 
+def _sections(config: TrialConfig) -> dict[str, Any]:
+    """The config by section, what changes on the way as sections of its own."""
+    tree = config.model_dump(mode="json", exclude={"changes"})
+    return tree | {f"from epoch {change.epoch}": change.values for change in config.changes}
+
+
+def _attempts(trial: TrialView) -> str:
+    """Why there were several attempts, in words; empty if there was one."""
+    earlier = {attempt.outcome for attempt in trial.attempt_history[:-1]}
+    if not earlier:
+        return ""
+    return "paused in between" if earlier <= _PLANNED else "went on after losing a worker"
+
+
+def _values(config: TrialConfig) -> dict[str, Any]:
+    """Values of the recipe by path, later ones with their first epoch."""
+    hidden = {"dataset", "seed", "changes"}
+    later = {
+        f"{path} from epoch {change.epoch}": value
+        for change in config.changes
+        for path, value in change.values.items()
+    }
+    return flatten(config.model_dump(mode="json", exclude=hidden)) | later
+
+
 def _differences(db: Database, trial: TrialView) -> tuple[facts.Difference, ...]:
     """Its drawn params, then what else its config says otherwise than trial 0's."""
     if trial.number == 0:
@@ -77,11 +107,7 @@ def _differences(db: Database, trial: TrialView) -> tuple[facts.Difference, ...]
         base = overview.trial(db, trial.study_id, 0)
     except NotFound:
         return ()
-    hidden = {"dataset", "seed"}
-    mine, theirs = (
-        flatten(item.config.model_dump(mode="json", exclude=hidden)) for item in (trial, base)
-    )
-    found = facts.differences(mine, theirs)
+    found = facts.differences(_values(trial.config), _values(base.config))
     told = [item for item in found if item.changed or item.path in trial.params]
     return tuple(sorted(told, key=lambda item: item.path not in trial.params))
 

@@ -14,6 +14,8 @@ from api.app import create_app
 from api.dashboard.format import metric
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
+from tests.store.fleet import Fleet
+from tests.store.populations import copies, population, run
 from tuner.service import files, fronts, overview
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.states import StudyState
@@ -258,6 +260,21 @@ def test_trial_page_tells_how_it_differs(client: TestClient, scene: Scene) -> No
     assert "optimizer.weight_decay" in html
     assert "5f0c1e7a9b" in html
     assert 'id="class-9"' in html
+
+
+def test_a_copy_shows_whose_it_is_and_what_changed(client: TestClient, db: Database) -> None:
+    """The model, each value with its first epoch, and that nobody was lost in between."""
+    fleet = Fleet(db)
+    run(fleet, population(8))
+    found = [overview.trial(db, "streets", number) for number in copies(fleet)]
+    copy = next(trial for trial in found if trial.attempts > 1)
+    change = copy.config.changes[-1]
+    text = client.get(f"/studies/{copy.study_id}/trials/{copy.number}").text
+    assert f'a changed copy of <a href="/studies/1/trials/{copy.copies}">' in text
+    for path in change.values:
+        assert f"{path} from epoch {change.epoch}" in text
+    assert "paused in between" in text
+    assert f"goes on from trial {copy.copies} with other values" in client.get("/studies/1").text
 
 
 @pytest.mark.parametrize(

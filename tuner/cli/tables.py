@@ -96,6 +96,9 @@ def plan(found: Plan) -> Table:
     table.add_row("trials", f"{found.trials}, up to {spec.search.parallel} at a time")
     table.add_row("sampler", found.sampler)
     table.add_row("pruner", f"{found.pruner}; compares trials at epochs: {rungs}")
+    if spec.search.fidelity != "epochs":
+        saved = {"data": "fewer images", "size": "smaller images"}[spec.search.fidelity]
+        table.add_row("fidelity", f"{spec.search.fidelity}: each rung is trained anew on {saved}")
     for name, words in wording.costs(found):
         table.add_row(name, words)
     for path, alternatives in spec.space.root.items():

@@ -115,8 +115,9 @@ def costs(plan: Plan) -> Iterator[tuple[str, str]]:
         stages = ", ".join(f"{stage.trials:.0f} to {stage.epoch}" for stage in plan.stages)
         yield "expected", f"{plan.expected_epochs:.0f} epochs; trials trained to epoch: {stages}"
     again = f" + {plan.confirm_epochs}" if plan.confirm_epochs else ""
-    worst = f"{plan.trials} × {plan.epochs}{again} = {plan.worst_case_epochs} epochs"
-    yield "worst case", worst
+    # Where each rung is a training of its own, a trial may take more than its epochs.
+    each = (plan.worst_case_epochs - plan.confirm_epochs) // plan.trials
+    yield "worst case", f"{plan.trials} × {each}{again} = {plan.worst_case_epochs} epochs"
     if plan.cost is not None:
         cost = plan.cost
         yield "epoch", f"{cost.epoch_seconds:.3g} s, {cost.source}"
