@@ -8,6 +8,7 @@ from api.dashboard.format import flatten, short_paths
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
 from tuner.errors import NotFound
+from tuner.resolve import resolve
 from tuner.service import fronts, overview
 from tuner.spec.states import TrialState
 from tuner.spec.views import Best, Curve, StudyView
@@ -66,7 +67,7 @@ def _recipe(view: StudyView, best: Best | None) -> tuple[facts.Difference, ...]:
     """Searched params of the best trial beside the base recipe's."""
     if best is None:
         return ()
-    base = flatten(view.spec.base.model_dump(mode="json"))
+    base = flatten(resolve(view.spec.base, view.spec.dataset, {}).model_dump(mode="json"))
     return facts.differences(best.params, {path: base.get(path) for path in best.params})
 
 

@@ -277,6 +277,17 @@ def test_a_copy_shows_whose_it_is_and_what_changed(client: TestClient, db: Datab
     assert f"goes on from trial {copy.copies} with other values" in client.get("/studies/1").text
 
 
+def test_the_best_config_stands_beside_the_base_recipes_defaults(
+    client: TestClient, db: Database
+) -> None:
+    """Also beside those that the study does not spell out."""
+    fleet = Fleet(db)
+    fleet.submit()
+    for value in (0.1, 0.9):
+        fleet.train(fleet.take(), value=value)
+    assert '<span class="was">0 in trial 0</span>' in client.get("/studies/1").text
+
+
 @pytest.mark.parametrize(
     ("action", "state"),
     [("pause", StudyState.PAUSED), ("cancel", StudyState.CANCELLED)],
