@@ -5,6 +5,7 @@ Zimmer et al. 2021, surrogate of YAHPO Gym (Pfisterer et al. 2022), Apache-2.0.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def tasks(folder: Path) -> dict[str, Task]:
     """Every data set of the surrogate by its OpenML number."""
     choices = json.loads((folder / "config_space.json").read_text())["hyperparameters"][0]
     places = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]
-    return {
+    alone = {
         name: Task(
             name=f"lcbench-{name}",
             metric="miou",  # stands for the validation accuracy
@@ -61,6 +62,8 @@ def tasks(folder: Path) -> dict[str, Task]:
         )
         for name in choices["choices"]
     }
+    kin = dict(zip(alone, [*alone.values()][1:] + [*alone.values()][:1], strict=True))
+    return {name: replace(task, kin=kin[name]) for name, task in alone.items()}
 
 
 def _curves(model: str, place: int, params: Sequence[Params]) -> list[Curve]:

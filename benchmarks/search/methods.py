@@ -1,7 +1,8 @@
 """Ways to search by name: ours as `SAMPLER+PRUNER`, baselines by their own names.
 
 Options stand in brackets: `rung_tpe+promote[min_step=9]`, `syne-asha[grace_period=3]`. `@best` and
-`@worst` give ours a prior: the best or the worst of some random trainings.
+`@worst` give ours a prior: the best or the worst of some random trainings. `@kin` and `@odds` start
+it from a finished study of random trainings on the next task: as they were, or turned upside down.
 """
 
 import json
@@ -16,7 +17,10 @@ import numpy as np
 
 from benchmarks.search.simulator import Clock, Tuner
 from benchmarks.search.task import Task, params_at
+from tuner.search.past import Past
+from tuner.service.imports import bring_in
 from tuner.spec.space import Params
+from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
 # Baseline → the module beside this one that speaks to its package.
@@ -29,8 +33,9 @@ BASELINES = {
     "ray-asha": "ray_baseline",
 }
 _BASELINE = re.compile(r"([a-z-]+)(?:\[(.*?)\])?")
-_OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?(?:@(best|worst))?")
+_OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?(?:@(best|worst|kin|odds))?")
 TRIED = 20  # random trainings, of which a prior is one
+EARLIER = 60  # random trainings that the study to start from consists of
 
 
 def is_installed(name: str) -> bool:
@@ -51,8 +56,11 @@ def open_tuner(name: str, task: Task, seed: int, clock: Clock) -> Iterator[Tuner
     if _OURS.fullmatch(name):
         from benchmarks.search import service
 
+        spec = our_study(name, task, seed)
         with service.database(clock) as db:
-            yield service.ServiceTuner(db, our_study(name, task, seed))
+            if spec.search.warm_start:
+                bring_in(db, *_earlier(name, task, seed), origin="another task")
+            yield service.ServiceTuner(db, spec)
     else:
         baseline, options = _baseline(name)
         yield _adapter(baseline).build(baseline, task, seed, options)
@@ -72,7 +80,10 @@ def our_study(name: str, task: Task, seed: int) -> StudySpec:
             "trials": 1_000_000,
             "parallel": 100_000,
             "seed": seed,
-            "prior": None if prior is None else {"configs": [_prior(prior, task, seed)]},
+            "prior": (
+                {"configs": [_prior(prior, task, seed)]} if prior in {"best", "worst"} else None
+            ),
+            "warm_start": ["earlier"] if prior in {"kin", "odds"} else [],
         },
         start=params_at(task.study({}), point),
     )
@@ -84,6 +95,23 @@ def _prior(which: str, task: Task, seed: int) -> Params:
     tried = [params_at(task.study({}), point) for point in points]
     keys = [task.key(curve.values[-1]) for curve in task.curves(tried)]
     return tried[int(np.argmin(keys) if which == "best" else np.argmax(keys))]
+
+
+def _earlier(name: str, task: Task, seed: int) -> tuple[StudySpec, list[Past]]:
+    """The finished study that a search starts from."""
+    if task.kin is None:
+        raise ValueError(f"{task.name} has no task beside it to start from")
+    spec = task.kin.study({"sampler": "random", "pruner": "none"})
+    points = np.random.default_rng([seed, 13]).random((EARLIER, len(task.space)))
+    tried = [params_at(spec, point) for point in points]
+    finals = [curve.values[-1] for curve in task.kin.curves(tried)]
+    if name.endswith("@odds"):
+        finals = [max(finals) + min(finals) - value for value in finals]
+    past = [
+        Past(params, TrialState.COMPLETED, (value,))
+        for params, value in zip(tried, finals, strict=True)
+    ]
+    return spec.model_copy(update={"name": "earlier"}), past
 
 
 def _baseline(name: str) -> tuple[str, dict[str, Any]]:

@@ -23,7 +23,10 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`curves` gives the course of each of several trainings; the same params, the same course."""
+    """`curves` gives the course of each of several trainings; the same params, the same course.
+
+    `kin` is another task over the same space, for searches that start from its results.
+    """
 
     name: str
     metric: str
@@ -32,6 +35,7 @@ class Task:
     base: Mapping[str, Mapping[str, Any]]
     space: Mapping[str, Any]
     curves: Callable[[Sequence[Params]], Sequence[Curve]] = field(repr=False)
+    kin: "Task | None" = field(default=None, repr=False)
 
     def study(self, search: Mapping[str, Any], *, start: Params | None = None) -> StudySpec:
         """The study to submit; `start` is its base recipe, which is trial 0."""

@@ -212,6 +212,25 @@ def test_a_method_may_have_a_good_or_a_bad_prior() -> None:
     assert worst < 0.3
 
 
+def test_a_method_may_start_from_a_study_of_another_task() -> None:
+    """Its best params are tried first; turned upside down, its worst."""
+    task = replace(TASK, kin=TASK)
+    found = {}
+    for which in ("kin", "odds"):
+        clock = Clock()
+        with open_tuner(f"random+none@{which}", task, 1, clock) as tuner:
+            jobs = [tuner.take(worker) for worker in range(2)]
+        assert jobs[1] is not None
+        found[which] = TASK.curves([jobs[1].params])[0].values[-1]
+    assert found["kin"] > 0.9
+    assert found["odds"] < 0.3
+    with (
+        pytest.raises(ValueError, match="no task beside it"),
+        open_tuner("random+none@kin", TASK, 1, Clock()),
+    ):
+        pass
+
+
 def test_an_unknown_method_is_refused() -> None:
     """A name that is neither ours nor a baseline's raises, and the message lists what there is."""
     with pytest.raises(ValueError, match=r"no method 'oputna'.*optuna-gp"):
