@@ -122,7 +122,13 @@ class Cloud:
         return share
 
 
-def pays(source: TrialSource, trials: Sequence[FrozenTrial], objective: Objective) -> float:
+def pays(
+    source: TrialSource,
+    trials: Sequence[FrozenTrial],
+    objective: Objective,
+    *,
+    halved_by: float = _HALVED_BY,
+) -> float:
     """What is left of a guide's share: less with each result, and with each defeat."""
     if sum(trial.state.is_finished() for trial in trials) > _LAST:
         return 0.0
@@ -131,7 +137,7 @@ def pays(source: TrialSource, trials: Sequence[FrozenTrial], objective: Objectiv
     own = [course for origin, course in results if origin is source]
     others = [course for origin, course in results if origin is TrialSource.SAMPLER]
     odds = min(2.0, _odds(own, others, objective))
-    halvings = len(results) / (_HALVED_BY * max(odds, 0.2))
+    halvings = len(results) / (halved_by * max(odds, 0.2))
     return float(min(1.0, odds) ** 2 * 0.5**halvings)
 
 

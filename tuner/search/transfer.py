@@ -28,6 +28,7 @@ _TOP = 0.15  # share of its trials to draw near
 _NEIGHBOURS = 3
 _FEWEST = 5  # results at a step before ranks say anything
 _HOPE = 0.5  # agreement that is taken for granted before, with the weight of five results
+_HALVED_BY = 5  # results: another data set's best is a start, and misleads in the long run
 _WEIGHT = 0.5  # share of the draws at most, for all earlier studies together
 
 
@@ -61,7 +62,9 @@ class WarmGuide:
 
     def share(self, trials: Sequence[FrozenTrial]) -> float:
         """The weight, times how well the studies agree, times how well its draws do here."""
-        standing = pays(self.source, trials, self._objective) if self._best else 0.0
+        if not self._best:
+            return 0.0
+        standing = pays(self.source, trials, self._objective, halved_by=_HALVED_BY)
         return self._weight * self.agreement(trials) * standing if standing else 0.0
 
     def propose(self, rng: random.Random) -> Params:
