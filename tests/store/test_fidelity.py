@@ -90,6 +90,19 @@ def test_a_checkpoint_is_taken_up_within_a_rung_only(database: Database) -> None
     assert fleet.take().resume is None
 
 
+def test_the_base_recipe_keeps_its_checkpoint_at_a_rung(database: Database) -> None:
+    """To it a rung is an epoch like any other."""
+    fleet = Fleet(database)
+    fleet.submit(staged_study(trials=2))
+    held = fleet.take()
+    fleet.report(held, 1, 2)
+    _save(fleet, held, "b")
+    fleet.finish(held, OutcomeKind.CRASHED)
+    again = fleet.take()
+    assert (again.trial, again.last_step, again.steps) == (0, 2, EPOCHS)
+    assert again.resume is not None
+
+
 def test_confirmation_trains_fully(database: Database) -> None:
     """Fresh seeds at full fidelity only."""
     fleet = Fleet(database)

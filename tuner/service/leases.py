@@ -38,6 +38,8 @@ from tuner.store.leases import Held
 from tuner.store.tables import Study, Trial, Worker
 
 logger = logging.getLogger(__name__)
+# Trials that are trained once and fully, whatever rungs there are.
+_WHOLE = frozenset({TrialSource.BASE, TrialSource.CONFIRM})
 
 
 def take(
@@ -306,15 +308,16 @@ def _steps(trial: Trial, spec: StudySpec) -> int | None:
     """The step that the training at hand leads to; None where a step is an epoch."""
     if not is_staged(spec):
         return None
-    whole = trial.source in {TrialSource.BASE, TrialSource.CONFIRM}
-    return trial.epochs if whole else target(spec, trial.step, judged_steps(spec))
+    if trial.source in _WHOLE:
+        return trial.epochs
+    return target(spec, trial.step, judged_steps(spec))
 
 
 def _resume(session: Session, trial: Trial, spec: StudySpec) -> ArtifactRef | None:
     """The checkpoint to go on from; none at a rung from which a trial is trained anew."""
     if trial.attempts <= 1 and not trial.step:
         return None
-    if is_staged(spec) and _is_judged(spec, trial.step):
+    if is_staged(spec) and trial.source not in _WHOLE and _is_judged(spec, trial.step):
         artifacts.drop(session, artifacts.checkpoints(session, trial.id))
         return None
     checkpoint = artifacts.last_checkpoint(session, trial.id)
