@@ -104,9 +104,9 @@ def test_a_study_ends_within_its_budget(
 ) -> None:
     """Lost, crashed and yielding workers cost attempts, never trials, and starve nobody."""
 
-    @given(moves=st.lists(MOVES, max_size=50))
+    @given(moves=st.lists(MOVES, max_size=40))
     @settings(
-        max_examples=8,
+        max_examples=5,
         phases=[Phase.generate],  # shrinking takes minutes
         deadline=None,
         suppress_health_check=list(HealthCheck),
