@@ -19,3 +19,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every pytest process begin with its share of the minutes-long tests.
+
+    Each gets a run of tests that lie side by side; what is left at the end is quickly shared.
+    """
+    slow = [item for item in items if "end_to_end" in item.path.parts]
+    rest = [item for item in items if "end_to_end" not in item.path.parts]
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ends = [index * len(rest) // count for index in range(count + 1)]
+    items[:] = [
+        item
+        for index in range(count)
+        for item in (*slow[index::count], *rest[ends[index] : ends[index + 1]])
+    ]

@@ -40,7 +40,8 @@ def test_a_promoted_trial_goes_on_where_it_was_paused(tmp_path: Path, sqlite_url
             if trial.state is TrialState.PRUNED:
                 assert "epoch 2" in trial.reason or "epoch 4" in trial.reason
 
-        town.client.submit(strong_base(street_study("plain", **search)))
+        needed = {**search, "trials": 1 + max(trial.number for trial in promoted)}
+        town.client.submit(strong_base(street_study("plain", **needed)))
         town.client.wait("plain", timeout=300)
         for trial in promoted:
             whole = metrics_by_step(town.client, "plain", trial.number)
