@@ -24,7 +24,7 @@ from sqlalchemy import make_url
 from benchmarks.fleet import Job, Rate, drive
 from benchmarks.machine import conclude, describe
 from tests import postgres
-from tuner.service import leases, studies
+from tuner.service import assignments, leases, studies
 from tuner.service.searches import Searches
 from tuner.spec.messages import LeaseRequest, Outcome, OutcomeKind, Report, ReportBatch
 from tuner.spec.study import StudySpec
@@ -135,7 +135,9 @@ def fill_ours(url: str, spec: StudySpec) -> None:
     )
     studies.submit(db, warm)
     for _ in range(FINISHED):
-        trial = leases.take(db, LeaseRequest(worker="fill"), lease_seconds=60, searches=searches)
+        trial = assignments.take(
+            db, LeaseRequest(worker="fill"), lease_seconds=60, searches=searches
+        )
         assert trial is not None
         reports = tuple(made_up(step, trial.trial) for step in range(1, REPORTS + 1))
         batch = ReportBatch(reports=reports)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response, status
 from starlette.concurrency import run_in_threadpool
 
 from api.deps import AppRooms, Ask, Batch, End, LeaseId, LeaseToken, Rooms
-from tuner.service import leases
+from tuner.service import assignments, leases
 from tuner.spec.messages import Assignment, LeaseRequest, LeaseStatus
 
 router = APIRouter(prefix="/leases", tags=["leases"])
@@ -63,7 +63,7 @@ async def _take(request: Request, rooms: Rooms, ask: LeaseRequest) -> Assignment
     while True:
         rings = rooms.work.rings
         assignment = await run_in_threadpool(
-            leases.take,
+            assignments.take,
             rooms.db,
             ask,
             lease_seconds=rooms.settings.lease_seconds,

@@ -17,7 +17,7 @@ from benchmarks.search.simulator import LEASE_SECONDS, Clock, Job
 from benchmarks.search.task import params_in
 from tuner.search.judge import judged_steps
 from tuner.search.suggest import Draw
-from tuner.service import leases, studies, upkeep
+from tuner.service import assignments, leases, studies, upkeep
 from tuner.service.searches import Search, Searches
 from tuner.spec.messages import (
     Action,
@@ -72,7 +72,7 @@ class ServiceTuner:
         """Lease a trial."""
         request = LeaseRequest(worker=f"simulated-{worker}")
         with _timed(self.times.take):
-            held = leases.take(
+            held = assignments.take(
                 self._db, request, lease_seconds=LIVING_SECONDS, searches=self._searches
             )
         if held is None:

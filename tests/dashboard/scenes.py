@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from tuner import submission
-from tuner.service import leases, studies
+from tuner.service import assignments, leases, studies
 from tuner.service.searches import Searches
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import (
@@ -72,7 +72,9 @@ class Scene:
             hostname="node-a", device=device, cpus=16, labels={"pool": "night"}
         )
         request = LeaseRequest(worker=worker, capabilities=capabilities, study=self.study.name)
-        work = leases.take(self.db, request, lease_seconds=LEASE_SECONDS, searches=self.searches)
+        work = assignments.take(
+            self.db, request, lease_seconds=LEASE_SECONDS, searches=self.searches
+        )
         assert work is not None
         return work
 

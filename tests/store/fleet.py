@@ -1,7 +1,7 @@
 """Workers without a network or a GPU: they call the use cases directly."""
 
 from tests.store.samples import spec
-from tuner.service import leases, studies
+from tuner.service import assignments, leases, studies
 from tuner.service.searches import Searches
 from tuner.spec.messages import (
     Assignment,
@@ -35,7 +35,7 @@ class Fleet:
     def ask(self, worker: str = "w1", *, study: str | None = None) -> Assignment | None:
         """Ask for a trial; None if there is none."""
         request = LeaseRequest(worker=worker, study=study)
-        return leases.take(
+        return assignments.take(
             self.db, request, lease_seconds=self.lease_seconds, searches=self.searches
         )
 

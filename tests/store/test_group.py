@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import Conflict, StorageError
-from tuner.service import leases, rows
+from tuner.service import assignments, rows
 from tuner.service.searches import Searches
 from tuner.service.studies import enqueue
 from tuner.spec.messages import LeaseRequest
@@ -135,7 +135,7 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
     points = {"training.batch_size": {"choice": [1, 2, 4, 8]}}
     fleet.submit(spec(space=points, search={"sampler": "grid", "trials": 4}))
     take = partial(
-        leases.take, database, LeaseRequest(worker="w"), lease_seconds=60, searches=searches
+        assignments.take, database, LeaseRequest(worker="w"), lease_seconds=60, searches=searches
     )
     assert take() is not None
 

@@ -48,6 +48,12 @@ def judged_steps(spec: StudySpec) -> frozenset[int] | None:
     return steps
 
 
+def is_judged(spec: StudySpec, step: int) -> bool:
+    """Whether trials are compared at a step."""
+    steps = judged_steps(spec)
+    return steps is None or step in steps
+
+
 def judge(
     spec: StudySpec,
     trial: Course,

@@ -10,7 +10,7 @@ from tuner.errors import InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.search.past import Past
 from tuner.service import overview
-from tuner.service.leases import trial_seed
+from tuner.service.assignments import trial_seed
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
 from tuner.spec.states import StudyState, TrialSource, TrialState

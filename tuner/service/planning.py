@@ -8,7 +8,7 @@ from tuner.resolve import resolve
 from tuner.search import plan as search
 from tuner.search.observation import Observation
 from tuner.search.suggest import Suggester
-from tuner.service.leases import trial_seed
+from tuner.service.assignments import trial_seed
 from tuner.spec.config import TrialConfig
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec

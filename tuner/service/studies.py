@@ -13,7 +13,7 @@ from tuner import submission
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.service import endings, overview, transfers
-from tuner.service.leases import trial_seed
+from tuner.service.assignments import trial_seed
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec

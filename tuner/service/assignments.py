@@ -1,0 +1,178 @@
+"""Give a worker a trial: the study is chosen, its row locked, params drawn, a lease granted."""
+
+import logging
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from tuner.resolve import resolve
+from tuner.search.fidelity import is_staged, staged, target
+from tuner.search.judge import is_judged, judged_steps
+from tuner.service import ahead, copies, endings, rows
+from tuner.service.scheduling import in_turn, may_hand_out
+from tuner.service.searches import Search, Searches
+from tuner.spec.config import TrialConfig
+from tuner.spec.messages import ArtifactRef, Assignment, LeaseRequest
+from tuner.spec.states import StudyState, TrialSource, TrialState
+from tuner.spec.study import StudySpec
+from tuner.store import artifacts, leases, studies, trials, workers
+from tuner.store.engine import Database
+from tuner.store.tables import Study, Trial, Worker
+
+logger = logging.getLogger(__name__)
+# Trials that are trained once and fully, whatever rungs there are.
+_WHOLE = frozenset({TrialSource.BASE, TrialSource.CONFIRM})
+
+
+def take(
+    db: Database, request: LeaseRequest, *, lease_seconds: float, searches: Searches
+) -> Assignment | None:
+    """Give the worker a trial: the study is chosen, its row locked, params drawn, a lease granted.
+
+    None when no open study has a trial that this worker may train now.
+    """
+
+    def take_from(session: Session, study_id: int) -> Assignment | None:
+        session.flush()  # what others of this group wrote is counted below
+        study = studies.lock(session, study_id)
+        now = db.now()  # after the wait for the lock
+        trial = _next_trial(session, study, searches, now=now)
+        if trial is None:
+            return None
+        worker = _note(session, request, now=now)
+        return _assign(session, study, trial, worker, now=now, seconds=lease_seconds)
+
+    for study_id, spec in in_turn(db, request):
+        # One study at a time: two rows locked in two orders would be a deadlock.
+        with ahead.drawn(db, searches, study_id, spec):
+            assignment = db.together(study_id, partial(take_from, study_id=study_id))
+        if assignment is not None:
+            ahead.order(db, searches, study_id, spec)
+            return assignment
+    with db.transaction() as session:
+        _note(session, request, now=db.now())
+    return None
+
+
+def _note(session: Session, request: LeaseRequest, *, now: datetime) -> Worker:
+    capabilities = request.capabilities.model_dump(mode="json")
+    return workers.seen(session, request.worker, capabilities, now=now)
+
+
+def _next_trial(
+    session: Session, study: Study, searches: Searches, *, now: datetime
+) -> Trial | None:
+    """The waiting trial of a locked study that is next, or a new draw, or None."""
+    load = studies.load(session, [study.id])[study.id]
+    if not may_hand_out(study, load, now=now):
+        return None
+    if load.waiting:
+        return trials.next_waiting(session, study)
+    spec = rows.spec_of(study)
+    all_drawn = not endings.may_draw(study, spec)
+    with searches.of(session, study, spec) as search:
+        promoted = search.promotion(closing=all_drawn) if load.paused else None
+        if promoted is not None:
+            return _go_on(session, study, spec, search, *promoted, now=now)
+        if all_drawn:
+            return None
+        draw = search.draw(study.drawn, latest=load.running == 0)
+    config = resolve(
+        spec.base, spec.dataset, draw.params, seed=trial_seed(spec.search.seed, study.drawn)
+    )
+    drawn = trials.Drawn(
+        draw.params,
+        config.model_dump(mode="json"),
+        source=TrialSource.BASE if study.drawn == 0 else draw.source,
+        attrs=draw.attrs,
+    )
+    return trials.add(session, study, drawn, now=now)
+
+
+def _go_on(  # noqa: PLR0913  # what a decision on a trial needs
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    search: Search,
+    number: int,
+    reason: str,
+    *,
+    now: datetime,
+) -> Trial:
+    """The paused trial of that number, waiting; or the copy of a better one in its place."""
+    models = search.models(number)
+    if models:
+        copy = copies.replace(session, study, spec, (number, reason), models, now=now)
+        if copy is not None:
+            return copy
+        reason += "; it goes on, as none of the best can be copied from here"
+    return _promote(session, study, number, reason, now=now)
+
+
+def _promote(session: Session, study: Study, number: int, reason: str, *, now: datetime) -> Trial:
+    """Bring a paused trial back among the waiting ones."""
+    trial = trials.find(session, study, number)
+    trial.verdict = {}
+    trials.move(session, study, trial, TrialState.WAITING, now=now, reason=reason)
+    logger.info("trial %s of %s: %s", number, study.name, reason)
+    return trial
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """The seed that a trial trains with: its own, and the same whenever the study is repeated."""
+    return (study_seed * 1_000_003 + number * 7_919 + 1) % 2**31
+
+
+def _assign(
+    session: Session, study: Study, trial: Trial, worker: Worker, *, now: datetime, seconds: float
+) -> Assignment:
+    if study.state == StudyState.QUEUED:
+        studies.move(session, study, StudyState.RUNNING, now=now)
+    attempt, token = leases.grant(trial, worker, now=now, seconds=seconds)
+    session.add(attempt)
+    trials.move(session, study, trial, TrialState.RUNNING, now=now)
+    spec = rows.spec_of(study)
+    steps = _steps(trial, spec)
+    logger.info(
+        "trial %s of %s: attempt %s leased to %s",
+        trial.number,
+        study.name,
+        trial.attempts,
+        worker.name,
+    )
+    return Assignment(
+        lease=attempt.id,
+        token=token,
+        study=study.name,
+        study_id=study.id,
+        trial=trial.number,
+        attempt=trial.attempts,
+        config=staged(TrialConfig.model_validate(trial.config), spec, steps or trial.epochs),
+        metrics=tuple(objective.metric for objective in spec.objectives),
+        resume=_resume(session, trial, spec),
+        last_step=trial.step,
+        steps=steps,
+        expires_at=attempt.expires_at,
+        lease_seconds=seconds,
+    )
+
+
+def _steps(trial: Trial, spec: StudySpec) -> int | None:
+    """The step that the training at hand leads to; None where a step is an epoch."""
+    if not is_staged(spec):
+        return None
+    if trial.source in _WHOLE:
+        return trial.epochs
+    return target(spec, trial.step, judged_steps(spec))
+
+
+def _resume(session: Session, trial: Trial, spec: StudySpec) -> ArtifactRef | None:
+    """The checkpoint to go on from; none at a rung from which a trial is trained anew."""
+    if trial.attempts <= 1 and not trial.step:
+        return None
+    if is_staged(spec) and trial.source not in _WHOLE and is_judged(spec, trial.step):
+        artifacts.drop(session, artifacts.checkpoints(session, trial.id))
+        return None
+    checkpoint = artifacts.last_checkpoint(session, trial.id)
+    return None if checkpoint is None else rows.artifact_ref(checkpoint)
