@@ -35,6 +35,7 @@ from tuner.training.data import Data, load
 from tuner.training.determinism import Machine, applied
 from tuner.training.learner import Learner
 from tuner.training.train import train
+from workers.settings import WorkerSettings
 
 MODELS = {
     "ocr-hrnet_w18_small": {"decoder": "ocr", "encoder": "hrnet_w18_small"},
@@ -66,6 +67,12 @@ def config(model: dict[str, str], *, images: int, size: tuple[int, int]) -> Tria
             }
         )
     )
+
+
+def as_worker(device: str) -> Machine:
+    """A machine as a worker with default settings describes it to the loop."""
+    seconds = WorkerSettings.model_fields["checkpoint_seconds"].default
+    return Machine(device=device, checkpoint_seconds=seconds)
 
 
 def loop(chosen: TrialConfig, data: Data, machine: Machine) -> tuple[float, float]:
@@ -120,7 +127,7 @@ def compare(
     model: dict[str, str], options: argparse.Namespace, *, images: int, size: tuple[int, int]
 ) -> dict[str, Any]:
     """One row of (a): loop and bare step in turn, and the median of their ratios."""
-    machine = Machine(device=options.device)
+    machine = as_worker(options.device)
     chosen = config(model, images=images, size=size)
     with tempfile.TemporaryDirectory() as cache:
         data = load(chosen.dataset, cache=Path(cache), roots=())
@@ -143,7 +150,7 @@ def against_usual(
     model: dict[str, str], options: argparse.Namespace, *, images: int, size: tuple[int, int]
 ) -> dict[str, Any]:
     """One row of (b) and (c), on files of twice the network's size."""
-    machine = Machine(device=options.device)
+    machine = as_worker(options.device)
     drawn = config(model, images=images, size=size)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

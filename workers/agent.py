@@ -166,6 +166,7 @@ def _start(agent: Agent) -> TrainerProcess:
     settings, device = agent.settings, agent.identity.device
     options = ["--device", devices.torch_name(device), "--threads", str(agent.threads)]
     options += ["--cache", str(settings.cache_folder)]
+    options += ["--checkpoint-seconds", str(settings.checkpoint_seconds)]
     for root in settings.data_roots:
         options += ["--root", str(root)]
     return TrainerProcess(

@@ -53,7 +53,9 @@ class WorkerSettings(BaseSettings):
     poll_seconds: float = Field(20, ge=0, le=30, description="How long the server holds a request")
     threads: int | None = Field(None, ge=1, description="CPU threads; this worker's share of cores")
     checkpoint_seconds: float = Field(
-        30, ge=0, description="Shortest time between two checkpoint uploads"
+        30,
+        ge=0,
+        description="Shortest time between two checkpoint uploads; 0 writes and uploads all",
     )
 
     @field_validator("home", "cache", mode="after")

@@ -1,7 +1,8 @@
 """The trainer process: trains what the agent sends, and stays warm between trials.
 
-Started as `python -m workers.trainer --device D --threads N --cache DIR --root DIR … READ WRITE`,
-where READ and WRITE are the numbers of its two pipes. Output goes to stdout and stderr as usual.
+Started as `python -m workers.trainer --device D --threads N --cache DIR --root DIR …
+--checkpoint-seconds S READ WRITE`, where READ and WRITE are the numbers of its two pipes. Output
+goes to stdout and stderr as usual.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from workers.protocol import (
 
 if TYPE_CHECKING:
     from tuner.training.data import Data
+    from tuner.training.determinism import Machine
 
 log = logging.getLogger(__name__)
 _BEAT_SECONDS = 1.0
@@ -149,6 +151,7 @@ class Trainer:
     threads: int | None
     cache: Path
     roots: tuple[Path, ...]
+    checkpoint_seconds: float = 0.0
     _loaded: "tuple[DatasetConfig, Data] | None" = field(default=None)
 
     def run(self, start: Start) -> Finished:
@@ -160,7 +163,6 @@ class Trainer:
         return Finished(outcome=outcome, digest=digest(start.config))
 
     def _train(self, start: Start) -> Outcome:
-        from tuner.training.determinism import Machine
         from tuner.training.train import train
 
         data = self._load(start.config.dataset)
@@ -173,11 +175,21 @@ class Trainer:
                 resume=start.resume,
                 last_step=start.last_step,
                 steps=start.steps,
-                machine=Machine(device=self.device, threads=self.threads, cache=self.cache),
+                machine=self._machine(),
                 should_yield=self.wire.should_yield,
                 beat=self.wire.beat,
                 saved=self.wire.saved,
             )
+
+    def _machine(self) -> "Machine":
+        from tuner.training.determinism import Machine
+
+        return Machine(
+            device=self.device,
+            threads=self.threads,
+            cache=self.cache,
+            checkpoint_seconds=self.checkpoint_seconds,
+        )
 
     def _load(self, dataset: DatasetConfig) -> "Data":
         from tuner.training.data import load
@@ -245,11 +257,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--root", type=Path, action="append", default=[])
+    parser.add_argument("--checkpoint-seconds", type=float, default=0.0)
     parser.add_argument("read", type=int)
     parser.add_argument("write", type=int)
     options = parser.parse_args(arguments)
     wire = Wire(options.read, options.write)
-    trainer = Trainer(wire, options.device, options.threads, options.cache, tuple(options.root))
+    trainer = Trainer(
+        wire,
+        options.device,
+        options.threads,
+        options.cache,
+        tuple(options.root),
+        options.checkpoint_seconds,
+    )
     check_device(options.device)
     import tuner.training.train  # noqa: F401  # so that the first trial finds everything loaded
 

@@ -22,6 +22,7 @@ from tuner.training.failures import classify
 from tuner.training.train import MODEL, train
 
 STEPS = 6  # two epochs of three
+PATIENT = Machine(checkpoint_seconds=1_000)
 
 
 class Script:
@@ -83,6 +84,33 @@ def test_metrics_derive_from_the_confusion_matrix(straight: tuple[Path, Script])
         assert report.confusion is not None
         assert derive(report.confusion, samples.CLASSES).items() <= report.metrics.items()
         assert {"train_loss", "lr", "images_per_second", "data_wait"} <= report.metrics.keys()
+
+
+def test_a_checkpoint_that_costs_too_much_waits(scenes: Data, tmp_path: Path) -> None:
+    """A short run that may wait writes none, and ends with the same weights file."""
+    script = Script()
+    outcome = run(scenes, tmp_path, script, machine=PATIENT)
+    assert (outcome.kind, script.saved) == (OutcomeKind.COMPLETED, [])
+
+
+@pytest.mark.parametrize("action", [Action.PAUSE, Action.YIELD, Action.STOP, Action.PRUNE])
+def test_a_verdict_that_ends_a_run_saves_it(scenes: Data, tmp_path: Path, action: Action) -> None:
+    """However long checkpoints may wait, the epoch that was judged is on disk at the end."""
+    script = Script(at_1=action)
+    run(scenes, tmp_path, script, machine=PATIENT)
+    assert script.saved == [1]
+
+
+def test_a_run_goes_on_from_before_its_last_report(
+    straight: tuple[Path, Script], scenes: Data, tmp_path: Path
+) -> None:
+    """An epoch that was reported but not saved is trained again, and not reported again."""
+    first, second = Script(), Script()
+    run(scenes, tmp_path, first, should_yield=after(2))  # within epoch 1
+    resume = tmp_path / checkpoint.NAME
+    run(scenes, tmp_path, second, machine=PATIENT, resume=resume, last_step=1)
+    assert [report.step for report in second.reports] == [2]
+    assert samples.timeless(second.reports) == samples.timeless(straight[1].reports)[1:]
 
 
 def test_a_completed_run_leaves_weights_and_config(straight: tuple[Path, Script]) -> None:

@@ -14,6 +14,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -134,12 +135,27 @@ class Writer:
             self.settle()
         self._pool.shutdown()
 
-    def save(self, progress: Progress, state: dict[str, Any]) -> None:
-        """Begin to write; `state` must be a copy that training leaves alone."""
+    def save(
+        self,
+        progress: Progress,
+        state: dict[str, Any],
+        *,
+        timed: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Begin to write; `state` must be a copy that training leaves alone.
+
+        `timed` gets the seconds that the writing took, in the thread that wrote.
+        """
         self.settle()
         now = replace(progress, reports=list(progress.reports))
-        job = self._pool.submit(save, self._folder, self._owner, now, state)
-        self._under_way = (job, progress.step)
+
+        def write() -> Path:
+            began = perf_counter()
+            path = save(self._folder, self._owner, now, state)
+            timed(perf_counter() - began)
+            return path
+
+        self._under_way = (self._pool.submit(write), progress.step)
 
     def tell(self) -> None:
         """Tell of the checkpoint under way if it is written by now."""

@@ -21,12 +21,15 @@ class Machine:
 
     `cache` is a folder for what is learned of the device: micro-batches and compiled kernels.
     `memory_mb` limits what a forward pass may keep, in MiB; None leaves all that there is.
+    `checkpoint_seconds` is how long a checkpoint may wait that costs more time than it is worth
+    (`tuner.training.cadence`); 0 writes one after every epoch.
     """
 
     device: str = "cpu"
     threads: int | None = None
     cache: Path | None = None
     memory_mb: int | None = None
+    checkpoint_seconds: float = 0.0
 
     @property
     def is_cuda(self) -> bool:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import torch
 from filelock import FileLock
-from torch import Tensor
+from torch import Tensor, nn
 
 from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.config import TrialConfig
@@ -87,6 +87,11 @@ def peak_mb(machine: Machine) -> float | None:
     if not machine.is_cuda:
         return None
     return float(torch.cuda.max_memory_allocated(machine.device)) / _MIB
+
+
+def footprint(model: nn.Module, *, copies: int) -> int:
+    """Bytes of that many copies of a network's weights."""
+    return copies * sum(parameter.nbytes for parameter in model.parameters())
 
 
 def recall(config: TrialConfig, machine: Machine) -> int | None:

@@ -24,6 +24,7 @@ from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
 from tuner.training import checkpoint, determinism, evaluate, memory, model
 from tuner.training.batches import Batches
+from tuner.training.cadence import Cadence
 from tuner.training.checkpoint import Progress
 from tuner.training.data import Data
 from tuner.training.determinism import Machine
@@ -36,6 +37,8 @@ MODEL = "model.pt"
 _CUDA_CHECK = 50
 # Scoring keeps nothing for a backward pass, so that more images fit.
 _SCORED_AT_ONCE = 4
+# A checkpoint holds the weights and, for most optimizers, one or two numbers beside each.
+_COPIES = 3
 _ENDINGS = {
     Action.PRUNE: OutcomeKind.PRUNED,
     Action.PAUSE: OutcomeKind.PAUSED,
@@ -71,9 +74,9 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     `report` gets every epoch after `last_step`. Its verdict is obeyed, except after the last epoch,
     when the trial is complete anyway. A training that stands for less than a whole one counts as
     fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
-    reported, and after the last the trial is paused. `saved`
-    gets each checkpoint once it lies on disk: while the next epoch trains, and before `train`
-    returns. `should_yield` is asked before every optimizer step, `beat` is called after each.
+    reported, and after the last the trial is paused. `saved` gets each checkpoint once it lies on
+    disk; they are written as seldom as `machine` allows, and always when a run ends before its
+    trial does. `should_yield` is asked before every optimizer step, `beat` is called after each.
 
     Raises:
         Diverged: the loss or the model's output is no longer finite.
@@ -100,13 +103,15 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
                 run.save()
                 return run.outcome(OutcomeKind.YIELDED)
             is_told = run.close(beat)
-            run.save()
+            run.save_if_due()
             if not is_told:
                 continue
             verdict = report(run.progress.reports[-1])
             if verdict.action in _ENDINGS and not run.is_complete:
+                run.save()
                 return run.outcome(_ENDINGS[verdict.action])
         if pace.is_part:
+            run.save()
             return run.outcome(OutcomeKind.PAUSED)
         run.hand_over()
         return run.outcome(OutcomeKind.COMPLETED)
@@ -165,6 +170,9 @@ class _Run:
         place = machine.device if machine.is_cuda else "cpu"
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=place)
         self._scored_at_once = 0
+        size = memory.footprint(self.learner.model, copies=_COPIES)
+        self._cadence = Cadence(size, most=machine.checkpoint_seconds)
+        self._saved_at: tuple[int, int] | None = None
         self._gauges = Gauges(machine)
         self._pace: dict[str, float] = {}
         self._started = perf_counter()
@@ -255,10 +263,24 @@ class _Run:
         _logger.info("epoch %d: %s", self.progress.epoch, words)
         return Report(step=self.progress.epoch, metrics=metrics, confusion=counts)
 
+    def save_if_due(self) -> None:
+        """Begin to write a checkpoint of this moment if it is worth its time."""
+        if self._cadence.is_due:
+            self.save()
+
     def save(self) -> None:
-        """Begin to write a checkpoint of this moment."""
+        """Begin to write a checkpoint of this moment, unless that was done before."""
+        moment = (self.progress.epoch, self.progress.cursor)
+        if moment == self._saved_at:
+            return
+        self._saved_at = moment
+        began = perf_counter()
         self.progress.loss_sum = float(self._loss_sum)
-        self.writer.save(self.progress, self.learner.state())
+        state = self.learner.state()
+        copying = perf_counter() - began
+        self.writer.save(
+            self.progress, state, timed=lambda seconds: self._cadence.saved(copying + seconds)
+        )
 
     def hand_over(self) -> None:
         """Write the final weights with their config."""
