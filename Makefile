@@ -1,10 +1,11 @@
 # The commands of this repository. `make help` lists them; PYTHON=python3.12 picks an interpreter.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check fix serve worker migration browser
+.PHONY: help venv demo test gpu check fix serve worker migration browser
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -16,6 +17,10 @@ demo: $(READY) ## a whole study on synthetic street scenes, in minutes
 
 test: $(READY) browser ## every test, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+gpu: ## on a machine with a GPU and a torch of its own: its tests, then the training benchmark
+	$(GPU_PYTHON) -m pytest -ra -o addopts= --import-mode=importlib --confcutdir=tests/gpu tests/gpu
+	$(GPU_PYTHON) -m benchmarks.training --device cuda
 
 check: $(READY) ## style, types, import rules, spelling, quick tests: what every commit passes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell

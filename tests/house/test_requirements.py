@@ -1,6 +1,8 @@
 """The pins, the ranges and the interpreter versions agree."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import requires, version
 from typing import Any
@@ -9,11 +11,27 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.house.tree import text
+from tests.house.tree import ROOT, text
 
 PIN = re.compile(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; [^;]+)?")
 PROJECT: dict[str, Any] = tomllib.loads(text("pyproject.toml"))["project"]
 TESTED = ("server", "worker", "insight", "dev")  # the extras that `make test` needs
+# Comes with the torch of the machine.
+GIVEN = {
+    *("torch", "torchvision", "numpy", "triton", "sympy", "mpmath", "networkx", "setuptools"),
+    *("cuda-bindings", "cuda-pathfinder", "segtune"),
+}
+_IMPORTED = """
+import importlib, pkgutil, sys
+from importlib.metadata import packages_distributions
+import benchmarks.training, pynvml, pytest, pytest_timeout, segmentation_models_pytorch
+import tests.gpu
+for module in pkgutil.iter_modules(tests.gpu.__path__, "tests.gpu."):
+    importlib.import_module(module.name)
+owners = packages_distributions()
+print(*{name for module in {key.partition(".")[0] for key in sys.modules}
+        for name in owners.get(module, ())})
+"""
 
 
 def _pins() -> dict[str, Requirement]:
@@ -45,6 +63,23 @@ def test_every_dependency_is_pinned_within_its_range(wanted: Requirement) -> Non
     (exact,) = pin.specifier
 
     assert exact.version in wanted.specifier
+
+
+def test_the_gpu_list_is_whole() -> None:
+    """All that `make gpu` imports is in requirements-gpu.txt, pinned as everywhere else."""
+    listed = [line for line in text("requirements-gpu.txt").splitlines() if line[0] != "#"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _IMPORTED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    imported = {canonicalize_name(name) for name in done.stdout.split()}
+
+    assert [] == [line for line in listed if line not in text("requirements.lock").splitlines()]
+    assert imported <= GIVEN | {canonicalize_name(Requirement(line).name) for line in listed}
 
 
 def test_torch_is_the_one_that_torchvision_was_built_for() -> None:
