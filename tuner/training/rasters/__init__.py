@@ -1,0 +1,1 @@
+"""Image files as they are stored: what they are, before and after their pixels are decoded."""
