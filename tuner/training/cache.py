@@ -33,7 +33,7 @@ from tuner.training.ignore import IGNORE
 from tuner.training.split import Mask, Picture, Split
 
 _logger = logging.getLogger(__name__)
-_VERSION = 2
+_VERSION = 3
 _CHUNK = 32
 _NAMED = 5
 _RGB = 3
@@ -80,6 +80,11 @@ class Store:
     def stacked_labels(self) -> NDArray[np.uint8]:
         """All labels as N×H×W; for splits whose labels are at network size."""
         return self.flat_labels.reshape(len(self), *self.images.shape[1:3])
+
+
+def is_stored(split: Split, dataset: DatasetConfig, folder: Path, *, resize_labels: bool) -> bool:
+    """Whether the decoded split is in the cache."""
+    return (folder / _key(split, dataset, resize_labels) / "meta.json").is_file()
 
 
 def open_store(split: Split, dataset: DatasetConfig, folder: Path, *, resize_labels: bool) -> Store:
@@ -242,6 +247,19 @@ def _may_be_black_and_white(dataset: DatasetConfig) -> bool:
     return as_stored and dataset.remap is None and dataset.ignore_index == IGNORE
 
 
+def _by_reason(problems: Sequence[str]) -> str:
+    """Problems of the form `file: reason`, each reason once with the first of its files."""
+    files: dict[str, list[str]] = {}
+    for problem in problems:
+        file, _, reason = problem.partition(": ")
+        files.setdefault(reason, []).append(file)
+    shown = [
+        f"{', '.join(named[:_NAMED])}{', …' if len(named) > _NAMED else ''}: {reason}"
+        for reason, named in list(files.items())[:_NAMED]
+    ]
+    return "; ".join(shown) + ("; …" if len(files) > _NAMED else "")
+
+
 class _Tally:
     """What is learned of a split while it passes by."""
 
@@ -274,10 +292,9 @@ class _Tally:
     def check(self, length: int, dataset: DatasetConfig) -> None:
         """Raises DataError with the number of bad pairs and the first few, or for empty labels."""
         if self.problems:
-            shown = "; ".join(self.problems[:_NAMED])
-            more = "; …" if len(self.problems) > _NAMED else ""
             raise DataError(
-                f"{len(self.problems)} of {length} images cannot be used: {shown}{more}"
+                f"{len(self.problems)} of {length} images cannot be used: "
+                f"{_by_reason(self.problems)}"
             )
         found = self._pixels[: self._classes]
         only_first = len(dataset.classes) == 2 and found[1] == 0

@@ -7,20 +7,24 @@ from pathlib import Path
 from tuner import catalog
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import folds, labels, remote
-from tuner.training.cache import Store, open_store
+from tuner.training import folds, labels, mask_palettes, remote
+from tuner.training.cache import Store, is_stored, open_store
 from tuner.training.ignore import IGNORE
 from tuner.training.split import Split
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set ready to train on; `roots` are the folders whose files a study may name."""
+    """A data set ready to train on; `roots` are the folders whose files a study may name.
+
+    `notes` say what a user should know of how its files are read.
+    """
 
     train: Store
     val: Store
     fingerprint: str
     roots: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -44,11 +48,16 @@ def load(dataset: DatasetConfig, *, cache: Path, roots: tuple[Path, ...] = ()) -
             f"training images have {train.channels} channels, validation images {val.channels}; "
             "a network takes one number of channels"
         )
+    if not all(
+        is_stored(each, dataset, cache, resize_labels=each is train) for each in (train, val)
+    ):
+        mask_palettes.check((*train.palettes, *val.palettes))
     stores = [
         open_store(split, dataset, cache, resize_labels=split is train) for split in (train, val)
     ]
     prints = "/".join(store.fingerprint for store in stores)
-    return Data(stores[0], stores[1], sha256(prints.encode()).hexdigest(), roots)
+    notes = tuple(dict.fromkeys((*train.notes, *val.notes)))
+    return Data(stores[0], stores[1], sha256(prints.encode()).hexdigest(), roots, notes)
 
 
 def splits(dataset: DatasetConfig, roots: tuple[Path, ...]) -> tuple[Split, Split]:

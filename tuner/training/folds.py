@@ -103,5 +103,11 @@ def _pooled(train: Split, val: Split) -> Split:
     )
     is_deep = "float32" in (train.depth, val.depth)
     return Split(
-        names, f"{train.key}+{val.key}", read, train.channels, "float32" if is_deep else "uint8"
+        names,
+        f"{train.key}+{val.key}",
+        read,
+        train.channels,
+        "float32" if is_deep else "uint8",
+        palettes=(*train.palettes, *val.palettes),
+        notes=tuple(dict.fromkeys((*train.notes, *val.notes))),
     )

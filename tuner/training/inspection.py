@@ -63,7 +63,7 @@ def report(data: Data, dataset: DatasetConfig) -> DataReport:
         label_sizes=tuple(sorted(set(data.val.shapes))),
         classes=classes,
         fingerprint=data.fingerprint,
-        warnings=tuple(_warnings(data, classes, ignored)),
+        warnings=(*data.notes, *_warnings(data, classes, ignored)),
     )
 
 

@@ -11,9 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import DataError
-from tuner.training import paths
+from tuner.training import paths, patterns, suggestions
 from tuner.training.labels import STRANGE, Table, translate
-from tuner.training.pictures import SUFFIXES, form, read_bands, read_mask, read_picture
+from tuner.training.pictures import (
+    form,
+    has_alpha,
+    orientation,
+    read_bands,
+    read_mask,
+    read_picture,
+)
 from tuner.training.split import Depth, Mask, Picture, Split
 
 _NAMED = 5
@@ -38,13 +45,15 @@ class Pair:
 class Reading:
     """How a format reads its files; what differs here gives other pixels.
 
-    `labels` gives the labels of a mask file, `facts` is what they depend on beside the file.
+    `labels` gives the labels of a mask file, `facts` is what they depend on beside the file;
+    `by_index` is false where a palette's colours count, not its indices.
     """
 
     labels: Callable[[Path], Mask] = read_mask
     facts: object = ()
     is_stored: bool = False
     value_range: tuple[float, ...] = ()
+    by_index: bool = True
 
 
 def listing(
@@ -52,23 +61,23 @@ def listing(
 ) -> dict[str, Path]:
     """Image files in a folder or matching a pattern, by the name that pairs them.
 
-    The name is the path in the folder, or the stem of a match, without its type and `suffix`;
-    files that do not end on `suffix` do not count. Raises DataError.
+    The name is what the wildcards match, without `suffix` and the type; files that do not end on
+    `suffix` do not count, and neither do hidden ones. Raises DataError.
     """
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+    plain = patterns.clean(pattern)
+    if Path(pattern).is_absolute() or ".." in Path(plain).parts:
         raise DataError(f"pattern '{pattern}' leaves the data set's root; name a path below it")
-    folder = base / pattern
-    is_folder = folder.is_dir()
-    found = folder.rglob("*") if is_folder else base.glob(pattern)
-    files = [path for path in found if path.suffix.lower() in SUFFIXES]
-    files = [path for path in files if path.stem.endswith(suffix)]
-    if not files:
+    found = [each for each in patterns.named(base, plain) if each[1].stem.endswith(suffix)]
+    if not found:
         ending = f" and ends on '{suffix}'" if suffix else ""
-        raise DataError(f"no image file matches '{pattern}'{ending} below {base.name}")
-    outside = [path.name for path in files if not paths.is_allowed(path, roots)]
+        raise DataError(
+            f"no image file matches '{pattern}'{ending} below {base.name}"
+            f"{_others(base, plain)}; name a folder or a pattern below the root"
+        )
+    outside = [path.name for _, path in found if not paths.is_allowed(path, roots)]
     if outside:
         raise DataError(f"{counted(outside)} below '{pattern}' lead outside the allowed roots")
-    return _by_name(files, folder if is_folder else None, suffix, pattern)
+    return _by_name(found, suffix, pattern)
 
 
 def matched(
@@ -77,13 +86,20 @@ def matched(
     extras: Sequence[Mapping[str, Path]] = (),
     *,
     where: str,
+    patterns: Mapping[str, str] = {},  # never mutated
 ) -> list[Pair]:
-    """Every image with the mask and the further images of its name. Raises DataError."""
+    """Every image with the mask and the further images of its name. Raises DataError.
+
+    A mask may have the whole name of its image before its own type: `a.jpg.png`. `patterns` are
+    those of the options `images` and `masks`, for what the message proposes.
+    """
+    labels = _with_types(pictures, labels)
     for kind, others in (("mask", labels), *((f"extra {i}", e) for i, e in enumerate(extras))):
         lost = sorted(pictures.keys() - others.keys())
         if lost:
             spare = sorted(others.keys() - pictures.keys())
             hint = f"; {kind}s without image: {counted(spare)}" if spare else ""
+            hint += suggestions.remedy(pictures, others, patterns) if kind == "mask" else ""
             raise DataError(f"{where}: images without {kind}: {counted(lost)}{hint}")
     return [
         Pair(name, pictures[name], labels[name], tuple(extra[name] for extra in extras))
@@ -91,7 +107,15 @@ def matched(
     ]
 
 
-def opened(pairs: Sequence[Pair], reading: Reading = Reading()) -> Split:
+def spare_note(
+    pictures: Mapping[str, Path], labels: Mapping[str, Path], where: str
+) -> tuple[str, ...]:
+    """What to say of masks that belong to no image, if there are any."""
+    spare = sorted(_with_types(pictures, labels).keys() - pictures.keys())
+    return (f"{where}: masks without image are not used: {counted(spare)}",) if spare else ()
+
+
+def opened(pairs: Sequence[Pair], reading: Reading = Reading(), notes: Sequence[str] = ()) -> Split:
     """The pairs as a split; channels and depth are those of the first image. Raises DataError."""
     digest = sha256(repr((reading.facts, reading.is_stored, reading.value_range)).encode())
     for pair in pairs:
@@ -99,8 +123,15 @@ def opened(pairs: Sequence[Pair], reading: Reading = Reading()) -> Split:
         facts = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
         digest.update(repr((pair.name, facts)).encode())
     channels, depth = _form(pairs[0], is_stored=reading.is_stored)
-    names = tuple(pair.name for pair in pairs)
-    return Split(names, digest.hexdigest(), partial(_read, pairs, reading), channels, depth)
+    return Split(
+        names=tuple(pair.name for pair in pairs),
+        key=digest.hexdigest(),
+        read=partial(_read, pairs, reading),
+        channels=channels,
+        depth=depth,
+        palettes=tuple(pair.mask for pair in pairs) if reading.by_index else (),
+        notes=(*notes, *_alpha_note(pairs[0], reading)),
+    )
 
 
 def translated(table: Table, path: Path) -> Mask:
@@ -120,19 +151,47 @@ def strange(mask: Mask, labels: Mask) -> list[int]:
     return found
 
 
-def _by_name(
-    files: Sequence[Path], folder: Path | None, suffix: str, pattern: str
-) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(files):
-        whole = path.relative_to(folder) if folder else Path(path.name)
-        name = whole.with_suffix("").as_posix().removesuffix(suffix)
-        if name in found:
+def _by_name(found: Sequence[tuple[str, Path]], suffix: str, pattern: str) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for whole, path in sorted(found):
+        name = whole.removesuffix(suffix)
+        if name in named:
             raise DataError(
-                f"'{pattern}' has two files called {name}: {found[name].name}, {path.name}"
+                f"'{pattern}' has two files called {name}: {named[name].name}, {path.name}; "
+                "rename or remove one, or write a pattern that matches one of them, as "
+                f"{pattern if patterns.is_wild(pattern) else f'{pattern}/*'}{path.suffix}"
             )
-        found[name] = path
+        named[name] = path
+    return named
+
+
+def _with_types(pictures: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Path]:
+    """The masks by the names of their images, where they are called like the whole image file."""
+    found = dict(labels)
+    for name, path in pictures.items():
+        whole = f"{name}{path.suffix}"
+        if name not in labels and whole in labels:
+            found[name] = found.pop(whole)
     return found
+
+
+def _others(base: Path, pattern: str) -> str:
+    """What lies there instead, in words."""
+    fixed = pattern.split("*")[0].rpartition("/")[0] if patterns.is_wild(pattern) else pattern
+    folder = patterns.existing(base, fixed or ".")
+    if folder is None or not folder.is_dir():
+        return f" ({fixed or '.'} is no folder there)"
+    kinds = sorted({Path(name).suffix for name in patterns.files_below(folder)} - {""})
+    return f" (it holds files of type {', '.join(kinds[:_NAMED])})" if kinds else " (it is empty)"
+
+
+def _alpha_note(pair: Pair, reading: Reading) -> tuple[str, ...]:
+    if reading.is_stored or not has_alpha(pair.image):
+        return ()
+    return (
+        f"images such as {pair.image.name} have a fourth channel called alpha, which is left out; "
+        "`channels: stored` keeps it, should it be a band such as infrared",
+    )
 
 
 def _form(pair: Pair, *, is_stored: bool) -> tuple[int, Depth]:
@@ -159,8 +218,26 @@ def _image(path: Path, reading: Reading) -> Picture:
 
 
 def _check_size(path: Path, band: NDArray[np.generic], mask_path: Path, mask: Mask) -> None:
+    turn, mask_turn = orientation(path), orientation(mask_path)
     if band.shape[:2] != mask.shape:
+        is_stored = turn >= 5 and band.shape[1::-1] == mask.shape
+        remedy = f"; {_turned(path, turn)}" if is_stored else ""
         raise DataError(
             f"{mask_path.name}: the mask is {mask.shape[0]}×{mask.shape[1]}, its image "
             f"{path.name} {band.shape[0]}×{band.shape[1]} (height×width); they must be of one size"
+            f"{remedy}"
         )
+    is_told = turn >= 5 and mask.shape[0] != mask.shape[1]  # by its size, the mask is upright
+    if turn != 1 and mask_turn == 1 and not is_told:
+        raise DataError(
+            f"{mask_path.name}: nothing tells whether the mask was drawn on {path.name} as it is "
+            f"stored or as it is shown; {_turned(path, turn)}"
+        )
+
+
+def _turned(path: Path, orientation: int) -> str:
+    return (
+        f"{path.name} is turned by its EXIF tag (orientation {orientation}): turn its pixels for "
+        "good (`exiftran -a`, `mogrify -auto-orient`) where the mask is upright, or remove the "
+        "tag (`exiftool -Orientation= `) where the mask is as stored"
+    )

@@ -112,10 +112,12 @@ def read_labels(path: Path) -> Labels:
 def read_values(path: Path) -> Labels:
     """A mask of numbers or of colours, whichever the file holds. Raises DataError.
 
-    Three equal channels are numbers.
+    Three equal channels are numbers. A palette's index is the number, unless all of its colours
+    are greys: then the grey is, as programs write grey GIFs.
     """
     header = _of_mask(path)
     pixels = _opaque(path, header, decode.stored(path, header))
+    pixels = _greys(path, header, pixels)
     nodata = header.nodata
     if pixels.shape[2] == 1:
         values, nodata = _whole(path, pixels[..., 0], nodata)
@@ -150,6 +152,17 @@ def read_colours(path: Path) -> NDArray[np.int32]:
 def palette_of(path: Path) -> bytes | None:
     """The colours of a palette file, r, g, b in turn, or None for others. Raises DataError."""
     return decode.palette(path, _header(path))
+
+
+def read_indices(path: Path) -> NDArray[Any]:
+    """The indices of a palette file, whatever its colours. Raises DataError."""
+    return decode.stored(path, _of_mask(path))[..., 0]
+
+
+def is_grey(palette: bytes) -> bool:
+    """Whether a palette holds greys only, which may be padded with black."""
+    colours = np.frombuffer(palette, np.uint8).reshape(-1, 3)
+    return bool((colours == colours[:, :1]).all())
 
 
 def orientation(path: Path) -> int:
@@ -246,6 +259,23 @@ def _codes(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
     return codes
 
 
+def _greys(path: Path, header: Header, pixels: NDArray[Any]) -> NDArray[Any]:
+    """The greys of a palette of greys, each of which has one index; all else as it is."""
+    palette = decode.palette(path, header)
+    if not palette or not is_grey(palette):
+        return pixels
+    # Writers pad with black; a palette that is black throughout tells nothing of its indices.
+    greys = np.trim_zeros(np.frombuffer(palette, np.uint8)[::3], "b")
+    if len(np.unique(greys)) < max(len(greys), 1):
+        return pixels
+    if pixels.max() >= len(greys):
+        raise DataError(
+            f"{path.name}: the mask's palette has no colour for index {pixels.max()}; save the "
+            "mask as a grey PNG"
+        )
+    return greys[pixels]
+
+
 def _opaque(path: Path, header: Header, pixels: NDArray[Any]) -> NDArray[Any]:
     """The pixels without their alpha channel, which must hide nothing."""
     if not header.has_alpha:
@@ -282,6 +312,7 @@ def _whole(
 def _first_odd(values: NDArray[Any]) -> float:
     odd = ~np.isfinite(values) | (values != np.rint(values))
     return float(values[odd][0])
+
 
 def _check_size(path: Path, found: Header) -> None:
     if found.height * found.width > MAX_PIXELS:

@@ -7,6 +7,7 @@ augmentation and statistics need not know where an image came from.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ class Split:
 
     `key` changes when the files change, at no more cost than listing them; `read` decodes one pair
     and raises DataError where it cannot. Every picture has `channels` channels of type `depth`.
+    `palettes` are the mask files whose palette index is a label; `notes` say what a user should
+    know of how the files are read.
     """
 
     names: tuple[str, ...]
@@ -30,6 +33,8 @@ class Split:
     read: Callable[[int], tuple[Picture, Mask]]
     channels: int = 3
     depth: Depth = "uint8"
+    palettes: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""

@@ -1,19 +1,24 @@
 """Images and masks in folders, paired by name.
 
 `images` and `masks` are folders or patterns below `root`, with `{split}` for train and val. In a
-folder an image and its mask have the same path apart from the suffix; files that match a pattern
-have the same stem. `values` lists what the masks hold for each class, in order, where that is not
+folder an image and its mask have the same path apart from the type, or the mask has the image's
+whole name before its own type (`a.jpg.png`). In patterns, what the wildcards match is the name that
+pairs: `images: "img/*_0000.png"` and `masks: "gt/*_mask.png"` pair `7_0000.png` with `7_mask.png`.
+`values` lists what the masks hold for each class, in order, where that is not
 0, 1, 2, …: `values: [0, 255]` reads black-and-white masks. `palette` lists the colour of each
 class in coloured masks; colours after the last class are ignored. With `holdout` there is no
 separate validation folder: that share of the training files, chosen by their names or by their
 `group`, validates.
 
-Images are read as RGB of 8 bits. `channels: stored` keeps the file's own channels and depth, and
+Masks are one number per pixel, stored without loss; a palette's index is the number. A value that
+a GeoTIFF declares as nodata and that is no class is ignored.
+
+Images are read as RGB of 8 bits, without alpha. `channels: stored` keeps the file's own channels and depth, and
 `extra` names folders or patterns of further images (infrared, depth) whose channels follow.
 `value_range` is mapped to 0 … 255 in files deeper than 8 bits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -27,7 +32,7 @@ from tuner.spec.config import DatasetConfig
 from tuner.training import folds, labels, pairs, paths
 from tuner.training.labels import STRANGE, Table
 from tuner.training.pairs import Pair, Reading
-from tuner.training.pictures import read_colours, read_mask
+from tuner.training.pictures import colour_of, read_colours, read_labels
 from tuner.training.split import Mask, Split
 
 _NAMED = 5
@@ -60,7 +65,10 @@ def open_split(  # options, all with defaults
         pairs.listing(base, each.replace("{split}", folder), roots)
         for each in (images, masks, *extra)
     )
-    found = pairs.matched(pictures, drawn, further, where=f"{base.name}/{folder}")
+    written = {"images": images, "masks": masks}
+    where = f"{base.name}/{folder}"
+    found = pairs.matched(pictures, drawn, further, where=where, patterns=written)
+    notes = pairs.spare_note(pictures, drawn, where)
     if holdout:
         found = _held_out(found, dataset.group, holdout, split)
     if not found:
@@ -70,8 +78,9 @@ def open_split(  # options, all with defaults
         facts=(values, palette),
         is_stored=channels == "stored",
         value_range=tuple(value_range),
+        by_index=not palette,
     )
-    return pairs.opened(found, reading)
+    return pairs.opened(found, reading, notes)
 
 
 def _check(
@@ -115,16 +124,25 @@ def _labels(
     if values:
         known = {dataset.ignore_index: dataset.ignore_index}
         known |= {value: place for place, value in enumerate(values)}
-        return partial(_of_values, labels.table(known, others=STRANGE))
-    return read_mask
+        table = labels.table(known, others=STRANGE)
+        return partial(_of_values, table, frozenset(known), dataset.ignore_index)
+    classes = range(len(dataset.classes)) if dataset.remap is None else dataset.remap
+    return partial(_of_labels, frozenset(classes), dataset.ignore_index)
 
 
-def _of_values(table: Table, path: Path) -> Mask:
-    mask = read_mask(path)
+def _of_labels(known: Set[int], ignore: int, path: Path) -> Mask:
+    """The labels of a file; what it declares to be no data, and is no class, is ignored."""
+    found = read_labels(path)
+    if found.nodata is None or found.nodata in known:
+        return found.values
+    return np.where(found.values == found.nodata, ignore, found.values)
+
+
+def _of_values(table: Table, known: Set[int], ignore: int, path: Path) -> Mask:
+    mask = _of_labels(known, ignore, path)
     found = labels.translate(mask, table)
     if odd := pairs.strange(mask, found):
-        listed = np.flatnonzero(table != STRANGE).tolist()
-        raise DataError(f"{path.name}: mask values {odd}; known are {listed}")
+        raise DataError(f"{path.name}: mask values {odd}; known are {sorted(known)}")
     return found
 
 
@@ -133,14 +151,10 @@ def _of_colours(codes: Mapping[int, int], path: Path) -> Mask:
     seen, places = np.unique(mask, return_inverse=True)
     odd = [code for code in seen.tolist() if code not in codes]
     if odd:
-        shown = ", ".join(str(_colour(code)) for code in odd[:_NAMED])
+        shown = ", ".join(str(colour_of(code)) for code in odd[:_NAMED])
         raise DataError(
             f"{path.name}: {len(odd)} colours that palette does not list: {shown}"
             f"{', …' if len(odd) > _NAMED else ''}"
         )
     found = np.array([codes[code] for code in seen.tolist()], dtype=np.int32)
     return found[places].reshape(mask.shape)
-
-
-def _colour(code: int) -> list[int]:
-    return [code >> 16, code >> 8 & 255, code & 255]
