@@ -15,7 +15,7 @@ from tests.house.tree import ROOT, text
 
 PIN = re.compile(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; [^;]+)?")
 PROJECT: dict[str, Any] = tomllib.loads(text("pyproject.toml"))["project"]
-TESTED = ("server", "worker", "insight", "dev")  # the extras that `make test` needs
+TESTED = ("server", "worker", "tiff", "insight", "dev")  # the extras that `make test` needs
 # Comes with the torch of the machine.
 GIVEN = {
     *("torch", "torchvision", "numpy", "triton", "sympy", "mpmath", "networkx", "setuptools"),

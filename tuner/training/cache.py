@@ -253,11 +253,15 @@ def _by_reason(problems: Sequence[str]) -> str:
     for problem in problems:
         file, _, reason = problem.partition(": ")
         files.setdefault(reason, []).append(file)
-    shown = [
-        f"{', '.join(named[:_NAMED])}{', …' if len(named) > _NAMED else ''}: {reason}"
-        for reason, named in list(files.items())[:_NAMED]
-    ]
+    shown = [_with_others(reason, named) for reason, named in list(files.items())[:_NAMED]]
     return "; ".join(shown) + ("; …" if len(files) > _NAMED else "")
+
+
+def _with_others(reason: str, files: Sequence[str]) -> str:
+    first, *others = files
+    more = ", …" if len(others) > _NAMED else ""
+    also = f" (and so {len(others)} more: {', '.join(others[:_NAMED])}{more})" if others else ""
+    return f"{first}: {reason}{also}"
 
 
 class _Tally:

@@ -23,6 +23,7 @@ from tuner.training.pictures import (
 )
 from tuner.training.split import Depth, Mask, Picture, Split
 
+Size = tuple[int, int]  # height, width
 _NAMED = 5
 
 
@@ -105,6 +106,24 @@ def matched(
         Pair(name, pictures[name], labels[name], tuple(extra[name] for extra in extras))
         for name in sorted(pictures)
     ]
+
+
+def check_fit(image: Path, size: Size, mask: Path, mask_size: Size) -> None:
+    """Raise DataError where an image and its mask, both upright, do not lie on each other."""
+    turn = orientation(image)
+    if size != mask_size:
+        remedy = f"; {_turned(image, turn)}" if turn >= 5 and size[::-1] == mask_size else ""
+        raise DataError(
+            f"{mask.name}: the mask is {mask_size[0]}×{mask_size[1]}, its image {image.name} "
+            f"{size[0]}×{size[1]} (height×width); they must be of one size{remedy}"
+        )
+    # Where a turn changes the size, a mask of the upright size is upright.
+    is_told = turn >= 5 and size[0] != size[1]
+    if turn != 1 and not is_told and orientation(mask) == 1:
+        raise DataError(
+            f"{mask.name}: nothing tells whether the mask was drawn on {image.name} as it is "
+            f"stored or as it is shown; {_turned(image, turn)}"
+        )
 
 
 def spare_note(
@@ -207,32 +226,18 @@ def _read(pairs: Sequence[Pair], reading: Reading, index: int) -> tuple[Picture,
     bands = [_image(pair.image, reading)]
     bands += [read_bands(path, reading.value_range) for path in pair.extra]
     for path, band in zip((pair.image, *pair.extra), bands, strict=True):
-        _check_size(path, band, pair.mask, mask)
+        check_fit(path, _size(band), pair.mask, _size(mask))
     # Bytes beside float32 become float32.
     stacked: Any = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=2)
     return stacked, mask
 
 
+def _size(pixels: NDArray[Any]) -> Size:
+    return pixels.shape[0], pixels.shape[1]
+
+
 def _image(path: Path, reading: Reading) -> Picture:
     return read_bands(path, reading.value_range) if reading.is_stored else read_picture(path)
-
-
-def _check_size(path: Path, band: NDArray[np.generic], mask_path: Path, mask: Mask) -> None:
-    turn, mask_turn = orientation(path), orientation(mask_path)
-    if band.shape[:2] != mask.shape:
-        is_stored = turn >= 5 and band.shape[1::-1] == mask.shape
-        remedy = f"; {_turned(path, turn)}" if is_stored else ""
-        raise DataError(
-            f"{mask_path.name}: the mask is {mask.shape[0]}×{mask.shape[1]}, its image "
-            f"{path.name} {band.shape[0]}×{band.shape[1]} (height×width); they must be of one size"
-            f"{remedy}"
-        )
-    is_told = turn >= 5 and mask.shape[0] != mask.shape[1]  # by its size, the mask is upright
-    if turn != 1 and mask_turn == 1 and not is_told:
-        raise DataError(
-            f"{mask_path.name}: nothing tells whether the mask was drawn on {path.name} as it is "
-            f"stored or as it is shown; {_turned(path, turn)}"
-        )
 
 
 def _turned(path: Path, orientation: int) -> str:

@@ -25,6 +25,8 @@ MAX_PIXELS = 100_000_000
 _BYTES_PER_PIXEL = 16
 _NAMED = 5
 _WHITE_16 = 65535.0
+# Colour spaces that have one conversion to RGB; the fourth byte of RGBX is nothing.
+_CONVERTED = ("CMYK", "RGBX")
 _LEAST, _MOST = -(2**31), 2**31 - 1
 
 
@@ -42,23 +44,31 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
     Grey is repeated, palettes are looked up, CMYK is converted, and an alpha channel is left out.
     """
-    found = _one(path)
-    if found.colour == "palette" or found.space == "CMYK":
+    found = check_picture(path)
+    if found.colour == "palette" or found.space in _CONVERTED:
         return decode.as_rgb(path, found)
+    bands = found.channels - found.has_alpha
+    pixels = _bytes(decode.stored(path, found))[..., :bands]
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def check_picture(path: Path) -> Header:
+    """The header of a file that `read_picture` reads. Raises DataError for every other."""
+    found = _one(path)
+    if found.colour == "palette" or found.space in _CONVERTED:
+        return found
     _refuse_space(path, found)
     if found.dtype not in (np.uint8, np.bool_):
         raise DataError(
             f"{path.name}: {found.form} hold more than 8 bits per channel; say `channels: stored` "
             "in the data set (and `value_range`), or convert the images to 8 bits"
         )
-    bands = found.channels - found.has_alpha
-    if bands not in (1, 3):
+    if found.channels - found.has_alpha not in (1, 3):
         raise DataError(
             f"{path.name}: {found.form} are no RGB picture; say `channels: stored` in the data "
             "set to train on all of them, or write three bands"
         )
-    pixels = _bytes(decode.stored(path, found))[..., :bands]
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return found
 
 
 def read_bands(path: Path, value_range: Sequence[float] = ()) -> Picture:
@@ -228,7 +238,8 @@ def _compressed(found: Header) -> str:
 def _refuse_space(path: Path, found: Header) -> None:
     is_raw = found.scaled and found.reader != "pillow" and "bits" not in found.scaled
     if found.space or is_raw:
-        remedy = "say `channels: rgb`" if found.space == "CMYK" else "convert it to RGB or grey"
+        is_read = found.space in _CONVERTED
+        remedy = "say `channels: rgb`, or convert it" if is_read else "convert it to RGB or grey"
         where = f"in {found.space}" if found.space else found.scaled
         raise DataError(f"{path.name}: is a {found.kind} {where}; {remedy}")
 
@@ -273,7 +284,8 @@ def _greys(path: Path, header: Header, pixels: NDArray[Any]) -> NDArray[Any]:
             f"{path.name}: the mask's palette has no colour for index {pixels.max()}; save the "
             "mask as a grey PNG"
         )
-    return greys[pixels]
+    found: NDArray[np.uint8] = greys[pixels]
+    return found
 
 
 def _opaque(path: Path, header: Header, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -5,8 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 from tuner.errors import DataError
+from tuner.training.patterns import is_litter
+from tuner.training.pictures import SUFFIXES
 
 SPLITS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -15,7 +18,6 @@ SPLITS: Mapping[str, tuple[str, ...]] = {
 }
 _MASK = re.compile(r"mask|label|annot|segm|target|truth|(^|[_.-])gt|^seg", re.IGNORECASE)
 _IMAGE = re.compile(r"image|img|photo|picture|frame|rgb|^input", re.IGNORECASE)
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 # The split's word stands alone, or before or after a word of the mask: `train`, `trainannot`.
 _SPLIT = re.compile(
     r"^(?P<before>|.*[_.-])(?P<word>"
@@ -103,8 +105,8 @@ def _groups(paths: Iterable[str]) -> list[_Group]:
     found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     for text in sorted(paths):
         path = PurePosixPath(text)
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith("."):
-            pattern, word, name = _place(path.with_suffix(""))
+        if path.suffix.lower() in SUFFIXES and not any(map(is_litter, path.parts)):
+            pattern, word, name = _place(PurePosixPath(normalize("NFC", str(path.with_suffix("")))))
             found[pattern][word][name] = text
     return [_Group(pattern, dict(files)) for pattern, files in sorted(found.items())]
 

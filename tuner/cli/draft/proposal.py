@@ -150,7 +150,8 @@ def _refuse_pictures(seen: list[int], found: Findings) -> None:
             "channel that holds the class index: 0, 1, 2, …"
         )
     if not seen:
-        raise DataError(f"no mask could be read: {', '.join(found.unreadable[:5])}")
+        count = len(found.unreadable)
+        raise DataError(f"no mask could be read ({count} files): {found.unreadable[0]}")
     if len(seen) > _MOST_LABELS or seen[-1] > 65535 or seen[0] < 0:
         raise DataError(
             f"the masks hold {len(seen)} different values from {seen[0]} to {seen[-1]}; an index "

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from tuner.cli.draft.layout import Layout, find_layout
 from tuner.errors import DataError
+from tuner.training import mask_palettes, patterns, pictures
+from tuner.training import pairs as pairing
 
 _MASKS_READ = 200
 _HEADERS_READ = 1000
-_PIXELS = 200_000_000  # more in one file is no photograph; Pillow is not asked to decode it
-_INDEXED = frozenset({"L", "P", "1", "I", "I;16", "I;16B", "I;16L"})
 _CLASS_FILES = ("classes.txt", "labels.txt", "class_names.txt", "names.txt", "classes.json")
 
 T = TypeVar("T")
@@ -45,14 +44,14 @@ class Findings:
 
 def survey(folder: Path) -> Findings:
     """Look at a folder. Raises DataError if it holds no pairs of image and mask."""
-    paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    layout = find_layout(paths)
+    layout = find_layout(patterns.files_below(folder))
     pairs = tuple(pair for split in layout.splits.values() for pair in split.pairs)
     sizes, unreadable = _sizes(folder, _spread([image for image, _ in pairs], _HEADERS_READ))
     classes_file, classes = _class_names(folder)
     labels = _Labels()
     for image, mask in _spread(pairs, _MASKS_READ):
         labels.read(folder, image, mask)
+    labels.compare([folder / mask for _, mask in pairs])
     return Findings(
         layout,
         sizes,
@@ -78,30 +77,33 @@ class _Labels:
         self.odd_sizes: list[str] = []
         self.unreadable: list[str] = []
 
+    def compare(self, masks: Sequence[Path]) -> None:
+        """Note masks whose palettes do not agree."""
+        try:
+            mask_palettes.check(masks)
+        except DataError as error:
+            self.unreadable.append(str(error))
+
     def read(self, folder: Path, image: str, mask: str) -> None:
         try:
-            with Image.open(folder / mask) as opened:
-                if opened.mode not in _INDEXED:
-                    self.colour.append(mask)
-                    return
-                _refuse_huge(opened, mask)
-                values = np.asarray(opened)
-            with Image.open(folder / image) as opened:
-                if opened.size != (values.shape[1], values.shape[0]):
-                    self.odd_sizes.append(mask)
-        except OSError:
-            self.unreadable.append(mask)
+            found = pictures.read_values(folder / mask)
+        except DataError as error:
+            self.unreadable.append(str(error))
             return
+        if found.is_coloured:
+            self.colour.append(mask)
+            return
+        try:
+            size = pictures.size_of(folder / image)
+            height, width = found.values.shape
+            pairing.check_fit(folder / image, size, folder / mask, (height, width))
+        except DataError as error:
+            self.odd_sizes.append(str(error))
         self.read_count += 1
-        labels, counts = np.unique(values.astype(np.int64), return_counts=True)
+        labels, counts = np.unique(found.values, return_counts=True)
         for label, count in zip(labels.tolist(), counts.tolist(), strict=True):
             self.pixels[label] += count
             self.seen_in[label] += 1
-
-
-def _refuse_huge(opened: Image.Image, name: str) -> None:
-    if opened.width * opened.height > _PIXELS:
-        raise DataError(f"{name} has {opened.width}×{opened.height} pixels; at most {_PIXELS}")
 
 
 def _sizes(folder: Path, names: Sequence[str]) -> tuple[Mapping[Size, int], tuple[str, ...]]:
@@ -109,12 +111,14 @@ def _sizes(folder: Path, names: Sequence[str]) -> tuple[Mapping[Size, int], tupl
     unreadable = []
     for name in names:
         try:
-            with Image.open(folder / name) as opened:
-                sizes[(opened.height, opened.width)] += 1
-        except OSError:
-            unreadable.append(name)
+            sizes[pictures.size_of(folder / name)] += 1
+            pictures.check_picture(folder / name)
+        except DataError as error:
+            unreadable.append(str(error))
     if not sizes:
-        raise DataError(f"none of the {len(names)} images below {folder} is readable")
+        raise DataError(
+            f"none of the {len(names)} images below {folder} is readable: {unreadable[0]}"
+        )
     return sizes, tuple(unreadable)
 
 

@@ -13,8 +13,9 @@ separate validation folder: that share of the training files, chosen by their na
 Masks are one number per pixel, stored without loss; a palette's index is the number. A value that
 a GeoTIFF declares as nodata and that is no class is ignored.
 
-Images are read as RGB of 8 bits, without alpha. `channels: stored` keeps the file's own channels and depth, and
-`extra` names folders or patterns of further images (infrared, depth) whose channels follow.
+Images are read as RGB of 8 bits, without alpha. `channels: stored` keeps the file's own channels
+and depth, and `extra` names folders or patterns of further images (infrared, depth) whose channels
+follow.
 `value_range` is mapped to 0 … 255 in files deeper than 8 bits.
 """
 

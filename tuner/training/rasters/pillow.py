@@ -59,9 +59,18 @@ def header(path: Path, kind: str) -> Header:
             orientation=orientation,
             lossy=_loss(path, kind),
             scaled=f"with {bits} bits per pixel" if bits in (2, 4) and png_colour == 0 else "",
-            space=image.mode if colour == "other" else "",
+            space=_space(image, colour),
             reader="imagecodecs" if is_deep else "pillow",
         )
+
+
+def _space(image: Image.Image, colour: Colour) -> str:
+    """The colour space, if it is another than grey or RGB."""
+    if colour == "other":
+        return image.mode
+    # A BMP of 32 bits has a fourth byte, of which nothing tells whether it is alpha.
+    tiles = getattr(image, "tile", ()) if image.format == "BMP" else ()
+    return "RGBX" if any(sign in str(tile) for tile in tiles for sign in ("BGRX", "XBGR")) else ""
 
 
 def _frames(image: Image.Image) -> int:

@@ -83,7 +83,7 @@ def pixels(path: Path, found: Header) -> NDArray[Any]:
         ) from error
     with explained(path), tifffile.TiffFile(path) as opened:
         page = opened.pages[found.page]
-        separate, _, height, width, together = page.shaped  # type: ignore[union-attr]  # no frame
+        separate, _, height, width, together = page.shaped
         samples = page.asarray(maxworkers=1).reshape(separate, height, width, together)
     return np.moveaxis(samples, 0, 2).reshape(height, width, separate * together)
 
