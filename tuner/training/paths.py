@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 from tuner.errors import DataError
 
@@ -9,16 +10,17 @@ from tuner.errors import DataError
 def allowed(name: str, roots: Sequence[Path], *, what: str) -> Path:
     """The existing file or folder of that name, with links and `..` resolved.
 
-    A relative name is looked up under each root in turn.
+    A relative name is looked up under each root in turn, in any Unicode form.
 
     Raises:
         DataError: nothing of that name exists under an allowed root.
     """
     for root in roots:
         base = root.resolve()
-        path = (base / name).resolve()
-        if path.is_relative_to(base) and path.exists():
-            return path
+        for form in (name, normalize("NFC", name), normalize("NFD", name)):
+            path = (base / form).resolve()
+            if path.is_relative_to(base) and path.exists():
+                return path
     permitted = ", ".join(str(root) for root in roots) or "none"
     raise DataError(
         f"{what} '{name}' is not there under this worker's allowed roots ({permitted}); "

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
+from tuner.training.patterns import is_litter
 
 _logger = logging.getLogger(__name__)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)")
@@ -106,7 +107,8 @@ def _listed(source: Any, root: str) -> dict[str, dict[str, str]]:
     listed = {}
     for path, info in sorted(found.items()):
         name = path.removeprefix(top).lstrip("/")
-        if not name or ".." in PurePosixPath(name).parts:
+        parts = PurePosixPath(name).parts
+        if not name or ".." in parts or any(map(is_litter, parts)):
             continue
         listed[name] = {fact: str(info[fact]) for fact in _FACTS if fact in info}
     return listed

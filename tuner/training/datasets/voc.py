@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import labels, pairs, paths
+from tuner.training import labels, lists, pairs, paths, patterns
 from tuner.training.pairs import Pair, Reading
 from tuner.training.split import Split
 
@@ -33,23 +33,22 @@ def open_split(
     base = paths.allowed(root or ".", roots, what="the data set's root")
     listed = f"{lists}/{train if split == 'train' else val}.txt"
     found = [_pair(line, images, masks) for line in _lines(base, listed, roots)]
-    lost = [path for _, *files in found for path in files if not (base / path).is_file()]
-    if lost:
+    there = {path: patterns.existing(base, path) for _, *files in found for path in files}
+    known = {path: place for path, place in there.items() if place and place.is_file()}
+    if lost := [path for path in there if path not in known]:
         raise DataError(f"{listed} names files that are not there: {pairs.counted(lost)}")
-    outside = [p for _, *files in found for p in files if not paths.is_allowed(base / p, roots)]
-    if outside:
+    if outside := [path for path in known if not paths.is_allowed(known[path], roots)]:
         raise DataError(f"{listed} leads outside the allowed roots: {pairs.counted(outside)}")
     table = labels.table({_BORDER: dataset.ignore_index})
     reading = Reading(partial(pairs.translated, table), dataset.ignore_index)
-    return pairs.opened([Pair(name, base / a, base / b) for name, a, b in found], reading)
+    return pairs.opened([Pair(name, known[a], known[b]) for name, a, b in found], reading)
 
 
 def _lines(base: Path, listed: str, roots: Sequence[Path]) -> list[list[str]]:
     path = base / listed
     if not path.is_file() or not paths.is_allowed(path, roots):
         raise DataError(f"there is no list {listed} below {base.name}; name another train or val")
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-    found = [line for line in lines if line]
+    found = lists.lines(path)
     if not found:
         raise DataError(f"the list {listed} is empty")
     return found

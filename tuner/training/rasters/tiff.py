@@ -19,6 +19,8 @@ from tuner.training.rasters.header import Colour, Header, Reader, explained, upr
 
 Tags = Mapping[int, Any]
 _LOSSLESS = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
+_JPEG = (6, 7)
+_BY_PILLOW = (*_LOSSLESS, *_JPEG)
 _LOSSY = {
     6: "JPEG",
     7: "JPEG",
@@ -153,7 +155,7 @@ def _described(path: Path, tags: Tags, *, page: int, frames: int) -> Header:
     orientation = int(tags.get(274, 1))
     orientation = orientation if 1 <= orientation <= 8 else 1
     height, width = upright(int(tags[257]), int(tags[256]), orientation)
-    by_pillow = page == 0 and len(formats) == 1
+    by_pillow = page == 0 and len(formats) == 1 and compression in _BY_PILLOW
     by_pillow = by_pillow and (photometric, bits, *formats, extra) in _PILLOW
     reader: Reader = "pillow" if by_pillow else "tifffile"
     is_colour = photometric in (_RGB, _YCBCR)
@@ -176,7 +178,7 @@ def _described(path: Path, tags: Tags, *, page: int, frames: int) -> Header:
         orientation=orientation,
         lossy=_loss(compression, photometric),
         scaled=_scaled(bits, photometric),
-        space=_space(photometric),
+        space=_space(photometric, compression),
         nodata=_nodata(tags),
         reader=reader,
         page=page,
@@ -211,8 +213,11 @@ def _scaled(bits: tuple[int, ...], photometric: int) -> str:
     return f"with {max(bits)} bits per pixel" if odd and photometric != _PALETTE else ""
 
 
-def _space(photometric: int) -> str:
-    if photometric in (_GREY_INVERTED, _GREY, _RGB, _PALETTE, _YCBCR):
+def _space(photometric: int, compression: int) -> str:
+    """A colour space that is neither grey nor RGB; JPEG data become RGB when they are decoded."""
+    if photometric == _YCBCR:
+        return "" if compression in _JPEG else "YCbCr"
+    if photometric in (_GREY_INVERTED, _GREY, _RGB, _PALETTE):
         return ""
     return "CMYK" if photometric == _CMYK else f"TIFF colour space {photometric}"
 
