@@ -24,8 +24,7 @@ def lines(path: Path) -> list[list[str]]:
             f"{path.name}: is no text in UTF-8 ({error.reason} at byte {error.start}); save the "
             "list as UTF-8"
         ) from error
-    found = []
-    for line in text.replace("\\", "/").splitlines():
-        if words := line.strip():
-            found.append([name.strip() for name in _BETWEEN.split(words) if name.strip()])
-    return found
+    words = [line.strip() for line in text.replace("\\", "/").splitlines()]
+    return [
+        [name.strip() for name in _BETWEEN.split(line) if name.strip()] for line in words if line
+    ]

@@ -36,7 +36,9 @@ _LOSSY = {
 _GREY_INVERTED, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _ALPHA = (1, 2)
 _KIND = {1: "u", 2: "i", 3: "f", 4: "u"}
+_SEPARATE = 2  # planar configuration: a plane for each band
 _MOST_PAGES = 10_000
+_MOST_OF_TILE = 1 << 24  # pixels
 # Photometric, bits, sample formats and extra samples that Pillow gives as they are stored.
 _PILLOW = {
     (_GREY, (1,), 1, ()),
@@ -96,7 +98,11 @@ def _pages(path: Path) -> list[Tags]:
     seen: set[int] = set()
     with path.open("rb") as file:
         start = file.read(8)
-        start += file.read(8) if 43 in start[2:4] else b""  # BigTIFF
+        if start[:4] == b"MM\0+":
+            raise DataError(
+                f"{path.name}: is a big-endian BigTIFF, which is not read; save it anew"
+            )
+        start += file.read(8) if start[2] == 43 else b""  # BigTIFF
         following = ImageFileDirectory_v2(start).next
         while following and following not in seen and len(found) < _MOST_PAGES:
             seen.add(following)
@@ -129,16 +135,39 @@ def _samples(tags: Tags) -> int:
 
 
 def _check_whole(path: Path, tags: Tags) -> None:
-    """Raise DataError where the file ends before its pixels do."""
+    """Raise DataError where the file ends before its pixels do, or lists too few pieces of them."""
     size = path.stat().st_size
-    for offsets, counts in ((273, 279), (324, 325)):
-        starts, lengths = _numbers(tags.get(offsets)), _numbers(tags.get(counts))
-        ends = [start + length for start, length in zip(starts, lengths, strict=False) if length]
-        if ends and max(ends) > size:
-            raise DataError(
-                f"{path.name}: cannot be read: the file is cut off, {max(ends) - size} bytes are "
-                "missing; copy it again"
-            )
+    starts, lengths = _pieces(tags)
+    ends = [start + length for start, length in zip(starts, lengths, strict=False) if length]
+    if ends and max(ends) > size:
+        raise DataError(
+            f"{path.name}: cannot be read: the file is cut off, {max(ends) - size} bytes are "
+            "missing; copy it again"
+        )
+    if min(len(starts), len(lengths)) < _expected(tags):
+        raise DataError(
+            f"{path.name}: cannot be read: it lists {min(len(starts), len(lengths))} of "
+            f"{_expected(tags)} strips or tiles; save the file anew"
+        )
+
+
+def _pieces(tags: Tags) -> tuple[Sequence[int], Sequence[int]]:
+    """Where the strips or tiles lie in the file, and their lengths; 0 is one that was left out."""
+    offsets, counts = (324, 325) if 324 in tags else (273, 279)
+    return _numbers(tags.get(offsets)), _numbers(tags.get(counts))
+
+
+def _expected(tags: Tags) -> int:
+    """How many strips or tiles the picture is made of."""
+    width, height = int(tags[256]), int(tags[257])
+    planes = _samples(tags) if int(tags.get(284, 1)) == _SEPARATE else 1
+    if 324 in tags:
+        wide, high = int(tags[322]), int(tags[323])
+        if wide * high > max(_MOST_OF_TILE, 4 * width * height):
+            raise ValueError(f"a tile of {wide}×{high} pixels in an image of {width}×{height}")
+        return planes * -(-width // wide) * -(-height // high)
+    rows = min(height, int(tags.get(278, height)))
+    return planes * -(-height // rows)
 
 
 def _numbers(value: Any) -> Sequence[int]:
@@ -156,6 +185,7 @@ def _described(path: Path, tags: Tags, *, page: int, frames: int) -> Header:
     orientation = orientation if 1 <= orientation <= 8 else 1
     height, width = upright(int(tags[257]), int(tags[256]), orientation)
     by_pillow = page == 0 and len(formats) == 1 and compression in _BY_PILLOW
+    by_pillow = by_pillow and 0 not in _pieces(tags)[1]
     by_pillow = by_pillow and (photometric, bits, *formats, extra) in _PILLOW
     reader: Reader = "pillow" if by_pillow else "tifffile"
     is_colour = photometric in (_RGB, _YCBCR)
