@@ -185,7 +185,8 @@ def _described(path: Path, tags: Tags, *, page: int, frames: int) -> Header:
     orientation = orientation if 1 <= orientation <= 8 else 1
     height, width = upright(int(tags[257]), int(tags[256]), orientation)
     by_pillow = page == 0 and len(formats) == 1 and compression in _BY_PILLOW
-    by_pillow = by_pillow and 0 not in _pieces(tags)[1]
+    is_planar = samples > 1 and int(tags.get(284, 1)) == _SEPARATE
+    by_pillow = by_pillow and 0 not in _pieces(tags)[1] and not (is_planar and extra)
     by_pillow = by_pillow and (photometric, bits, *formats, extra) in _PILLOW
     reader: Reader = "pillow" if by_pillow else "tifffile"
     is_colour = photometric in (_RGB, _YCBCR)
