@@ -444,7 +444,7 @@ def test_files_are_turned_upright(tmp_path: Path, name: str, orientation: int) -
         tifffile.imwrite(path, deep, photometric="rgb", extratags=[tag])
         assert np.array_equal(pictures.read_bands(path), scaled(turned(deep, orientation)))
         return
-    options = {"lossless": True} if name == "a.webp" else {}
+    options: dict[str, Any] = {"lossless": True} if name == "a.webp" else {}
     Image.fromarray(stored).save(path, exif=exif, **options)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
@@ -479,13 +479,13 @@ def save(image: Image.Image, **options: Any) -> Callable[[Path], None]:
     return lambda path: image.save(path, **options)
 
 
-def write(**options: Any) -> Callable[[Path], None]:
+def write(**options: Any) -> Callable[[Path], object]:
     """Writes the labels with tifffile, as 32 bits."""
     return lambda path: tifffile.imwrite(path, INDICES.astype(np.uint32), **options)
 
 
 GREY = Image.fromarray(INDICES)
-FILES: dict[str, Callable[[Path], None]] = {
+FILES: dict[str, Callable[[Path], object]] = {
     "a.gif": save(palette_image(INDICES, COLOURS)),
     "a.png": save(GREY),
     "a.bmp": save(GREY),

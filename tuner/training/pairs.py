@@ -138,8 +138,7 @@ def opened(pairs: Sequence[Pair], reading: Reading = Reading(), notes: Sequence[
     """The pairs as a split; channels and depth are those of the first image. Raises DataError."""
     digest = sha256(repr((reading.facts, reading.is_stored, reading.value_range)).encode())
     for pair in pairs:
-        stats = [(str(path), path.stat()) for path in pair.files]
-        facts = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+        facts = [_facts(path) for path in pair.files]
         digest.update(repr((pair.name, facts)).encode())
     channels, depth = _form(pairs[0], is_stored=reading.is_stored)
     return Split(
@@ -184,6 +183,17 @@ def _by_name(found: Sequence[tuple[str, Path]], suffix: str, pattern: str) -> di
     return named
 
 
+def _facts(path: Path) -> tuple[str, int, int]:
+    """What changes when a file does."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path.name}: is a link to nothing, or was removed just now; copy the file here"
+        ) from error
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
 def _with_types(pictures: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Path]:
     """The masks by the names of their images, where they are called like the whole image file."""
     found = dict(labels)
@@ -208,8 +218,8 @@ def _alpha_note(pair: Pair, reading: Reading) -> tuple[str, ...]:
     if reading.is_stored or not has_alpha(pair.image):
         return ()
     return (
-        f"images such as {pair.image.name} have a fourth channel called alpha, which is left out; "
-        "`channels: stored` keeps it, should it be a band such as infrared",
+        "images have an alpha channel, which is left out; `channels: stored` keeps it, should it "
+        "be a band such as infrared",
     )
 
 

@@ -26,6 +26,8 @@ def remedy(
         first, *more = (_pattern(options["images"], each, pictures) for each in found)
         further = f" and, for further channels, `extra: [{', '.join(more)}]`" if more else ""
         return f"; they pair with `images: {first}`{further}"
+    if {name.lower() for name in names} <= {name.lower() for name in others}:
+        return "; they differ in upper and lower case only: rename them alike"
     before, after = _common(names)
     lead, tail = _common(others)
     if {_core(name, before, after) for name in names} <= {_core(m, lead, tail) for m in others}:
@@ -33,8 +35,6 @@ def remedy(
         return f"; they pair with `images: {image}` and `masks: " + (
             f"{_pattern(options['masks'], (lead, tail), masks)}`"
         )
-    if {name.lower() for name in names} <= {name.lower() for name in others}:
-        return "; they differ in upper and lower case only: rename them alike"
     return _RULE
 
 
