@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import optuna
+import psutil
 import psycopg
 from sqlalchemy import make_url
 
@@ -33,6 +34,7 @@ from tuner.store.migrate import upgrade
 from workers.client import ServerClient
 
 REPORTS = 5
+REQUESTS = REPORTS + 2  # of one trial: beside its reports a lease and an end
 FINISHED = 1_000
 SPACE: dict[str, Any] = {
     "optimizer.lr": {"float": [1e-4, 1e-1], "log": True},
@@ -190,8 +192,10 @@ def compare(
             db = Database(url)
             studies.submit(db, study(sampler))
             db.dispose()
-        with server(url) as address:
+        with server(url) as (address, process):
+            began = processor_seconds(process)
             ours = drive(our_worker, (address,), workers=workers, seconds=seconds)
+            spent = processor_seconds(process) - began
     with database(admin, f"optuna_{name}") as url:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         optuna.create_study(study_name="bench", storage=url, direction="maximize")
@@ -199,10 +203,16 @@ def compare(
             fill_optuna(url)
         theirs = drive(optuna_worker, (url, sampler), workers=workers, seconds=seconds)
     tell(name, ours, theirs)
+    cost = 1000 * spent / (ours.trials * REQUESTS)
+    print(f"{name:12} segtune's server: {cost:.2f} ms of processor time per request", flush=True)
     return {
         f"{name}_ratio": round(ours.per_second / theirs.per_second, 2),
         f"{name}_ours_per_s": round(ours.per_second, 1),
         f"{name}_optuna_per_s": round(theirs.per_second, 1),
+        f"{name}_server_cpu_ms_per_request": round(cost, 2),
+        f"{name}_worker_cpu_ms_per_request": round(
+            1000 * ours.processor_seconds / (ours.trials * REQUESTS), 2
+        ),
         f"{name}_lease_p50_ms": round(1000 * ours.lease_p50, 1),
         f"{name}_lease_p99_ms": round(1000 * ours.lease_p99, 1),
         f"{name}_optuna_ask_p99_ms": round(1000 * theirs.lease_p99, 1),
@@ -235,18 +245,24 @@ def plain(url: str) -> str:
 
 
 @contextmanager
-def server(url: str, *, port: int = 8765) -> Iterator[str]:
-    """One real server process on that database."""
+def server(url: str, *, port: int = 8765) -> Iterator[tuple[str, psutil.Process]]:
+    """One real server process on that database: its address, and the process."""
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tuner.cli.app", "serve", "--port", str(port)]
     environment = {**os.environ, "SEGTUNE_DATABASE_URL": url, "SEGTUNE_LOG_LEVEL": "warning"}
     process = subprocess.Popen(command, env=environment)
     try:
         wait_until(lambda: httpx.get(f"{address}/health/ready").is_success)
-        yield address
+        yield address, psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """Processor time that a process has used so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def wait_until(is_ready: Callable[[], bool], *, seconds: float = 60) -> None:

@@ -15,10 +15,11 @@ Prepare = Callable[..., Job]
 
 @dataclass(frozen=True)
 class Rate:
-    """What a fleet did: trials per second, and the wait for a trial in seconds."""
+    """What a fleet did: trials per second, its processors' time, the wait for a trial."""
 
     trials: int
     seconds: float
+    processor_seconds: float
     lease_p50: float
     lease_p99: float
 
@@ -46,17 +47,18 @@ def drive(prepare: Prepare, arguments: tuple[Any, ...], *, workers: int, seconds
     ready.wait(timeout=300)
     start.set()
     waits: list[float] = []
-    slowest = 0.0
+    slowest = busy = 0.0
     for _ in processes:
         try:
-            took, own = results.get(timeout=seconds + 120)
+            took, used, own = results.get(timeout=seconds + 120)
         except queue.Empty:
             raise RuntimeError("a worker of the benchmark ended without a result") from None
         slowest = max(slowest, took)
+        busy += used
         waits += own
     for process in processes:
         process.join()
-    return Rate(len(waits), slowest, percentile(waits, 0.5), percentile(waits, 0.99))
+    return Rate(len(waits), slowest, busy, percentile(waits, 0.5), percentile(waits, 0.99))
 
 
 def _work(
@@ -70,8 +72,8 @@ def _work(
     job = prepare(*arguments)
     ready.wait(timeout=300)
     start.wait()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     waits = []
     while time.perf_counter() - began < seconds:
         waits.append(job())
-    results.put((time.perf_counter() - began, waits))
+    results.put((time.perf_counter() - began, time.process_time() - used, waits))
