@@ -58,7 +58,7 @@ def report(  # a use case names all that it needs
     Raises:
         LeaseLost: the lease is not the trial's any more.
         Conflict: a step came before the one that it follows.
-        InvalidSpec: a step lies beyond the trial's budget.
+        InvalidSpec: a step lies beyond the trial's budget, a matrix has not the study's classes.
     """
 
     def store(session: Session) -> LeaseStatus:
@@ -67,6 +67,7 @@ def report(  # a use case names all that it needs
         fresh = [message for message in batch.reports if message.step > held.trial.step]
         _refuse_disorder(held.trial, fresh)
         spec = rows.spec_of(held.study)
+        _refuse_misfits(spec, fresh)
         for message in fresh:
             _store(session, held, spec, message, now=now, searches=searches)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
@@ -131,6 +132,27 @@ def _refuse_disorder(trial: Trial, fresh: Sequence[Report]) -> None:
                 f"step {message.step} of trial {trial.number} came before step {expected}; "
                 "send reports in order"
             )
+
+
+def _refuse_misfits(spec: StudySpec, fresh: Sequence[Report]) -> None:
+    """Raise unless every confusion matrix has a row for each class of the study."""
+    classes = len(spec.dataset.classes)
+    wrong = [
+        (message.step, len(message.confusion))
+        for message in fresh
+        if message.confusion is not None and len(message.confusion) != classes
+    ]
+    if wrong:
+        step, rows_sent = wrong[0]
+        raise InvalidSpec(
+            [
+                Problem(
+                    ("reports", "confusion"),
+                    f"the matrix of step {step} is {rows_sent}×{rows_sent}, but study "
+                    f"'{spec.name}' has {classes} classes; send {classes}×{classes} counts",
+                )
+            ]
+        )
 
 
 def _store(  # a use case names all that it needs

@@ -3,11 +3,14 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, field_validator
 
 from tuner.spec.config import Section, TrialConfig
 
 Step = Annotated[int, Field(ge=1, le=100_000)]
+MetricName = Annotated[str, Field(min_length=1, max_length=300)]
+Matrix = tuple[tuple[int, ...], ...]
+_MOST_PIXELS = 2**63 - 1  # what a count may be: an int64
 
 
 class Action(StrEnum):
@@ -106,11 +109,31 @@ class Report(Section):
     """The metrics of one step (epoch)."""
 
     step: Step
-    metrics: dict[str, float]
-    confusion: tuple[tuple[int, ...], ...] | None = Field(
-        default=None, description="K×K counts, rows are labels, columns are predictions"
+    metrics: Annotated[dict[MetricName, float], Field(max_length=10_000)]
+    confusion: Matrix | None = Field(
+        default=None,
+        description="K×K counts from 0 to 2⁶³ - 1, rows are labels, columns are predictions",
     )
     seconds: Annotated[float, Field(ge=0)] = 0.0
+
+    @field_validator("confusion")
+    @classmethod
+    def _check_counts(cls, confusion: Matrix | None) -> Matrix | None:
+        """Refuse what is not a square of int64 counts, at the first row that is wrong."""
+        for number, row in enumerate(confusion or ()):
+            if len(row) != len(confusion or ()):
+                raise ValueError(
+                    f"row {number} has {len(row)} counts and the matrix {len(confusion or ())} "
+                    "rows; send as many rows as columns, one for each class"
+                )
+            if min(row) < 0 or max(row) > _MOST_PIXELS:
+                wrong = next(count for count in row if not 0 <= count <= _MOST_PIXELS)
+                raise ValueError(
+                    f"row {number} holds {wrong}; a count of pixels lies between 0 and 2**63 - 1"
+                )
+        if confusion == ():
+            raise ValueError("the matrix has no rows; leave it out, or send one for each class")
+        return confusion
 
 
 class ReportBatch(Section):
