@@ -1,7 +1,7 @@
 """Group commit: works of many threads share transactions, and none is answered too early."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.errors import Conflict, StorageError
-from tuner.service import assignments, rows
+from tuner.errors import Conflict, LeaseLost, NotFound, StorageError
+from tuner.service import assignments, overview, rows
 from tuner.service.searches import Searches
 from tuner.service.studies import enqueue
-from tuner.spec.messages import LeaseRequest
-from tuner.store import studies
+from tuner.spec.messages import LeaseRequest, Report
+from tuner.store import events, hot, leases, reports, studies, workers
 from tuner.store.engine import Database
-from tuner.store.group import GroupCommit
+from tuner.store.group import GroupCommit, Need
 
 
 class Ledger:
@@ -28,14 +28,12 @@ class Ledger:
         self.commits: list[list[str]] = []
         self.pending: list[str] = []
         self.go = threading.Event()
-        self.begun = threading.Event()
         self.fails = False
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Note what the works wrote, unless it fails."""
         self.pending = []
-        self.begun.set()
         assert self.go.wait(10)
         yield Session()
         if self.fails and len(self.pending) > 1:
@@ -54,22 +52,31 @@ class Ledger:
 
 def _together(ledger: Ledger, works: dict[str, Callable[[Session], Any]]) -> dict[str, Any]:
     """Run the first work; while it waits for its commit, the others queue up behind it."""
-    group, answers = GroupCommit(ledger.transaction), dict[str, Any]()
+    needs = {name: (Need(int(name[-1])), work) for name, work in works.items()}
+    return _queued(GroupCommit(ledger.transaction), needs, until=ledger.go)
 
-    def run(name: str, work: Callable[[Session], Any]) -> None:
+
+def _queued(
+    group: GroupCommit,
+    works: Mapping[str, tuple[Need, Callable[[Session], Any]]],
+    *,
+    until: threading.Event,
+) -> dict[str, Any]:
+    """Run the first work, which waits for `until`; by then the others are a group behind it."""
+    answers = dict[str, Any]()
+
+    def run(name: str, need: Need, work: Callable[[Session], Any]) -> None:
         try:
-            answers[name] = group.run(int(name[-1]), work)
+            answers[name] = group.run(need, work)
         except Exception as error:
             answers[name] = error
 
-    threads = [threading.Thread(target=run, args=item) for item in works.items()]
-    threads[0].start()
-    assert ledger.begun.wait(10)
-    for waiting, thread in enumerate(threads[1:], start=1):
+    threads = [threading.Thread(target=run, args=(name, *work)) for name, work in works.items()]
+    for before, thread in enumerate(threads):
         thread.start()
-        while len(group._queue) < waiting:
+        while len(group._queue) < before or not group._is_led or (not before and group._queue):
             assert thread.is_alive()
-    ledger.go.set()
+    until.set()
     for thread in threads:
         thread.join(10)
     return answers
@@ -100,6 +107,80 @@ def test_an_error_of_one_work_leaves_the_others_alone() -> None:
     assert "C2" == answers["c2"]
 
 
+@pytest.mark.parametrize("culprits", [{1}, {0, 3}, {1, 2, 3}, {0, 1, 2, 3}])
+def test_a_work_that_fails_after_it_wrote_leaves_no_trace(
+    database: Database, culprits: set[int]
+) -> None:
+    """Whatever it wrote is taken back, in rows and in numbers; its group is stored without it."""
+    fleet = Fleet(database)
+    fleet.submit(spec(search={"sampler": "random", "trials": 9, "parallel": 9}))
+    held = [fleet.take(f"w{index}") for index in range(4)]
+    events_before = len(overview.events(database, "streets"))
+    gate = threading.Event()
+
+    def wait(_: Session) -> None:
+        assert gate.wait(10)
+
+    def store(session: Session, index: int) -> int:
+        one = leases.hold(session, held[index].lease, held[index].token)
+        message = Report(step=1, metrics={"miou": index / 10}, seconds=1.0)
+        reports.add(session, one.trial, message, value=index / 10, now=database.now())
+        one.study.epochs += 1
+        leases.renew(one.attempt, now=database.now(), seconds=1e6)
+        workers.ended(session, one.attempt.worker_id, is_done=True, now=database.now())
+        events.append(session, one.study, "trial.reported", now=database.now(), trial=index)
+        if index in culprits:
+            if index % 2:
+                hot.write(session)  # some of it has even reached the database
+            raise Conflict(f"{index} fails after it wrote")
+        return index
+
+    works = {"gate": (Need(1), wait)} | {
+        str(index): (leases.need(one.lease, one.token), partial(store, index=index))
+        for index, one in enumerate(held)
+    }
+    answers = _queued(database._group, works, until=gate)
+
+    stored = {0, 1, 2, 3} - culprits
+    assert stored == {index for index in range(4) if answers[str(index)] == index}
+    assert all(isinstance(answers[str(index)], Conflict) for index in culprits)
+    view = overview.study(database, "streets")
+    assert len(stored) == view.epochs
+    steps = [overview.trial(database, "streets", index).step for index in range(4)]
+    assert [int(index in stored) for index in range(4)] == steps
+    told = overview.events(database, "streets", limit=100)
+    assert list(range(1, events_before + len(stored) + 1)) == [event.seq for event in told]
+    done = {worker.name: worker.trials_done for worker in overview.workers(database)}
+    assert {f"w{index}": int(index in stored) for index in range(4)} == done
+
+
+def test_a_lost_lease_costs_its_group_nothing(database: Database) -> None:
+    """A token that is refused is found before anything is written: the others commit at once."""
+    fleet = Fleet(database)
+    fleet.submit()
+    held, begun, gate = fleet.take(), [0], threading.Event()
+
+    def wait(_: Session) -> None:
+        assert gate.wait(10)
+
+    def count(session: Session) -> None:
+        begun[0] += 1
+        leases.hold(session, held.lease, held.token)
+
+    works = {
+        "gate": (Need(1), wait),
+        "stale": (leases.need(held.lease, "wrong"), count),
+        "right": (leases.need(held.lease, held.token), count),
+        "gone": (Need(99, look=partial(studies.lock, study=99)), count),
+    }
+    answers = _queued(database._group, works, until=gate)
+
+    assert isinstance(answers["stale"], LeaseLost)
+    assert isinstance(answers["gone"], NotFound)
+    assert answers["right"] is None
+    assert [1] == begun
+
+
 def test_a_spoilt_transaction_is_tried_again_work_by_work() -> None:
     """What fails in company may succeed alone; nobody is told of success before the commit."""
     ledger = Ledger()
@@ -121,9 +202,9 @@ def test_a_work_that_fails_alone_raises_its_error() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        group.run(0, broken)
+        group.run(Need(0), broken)
 
-    assert "NEXT" == group.run(0, ledger.write("next"))
+    assert "NEXT" == group.run(Need(0), ledger.write("next"))
 
 
 def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
@@ -147,7 +228,7 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        database.together(1, spoilt)
+        database.together(Need(1), spoilt)
 
     for size in (1, 2):
         enqueue(database, "streets", {"training.batch_size": size})

@@ -16,9 +16,11 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ArtifactRef, Assignment, LeaseRequest
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import artifacts, leases, studies, trials, workers
+from tuner.store import artifacts, hot, leases, studies, trials, workers
 from tuner.store.engine import Database
-from tuner.store.tables import Study, Trial, Worker
+from tuner.store.group import Need
+from tuner.store.leases import Granted
+from tuner.store.tables import Study, Trial
 
 logger = logging.getLogger(__name__)
 # Trials that are trained once and fully, whatever rungs there are.
@@ -34,19 +36,28 @@ def take(
     """
 
     def take_from(session: Session, study_id: int) -> Assignment | None:
-        session.flush()  # what others of this group wrote is counted below
+        hot.write(session)  # what others of this group wrote is counted below
         study = studies.lock(session, study_id)
-        now = db.now()  # after the wait for the lock
+        now = db.moment(session)  # after the wait for the lock
         trial = _next_trial(session, study, searches, now=now)
         if trial is None:
             return None
-        worker = _note(session, request, now=now)
-        return _assign(session, study, trial, worker, now=now, seconds=lease_seconds)
+        worker_id = _note(session, request, now=now)
+        lease = leases.grant(session, trial, worker_id, now=now, seconds=lease_seconds)
+        logger.info(
+            "trial %s of %s: attempt %s leased to %s",
+            trial.number,
+            study.name,
+            trial.attempts,
+            request.worker,
+        )
+        return _assign(session, study, trial, lease, now=now, seconds=lease_seconds)
 
     for study_id, spec in in_turn(db, request):
         # One study at a time: two rows locked in two orders would be a deadlock.
         with ahead.drawn(db, searches, study_id, spec):
-            assignment = db.together(study_id, partial(take_from, study_id=study_id))
+            need = Need(study_id, look=partial(studies.lock, study=study_id))
+            assignment = db.together(need, partial(take_from, study_id=study_id))
         if assignment is not None:
             ahead.order(db, searches, study_id, spec)
             return assignment
@@ -55,7 +66,7 @@ def take(
     return None
 
 
-def _note(session: Session, request: LeaseRequest, *, now: datetime) -> Worker:
+def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
     capabilities = request.capabilities.model_dump(mode="json")
     return workers.seen(session, request.worker, capabilities, now=now)
 
@@ -125,25 +136,16 @@ def trial_seed(study_seed: int, number: int) -> int:
 
 
 def _assign(
-    session: Session, study: Study, trial: Trial, worker: Worker, *, now: datetime, seconds: float
+    session: Session, study: Study, trial: Trial, lease: Granted, *, now: datetime, seconds: float
 ) -> Assignment:
     if study.state == StudyState.QUEUED:
         studies.move(session, study, StudyState.RUNNING, now=now)
-    attempt, token = leases.grant(trial, worker, now=now, seconds=seconds)
-    session.add(attempt)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
     spec = rows.spec_of(study)
     steps = _steps(trial, spec)
-    logger.info(
-        "trial %s of %s: attempt %s leased to %s",
-        trial.number,
-        study.name,
-        trial.attempts,
-        worker.name,
-    )
     return Assignment(
-        lease=attempt.id,
-        token=token,
+        lease=lease.id,
+        token=lease.token,
         study=study.name,
         study_id=study.id,
         trial=trial.number,
@@ -153,7 +155,7 @@ def _assign(
         resume=_resume(session, trial, spec),
         last_step=trial.step,
         steps=steps,
-        expires_at=attempt.expires_at,
+        expires_at=lease.expires_at,
         lease_seconds=seconds,
     )
 

@@ -13,7 +13,7 @@ from tuner.spec.config import Change, TrialConfig
 from tuner.spec.space import Params
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import artifacts, reports, trials
+from tuner.store import artifacts, hot, reports, trials
 from tuner.store.tables import Artifact, Study, Trial
 
 
@@ -86,7 +86,7 @@ def _copy(
     )
     study.copies += 1
     copy = trials.add(session, study, drawn, now=now)
-    session.flush()
+    hot.write(session)
     seen = reports.copy(session, origin.trial, copy, until=origin.step)
     known = [report.value for report in seen if report.value is not None]
     copy.best_value = min(known, key=spec.objective.key, default=None)

@@ -13,9 +13,10 @@ from tuner.service import confirmations, rows, searches
 from tuner.spec.messages import Action, Outcome, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import leases, studies, trials
+from tuner.store import hot, leases, studies, trials
+from tuner.store.hot import HeldTrial
 from tuner.store.leases import Held
-from tuner.store.tables import Study, Trial
+from tuner.store.tables import Study
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     attempt, trial, study = held
     spec = rows.spec_of(study)
     leases.end(attempt, outcome, now=now)
-    session.flush()
     trial.error, trial.error_kind = outcome.error, outcome.error_kind
     trial.provenance = {**trial.provenance, **outcome.provenance}
     state, reason = _destination(session, held, spec, outcome, now=now)
@@ -65,7 +65,7 @@ def _destination(
 
 
 def _given_back(
-    session: Session, trial: Trial, spec: StudySpec, outcome: Outcome
+    session: Session, trial: HeldTrial, spec: StudySpec, outcome: Outcome
 ) -> tuple[TrialState, str]:
     losses = leases.count_losses(session, trial)
     if losses >= spec.resources.attempts:
@@ -86,7 +86,7 @@ def close_if_done(
     spent, all_drawn = spent_reason(study, spec, now=now), not may_draw(study, spec)
     if not (spent or all_drawn or has_failed):
         return  # the common case, known without counting
-    session.flush()
+    hot.write(session)
     counts = studies.count_trials(session, [study.id])[study.id]
     failed, total = counts.get(TrialState.FAILED, 0), sum(counts.values())
     if failed >= spec.search.max_failures and failed == total - counts.get(TrialState.RUNNING, 0):

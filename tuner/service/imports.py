@@ -16,7 +16,7 @@ from tuner.spec.messages import Report
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import StudyView
-from tuner.store import reports, studies, trials
+from tuner.store import hot, reports, studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
 
@@ -74,7 +74,7 @@ def _add(  # a use case names all that it needs
 ) -> None:
     drawn = trials.Drawn(past.params, config.model_dump(mode="json"), source=TrialSource.IMPORT)
     trial = trials.add(session, study, drawn, now=now)
-    session.flush()
+    hot.write(session)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
     for message in _reports(spec, past, trial):
         value = message.metrics[spec.objective.metric]

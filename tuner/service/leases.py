@@ -24,10 +24,11 @@ from tuner.spec.messages import (
 )
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import events, leases, reports, studies
+from tuner.store import events, leases, reports, studies, workers
 from tuner.store.engine import Database
+from tuner.store.hot import HeldTrial
 from tuner.store.leases import Held
-from tuner.store.tables import Study, Trial, Worker
+from tuner.store.tables import Study
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,12 @@ def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> 
     """Renew the lease; the reply carries a verdict. Raises LeaseLost."""
 
     def renew(session: Session) -> LeaseStatus:
-        held = leases.hold(session, lease, token)
-        leases.renew(held.attempt, now=db.now(), seconds=lease_seconds)
-        verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study), now=db.now())
+        held, now = leases.hold(session, lease, token), db.moment(session)
+        leases.renew(held.attempt, now=now, seconds=lease_seconds)
+        verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study), now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
 
-    return db.together(leases.study_of(lease), renew)
+    return db.together(leases.need(lease, token), renew)
 
 
 def report(  # a use case names all that it needs
@@ -62,8 +63,7 @@ def report(  # a use case names all that it needs
     """
 
     def store(session: Session) -> LeaseStatus:
-        held = leases.hold(session, lease, token)
-        now = db.now()
+        held, now = leases.hold(session, lease, token), db.moment(session)
         fresh = [message for message in batch.reports if message.step > held.trial.step]
         _refuse_disorder(held.trial, fresh)
         spec = rows.spec_of(held.study)
@@ -74,7 +74,7 @@ def report(  # a use case names all that it needs
         verdict = standing_verdict(held.study, held.trial, spec, now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
 
-    return db.together(leases.study_of(lease), store)
+    return db.together(leases.need(lease, token), store)
 
 
 def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
@@ -95,17 +95,15 @@ def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
                 f"trial {held.trial.number} is said to be completed, but only {held.trial.step} of "
                 f"{held.trial.epochs} epochs reached the store; send the missing reports first"
             )
-        now = db.now()
+        now = db.moment(session)
         endings.end_attempt(session, held, outcome, now=now)
-        worker = session.get_one(Worker, held.attempt.worker_id)
-        worker.last_seen_at = now
-        if TrialState(held.trial.state).has_ended:
-            worker.trials_done += 1
+        is_done = TrialState(held.trial.state).has_ended
+        workers.ended(session, held.attempt.worker_id, is_done=is_done, now=now)
 
-    db.together(leases.study_of(lease), end)
+    db.together(leases.need(lease, token), end)
 
 
-def standing_verdict(study: Study, trial: Trial, spec: StudySpec, *, now: datetime) -> Verdict:
+def standing_verdict(study: Study, trial: HeldTrial, spec: StudySpec, *, now: datetime) -> Verdict:
     """What holds for a running trial now, whatever its reports say; else its last verdict."""
     if study.state in {StudyState.CANCELLED, StudyState.FAILED}:
         return Verdict(action=Action.STOP, reason=f"the study was {study.state}")
@@ -121,7 +119,7 @@ def standing_verdict(study: Study, trial: Trial, spec: StudySpec, *, now: dateti
     return last
 
 
-def _refuse_disorder(trial: Trial, fresh: Sequence[Report]) -> None:
+def _refuse_disorder(trial: HeldTrial, fresh: Sequence[Report]) -> None:
     """Raise unless the reports continue the trial's steps one by one, within its budget."""
     for expected, message in enumerate(fresh, start=trial.step + 1):
         if message.step > trial.epochs:

@@ -28,7 +28,7 @@ from tuner.spec.views import (
     TrialView,
     WorkerView,
 )
-from tuner.store import artifacts, leases, reports
+from tuner.store import artifacts, hot, leases, reports
 from tuner.store import events as event_rows
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
@@ -77,7 +77,7 @@ def study(db: Database, study: int | str) -> StudyView:
 
 def study_view(session: Session, row: Study) -> StudyView:
     """The view of a study within a transaction."""
-    session.flush()
+    hot.write(session)
     (summary,) = _summaries(session, [row])
     epochs_saved, seconds_saved = trial_rows.saved(session, row)
     return StudyView(
@@ -164,7 +164,7 @@ def trial(db: Database, study: int | str, number: int) -> TrialView:
 
 def trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
     """The view of a trial within a transaction."""
-    session.flush()
+    hot.write(session)
     history = leases.history(session, trial.id)
     worker = history[-1][1] if history else None
     summary = rows.trial_summary(trial, rows.spec_of(row), worker)

@@ -17,6 +17,7 @@ from tuner.spec.views import (
     WorkerView,
 )
 from tuner.store import tables
+from tuner.store.hot import HeldTrial
 
 _KEPT = 256
 _SPECS: dict[int, tuple[dict[str, Any], StudySpec]] = {}
@@ -144,7 +145,7 @@ def event_view(row: tables.Event) -> Event:
     )
 
 
-def verdict_of(trial: tables.Trial) -> Verdict:
+def verdict_of(trial: tables.Trial | HeldTrial) -> Verdict:
     """The last verdict on a trial."""
     return Verdict.model_validate(trial.verdict)
 

@@ -24,7 +24,7 @@ from tuner.service.rows import objective_values
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import reports, trials
+from tuner.store import hot, reports, trials
 from tuner.store.engine import on_rollback
 from tuner.store.tables import Study, Trial
 
@@ -103,7 +103,7 @@ class Search:
 
     def look(self, session: Session, study: Study) -> None:
         """Take in what changed since the last look; the caller holds the lock."""
-        session.flush()
+        hot.write(session)
         for seen in observe(session, study, self.spec, since=self._revision):
             self._unseen.append(seen)
             self.field.put(_course(seen))

@@ -39,11 +39,10 @@ def _release(db: Database, lease: str, study_id: int) -> bool:
     with db.transaction() as session:
         study = studies.lock(session, study_id)
         now = db.now()
-        row = leases.expired(session, lease, now=now)
-        if row is None:  # renewed, ended or released by another process since it was listed
+        held = leases.expired(session, lease, study, now=now)
+        if held is None:  # renewed, ended or released by another process since it was listed
             return False
-        attempt, trial = row
-        held = leases.Held(attempt, trial, study)
+        attempt, trial, _ = held
         logger.warning(
             "trial %s of %s: lease of attempt %s expired", trial.number, study.name, attempt.number
         )

@@ -16,6 +16,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import DigestMismatch, NotFound, StorageError
+from tuner.store.hot import HeldTrial
 from tuner.store.tables import Artifact, Trial
 
 JUST_NOW = 10.0  # seconds between a file's arrival and its row, at most
@@ -133,7 +134,7 @@ def _check(stored: Stored, announced: str | None) -> None:
         )
 
 
-def add(session: Session, trial: Trial, upload: Upload, *, now: datetime) -> Artifact:
+def add(session: Session, trial: Trial | HeldTrial, upload: Upload, *, now: datetime) -> Artifact:
     """Insert the row of a stored file."""
     row = Artifact(
         trial_id=trial.id,

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from tuner.errors import StorageError
-from tuner.store.group import GroupCommit
+from tuner.store import hot
+from tuner.store.group import GroupCommit, Need
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
@@ -51,7 +52,7 @@ class Database:
             if is_sqlite
             else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        self._group = GroupCommit(self.transaction)
+        self._group = GroupCommit(self.transaction, hot.prepare)
 
     @property
     def engine(self) -> Engine:
@@ -69,6 +70,7 @@ class Database:
             session.connection(execution_options={"segtune_writes": True})
             try:
                 yield session
+                hot.batch_of(session).close(session)
                 session.commit()
             except BaseException:
                 session.rollback()
@@ -76,9 +78,13 @@ class Database:
                     call()
                 raise
 
-    def together(self, key: int, work: Callable[[Session], T]) -> T:
+    def together(self, need: Need, work: Callable[[Session], T]) -> T:
         """Do `work` in a transaction that other threads may share; see `GroupCommit.run`."""
-        return self._group.run(key, work)
+        return self._group.run(need, work)
+
+    def moment(self, session: Session) -> datetime:
+        """The time at which a transaction that works share first asked for it: one for all."""
+        return hot.batch_of(session).moment(self.now)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

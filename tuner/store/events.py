@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tuner.store import hot
 from tuner.store.tables import Event, Study
 
 
@@ -21,15 +22,15 @@ def append(
 ) -> int:
     """Add an event to a locked study; give its number within the study."""
     study.event_seq += 1
-    session.add(
-        Event(
-            study_id=study.id,
-            seq=study.event_seq,
-            kind=kind,
-            trial=trial,
-            data=data,
-            created_at=now,
-        )
+    hot.batch_of(session).new_events.append(
+        {
+            "study_id": study.id,
+            "seq": study.event_seq,
+            "kind": kind,
+            "trial": trial,
+            "data": data,
+            "created_at": now,
+        }
     )
     return study.event_seq
 

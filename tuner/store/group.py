@@ -8,6 +8,7 @@ they pay once (DeWitt et al. 1984, "Implementation techniques for main memory da
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
@@ -19,48 +20,75 @@ Work = Callable[[Session], T]
 MOST = 32  # works in one transaction: the last waits for the first
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a work is about: its study's id, and its lease if it has one, so that both can be read
+    for the whole group at once; and a look at them, which may refuse but writes nothing.
+    """
+
+    study: int
+    lease: str | None = None
+    look: Work[object] = lambda session: None
+
+
 class _Ticket:
     """One thread's work, and how it went."""
 
-    def __init__(self, key: int, work: Work[Any]) -> None:
-        self.key = key
+    def __init__(self, need: Need, work: Work[Any]) -> None:
+        self.need = need
         self.work = work
         self.result: Any = None
         self.error: Exception | None = None
+        self.has_spoilt = False  # it may have written before it raised
         self.is_committed = False
         self.leads = False
         self.called = threading.Event()
 
     def try_in(self, session: Session) -> None:
-        """Do the work; an error of ours is its own affair, and nothing was written."""
-        self.error = None
+        """Do the work; an error of ours is its own affair."""
+        self.error, self.has_spoilt = None, False
         try:
+            self.need.look(session)
+            self.has_spoilt = True
             self.result = self.work(session)
+            self.has_spoilt = False
         except StorageError:
             raise
         except SegtuneError as error:
             self.error = error
 
 
-class GroupCommit:
-    """Works of many threads, in few transactions, in the order in which they came by key."""
+class _Undone(Exception):  # no error: it breaks a transaction off
+    """Some works raised after they may have written: all that was written is taken back."""
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[Session]]) -> None:
+
+class GroupCommit:
+    """Works of many threads, in few transactions, in the order in which they came by study.
+
+    `prepare` is told at the start of a transaction what its works need.
+    """
+
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractContextManager[Session]],
+        prepare: Callable[[Session, Sequence[Need]], None] = lambda session, needs: None,
+    ) -> None:
         self._transaction = transaction
+        self._prepare = prepare
         self._lock = threading.Lock()
         self._queue: list[_Ticket] = []
         self._is_led = False
 
-    def run(self, key: int, work: Work[T]) -> T:
+    def run(self, need: Need, work: Work[T]) -> T:
         """Do `work` in a transaction that others may share, and give its result once committed.
 
-        Works are done by rising key, so that two processes lock rows in the same order. A work
-        must raise its own errors before it writes.
+        A work that raises leaves no trace: what it wrote is taken back, and the others are done
+        again without it.
 
         Raises:
             StorageError: the database refused; nothing of this work was stored.
         """
-        ticket = _Ticket(key, work)
+        ticket = _Ticket(need, work)
         with self._lock:
             self._queue.append(ticket)
             ticket.leads = not self._is_led
@@ -81,7 +109,7 @@ class GroupCommit:
         with self._lock:
             batch, self._queue = self._queue[:MOST], self._queue[MOST:]
         try:
-            self._commit(sorted(batch, key=lambda ticket: ticket.key))
+            self._commit(sorted(batch, key=lambda ticket: ticket.need.study))
         finally:
             with self._lock:
                 self._is_led = bool(self._queue)
@@ -93,16 +121,29 @@ class GroupCommit:
                 ticket.called.set()
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
+        """Commit every work that can be; one that raised is left out, and the rest done again."""
+        left = batch
         try:
-            with self._transaction() as session:
-                for ticket in batch:
-                    ticket.try_in(session)
+            while left:
+                try:
+                    self._attempt(left)
+                    return
+                except _Undone:
+                    left = [ticket for ticket in left if ticket.error is None]
         except Exception as error:
             if len(batch) > 1:  # one of them spoilt it: each tries again by itself
                 for ticket in batch:
                     self._commit([ticket])
             else:
                 batch[0].error = error
-            return
+
+    def _attempt(self, batch: Sequence[_Ticket]) -> None:
+        """Do the works in one transaction. Raises _Undone when one of them has to be left out."""
+        with self._transaction() as session:
+            self._prepare(session, [ticket.need for ticket in batch])
+            for ticket in batch:
+                ticket.try_in(session)
+            if any(ticket.has_spoilt for ticket in batch):
+                raise _Undone
         for ticket in batch:
             ticket.is_committed = True

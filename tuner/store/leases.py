@@ -12,37 +12,53 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import LeaseLost, NotFound
 from tuner.spec.messages import Outcome, OutcomeKind
-from tuner.store import studies
+from tuner.store import hot, studies
+from tuner.store.group import Need
+from tuner.store.hot import HeldAttempt, HeldTrial
 from tuner.store.tables import Attempt, Study, Trial, Worker
 
 LOSSES = (OutcomeKind.LOST, OutcomeKind.CRASHED, OutcomeKind.HUNG)
 
 
 class Held(NamedTuple):
-    """A lease with the rows that its holder may write."""
+    """A lease with what its holder may write."""
 
-    attempt: Attempt
-    trial: Trial
+    attempt: HeldAttempt
+    trial: HeldTrial
     study: Study
 
 
-def grant(trial: Trial, worker: Worker, *, now: datetime, seconds: float) -> tuple[Attempt, str]:
-    """A lease of the worker on the trial of a locked study, to be added; also its secret token.
+class Granted(NamedTuple):
+    """A new lease, with its secret token."""
+
+    id: str
+    token: str
+    expires_at: datetime
+
+
+def grant(
+    session: Session, trial: Trial, worker_id: int, *, now: datetime, seconds: float
+) -> Granted:
+    """Lease a trial of a locked study to a worker.
 
     The id begins with the study's, so that the study can be locked before anything is read.
     """
-    token = secrets.token_urlsafe(24)
     trial.attempts += 1
-    attempt = Attempt(
+    granted = Granted(
         id=f"{trial.study_id}-{uuid.uuid4().hex}",
-        trial=trial,
-        worker=worker,
-        number=trial.attempts,
-        token_hash=_hash(token),
-        started_at=now,
+        token=secrets.token_urlsafe(24),
         expires_at=now + timedelta(seconds=seconds),
     )
-    return attempt, token
+    row = {
+        "id": granted.id,
+        "number": trial.attempts,
+        "worker_id": worker_id,
+        "token_hash": _hash(granted.token),
+        "started_at": now,
+        "expires_at": granted.expires_at,
+    }
+    hot.batch_of(session).new_leases.append((trial, row))
+    return granted
 
 
 def hold(session: Session, lease: str, token: str) -> Held:
@@ -92,27 +108,38 @@ def study_of(lease: str) -> int:
     return int(number)
 
 
+def need(lease: str, token: str) -> Need:
+    """What a work under a lease needs; LeaseLost is found before it begins."""
+    return Need(study_of(lease), lease, lambda session: locked(session, lease, token))
+
+
 def _read(session: Session, lease: str, token: str, study: Study) -> Held:
-    row = session.execute(
-        select(Attempt, Trial)
-        .join(Trial, Trial.id == Attempt.trial_id)
-        .where(Attempt.id == lease, Trial.study_id == study.id)
-    ).one_or_none()
-    if row is None or not secrets.compare_digest(row[0].token_hash, _hash(token)):
+    held = _find(session, lease, study)
+    if held is None or not secrets.compare_digest(held.attempt.token_hash, _hash(token)):
         raise _unknown(lease)
-    return Held(row[0], row[1], study)
+    return held
+
+
+def _find(session: Session, lease: str, study: Study) -> Held | None:
+    """The lease with its trial, if it is one of the study's."""
+    batch = hot.batch_of(session)
+    batch.read(session, [lease])
+    attempt = batch.attempts.get(lease)
+    if attempt is None or batch.trials[attempt.trial_id].study_id != study.id:
+        return None
+    return Held(attempt, batch.trials[attempt.trial_id], study)
 
 
 def _unknown(lease: str) -> LeaseLost:
     return LeaseLost(f"no lease '{lease}' belongs to this token; ask for another trial")
 
 
-def renew(attempt: Attempt, *, now: datetime, seconds: float) -> None:
+def renew(attempt: HeldAttempt, *, now: datetime, seconds: float) -> None:
     """Extend the lease from now on."""
     attempt.expires_at = now + timedelta(seconds=seconds)
 
 
-def end(attempt: Attempt, outcome: Outcome, *, now: datetime) -> None:
+def end(attempt: HeldAttempt, outcome: Outcome, *, now: datetime) -> None:
     """Close the lease with how it ended."""
     attempt.ended_at = now
     attempt.outcome = outcome.kind
@@ -132,18 +159,17 @@ def list_expired(session: Session, *, now: datetime, limit: int) -> Sequence[tup
     return [(lease, study_id) for lease, study_id in session.execute(query)]
 
 
-def expired(session: Session, lease: str, *, now: datetime) -> tuple[Attempt, Trial] | None:
-    """The lease and its trial, if it is still held and has run out; the caller locked its study."""
-    row = session.execute(
-        select(Attempt, Trial)
-        .join(Trial, Trial.id == Attempt.trial_id)
-        .where(Attempt.id == lease, Attempt.ended_at.is_(None), Attempt.expires_at < now)
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
+def expired(session: Session, lease: str, study: Study, *, now: datetime) -> Held | None:
+    """The lease of a locked study, if it is still held and has run out."""
+    held = _find(session, lease, study)
+    if held is None or held.attempt.ended_at is not None or held.attempt.expires_at >= now:
+        return None
+    return held
 
 
-def count_losses(session: Session, trial: Trial) -> int:
+def count_losses(session: Session, trial: HeldTrial) -> int:
     """How many of the trial's leases ended without the worker giving it back."""
+    hot.write(session)  # the one that has just ended is among them
     return int(
         session.scalar(
             select(func.count())

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from tuner.spec.messages import Report as Message
 from tuner.spec.states import TrialSource
+from tuner.store import hot
+from tuner.store.hot import HeldTrial
 from tuner.store.tables import Report, Trial
 
 _PART = 500  # trials read in one query; databases limit the length of IN
@@ -21,21 +23,26 @@ Matrix = tuple[tuple[int, ...], ...]
 
 
 def add(
-    session: Session, trial: Trial, message: Message, *, value: float | None, now: datetime
+    session: Session,
+    trial: Trial | HeldTrial,
+    message: Message,
+    *,
+    value: float | None,
+    now: datetime,
 ) -> None:
     """Insert the report of a trial's next step and carry it to the trial's row."""
-    session.add(
-        Report(
-            trial_id=trial.id,
-            step=message.step,
-            study_id=trial.study_id,
-            attempt=trial.attempts,
-            value=value,
-            metrics=dict(message.metrics),
-            confusion=None if message.confusion is None else pack(message.confusion),
-            seconds=message.seconds,
-            created_at=now,
-        )
+    hot.batch_of(session).new_reports.append(
+        {
+            "trial_id": trial.id,
+            "step": message.step,
+            "study_id": trial.study_id,
+            "attempt": trial.attempts,
+            "value": value,
+            "metrics": message.metrics,
+            "confusion": None if message.confusion is None else pack(message.confusion),
+            "seconds": message.seconds,
+            "created_at": now,
+        }
     )
     trial.step = message.step
     trial.value = value

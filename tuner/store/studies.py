@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, IllegalMove, NotFound
 from tuner.spec.states import StudyState, TrialState
-from tuner.store import events
+from tuner.store import events, hot
 from tuner.store.tables import IdempotencyKey, Study, Trial
 
 OPEN = (StudyState.QUEUED, StudyState.RUNNING)
@@ -60,19 +60,12 @@ def lock(session: Session, study: int | str) -> Study:
 
     Whoever writes anything of a study holds its row first: so nothing is written in two orders.
     """
-    locked: dict[int, Study] = session.info.setdefault("locked", {})
     study_id = study if isinstance(study, int) else find(session, study).id
-    if study_id not in locked:
-        row = session.scalar(
-            select(Study)
-            .where(Study.id == study_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-        if row is None:
-            raise NotFound(f"no study has the id {study}; `segtune studies` lists them")
-        locked[study_id] = row
-    return locked[study_id]
+    batch = hot.batch_of(session)
+    batch.lock(session, [study_id])
+    if study_id not in batch.studies:
+        raise NotFound(f"no study has the id {study}; `segtune studies` lists them")
+    return batch.studies[study_id]
 
 
 def _keys(study: int | str) -> list[Any]:

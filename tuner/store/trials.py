@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from tuner.errors import IllegalMove, NotFound
 from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events
+from tuner.store.hot import HeldTrial
 from tuner.store.tables import Study, Trial
 
 UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
@@ -103,7 +104,7 @@ def changed_since(session: Session, study: Study, revision: int) -> Sequence[Tri
 def move(
     session: Session,
     study: Study,
-    trial: Trial,
+    trial: Trial | HeldTrial,
     state: TrialState,
     *,
     now: datetime,

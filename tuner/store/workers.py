@@ -1,36 +1,44 @@
 """Rows of workers."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from tuner.store import hot
 from tuner.store.tables import Attempt, Study, Trial, Worker
 
-
-def seen(session: Session, name: str, capabilities: Mapping[str, Any], *, now: datetime) -> Worker:
-    """The worker of that name, noted as alive; inserted when it is new."""
-    named = select(Worker).where(Worker.name == name)
-    worker = session.scalar(named) or _insert(session, name, now=now)
-    if worker is None:  # another request of the same name came first
-        worker = session.scalars(named).one()
-    worker.capabilities = dict(capabilities)
-    worker.last_seen_at = now
-    return worker
+_WORKERS: Table = Worker.__table__  # type: ignore[assignment]  # a table, typed as any FROM
 
 
-def _insert(session: Session, name: str, *, now: datetime) -> Worker | None:
-    worker = Worker(name=name, capabilities={}, first_seen_at=now, last_seen_at=now, trials_done=0)
-    try:
-        with session.begin_nested():
-            session.add(worker)
-            session.flush()
-    except IntegrityError:
-        return None
-    return worker
+def seen(session: Session, name: str, capabilities: Mapping[str, Any], *, now: datetime) -> int:
+    """The id of the worker of that name, noted as alive; inserted when it is new."""
+    named = select(_WORKERS.c.id, _WORKERS.c.capabilities).where(_WORKERS.c.name == name)
+    found = session.execute(named).one_or_none()
+    if found is None:
+        _insert(session, name, capabilities, now=now)
+    row = found or session.execute(named).one()  # inserted just now, by us or another request
+    if row.capabilities != capabilities:
+        session.execute(
+            update(_WORKERS).where(_WORKERS.c.id == row.id).values(capabilities=capabilities)
+        )
+    hot.batch_of(session).saw(row.id, now=now)
+    return int(row.id)
+
+
+def ended(session: Session, worker_id: int, *, is_done: bool, now: datetime) -> None:
+    """Note that a worker has ended its lease, and whether its trial has ended too."""
+    hot.batch_of(session).saw(worker_id, now=now, done=int(is_done))
+
+
+def _insert(session: Session, name: str, capabilities: Mapping[str, Any], *, now: datetime) -> None:
+    values = {"name": name, "capabilities": dict(capabilities), "trials_done": 0}
+    with suppress(IntegrityError), session.begin_nested():  # another request may come first
+        session.execute(insert(_WORKERS), {**values, "first_seen_at": now, "last_seen_at": now})
 
 
 def list_all(session: Session) -> Sequence[tuple[Worker, Trial | None, Study | None]]:
