@@ -16,7 +16,7 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ArtifactRef, Assignment, LeaseRequest
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import artifacts, hot, leases, studies, trials, workers
+from tuner.store import artifacts, leases, studies, trials, workers
 from tuner.store.engine import Database
 from tuner.store.group import Need
 from tuner.store.leases import Granted
@@ -36,9 +36,8 @@ def take(
     """
 
     def take_from(session: Session, study_id: int) -> Assignment | None:
-        hot.write(session)  # what others of this group wrote is counted below
         study = studies.lock(session, study_id)
-        now = db.moment(session)  # after the wait for the lock
+        now, since = db.moment(session), study.event_seq
         trial = _next_trial(session, study, searches, now=now)
         if trial is None:
             return None
@@ -51,12 +50,19 @@ def take(
             trial.attempts,
             request.worker,
         )
-        return _assign(session, study, trial, lease, now=now, seconds=lease_seconds)
+        assignment = _assign(session, study, trial, lease, now=now, seconds=lease_seconds)
+        searches.took(study, trial, since=since)
+        return assignment
 
     for study_id, spec in in_turn(db, request):
         # One study at a time: two rows locked in two orders would be a deadlock.
         with ahead.drawn(db, searches, study_id, spec):
-            need = Need(study_id, look=partial(studies.lock, study=study_id))
+            need = Need(
+                study_id,
+                worker=request.worker,
+                is_late=True,
+                look=partial(studies.lock, study=study_id),
+            )
             assignment = db.together(need, partial(take_from, study_id=study_id))
         if assignment is not None:
             ahead.order(db, searches, study_id, spec)
@@ -75,7 +81,7 @@ def _next_trial(
     session: Session, study: Study, searches: Searches, *, now: datetime
 ) -> Trial | None:
     """The waiting trial of a locked study that is next, or a new draw, or None."""
-    load = studies.load(session, [study.id])[study.id]
+    load = studies.load_of(session, study)
     if not may_hand_out(study, load, now=now):
         return None
     if load.waiting:

@@ -27,6 +27,7 @@ from tuner.spec.study import StudySpec
 from tuner.store import hot, reports, trials
 from tuner.store.engine import on_rollback
 from tuner.store.tables import Study, Trial
+from tuner.store.trials import Seen
 
 KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
 UNTRAINABLE = frozenset({"out_of_memory", "diverged"})  # failures that the params are to blame for
@@ -58,6 +59,17 @@ class Searches:
         with search.lock:
             search.look(session, study)
             yield search
+
+    def took(self, study: Study, trial: Trial, *, since: int) -> None:
+        """Take in a locked study's trial that was just handed out: all that changed since then.
+
+        So the next of a group of draws need not read it back from the database.
+        """
+        with self._lock:
+            search = self._kept.get(study.id)
+        if search is not None:
+            with search.lock:
+                search.put(study, trial, since=since)
 
     def _forget(self, study_id: int) -> None:
         with self._lock:
@@ -103,12 +115,23 @@ class Search:
 
     def look(self, session: Session, study: Study) -> None:
         """Take in what changed since the last look; the caller holds the lock."""
+        if study.event_seq == self._revision:
+            return
         hot.write(session)
         for seen in observe(session, study, self.spec, since=self._revision):
-            self._unseen.append(seen)
-            self.field.put(_course(seen))
+            self._put(seen)
         # Who only reads may come late, with a row that others have changed since.
         self._revision = max(self._revision, study.event_seq)
+
+    def put(self, study: Study, trial: Trial, *, since: int) -> None:
+        """Take in a trial without reports, if all before it is known; the caller has the lock."""
+        if self._revision == since and not trial.step and trial.source != TrialSource.CONFIRM:
+            self._put(_observation(trial, self.spec, {}))
+            self._revision = study.event_seq
+
+    def _put(self, seen: Observation) -> None:
+        self._unseen.append(seen)
+        self.field.put(_course(seen))
 
     def draw(self, number: int, *, latest: bool = True) -> Draw:
         """Params for the trial of that number: those that are ready, if they hold, or new ones.
@@ -194,7 +217,7 @@ def observe(
 
 
 def _comparable(
-    trial: Trial, spec: StudySpec, told: dict[int, tuple[float, ...]]
+    trial: Seen, spec: StudySpec, told: dict[int, tuple[float, ...]]
 ) -> dict[int, tuple[float, ...]]:
     """Values by step that other trials' may be held against.
 
@@ -206,7 +229,7 @@ def _comparable(
 
 
 def _observation(
-    trial: Trial, spec: StudySpec, told: Mapping[int, tuple[float, ...]]
+    trial: Seen | Trial, spec: StudySpec, told: Mapping[int, tuple[float, ...]]
 ) -> Observation:
     return Observation(
         number=trial.number,

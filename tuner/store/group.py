@@ -22,12 +22,15 @@ MOST = 32  # works in one transaction: the last waits for the first
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a work is about: its study's id, and its lease if it has one, so that both can be read
-    for the whole group at once; and a look at them, which may refuse but writes nothing.
+    """What a work is about: its study's id, and its lease or worker if it has one, so that they
+    can be read for the whole group at once; and a look at them, which may refuse but writes
+    nothing. A late work comes after the others of its study, because it goes by what they report.
     """
 
     study: int
     lease: str | None = None
+    worker: str | None = None
+    is_late: bool = False
     look: Work[object] = lambda session: None
 
 
@@ -109,7 +112,7 @@ class GroupCommit:
         with self._lock:
             batch, self._queue = self._queue[:MOST], self._queue[MOST:]
         try:
-            self._commit(sorted(batch, key=lambda ticket: ticket.need.study))
+            self._commit(sorted(batch, key=lambda each: (each.need.study, each.need.is_late)))
         finally:
             with self._lock:
                 self._is_led = bool(self._queue)

@@ -9,7 +9,7 @@ plain records. The ORM is for everything else: it costs more than the database.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table, Update, bindparam, insert, select, update
 from sqlalchemy.orm import Session
@@ -114,7 +114,17 @@ _SAVE_WORKER = (
 )
 
 
+_NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities).where(
+    _WORKERS.c.name.in_(bindparam("names", expanding=True))
+)
 _INSERTS = {table.name: insert(table) for table in (_ATTEMPTS, _REPORTS, _EVENTS)}
+
+
+class KnownWorker(NamedTuple):
+    """A worker as it is stored."""
+
+    id: int
+    capabilities: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -135,7 +145,9 @@ class Batch:
     new_leases: list[tuple[Trial, dict[str, Any]]] = field(default_factory=list)
     new_reports: list[dict[str, Any]] = field(default_factory=list)
     new_events: list[dict[str, Any]] = field(default_factory=list)
-    workers: dict[int, _Sighting] = field(default_factory=dict)
+    workers: dict[str, KnownWorker] = field(default_factory=dict)
+    counts: dict[int, dict[str, int]] = field(default_factory=dict)  # trials by study and state
+    _sightings: dict[int, _Sighting] = field(default_factory=dict)
     _moment: datetime | None = None
     _read_trials: dict[int, HeldTrial] = field(default_factory=dict)
     _read_attempts: dict[str, HeldAttempt] = field(default_factory=dict)
@@ -161,6 +173,19 @@ class Batch:
                 self.trials[trial.id] = trial
                 self._read_trials[trial.id] = replace(trial)
 
+    def meet(self, session: Session, names: Iterable[str]) -> None:
+        """Read the workers of these names, as far as there are any."""
+        missing = sorted(set(names) - self.workers.keys())
+        if missing:
+            for name, *rest in session.execute(_NAMED, {"names": _padded(missing)}):
+                self.workers[name] = KnownWorker(*rest)
+
+    def count(self, study_id: int, state: str, number: int) -> None:
+        """Note that so many trials more, or fewer, of a study are in a state."""
+        if study_id in self.counts:
+            counts = self.counts[study_id]
+            counts[state] = counts.get(state, 0) + number
+
     def write(self, session: Session) -> None:
         """Write everything but workers: later statements of the transaction see it."""
         session.flush()
@@ -176,13 +201,13 @@ class Batch:
     def close(self, session: Session) -> None:
         """Write everything, workers last and by id: their rows are locked for the shortest time."""
         self.write(session)
-        seen = sorted(self.workers.items())
+        seen = sorted(self._sightings.items())
         _run(
             session,
             _SAVE_WORKER,
             [{"which": key, "seen_at": one.seen_at, "done": one.done} for key, one in seen],
         )
-        self.workers.clear()
+        self._sightings.clear()
 
     def moment(self, clock: Callable[[], datetime]) -> datetime:
         """The time when it was first asked for."""
@@ -191,7 +216,7 @@ class Batch:
 
     def saw(self, worker_id: int, *, now: datetime, done: int = 0) -> None:
         """Note that a worker is alive, and how many trials more it has ended."""
-        sighting = self.workers.setdefault(worker_id, _Sighting(now))
+        sighting = self._sightings.setdefault(worker_id, _Sighting(now))
         sighting.seen_at = now
         sighting.done += done
 
@@ -232,6 +257,7 @@ def prepare(session: Session, needs: Sequence[Need]) -> None:
     batch = batch_of(session)
     batch.lock(session, [need.study for need in needs])
     batch.read(session, [need.lease for need in needs if need.lease is not None])
+    batch.meet(session, [need.worker for need in needs if need.worker is not None])
 
 
 def write(session: Session) -> None:

@@ -110,7 +110,7 @@ def study_of(lease: str) -> int:
 
 def need(lease: str, token: str) -> Need:
     """What a work under a lease needs; LeaseLost is found before it begins."""
-    return Need(study_of(lease), lease, lambda session: locked(session, lease, token))
+    return Need(study_of(lease), lease, look=lambda session: locked(session, lease, token))
 
 
 def _read(session: Session, lease: str, token: str, study: Study) -> Held:

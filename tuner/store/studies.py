@@ -138,6 +138,15 @@ def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
     return loads
 
 
+def load_of(session: Session, study: Study) -> Load:
+    """The load of a locked study, with all that its transaction has moved."""
+    counts = hot.batch_of(session).counts
+    if study.id not in counts:
+        hot.write(session)
+        counts[study.id] = load(session, [study.id])[study.id]._asdict()
+    return Load(**{name: counts[study.id].get(name, 0) for name in Load._fields})
+
+
 def warn(session: Session, study: Study, warnings: Mapping[str, str], *, now: datetime) -> None:
     """Let a locked study's warnings be these, by what they are about; new ones are told."""
     for about in warnings.keys() - study.warnings.keys():

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from tuner.errors import IllegalMove, NotFound
 from tuner.spec.states import TrialSource, TrialState
-from tuner.store import events
+from tuner.store import events, hot
 from tuner.store.hot import HeldTrial
 from tuner.store.tables import Study, Trial
 
@@ -59,6 +59,7 @@ def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial
     )
     study.drawn += 1
     session.add(trial)
+    hot.batch_of(session).count(study.id, trial.state, 1)
     events.append(session, study, "trial.created", now=now, trial=trial.number, source=drawn.source)
     return trial
 
@@ -75,6 +76,7 @@ def find(session: Session, study: Study, number: int) -> Trial:
 
 def next_waiting(session: Session, study: Study) -> Trial | None:
     """The waiting trial to hand out first: one that has begun, else the oldest."""
+    hot.write(session)
     return session.scalar(
         select(Trial)
         .where(Trial.study_id == study.id, Trial.state == TrialState.WAITING)
@@ -92,13 +94,33 @@ def list_in(session: Session, study: Study, states: Sequence[TrialState]) -> Seq
     ).all()
 
 
-def changed_since(session: Session, study: Study, revision: int) -> Sequence[Trial]:
+class Seen(NamedTuple):
+    """A trial as a search sees it, but for its reports."""
+
+    number: int
+    state: str
+    source: str
+    params: dict[str, Any]
+    attrs: dict[str, Any]
+    step: int
+    epochs: int
+    metrics: dict[str, Any]
+    seconds: float
+    error_kind: str | None
+
+
+_SEEN = [Trial.__table__.c[name] for name in Seen._fields]
+
+
+def changed_since(session: Session, study: Study, revision: int) -> list[Seen]:
     """Trials whose state changed after that event of the study, by number."""
-    return session.scalars(
-        select(Trial)
-        .where(Trial.study_id == study.id, Trial.revision > revision)
-        .order_by(Trial.number)
-    ).all()
+    trials = Trial.__table__.c
+    query = (
+        select(*_SEEN)
+        .where(trials.study_id == study.id, trials.revision > revision)
+        .order_by(trials.number)
+    )
+    return [Seen(*row) for row in session.execute(query)]
 
 
 def move(
@@ -115,6 +137,8 @@ def move(
         raise IllegalMove(
             f"trial {trial.number} of '{study.name}' is {trial.state} and cannot become {state}"
         )
+    hot.batch_of(session).count(study.id, trial.state, -1)
+    hot.batch_of(session).count(study.id, state, 1)
     trial.state = state
     trial.reason = reason
     if state is TrialState.RUNNING:

@@ -17,17 +17,18 @@ _WORKERS: Table = Worker.__table__  # type: ignore[assignment]  # a table, typed
 
 def seen(session: Session, name: str, capabilities: Mapping[str, Any], *, now: datetime) -> int:
     """The id of the worker of that name, noted as alive; inserted when it is new."""
-    named = select(_WORKERS.c.id, _WORKERS.c.capabilities).where(_WORKERS.c.name == name)
-    found = session.execute(named).one_or_none()
-    if found is None:
+    batch = hot.batch_of(session)
+    batch.meet(session, [name])
+    if name not in batch.workers:
         _insert(session, name, capabilities, now=now)
-    row = found or session.execute(named).one()  # inserted just now, by us or another request
-    if row.capabilities != capabilities:
-        session.execute(
-            update(_WORKERS).where(_WORKERS.c.id == row.id).values(capabilities=capabilities)
-        )
-    hot.batch_of(session).saw(row.id, now=now)
-    return int(row.id)
+        batch.meet(session, [name])  # inserted just now, by us or by another request
+    worker = batch.workers[name]
+    if worker.capabilities != capabilities:
+        changed = update(_WORKERS).where(_WORKERS.c.id == worker.id)
+        session.execute(changed.values(capabilities=dict(capabilities)))
+        batch.workers[name] = worker._replace(capabilities=dict(capabilities))
+    batch.saw(worker.id, now=now)
+    return worker.id
 
 
 def ended(session: Session, worker_id: int, *, is_done: bool, now: datetime) -> None:
