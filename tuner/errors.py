@@ -16,6 +16,7 @@ SegtuneError
 │   ├── Diverged             loss or weights are no longer finite
 │   ├── OutOfMemory          the device cannot hold even the smallest part of a batch
 │   └── CheckpointMismatch   a checkpoint belongs to another config or version
+│       └── DataChanged      it was trained on other data than there are now
 └── ServerError              the client got an answer that it cannot work with
     └── ServerUnreachable    the client got no answer at all
 
@@ -106,6 +107,10 @@ class OutOfMemory(TrainingError):
 
 class CheckpointMismatch(TrainingError):
     """A checkpoint belongs to another config or version."""
+
+
+class DataChanged(CheckpointMismatch):
+    """A checkpoint or a result was made with other data than there are now."""
 
 
 class ServerError(SegtuneError):

@@ -89,6 +89,8 @@ class Attempt:
             resume=checkpoint,
             last_step=self._assignment.last_step,
             steps=self._assignment.steps,
+            data_version=self._assignment.data_version,
+            threads=self._assignment.threads,
         )
         return self._pump.run(
             start,

@@ -28,6 +28,8 @@ class Start(Section):
     resume: Path | None = None
     last_step: int = 0
     steps: int | None = None
+    data_version: str | None = None
+    threads: int | None = None
 
 
 class Reply(Section):

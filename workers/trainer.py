@@ -14,11 +14,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuner.errors import SegtuneError, TrainingError
+from tuner.errors import DataChanged, SegtuneError, TrainingError
 from tuner.spec.config import DatasetConfig, Section
 from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
 from workers.protocol import (
@@ -152,7 +152,6 @@ class Trainer:
     cache: Path
     roots: tuple[Path, ...]
     checkpoint_seconds: float = 0.0
-    _loaded: "tuple[DatasetConfig, Data] | None" = field(default=None)
 
     def run(self, start: Start) -> Finished:
         """Train one trial; every exception becomes an outcome."""
@@ -163,43 +162,54 @@ class Trainer:
         return Finished(outcome=outcome, digest=digest(start.config))
 
     def _train(self, start: Start) -> Outcome:
+        data = self._load(start.config.dataset)
+        if start.data_version not in (None, data.fingerprint):
+            return outdated(start, data)
+        with drawing(start, data):
+            try:
+                return self._trained(start, data, start.resume)
+            except DataChanged as error:
+                if start.last_step:
+                    return outdated(start, data)
+                log.warning("the trial begins anew: %s", error)
+                return self._trained(start, data, None)
+
+    def _trained(self, start: Start, data: "Data", resume: Path | None) -> Outcome:
         from tuner.training.train import train
 
-        data = self._load(start.config.dataset)
-        with drawing(start, data):
-            return train(
-                start.config,
-                data,
-                self.wire.report,
-                folder=start.folder,
-                resume=start.resume,
-                last_step=start.last_step,
-                steps=start.steps,
-                machine=self._machine(),
-                should_yield=self.wire.should_yield,
-                beat=self.wire.beat,
-                saved=self.wire.saved,
-            )
+        threads = start.threads or self.threads
+        if threads != self.threads:
+            log.info("training with %s threads, as the trial began", threads)
+        return train(
+            start.config,
+            data,
+            self.wire.report,
+            folder=start.folder,
+            resume=resume,
+            last_step=start.last_step,
+            steps=start.steps,
+            machine=self._machine(threads),
+            should_yield=self.wire.should_yield,
+            beat=self.wire.beat,
+            saved=self.wire.saved,
+        )
 
-    def _machine(self) -> "Machine":
+    def _machine(self, threads: int | None) -> "Machine":
         from tuner.training.determinism import Machine
 
         return Machine(
             device=self.device,
-            threads=self.threads,
+            threads=threads,
             cache=self.cache,
             checkpoint_seconds=self.checkpoint_seconds,
         )
 
     def _load(self, dataset: DatasetConfig) -> "Data":
+        """The data as they are now: decoded already, they cost a look at each file's date."""
         from tuner.training.data import load
 
-        if self._loaded is None or self._loaded[0] != dataset:
-            self._loaded = None  # two data sets need not be in memory at once
-            with self.wire.loading():
-                data = load(dataset, cache=self.cache, roots=self.roots)
-            self._loaded = (dataset, data)
-        return self._loaded[1]
+        with self.wire.loading():
+            return load(dataset, cache=self.cache, roots=self.roots)
 
 
 @contextmanager
@@ -235,6 +245,15 @@ def failure(error: Exception, step: int) -> Outcome:
     if not isinstance(error, SegtuneError):
         text += "\n\n" + "".join(traceback.format_exception(error))[-8_000:]
     return Outcome(kind=OutcomeKind.FAILED, step=step, error=text, error_kind=classify(error))
+
+
+def outdated(start: Start, data: "Data") -> Outcome:
+    """The outcome of a trial whose earlier epochs saw other data: it must begin anew."""
+    was, now = (start.data_version or "unknown")[:12], data.fingerprint[:12]
+    log.warning("the data changed since the trial's first epochs: from %s to %s", was, now)
+    return Outcome(
+        kind=OutcomeKind.OUTDATED, step=start.last_step, provenance={"data": data.fingerprint}
+    )
 
 
 def check_device(device: str) -> None:

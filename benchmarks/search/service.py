@@ -131,8 +131,10 @@ class _TimedSearches(Searches):
         self._times = times
 
     @contextmanager
-    def of(self, session: Session, study: Study, spec: StudySpec) -> Iterator[Search]:
-        with super().of(session, study, spec) as search:
+    def of(
+        self, session: Session, study: Study, spec: StudySpec, *, version: str | None = None
+    ) -> Iterator[Search]:
+        with super().of(session, study, spec, version=version) as search:
             yield cast(Search, _TimedSearch(search, self._times))
 
 

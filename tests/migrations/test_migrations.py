@@ -221,3 +221,23 @@ def test_a_migration_that_fails_leaves_nothing_behind(database_url: str, tmp_pat
     assert is_current(db)
     assert "half" not in inspect(db.engine).get_table_names()
     db.dispose()
+
+
+def test_trials_of_the_release_before_learn_their_data(database_url: str) -> None:
+    """What the provenance says becomes the version; what is no fingerprint there does not."""
+    print_ = "a" * 64
+    config = Config(toml_file=str(ROOT / "pyproject.toml"))
+    config.attributes["url"] = database_url
+    db = Database(database_url)
+    with db.transaction() as session:
+        study = study_row(spec("old"))
+        session.add(study)
+        session.flush()
+        for number, data in enumerate(({"data": print_}, {"data": {"train": 3}}, {})):
+            session.add(trial_row(study, number, provenance=data))
+    command.downgrade(config, "0001")
+    command.upgrade(config, "0002")
+    with db.reading() as session:
+        found = session.scalars(select(Trial.data_version).order_by(Trial.number)).all()
+    db.dispose()
+    assert found == [print_, None, None]

@@ -36,6 +36,8 @@ def _words(event: Event, objective: Objective) -> str:
     state = event.data.get("state")
     if happened == "created" or state:
         return f"study {'created' if happened == 'created' else state}{_reason(event.data)}"
+    if happened == "warned":
+        return f"study warning: {event.data.get('text', '')}"
     changes = wording.params({key: event.data[key] for key in event.data if key != "reason"})
     return f"study {happened} {changes}".rstrip()
 

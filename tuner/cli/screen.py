@@ -26,6 +26,7 @@ _ROWS = 16
 def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> RenderableType:
     """The whole picture of a study: progress by state, best so far, running trials."""
     parts: list[RenderableType] = [_header(study, now), progress(study), Text(wording.best(study))]
+    parts += [Text(f"warning: {warning}", "yellow") for warning in study.warnings]
     if study.epochs_saved:
         parts.append(
             Text(f"{study.epochs} epochs trained, {study.epochs_saved} saved by pruning", "dim")

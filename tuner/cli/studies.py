@@ -89,7 +89,9 @@ def best(
     from tuner.cli import wording
     from tuner.cli.documents import render, write
 
-    found = connect(server, token).best(study, objective=objective)
+    client = connect(server, token)
+    found = client.best(study, objective=objective)
+    _warn(client.study(study))
     is_yaml = out is not None and out.suffix in {".yaml", ".yml"}
     text = render(found, yaml=style == Format.YAML if style else is_yaml)
     if out is None:
@@ -140,6 +142,7 @@ def list_trials(
 
     client = connect(server, token)
     view = client.study(study)
+    _warn(view)
     found = client.trials(
         study,
         sort=sort.removeprefix("-"),
@@ -180,6 +183,12 @@ def resume(study: Study, server: Server = None, token: Token = None) -> None:
 def cancel(study: Study, server: Server = None, token: Token = None) -> None:
     """End a study for good; its results stay."""
     _tell(connect(server, token).cancel(study))
+
+
+def _warn(study: Any) -> None:
+    """What its owner should know, on standard error: standard output is the result's alone."""
+    for warning in study.warnings:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _tell(study: Any) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tuner.cli import wording
 from tuner.spec.study import Objective
+from tuner.spec.versions import short
 from tuner.spec.views import Plan, StudySummary, TrialSummary
 
 if TYPE_CHECKING:
@@ -54,8 +55,13 @@ def studies(found: Iterable[StudySummary], now: datetime) -> Table:
 
 def trials(found: Iterable[TrialSummary], metric: str) -> Table:
     """One row per trial."""
-    table = _table("trial", "state", "epochs", metric, "best epoch", "time", "params", "reason")
-    for trial in found:
+    shown = list(found)
+    several = len({trial.data_version for trial in shown} - {None}) > 1
+    data = ("data",) if several else ()
+    table = _table(
+        "trial", "state", "epochs", metric, "best epoch", "time", *data, "params", "reason"
+    )
+    for trial in shown:
         table.add_row(
             str(trial.number),
             trial.state.value,
@@ -63,6 +69,7 @@ def trials(found: Iterable[TrialSummary], metric: str) -> Table:
             wording.number(trial.value),
             wording.number(trial.best_value),
             f"{trial.seconds:.0f} s",
+            *(short(trial.data_version) for _ in data),
             wording.params(trial.params),
             trial.reason,
         )

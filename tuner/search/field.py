@@ -35,6 +35,8 @@ class Field(Sequence[Course]):
         if index == len(self._courses):
             self._courses.append(course)
             self._grow()
+        for step in self._courses[index].values.keys() - course.values.keys():
+            self._column(step)[index] = np.nan  # a trial that began anew has lost it
         self._courses[index] = course
         self._numbers[index] = course.number
         self._paused_at[index] = course.step if course.state is TrialState.PAUSED else 0

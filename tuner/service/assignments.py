@@ -13,7 +13,7 @@ from tuner.service import ahead, copies, endings, rows
 from tuner.service.scheduling import in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import ArtifactRef, Assignment, LeaseRequest
+from tuner.spec.messages import ArtifactRef, Assignment, Capabilities, LeaseRequest
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import artifacts, leases, studies, trials, workers
@@ -50,7 +50,9 @@ def take(
             trial.attempts,
             request.worker,
         )
-        assignment = _assign(session, study, trial, lease, now=now, seconds=lease_seconds)
+        assignment = _assign(
+            session, study, trial, lease, request.capabilities, now=now, seconds=lease_seconds
+        )
         searches.took(study, trial, since=since)
         return assignment
 
@@ -141,14 +143,23 @@ def trial_seed(study_seed: int, number: int) -> int:
     return (study_seed * 1_000_003 + number * 7_919 + 1) % 2**31
 
 
-def _assign(
-    session: Session, study: Study, trial: Trial, lease: Granted, *, now: datetime, seconds: float
+def _assign(  # noqa: PLR0913  # all that an assignment tells of
+    session: Session,
+    study: Study,
+    trial: Trial,
+    lease: Granted,
+    offered: Capabilities,
+    *,
+    now: datetime,
+    seconds: float,
 ) -> Assignment:
     if study.state == StudyState.QUEUED:
         studies.move(session, study, StudyState.RUNNING, now=now)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
     spec = rows.spec_of(study)
-    steps = _steps(trial, spec)
+    steps, resume = _steps(trial, spec), _resume(session, trial, spec)
+    if resume is None and not trial.step:
+        trial.threads = _threads(trial, offered)
     return Assignment(
         lease=lease.id,
         token=lease.token,
@@ -158,8 +169,10 @@ def _assign(
         attempt=trial.attempts,
         config=staged(TrialConfig.model_validate(trial.config), spec, steps or trial.epochs),
         metrics=tuple(objective.metric for objective in spec.objectives),
-        resume=_resume(session, trial, spec),
+        resume=resume,
         last_step=trial.step,
+        data_version=trial.data_version,
+        threads=trial.threads,
         steps=steps,
         expires_at=lease.expires_at,
         lease_seconds=seconds,
@@ -173,6 +186,12 @@ def _steps(trial: Trial, spec: StudySpec) -> int | None:
     if trial.source in _WHOLE:
         return trial.epochs
     return target(spec, trial.step, judged_steps(spec))
+
+
+def _threads(trial: Trial, offered: Capabilities) -> int | None:
+    """The threads that a trial keeps on any worker: on a CPU sums differ with their number."""
+    is_exact = trial.config["training"]["determinism"] == "exact"
+    return offered.cpus if is_exact and offered.device.kind == "cpu" else None
 
 
 def _resume(session: Session, trial: Trial, spec: StudySpec) -> ArtifactRef | None:

@@ -13,6 +13,7 @@ from tuner.search.members import members
 from tuner.service import rows
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import Confirmation, StudySpec
+from tuner.spec.versions import DataVersions, is_comparable
 from tuner.spec.views import ConfirmationView, ConfirmedLeader, ConfirmedObjective
 from tuner.store import trials
 from tuner.store.tables import Study, Trial
@@ -62,7 +63,7 @@ def leader(session: Session, study: Study, spec: StudySpec) -> Trial | None:
     """The best feasible completed trial: by its fresh seeds once all leaders had theirs."""
     standings, is_complete = _standings(session, study, spec)
     if not is_complete or not standings:
-        return trials.best(session, study.id, maximize=_maximize(spec))
+        return trials.best(session, study, maximize=_maximize(spec))
     return trials.find(session, study, standings[0].trial)
 
 
@@ -97,8 +98,9 @@ def _standings(
     known = _by_pair(trials.confirmations(session, study))
     leaders = _leaders(session, study, spec, spec.search.confirm)
     places = range(spec.search.confirm.seeds)
+    ranked = DataVersions.of(study.data_versions).ranked
     reruns = [
-        _rerun(known[pair])
+        _rerun(known[pair], ranked)
         for leader in leaders
         for place in places
         if (pair := (leader.number, place)) in known
@@ -117,13 +119,13 @@ def _leaders(
     if len(spec.objectives) > 1:
         rated = [
             (one.number, values)
-            for one in trials.results(session, study.id)
+            for one in trials.results(session, study)
             if (values := rows.objective_values(spec, one.metrics)) is not None
             and all(map(isfinite, values))
         ]
         chosen = members([values for _, values in rated], spec.objectives, wanted.top)
         return [trials.find(session, study, rated[index][0]) for index in chosen]
-    return trials.leaders(session, study.id, maximize=_maximize(spec), limit=wanted.top)
+    return trials.leaders(session, study, maximize=_maximize(spec), limit=wanted.top)
 
 
 def _maximize(spec: StudySpec) -> bool:
@@ -135,8 +137,9 @@ def _by_pair(found: Sequence[Trial]) -> dict[Pair, Trial]:
     return {(trial.attrs["confirms"], trial.attrs["seed"]): trial for trial in found}
 
 
-def _rerun(trial: Trial) -> Rerun:
-    completed = trial.state == TrialState.COMPLETED
+def _rerun(trial: Trial, ranked: str | None) -> Rerun:
+    """A training with a fresh seed; on other data than the search's it says nothing."""
+    completed = trial.state == TrialState.COMPLETED and is_comparable(trial.data_version, ranked)
     return Rerun(
         leader=trial.attrs["confirms"],
         seed=trial.attrs["seed"],

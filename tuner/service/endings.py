@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.search.analysis import is_feasible
 from tuner.search.judge import promotion
 from tuner.search.suggest import trial_limit
-from tuner.service import confirmations, rows, searches
+from tuner.service import confirmations, rows, searches, versions
 from tuner.spec.messages import Action, Outcome, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -28,9 +28,13 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     leases.end(attempt, outcome, now=now)
     trial.error, trial.error_kind = outcome.error, outcome.error_kind
     trial.provenance = {**trial.provenance, **outcome.provenance}
+    versions.note_outcome(session, study, trial, outcome, now=now)
     state, reason = _destination(session, held, spec, outcome, now=now)
+    if outcome.kind is OutcomeKind.OUTDATED and state is TrialState.WAITING:
+        versions.begin_anew(session, trial)
     if state is TrialState.COMPLETED:
         trial.feasible = is_feasible(spec.constraints, trial.metrics)
+        versions.note_completed(session, study, trial, now=now)
     if state is TrialState.WAITING:
         trial.verdict = {}
     trials.move(session, study, trial, state, now=now, reason=reason)
@@ -67,6 +71,8 @@ def _destination(
 def _given_back(
     session: Session, trial: HeldTrial, spec: StudySpec, outcome: Outcome
 ) -> tuple[TrialState, str]:
+    if outcome.kind is OutcomeKind.OUTDATED:
+        return TrialState.WAITING, "the data changed since its first epochs; it begins anew"
     losses = leases.count_losses(session, trial)
     if losses >= spec.resources.attempts:
         return TrialState.FAILED, f"{losses} attempts were lost, the last one {outcome.kind}"

@@ -27,7 +27,7 @@ def front(db: Database, study: int | str, *, reference: Sequence[float] | None =
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
-        done = trial_rows.results(session, row.id)
+        done = trial_rows.results(session, row)
     rated = [
         (one, values)
         for one in sorted(done, key=lambda one: (one.finished_at, one.number))

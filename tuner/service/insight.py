@@ -89,7 +89,7 @@ def _look(
             goals = (rankings.goal(spec, objective, direction),)
             spec = spec.model_copy(update={"objectives": goals})
         step = _step(session, row, spec)
-        told = reports.told_at(session, row.id, step, most=most) if step else []
+        told = reports.told_at(session, row, step, most=most) if step else []
     seen = [found for one in told if (found := _observation(one, spec)) is not None]
     if objective and not seen and (wrong := unknown_metric(objective, spec.dataset.classes)):
         raise InvalidSpec([Problem(("objective",), wrong)])
@@ -101,7 +101,7 @@ def _step(session: Session, row: Study, spec: StudySpec) -> int:
     epochs = spec.base.training.epochs
     ladder = rungs(spec)
     steps = {epochs, *ladder} if len(ladder) < epochs - 1 else {epochs // 4, epochs // 2, epochs}
-    counts = reports.count_at(session, row.id, steps)
+    counts = reports.count_at(session, row, steps)
     enough = [step for step, count in counts.items() if count >= _ENOUGH]
     if enough:
         return max(enough)

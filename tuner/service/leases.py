@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.search.judge import is_judged
-from tuner.service import endings, rankings, rows
+from tuner.service import endings, rankings, rows, versions
 from tuner.service.searches import Searches
 from tuner.spec.messages import (
     Action,
@@ -58,7 +58,7 @@ def report(  # a use case names all that it needs
 
     Raises:
         LeaseLost: the lease is not the trial's any more.
-        Conflict: a step came before the one that it follows.
+        Conflict: a step came before the one that it follows, or from other data.
         InvalidSpec: a step lies beyond the trial's budget, a matrix has not the study's classes.
     """
 
@@ -66,8 +66,11 @@ def report(  # a use case names all that it needs
         held, now = leases.hold(session, lease, token), db.moment(session)
         fresh = [message for message in batch.reports if message.step > held.trial.step]
         _refuse_disorder(held.trial, fresh)
+        version = versions.told_by(held.trial, fresh)
         spec = rows.spec_of(held.study)
         _refuse_misfits(spec, fresh)
+        if version is not None:
+            versions.note(session, held.study, held.trial, version, now=now)
         for message in fresh:
             _store(session, held, spec, message, now=now, searches=searches)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
@@ -194,8 +197,9 @@ def _judge(
     # The base recipe is trained to its end, so that no study reports worse than the textbook.
     if trial.source == TrialSource.BASE or rows.verdict_of(trial).action is not Action.CONTINUE:
         return
-    with searches.of(session, study, spec) as search:
-        warnings = search.warnings()
+    # Its peers are those on its own data, which need not be the ones that are ranked.
+    with searches.of(session, study, spec, version=trial.data_version) as search:
+        warnings = versions.merged(study, trial, search.warnings())
         verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, spec))
     studies.warn(session, study, warnings, now=now)
     trial.verdict = verdict.model_dump(mode="json")

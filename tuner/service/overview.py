@@ -15,6 +15,7 @@ from tuner.spec.metrics import metric_names, unknown_metric
 from tuner.spec.space import Choice
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
+from tuner.spec.versions import DataVersion, DataVersions, is_comparable
 from tuner.spec.views import (
     Best,
     Curve,
@@ -32,6 +33,7 @@ from tuner.store import artifacts, hot, leases, reports
 from tuner.store import events as event_rows
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
+from tuner.store import versions as version_rows
 from tuner.store import workers as worker_rows
 from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
@@ -63,7 +65,7 @@ def _summaries(session: Session, shown: Collection[Study]) -> tuple[StudySummary
             row,
             counts[row.id],
             best=confirmations.leader(session, row, rows.spec_of(row)),
-            base_value=trial_rows.base_value(session, row.id),
+            base_value=trial_rows.base_value(session, row),
         )
         for row in shown
     )
@@ -86,8 +88,22 @@ def study_view(session: Session, row: Study) -> StudyView:
         last_event=row.event_seq,
         device_seconds=row.seconds,
         warnings=tuple(row.warnings.values()),
+        data_versions=_data_versions(session, row),
         epochs_saved=epochs_saved,
         seconds_saved=seconds_saved,
+    )
+
+
+def _data_versions(session: Session, row: Study) -> tuple[DataVersion, ...]:
+    known = DataVersions.of(row.data_versions)
+    if not known.seen:
+        return ()
+    counts = version_rows.count(session, row.id)
+    return tuple(
+        DataVersion(
+            fingerprint=version, trials=counts.get(version, 0), ranked=version == known.ranked
+        )
+        for version in known.seen
     )
 
 
@@ -228,10 +244,12 @@ def history(db: Database, study: int | str) -> tuple[HistoryPoint, ...]:
     with db.reading() as session:
         row = study_rows.find(session, study)
         objective = rows.spec_of(row).objective
+        ranked = DataVersions.of(row.data_versions).ranked
         points, best = [], None
         for one in trial_rows.ended(session, row.id):
             value = one.value
-            if one.state == TrialState.COMPLETED and one.feasible and value is not None:
+            counts = one.feasible and is_comparable(one.data_version, ranked)
+            if one.state == TrialState.COMPLETED and counts and value is not None:
                 best = value if best is None or objective.is_better(value, best) else best
             points.append(
                 HistoryPoint(
@@ -312,6 +330,7 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
             for trial in trial_rows.list_in(session, row, [TrialState.COMPLETED])
             if trial.source != TrialSource.CONFIRM
             and trial.feasible
+            and is_comparable(trial.data_version, DataVersions.of(row.data_versions).ranked)
             and (values := rows.objective_values(spec, trial.metrics)) is not None
         ]
         front = analysis.pareto_front([values for _, values in rated], spec.objectives)

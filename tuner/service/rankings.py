@@ -74,7 +74,7 @@ def scored(session: Session, row: Study, spec: StudySpec, objective: Objective) 
     """
     metric = objective.metric
     wrong = unknown_metric(metric, spec.dataset.classes)
-    done = trial_rows.results(session, row.id)
+    done = trial_rows.results(session, row)
     if wrong and not any(metric in one.metrics for one in done):
         raise InvalidSpec([Problem(("objective",), wrong)])
     lacking = [one.id for one in done if metric not in one.metrics]

@@ -79,6 +79,7 @@ def trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> T
         source=TrialSource(trial.source),
         confirms=trial.attrs.get("confirms") if trial.source == TrialSource.CONFIRM else None,
         copies=trial.attrs.get("copies") if trial.source == TrialSource.COPY else None,
+        data_version=trial.data_version,
         reason=trial.reason or trial.verdict.get("reason", ""),
         seconds=trial.seconds,
         created_at=trial.created_at,

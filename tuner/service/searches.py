@@ -24,6 +24,7 @@ from tuner.service.rows import objective_values
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
+from tuner.spec.versions import DataVersions, is_comparable
 from tuner.store import hot, reports, trials
 from tuner.store.engine import on_rollback
 from tuner.store.tables import Study, Trial
@@ -42,7 +43,7 @@ class Searches:
 
     def __init__(self, background: Background = lambda job: None) -> None:
         self.background = background
-        self._kept: OrderedDict[int, Search] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str | None], Search] = OrderedDict()
         self._lock = threading.Lock()
         self._turns = tuple(threading.Lock() for _ in range(KEPT))
 
@@ -51,9 +52,15 @@ class Searches:
         return self._turns[study_id % KEPT]
 
     @contextmanager
-    def of(self, session: Session, study: Study, spec: StudySpec) -> Iterator["Search"]:
-        """The search of a locked study, having seen all that the transaction can see."""
-        search = self._find(session, study, spec)
+    def of(
+        self, session: Session, study: Study, spec: StudySpec, *, version: str | None = None
+    ) -> Iterator["Search"]:
+        """The search of a locked study, having seen all that the transaction can see.
+
+        It knows trials on one version of the data: the one asked for, or the one that is ranked.
+        """
+        version = version or DataVersions.of(study.data_versions).ranked
+        search = self._find(session, study, spec, version)
         # It may have seen rows that others of this transaction wrote: they go with it.
         on_rollback(session, partial(self._forget, study.id))
         with search.lock:
@@ -66,21 +73,26 @@ class Searches:
         So the next of a group of draws need not read it back from the database.
         """
         with self._lock:
-            search = self._kept.get(study.id)
-        if search is not None:
+            kept = [search for key, search in self._kept.items() if key[0] == study.id]
+        for search in kept:
             with search.lock:
                 search.put(study, trial, since=since)
 
     def _forget(self, study_id: int) -> None:
         with self._lock:
-            self._kept.pop(study_id, None)
+            for key in [key for key in self._kept if key[0] == study_id]:
+                del self._kept[key]
 
-    def _find(self, session: Session, study: Study, spec: StudySpec) -> "Search":
+    def _find(
+        self, session: Session, study: Study, spec: StudySpec, version: str | None
+    ) -> "Search":
+        key = (study.id, version)
         with self._lock:
-            search = self._kept.get(study.id)
+            search = self._kept.get(key)
             if search is None or search.spec != spec:
-                search = self._kept[study.id] = Search(spec, transfers.earlier(session, spec))
-            self._kept.move_to_end(study.id)
+                earlier = transfers.earlier(session, spec)
+                search = self._kept[key] = Search(spec, earlier, version=version)
+            self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return search
@@ -98,8 +110,15 @@ class _Ready:
 class Search:
     """One study's trials in memory, as draws, verdicts and promotions need them."""
 
-    def __init__(self, spec: StudySpec, earlier: Sequence[Sequence[Earlier]] = ()) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        earlier: Sequence[Sequence[Earlier]] = (),
+        *,
+        version: str | None = None,
+    ) -> None:
         self.spec = spec
+        self._version = version
         self.lock = threading.Lock()
         self.field = Field()
         self._suggester = Suggester(spec, earlier)
@@ -118,7 +137,7 @@ class Search:
         if study.event_seq == self._revision:
             return
         hot.write(session)
-        for seen in observe(session, study, self.spec, since=self._revision):
+        for seen in observe(session, study, self.spec, self._version, since=self._revision):
             self._put(seen)
         # Who only reads may come late, with a row that others have changed since.
         self._revision = max(self._revision, study.event_seq)
@@ -183,7 +202,8 @@ def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) ->
 
 def courses(session: Session, study: Study, spec: StudySpec) -> list[Course]:
     """The course of every trial of a study, as a fresh search would see them."""
-    return [_course(seen) for seen in observe(session, study, spec)]
+    version = DataVersions.of(study.data_versions).ranked
+    return [_course(seen) for seen in observe(session, study, spec, version)]
 
 
 def _course(seen: Observation) -> Course:
@@ -191,11 +211,17 @@ def _course(seen: Observation) -> Course:
 
 
 def observe(
-    session: Session, study: Study, spec: StudySpec, *, since: int = 0
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    version: str | None = None,
+    *,
+    since: int = 0,
 ) -> tuple[Observation, ...]:
     """Trials of a study that changed after an event, as the search sees them, by number.
 
-    Those that confirm a leader are none of its affair.
+    Those that confirm a leader are none of its affair. Of those on another version of the data
+    it sees that they exist, and no value.
     """
     found = trials.changed_since(session, study, since)
     changed = [trial for trial in found if trial.source != TrialSource.CONFIRM]
@@ -212,6 +238,8 @@ def observe(
     )
     return tuple(
         _observation(trial, spec, _comparable(trial, spec, told.get(trial.number, {})))
+        if is_comparable(trial.data_version, version)
+        else Observation(trial.number, TrialState(trial.state), trial.params, attrs=trial.attrs)
         for trial in changed
     )
 

@@ -10,6 +10,7 @@ from tuner.recipes import point_of
 from tuner.search.transfer import Earlier
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
+from tuner.spec.versions import DataVersions, is_comparable
 from tuner.store import studies, trials
 
 _READ = 1000  # trials of one study
@@ -43,10 +44,13 @@ def earlier(session: Session, spec: StudySpec) -> list[tuple[Earlier, ...]]:
         except NotFound:
             continue  # deleted since: the search goes on without it
         rows = trials.list_in(session, study, [TrialState.COMPLETED, TrialState.PRUNED])
+        ranked = DataVersions.of(study.data_versions).ranked
         known = []
         for row in rows[:_READ]:
             value = row.metrics.get(spec.objective.metric)
             if value is None or not isfinite(value) or row.feasible is False:
+                continue
+            if not is_comparable(row.data_version, ranked):
                 continue
             step = inf if row.state == TrialState.COMPLETED else float(row.step)
             known.append(Earlier(point_of(spec.space, row.config), value, step))

@@ -41,6 +41,7 @@ class OutcomeKind(StrEnum):
     FAILED = "failed"  # the trial itself cannot succeed: exception, divergence, data, memory
     CRASHED = "crashed"  # the trainer process died; another attempt may succeed
     HUNG = "hung"  # the trainer made no progress and was killed; another attempt may succeed
+    OUTDATED = "outdated"  # its earlier epochs saw other data than there are now: it begins anew
     LOST = "lost"  # said by the server only: the lease ended without an outcome
 
 
@@ -96,6 +97,14 @@ class Assignment(Section):
     metrics: tuple[str, ...] = Field(default=(), description="Metrics that the study goes by")
     resume: ArtifactRef | None = None
     last_step: int = Field(default=0, description="Last step that reached the store")
+    data_version: str | None = Field(
+        default=None, description="Fingerprint of the data that its steps so far were trained on"
+    )
+    threads: int | None = Field(
+        default=None,
+        description="CPU threads that it began with, where its numbers depend on them; "
+        "None: the worker's own",
+    )
     steps: int | None = Field(
         default=None,
         description="Steps that the whole training counts as, each step some epochs of it; "
@@ -115,6 +124,12 @@ class Report(Section):
         description="K×K counts from 0 to 2⁶³ - 1, rows are labels, columns are predictions",
     )
     seconds: Annotated[float, Field(ge=0)] = 0.0
+    data: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Fingerprint of the data that it was trained and scored on",
+    )
 
     @field_validator("confusion")
     @classmethod

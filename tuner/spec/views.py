@@ -8,6 +8,7 @@ from tuner.spec.config import Section, TrialConfig
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Confirmation, Objective, StudySpec
+from tuner.spec.versions import DataVersion
 
 T = TypeVar("T")
 
@@ -71,6 +72,9 @@ class StudyView(StudySummary):
     last_event: int = Field(default=0, description="Number of the latest event: follow from there")
     device_seconds: float = 0.0
     warnings: tuple[str, ...] = Field(default=(), description="What its owner should know")
+    data_versions: tuple[DataVersion, ...] = Field(
+        default=(), description="Versions of the data in order of appearance"
+    )
     epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
     seconds_saved: float = Field(
         default=0.0, description="Device time of those epochs, at the pace of each trial"
@@ -99,6 +103,9 @@ class TrialSummary(Section):
     )
     copies: int | None = Field(
         default=None, description="The trial from whose checkpoint this one went on, changed"
+    )
+    data_version: str | None = Field(
+        default=None, description="Fingerprint of the data that it is trained on, once reported"
     )
     reason: str = ""
     seconds: float = 0.0

@@ -59,6 +59,8 @@ class HeldTrial:
     provenance: dict[str, Any]
     seconds: float
     revision: int
+    data_version: str | None
+    threads: int | None
     started_at: datetime | None
     finished_at: datetime | None
     study_epochs: int | None
@@ -78,7 +80,17 @@ _ATTEMPTS, _TRIALS, _WORKERS = _table(Attempt), _table(Trial), _table(Worker)
 _REPORTS, _EVENTS = _table(Report), _table(Event)
 _ATTEMPT, _TRIAL = _names(HeldAttempt), _names(HeldTrial)
 # What a report changes of its trial, and what else an end changes.
-_PROGRESS = ("step", "value", "best_value", "metrics", "verdict", "seconds", "revision")
+_PROGRESS = (
+    "step",
+    "value",
+    "best_value",
+    "metrics",
+    "verdict",
+    "seconds",
+    "revision",
+    "data_version",
+    "threads",
+)
 _END = (
     "state",
     "feasible",

@@ -102,6 +102,7 @@ def _user_attrs(trial: Trial, worker: str | None) -> dict[str, Any]:
         "worker": worker,
         "reason": trial.reason or trial.verdict.get("reason") or None,
         "error": trial.error,
+        "data_version": trial.data_version,
         "step": trial.step,
         "seconds": trial.seconds,
     }

@@ -14,7 +14,8 @@ from tuner.spec.messages import Report as Message
 from tuner.spec.states import TrialSource
 from tuner.store import hot
 from tuner.store.hot import HeldTrial
-from tuner.store.tables import Report, Trial
+from tuner.store.tables import Report, Study, Trial
+from tuner.store.versions import comparable
 
 _PART = 500  # trials read in one query; databases limit the length of IN
 # Values that say nothing of the params at the step: a leader's, or those of a copy's model.
@@ -61,6 +62,7 @@ def copy(session: Session, source: Trial, target: Trial, *, until: int) -> Seque
     found = list_for(session, target.id)
     if found:
         target.step, target.value = found[-1].step, found[-1].value
+        target.data_version, target.threads = source.data_version, source.threads
         target.metrics = dict(found[-1].metrics)
         target.seconds = sum(report.seconds for report in found)
     return found
@@ -169,14 +171,15 @@ class Told(NamedTuple):
     confusion: bytes | None
 
 
-def count_at(session: Session, study_id: int, steps: Collection[int]) -> dict[int, int]:
+def count_at(session: Session, study: Study, steps: Collection[int]) -> dict[int, int]:
     """How many trials of the search reported at each of these steps, if any did."""
     query = (
         select(Report.step, func.count())
         .join(Trial, Trial.id == Report.trial_id)
         .where(
-            Report.study_id == study_id,
+            Report.study_id == study.id,
             Report.step.in_(steps),
+            comparable(study),
             Trial.source.not_in(_ELSEWHERE),
         )
         .group_by(Report.step)
@@ -184,9 +187,14 @@ def count_at(session: Session, study_id: int, steps: Collection[int]) -> dict[in
     return dict(session.execute(query).all())
 
 
-def told_at(session: Session, study_id: int, step: int, *, most: int) -> list[Told]:
+def told_at(session: Session, study: Study, step: int, *, most: int) -> list[Told]:
     """Reports of the search's trials at a step, evenly spread over them if there are more."""
-    at = (Report.study_id == study_id, Report.step == step, Trial.source.not_in(_ELSEWHERE))
+    at = (
+        Report.study_id == study.id,
+        Report.step == step,
+        comparable(study),
+        Trial.source.not_in(_ELSEWHERE),
+    )
     found = session.scalars(
         select(Trial.id).join(Report, Trial.id == Report.trial_id).where(*at).order_by(Trial.number)
     ).all()

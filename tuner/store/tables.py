@@ -81,6 +81,7 @@ class Study(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    data_versions: Mapped[dict[str, Any] | None]  # of its trials: see `spec.versions`
 
 
 class Trial(Base):
@@ -120,6 +121,8 @@ class Trial(Base):
     finished_at: Mapped[datetime | None]
     study_epochs: Mapped[int | None] = mapped_column(BigInteger)  # of all trials, at its end
     study_seconds: Mapped[float | None]
+    data_version: Mapped[str | None] = mapped_column(String(64))  # fingerprint; None: not told
+    threads: Mapped[int | None]  # CPU threads that it began with, where its numbers need them
     study: Mapped[Study] = relationship(lazy="raise")
 
 

@@ -13,6 +13,7 @@ from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events, hot
 from tuner.store.hot import HeldTrial
 from tuner.store.tables import Study, Trial
+from tuner.store.versions import comparable
 
 UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
@@ -107,6 +108,7 @@ class Seen(NamedTuple):
     metrics: dict[str, Any]
     seconds: float
     error_kind: str | None
+    data_version: str | None
 
 
 _SEEN = [Trial.__table__.c[name] for name in Seen._fields]
@@ -161,18 +163,19 @@ def move(
     )
 
 
-def best(session: Session, study_id: int, *, maximize: bool) -> Trial | None:
+def best(session: Session, study: Study, *, maximize: bool) -> Trial | None:
     """The feasible completed trial of the search with the best value; the earliest of equals."""
-    return next(iter(leaders(session, study_id, maximize=maximize, limit=1)), None)
+    return next(iter(leaders(session, study, maximize=maximize, limit=1)), None)
 
 
-def leaders(session: Session, study_id: int, *, maximize: bool, limit: int) -> Sequence[Trial]:
+def leaders(session: Session, study: Study, *, maximize: bool, limit: int) -> Sequence[Trial]:
     """Feasible completed trials of the search, the best value first, the earliest of equals."""
     order = Trial.value.desc() if maximize else Trial.value.asc()
     return session.scalars(
         select(Trial)
         .where(
-            Trial.study_id == study_id,
+            Trial.study_id == study.id,
+            comparable(study),
             Trial.state == TrialState.COMPLETED,
             Trial.source != TrialSource.CONFIRM,
             Trial.feasible.is_(True),
@@ -299,11 +302,12 @@ def _beyond(
     return or_(further, and_(key == value, Trial.number > number), key.is_(None))
 
 
-def base_value(session: Session, study_id: int) -> float | None:
+def base_value(session: Session, study: Study) -> float | None:
     """The value of trial 0, once it has completed; an imported study has no base recipe."""
     return session.scalar(
         select(Trial.value).where(
-            Trial.study_id == study_id,
+            Trial.study_id == study.id,
+            comparable(study),
             Trial.number == 0,
             Trial.state == TrialState.COMPLETED,
             Trial.source != TrialSource.IMPORT,
@@ -336,12 +340,13 @@ class Result(NamedTuple):
     finished_at: datetime
 
 
-def results(session: Session, study_id: int) -> list[Result]:
+def results(session: Session, study: Study) -> list[Result]:
     """Feasible completed trials of the search, by number."""
     query = (
         select(Trial.id, Trial.number, Trial.value, Trial.metrics, Trial.finished_at)
         .where(
-            Trial.study_id == study_id,
+            Trial.study_id == study.id,
+            comparable(study),
             Trial.state == TrialState.COMPLETED,
             Trial.source != TrialSource.CONFIRM,
             Trial.feasible.is_(True),
@@ -361,6 +366,7 @@ class Ended(NamedTuple):
     finished_at: datetime | None
     epochs: int | None
     seconds: float | None
+    data_version: str | None
 
 
 def ended(session: Session, study_id: int) -> list[Ended]:
@@ -374,6 +380,7 @@ def ended(session: Session, study_id: int) -> list[Ended]:
             Trial.finished_at,
             Trial.study_epochs,
             Trial.study_seconds,
+            Trial.data_version,
         )
         .where(
             Trial.study_id == study_id,

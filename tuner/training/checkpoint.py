@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tuner.errors import CheckpointMismatch, TrainingError
+from tuner.errors import CheckpointMismatch, DataChanged, TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
 
@@ -80,6 +80,7 @@ def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) 
     body = {
         "format": _FORMAT,
         "owner": owner.digest(progress.begun),
+        "data": owner.fingerprint,
         "epoch": progress.epoch,
         "cursor": progress.cursor,
         "loss_sum": progress.loss_sum,
@@ -184,7 +185,8 @@ def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
     """Progress and state; a damaged file is replaced by the one before it, where that is there.
 
     Raises:
-        CheckpointMismatch: it belongs to another config, data version or format.
+        DataChanged: it belongs to another version of the data.
+        CheckpointMismatch: it belongs to another config or format.
         TrainingError: it cannot be read.
     """
     try:
@@ -208,6 +210,12 @@ def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
         micro_batch=body.get("micro_batch"),
         reports=[Report.model_validate_json(report) for report in body["reports"]],
     )
+    if body.get("data", owner.fingerprint) != owner.fingerprint:
+        raise DataChanged(
+            f"checkpoint {path.name} was trained on other data (fingerprint "
+            f"{body['data'][:12]}, now {owner.fingerprint[:12]}); start without it, or bring the "
+            "data back"
+        )
     if body["owner"] != owner.digest(progress.begun):
         raise CheckpointMismatch(
             f"checkpoint {path.name} belongs to another config or another version of the data; "

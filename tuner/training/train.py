@@ -82,7 +82,8 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
         Diverged: the loss or the model's output is no longer finite.
         OutOfMemory: not even one image at a time fits, or the micro-batch may not shrink.
         DataError: the batch is larger than the training split, or a weights file is missing.
-        CheckpointMismatch: `resume` belongs to another config, data version or format.
+        DataChanged: `resume` belongs to another version of the data.
+        CheckpointMismatch: `resume` belongs to another config or format.
         TrainingError: weights or checkpoint cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -261,7 +262,12 @@ class _Run:
         shown = ("miou", "images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation")
         words = " ".join(f"{name} {metrics[name]:.4g}" for name in shown if name in metrics)
         _logger.info("epoch %d: %s", self.progress.epoch, words)
-        return Report(step=self.progress.epoch, metrics=metrics, confusion=counts)
+        return Report(
+            step=self.progress.epoch,
+            metrics=metrics,
+            confusion=counts,
+            data=self.data.fingerprint,
+        )
 
     def save_if_due(self) -> None:
         """Begin to write a checkpoint of this moment if it is worth its time."""

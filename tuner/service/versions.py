@@ -1,0 +1,106 @@
+"""Which data a trial is trained on: noted with its first report, never mixed within a trial."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from tuner.errors import Conflict
+from tuner.spec.messages import Outcome, OutcomeKind, Report
+from tuner.spec.states import TrialSource
+from tuner.spec.versions import DataVersions, is_comparable, short
+from tuner.store import artifacts, studies
+from tuner.store import versions as rows
+from tuner.store.hot import HeldTrial
+from tuner.store.tables import Study
+
+logger = logging.getLogger(__name__)
+TOPIC = "data"  # of the study's warning
+_LONGEST = 64  # of a fingerprint
+
+
+def told_by(trial: HeldTrial, fresh: Sequence[Report]) -> str | None:
+    """The version that new reports of a trial name, if they are the first of it to name one.
+
+    Raises:
+        Conflict: they name several, or another one than the reports before them.
+    """
+    named = {report.data for report in fresh if report.data is not None}
+    if trial.data_version is not None:
+        named.add(trial.data_version)
+    if len(named) > 1:
+        versions = ", ".join(sorted(map(short, named)))
+        raise Conflict(
+            f"reports of trial {trial.number} come from different versions of the data "
+            f"({versions}); end the attempt as 'outdated', and the trial begins anew"
+        )
+    return next(iter(named), None) if trial.data_version is None else None
+
+
+def note(session: Session, study: Study, trial: HeldTrial, version: str, *, now: datetime) -> None:
+    """Write down which data a trial of a locked study is trained on; a second version is told."""
+    trial.data_version = version
+    _become(session, study, _known(session, study).with_seen(version), now=now)
+
+
+def note_outcome(
+    session: Session, study: Study, trial: HeldTrial, outcome: Outcome, *, now: datetime
+) -> None:
+    """Note what only an attempt's end told: workers of earlier releases name no data before."""
+    told = outcome.provenance.get("data")
+    if outcome.kind is OutcomeKind.OUTDATED or not trial.step or told == trial.data_version:
+        return
+    if isinstance(told, str) and 0 < len(told) <= _LONGEST:
+        note(session, study, trial, told, now=now)
+
+
+def begin_anew(session: Session, trial: HeldTrial) -> None:
+    """Take back what a trial reported and stored, so that its next attempt begins at step 1."""
+    artifacts.drop(session, artifacts.checkpoints(session, trial.id))
+    rows.begin_anew(session, trial)
+
+
+def note_completed(session: Session, study: Study, trial: HeldTrial, *, now: datetime) -> None:
+    """Count a completed trial of a locked study for its version; only the search's own count."""
+    if trial.data_version is None or trial.source == TrialSource.CONFIRM:
+        return
+    known = _known(session, study).with_completed(trial.data_version)
+    _become(session, study, known, now=now)
+
+
+def warnings(study: Study) -> dict[str, str]:
+    """The study's warning of different data, by its topic."""
+    text = DataVersions.of(study.data_versions).warning()
+    return {} if text is None else {TOPIC: text}
+
+
+def merged(study: Study, trial: HeldTrial, rungs: Mapping[str, str]) -> dict[str, str]:
+    """The study's warnings once this trial was judged: those of its rungs, if it is ranked."""
+    known = DataVersions.of(study.data_versions)
+    if not is_comparable(trial.data_version, known.ranked):
+        return study.warnings
+    return {**rungs, **warnings(study)}
+
+
+def _known(session: Session, study: Study) -> DataVersions:
+    """What the study's row says; of trials from before it said anything, what their rows say."""
+    if study.data_versions is not None:
+        return DataVersions.of(study.data_versions)
+    found = DataVersions()
+    for version, has_completed in rows.list_all(session, study.id):
+        found = found.with_completed(version) if has_completed else found.with_seen(version)
+    return found
+
+
+def _become(session: Session, study: Study, known: DataVersions, *, now: datetime) -> None:
+    document = known.model_dump(mode="json")
+    if document == study.data_versions:
+        return
+    before = DataVersions.of(study.data_versions).ranked
+    study.data_versions = document
+    if len(known.seen) > 1:
+        logger.warning("study %s: %s", study.name, known.warning())
+        studies.warn(session, study, {**study.warnings, **warnings(study)}, now=now)
+    if known.ranked != before:
+        logger.info("study %s ranks trials on data %s", study.name, short(known.ranked))
