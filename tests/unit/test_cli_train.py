@@ -1,7 +1,9 @@
 """`segtune train`: changes to a config, and the comparison with the recorded result."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,9 @@ from typer.testing import CliRunner
 
 from tests.unit.samples import document
 from tuner.cli.app import app
-from tuner.cli.retraining import compare, recorded_threads, with_changes
+from tuner.cli.comparison import Record
+from tuner.cli.comparison import compare as compared
+from tuner.cli.retraining import choose_threads, with_changes
 from tuner.errors import InvalidSpec
 from tuner.resolve import resolve
 from tuner.spec.config import TrialConfig
@@ -27,10 +31,14 @@ def _config() -> TrialConfig:
     return resolve(spec.base, spec.dataset, {}, seed=3)
 
 
-def _best(config: TrialConfig, metrics: dict[str, float]) -> Best:
-    return Best(
-        study="s", trial=1, params={}, config=config, metrics=metrics, provenance={"threads": 1}
-    )
+def _best(config: TrialConfig, metrics: dict[str, float], **provenance: Any) -> Best:
+    told = {"threads": 1, **provenance}
+    return Best(study="s", trial=1, params={}, config=config, metrics=metrics, provenance=told)
+
+
+def compare(new: dict[str, float], old: dict[str, float]) -> Sequence[str]:
+    """Both with the same provenance."""
+    return compared(new, Record(old), {})
 
 
 def test_values_are_changed_by_their_path() -> None:
@@ -72,46 +80,44 @@ def test_speed_is_not_compared() -> None:
     assert lines[-1] == "equal bit for bit in all 1 metrics"
 
 
-def test_the_recorded_thread_count_is_taken() -> None:
-    """Sums over another number of threads differ in their last digits."""
-    assert recorded_threads(_best(_config(), {})) == 1
-
-
-def test_a_result_trains_again_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("recorded", "own", "device", "determinism", "expected"),
+    [
+        (2, None, "cpu", "exact", 2),
+        (2, 8, "cpu", "exact", 2),
+        (2, 8, "cuda", "exact", 8),
+        (2, 8, "cpu", "fast", 8),
+        (None, 8, "cpu", "exact", 8),
+        (None, None, "cpu", "exact", None),
+        (0, 8, "cpu", "exact", 8),
+        ("two", 8, "cpu", "exact", 8),
+    ],
+)
+def test_recorded_threads_win_where_the_number_depends_on_them(
+    recorded: Any, own: int | None, device: str, determinism: str, expected: int | None
 ) -> None:
-    """A config is trained, its metrics are recorded, and the record is reproduced."""
-    pytest.importorskip("torch")
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    monkeypatch.setenv("SEGTUNE_HOME", str(tmp_path))
-    spec = parse(
-        {
-            "name": "tiny",
-            "dataset": {
-                "format": "synthetic",
-                "train": 4,
-                "val": 2,
-                "classes": ["road", "car"],
-                "size": [32, 32],
-            },
-            "base": {
-                "model": {
-                    "decoder": "deeplabv3plus",
-                    "encoder": "mobilenet_v2",
-                    "mid_channels": 16,
-                },
-                "training": {"epochs": 1, "batch_size": 4},
-            },
-        }
-    )
-    config = resolve(spec.base, spec.dataset, {}, seed=3)
-    file, out = tmp_path / "best.json", ["--out", str(tmp_path / "out"), "--device", "cpu"]
-    metrics: dict[str, float] = {"miou": 2.0}
-    for expected in ("different in 1 of 1", "equal bit for bit in all 1"):
-        file.write_text(_best(config, metrics).model_dump_json())
-        result = CliRunner().invoke(app, ["train", str(file), *out])
-        assert expected in result.stdout, result.output
-        metrics = {"miou": float(result.stdout.split("miou ")[-1].split(",")[0])}
+    """In the exact tier on a CPU the record counts; elsewhere what the machine is set to."""
+    config = with_changes(_config(), [f"training.determinism={determinism}"])
+    record = Record({}, {} if recorded is None else {"threads": recorded})
+    threads, notice = choose_threads(config, record, own, device)
+    assert threads == expected
+    assert bool(notice) == (own is not None and threads != own)
+
+
+def test_a_difference_is_given_its_reasons() -> None:
+    """Everything that the number depends on and that is not as recorded is named."""
+    old = {"data": "a" * 64, "threads": 2, "device_name": "x", "versions": {"torch": "1"}}
+    new = {"data": "b" * 64, "threads": 1, "device_name": "x", "versions": {"torch": "2"}}
+    text = "\n".join(compared({"miou": 0.5}, Record({"miou": 0.6}, old), new))
+    for words in ("the data: fingerprint bbbb", "CPU threads: 1, recorded 2", "torch: 2"):
+        assert words in text
+    assert "processor" not in text
+
+
+def test_no_reason_is_made_up() -> None:
+    """Where all is as recorded, nothing is blamed."""
+    lines = compared({"miou": 0.5}, Record({"miou": 0.6}, {"threads": 1}), {"threads": 1})
+    assert lines[-1].startswith("nothing that the file records explains it")
 
 
 def test_a_file_that_is_no_result_is_refused(tmp_path: Path) -> None:

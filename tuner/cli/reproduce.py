@@ -9,7 +9,7 @@ import typer
 from tuner.cli.options import DataRoots, Device, configured, paths
 
 
-def train(
+def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     file: Annotated[
         Path,
         typer.Argument(
@@ -25,10 +25,25 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change a value: training.epochs=5; repeatable."),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the --out folder.")
+    ] = False,
+    allow_other_data: Annotated[
+        bool,
+        typer.Option(
+            "--allow-other-data", help="Train although the data changed since the file was made."
+        ),
+    ] = False,
 ) -> None:
-    """Train a configuration again and compare the result."""
+    """Train a configuration again and compare the result.
+
+    Ctrl-C saves a checkpoint, from which --resume goes on to the same numbers. Exit code 1 if the
+    data are not those that the file's result was made with.
+    """
+    from tuner.cli.comparison import Record, compare
     from tuner.cli.documents import read_result
-    from tuner.cli.retraining import Places, compare, recorded_threads, retrain, with_changes
+    from tuner.cli.retraining import Places, choose_threads, retrain, with_changes
+    from tuner.cli.training_progress import shown
     from workers import devices
     from workers.settings import WorkerSettings
 
@@ -42,15 +57,30 @@ def train(
         os.environ["CUDA_VISIBLE_DEVICES"] = str(target.index)
     recorded, found = read_result(file)
     config = with_changes(recorded, changes or ())
+    record = None if found is None else Record(found.metrics, found.provenance, config != recorded)
+    threads, notice = choose_threads(config, record, settings.threads, target.kind)
+    if notice:
+        typer.echo(notice)
     places = Places(
         folder=out,
         cache=settings.cache_folder,
         roots=settings.data_roots,
         device=devices.torch_name(target),
-        threads=settings.threads or recorded_threads(found),
+        threads=threads,
+        resume=resume,
+        # Who changes the data set means other data.
+        data=None if record is None or config.dataset != recorded.dataset else record.data,
+        allow_other_data=allow_other_data,
     )
-    metrics = retrain(config, places, typer.echo)
+    with shown(config.training.epochs, typer.echo) as display:
+        result = retrain(config, places, display)
+    if result.interrupted:
+        typer.echo(
+            f"stopped in epoch {result.step + 1} of {config.training.epochs}; the same command "
+            f"with --resume goes on from {out / 'checkpoint.pt'} to the same numbers"
+        )
+        raise typer.Exit(128 + result.interrupted)
     typer.echo(f"weights are in {out / 'model.pt'}")
-    if found is not None:
-        for line in compare(metrics, found.metrics, changed=config != recorded):
+    if record is not None:
+        for line in compare(result.metrics, record, result.provenance):
             typer.echo(line)

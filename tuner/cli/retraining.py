@@ -1,39 +1,66 @@
-"""Training of one configuration in this process, and its comparison with a recorded result."""
+"""Training of one configuration in this process, to its end or until it is interrupted."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.cli.comparison import Record
+from tuner.cli.training_progress import Display
+from tuner.errors import DataChanged, InvalidSpec, NotFound, Problem
 from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Report, Verdict
-from tuner.spec.views import Best
+from tuner.spec.messages import OutcomeKind, Report, Verdict
+from tuner.spec.versions import short
 
-# Metrics of the machine rather than of the model: they differ from run to run.
-_MACHINE = frozenset({"images_per_second", "data_wait", "seconds", "peak_memory_mb", "latency_ms"})
-_SHOWN = 5
+_CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where to train and where files lie."""
+    """Where to train, where files lie, and the fingerprint of the data that are expected."""
 
     folder: Path
     cache: Path
     roots: tuple[Path, ...]
     device: str  # as torch names it
-    threads: int | None
+    threads: int | None = None
+    resume: bool = False
+    data: str | None = None
+    allow_other_data: bool = False
 
 
-def recorded_threads(found: Best | None) -> int | None:
-    """Threads of the recorded training: sums over threads differ in their last digits."""
-    threads = found.provenance.get("threads") if found is not None else None
-    return threads if isinstance(threads, int) and threads > 0 else None
+@dataclass(slots=True)
+class Result:
+    """What came out: the last epoch's metrics, and the signal that ended it early, if one did."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    step: int = 0
+    interrupted: int = 0
+
+
+def choose_threads(
+    config: TrialConfig, record: Record | None, own: int | None, device: str
+) -> tuple[int | None, str]:
+    """CPU threads to train with, and what to say of them.
+
+    The recorded number wins where the result depends on it: sums differ with it, and training
+    makes more of that than last digits.
+    """
+    recorded = record.threads if record is not None else None
+    if recorded is None or config.training.determinism != "exact" or device != "cpu":
+        return own, ""
+    if own in {None, recorded}:
+        return recorded, ""
+    return recorded, f"training with {recorded} threads as recorded, not with {own}"
 
 
 def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
@@ -65,56 +92,86 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
         ) from None
 
 
-def retrain(
-    config: TrialConfig, places: Places, write: Callable[[str], None]
-) -> Mapping[str, float]:
-    """Train to the end, one line per epoch; gives the metrics of the last epoch.
+def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
+    """Train to the end, or until SIGINT or SIGTERM asks for an early one with a checkpoint.
 
     Raises:
+        NotFound: there is no checkpoint to go on from.
+        DataChanged: the data are not those that are expected, or that the checkpoint knows.
         DataError, TrainingError: the data set or the training does not allow it.
     """
     from tuner.training.data import load
     from tuner.training.determinism import Machine
     from tuner.training.train import train
 
-    last: dict[str, float] = {}
+    checkpoint, result = _checkpoint(places), Result()
+    data = load(config.dataset, cache=places.cache, roots=places.roots)
+    check_data(data.fingerprint, places)
 
     def report(epoch: Report) -> Verdict:
-        last.clear()
-        last.update(epoch.metrics)
-        write(describe(epoch, config.training.epochs))
+        result.metrics = dict(epoch.metrics)
+        display.report(epoch)
         return Verdict()
 
-    data = load(config.dataset, cache=places.cache, roots=places.roots)
     places.folder.mkdir(parents=True, exist_ok=True)
-    machine = Machine(device=places.device, threads=places.threads)
-    train(config, data, report, folder=places.folder, machine=machine)
-    return last
+    with interruptible() as signals:
+        outcome = train(
+            config,
+            data,
+            report,
+            folder=places.folder,
+            resume=checkpoint,
+            machine=Machine(device=places.device, threads=places.threads),
+            begun=display.begun,
+            should_yield=lambda: display.step() or bool(signals),
+        )
+    result.provenance, result.step = outcome.provenance, outcome.step
+    if outcome.kind is OutcomeKind.YIELDED:
+        result.interrupted = signals[0]
+    return result
 
 
-def describe(epoch: Report, epochs: int) -> str:
-    """One line on one epoch: `epoch 3/20: miou 0.4121, train_loss 0.8123 (2.1 s)`."""
-    names = [name for name in ("miou", "pixel_accuracy", "train_loss") if name in epoch.metrics]
-    values = ", ".join(f"{name} {epoch.metrics[name]:.4f}" for name in names)
-    return f"epoch {epoch.step}/{epochs}: {values} ({epoch.seconds:.1f} s)"
+def check_data(fingerprint: str, places: Places) -> None:
+    """Raise DataChanged where the data are not the expected ones and that is not allowed."""
+    if places.data in {None, fingerprint} or places.allow_other_data:
+        return
+    raise DataChanged(
+        f"the data changed: their fingerprint is {short(fingerprint)}, the file's result was made "
+        f"with {short(places.data)}, so its numbers cannot come out again; bring those data back, "
+        "or train on the present ones with --allow-other-data"
+    )
 
 
-def compare(
-    new: Mapping[str, float], old: Mapping[str, float], *, changed: bool = False
-) -> Sequence[str]:
-    """Lines that say whether the model's metrics are equal to the recorded ones, bit for bit."""
-    names = [name for name in old if name in new and name not in _MACHINE]
-    if not names:
-        return ("the file records no metric to compare with",)
-    main = "miou" if "miou" in names else names[0]
-    lines = [f"{main} {new[main]!r}, recorded {old[main]!r}"]
-    different = [name for name in names if new[name] != old[name]]
-    if not different:
-        return (*lines, f"equal bit for bit in all {len(names)} metrics")
-    if changed:
-        lines.append("the configuration was changed, so the result may differ")
-    lines.append(f"different in {len(different)} of {len(names)} metrics:")
-    lines += [f"  {name}: {new[name] - old[name]:+.3e}" for name in different[:_SHOWN]]
-    if not changed:
-        lines.append("another device, thread count or library version changes the last digits")
-    return tuple(lines)
+@contextmanager
+def interruptible() -> Iterator[list[int]]:
+    """Collect the first SIGINT or SIGTERM; the second one does what it always does."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        restore()
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        restore()
+
+
+def _checkpoint(places: Places) -> Path | None:
+    """The checkpoint to go on from, aside from those that are to come. Raises NotFound."""
+    path = places.folder / _CHECKPOINT
+    if not places.resume:
+        return None
+    if not path.is_file():
+        raise NotFound(f"there is no {path} to go on from; train without --resume, or name --out")
+    return path

@@ -34,8 +34,8 @@ PREVIOUS = "checkpoint.previous.pt"
 class Progress:
     """Position in a run: `epoch` is the one under way, from 1; `cursor` its finished steps.
 
-    `untold` are the seconds since the last report. `micro_batch` is the one that its steps were
-    taken with; None where no one wrote it down.
+    `untold` are the seconds since the last report. `micro_batch` and CPU `threads` are those that
+    its steps were taken with; None where no one wrote them down.
     """
 
     epoch: int = 1
@@ -44,6 +44,7 @@ class Progress:
     seconds: float = 0.0
     untold: float = 0.0
     micro_batch: int | None = None
+    threads: int | None = None
     reports: list[Report] = field(default_factory=list)
 
     @property
@@ -87,6 +88,7 @@ def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) 
         "seconds": progress.seconds,
         "untold": progress.untold,
         "micro_batch": progress.micro_batch,
+        "threads": progress.threads,
         "reports": [report.model_dump_json() for report in progress.reports],
         "state": state,
     }
@@ -208,6 +210,7 @@ def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
         seconds=body["seconds"],
         untold=body["untold"],
         micro_batch=body.get("micro_batch"),
+        threads=body.get("threads"),
         reports=[Report.model_validate_json(report) for report in body["reports"]],
     )
     if body.get("data", owner.fingerprint) != owner.fingerprint:

@@ -6,7 +6,7 @@ cut off between any two optimizer steps and taken up again to the same numbers.
 
 import logging
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import isfinite
@@ -65,6 +65,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     last_step: int = 0,
     steps: int | None = None,
     machine: Machine = Machine(),  # noqa: B008  # frozen
+    begun: Callable[[int, int, Mapping[str, Any]], None] = _nothing,
     should_yield: Callable[[], bool] = _never,
     beat: Callable[[], None] = _nothing,
     saved: Callable[[Path, int], None] = _nothing,
@@ -74,9 +75,10 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     `report` gets every epoch after `last_step`. Its verdict is obeyed, except after the last epoch,
     when the trial is complete anyway. A training that stands for less than a whole one counts as
     fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
-    reported, and after the last the trial is paused. `saved` gets each checkpoint once it lies on
-    disk; they are written as seldom as `machine` allows, and always when a run ends before its
-    trial does. `should_yield` is asked before every optimizer step, `beat` is called after each.
+    reported, and after the last the trial is paused. `begun` gets the last finished epoch, the
+    steps of one, and the provenance, before the first step. `saved` gets each checkpoint once it
+    lies on disk; they are written as seldom as `machine` allows, and always when a run ends before
+    its trial does. `should_yield` is asked before every optimizer step, `beat` is called after each.
 
     Raises:
         Diverged: the loss or the model's output is no longer finite.
@@ -94,6 +96,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
         stack.callback(run.batches.close)
         stack.enter_context(run.writer)
         run.begin(resume)
+        begun(run.progress.step, run.batches.per_epoch, run.provenance())
         for earlier in [past for past in run.progress.reports if past.step > last_step]:
             verdict = report(earlier)
             if verdict.action in _ENDINGS and run.has_work:
@@ -202,6 +205,7 @@ class _Run:
             self._probe()
         learner.may_shrink = not fixed and not exact
         self.progress.micro_batch = learner.micro_batch
+        self.progress.threads = torch.get_num_threads()
         factor = _SCORED_AT_ONCE if self.machine.is_cuda else 1
         self._scored_at_once = min(factor * learner.micro_batch, len(self.data.val))
 
@@ -239,6 +243,7 @@ class _Run:
             seconds=before.seconds + seconds,
             untold=before.untold + seconds,
             micro_batch=before.micro_batch,
+            threads=before.threads,
             reports=before.reports,
         )
         if scored is not None:
@@ -298,14 +303,24 @@ class _Run:
     def outcome(self, kind: OutcomeKind) -> Outcome:
         """How the attempt ended, with everything that its numbers depend on."""
         step = self.pace.step(self.progress.step)
-        return Outcome(kind=kind, step=step, provenance=self._provenance())
+        return Outcome(kind=kind, step=step, provenance=self.provenance())
 
     def _take_up(self, path: Path) -> None:
         self.progress, state = checkpoint.load(path, self._owner)
         self.learner.restore(state)
         self.learner.micro_batch = self.progress.micro_batch or self.batches.size
         self._loss_sum.fill_(self.progress.loss_sum)
+        self._keep_threads(self.progress.threads)
         _logger.info("resuming at epoch %d, step %d", self.progress.epoch, self.progress.cursor)
+
+    def _keep_threads(self, threads: int | None) -> None:
+        """Go on with the threads of the first steps, where the numbers depend on them."""
+        exact = self.config.training.determinism == "exact"
+        if threads is None or self.machine.is_cuda or not exact:
+            return
+        if threads != torch.get_num_threads():
+            _logger.info("going on with %d CPU threads, as the trial began", threads)
+            torch.set_num_threads(threads)
 
     def _probe(self) -> None:
         start = min(
@@ -357,7 +372,8 @@ class _Run:
             )
         return total / self.progress.cursor
 
-    def _provenance(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
+        """What the numbers depend on beside the config."""
         return {
             "data": self.data.fingerprint,
             "versions": {
