@@ -18,7 +18,7 @@ from tuner.spec.config import Recipe
 from tuner.spec.views import Best
 
 RECIPE = {
-    "model": {"decoder": "cnn", "encoder": "resnet18", "mid_channels": 8, "layers": 1},
+    "model": {"decoder": "cnn", "encoder": "mobilenet_v3_small", "mid_channels": 8, "layers": 1},
     "augment": {"flip": 0.5, "scale": [0.5, 2.0]},
     "training": {"epochs": 3, "batch_size": 2},
 }

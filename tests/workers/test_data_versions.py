@@ -16,7 +16,7 @@ from workers.protocol import Finished, Start
 from workers.trainer import Trainer
 
 RECIPE = {
-    "model": {"decoder": "cnn", "encoder": "resnet18", "mid_channels": 8, "layers": 1},
+    "model": {"decoder": "cnn", "encoder": "mobilenet_v3_small", "mid_channels": 8, "layers": 1},
     "training": {"epochs": 2, "batch_size": 2},
 }
 

@@ -65,6 +65,13 @@ class Encoder(nn.Module):
         std = known.get("std", IMAGENET_DEFAULT_STD)
         return [255 * value for value in mean], [255 * value for value in std]
 
+    def published_weights(self) -> dict[str, str]:
+        """Which published weights the network has, for the provenance."""
+        known = getattr(self.net, "pretrained_cfg", None) or {}
+        names = [known.get(part) for part in ("architecture", "tag")]
+        source = ".".join(name for name in names if name) or "its library's"
+        return {"source": source, "report": f"published ones, {source}"}
+
 
 def create(model: str, *, pretrained: bool, channels: int = 3, **options: Any) -> nn.Module:
     """A timm feature extractor; pretrained RGB stems are repeated and rescaled to the channels.

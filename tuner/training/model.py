@@ -48,6 +48,7 @@ class Segmenter(nn.Module):
         self.decoder = decoder
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+        self.initial_weights: Mapping[str, Any] = {}  # where they are from, for the provenance
         self._keeps_statistics = keeps_statistics
         self._is_encoder_frozen = False
 
@@ -114,8 +115,11 @@ def build(
         if settings.norm == "group":
             norms.to_groups(model)
         _initialise(model.decoder if given else model, config.training.init)
-        if settings.weights not in ("none", "pretrained"):
-            weights.load(model, weights.locate(settings.weights, roots))
+        if settings.weights == "pretrained":
+            model.initial_weights = encoder.published_weights()
+        elif given:
+            path = weights.locate(settings.weights, roots)
+            model.initial_weights = weights.load(model, path, encoder=settings.encoder).facts()
     return model
 
 

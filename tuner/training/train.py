@@ -30,6 +30,7 @@ from tuner.training.data import Data
 from tuner.training.determinism import Machine
 from tuner.training.gauges import Gauges
 from tuner.training.learner import Learner
+from tuner.training.weights import norm_eps
 
 _logger = logging.getLogger(__name__)
 MODEL = "model.pt"
@@ -297,7 +298,12 @@ class _Run:
         """Write the final weights with their config."""
         part = self.folder / f"{MODEL}.part"
         weights = self.learner.scored.state_dict()
-        torch.save({"config": self.config.model_dump_json(), "model": weights}, part)
+        body = {
+            "config": self.config.model_dump_json(),
+            "model": weights,
+            "norm_eps": norm_eps(self.learner.model),
+        }
+        torch.save(body, part)
         part.replace(self.folder / MODEL)
 
     def outcome(self, kind: OutcomeKind) -> Outcome:
@@ -387,6 +393,7 @@ class _Run:
             "threads": torch.get_num_threads(),
             "determinism": self.config.training.determinism,
             "micro_batch": self.learner.micro_batch,
+            "weights": dict(self.learner.model.initial_weights) or None,
             "parameters": model.parameter_count(self.learner.model),
             "seconds": self.progress.seconds,
         }
