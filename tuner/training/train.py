@@ -79,7 +79,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     reported, and after the last the trial is paused. `begun` gets the last finished epoch, the
     steps of one, and the provenance, before the first step. `saved` gets each checkpoint once it
     lies on disk; they are written as seldom as `machine` allows, and always when a run ends before
-    its trial does. `should_yield` is asked before every optimizer step, `beat` is called after each.
+    its trial does. `should_yield` is asked before every optimizer step, `beat` called after each.
 
     Raises:
         Diverged: the loss or the model's output is no longer finite.
