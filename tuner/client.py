@@ -47,6 +47,7 @@ from tuner.spec.views import (
     TrialView,
     WorkerView,
 )
+from tuner.transport import to
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 StudyInput = StudySpec | Mapping[str, Any] | str | os.PathLike[str]
@@ -73,7 +74,7 @@ class Client:
             base_url=f"{self.server}/api/v1/",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=timeout,
-            transport=transport or httpx.HTTPTransport(retries=2),
+            transport=transport or to(self.server, retries=2),
         )
 
     def __repr__(self) -> str:

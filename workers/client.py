@@ -21,6 +21,7 @@ from tuner.spec.messages import (
     Report,
     ReportBatch,
 )
+from tuner.transport import to
 from workers.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class ServerClient:
             base_url=f"{server}/api/v1/",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=timeout,
+            transport=to(server),
         )
 
     def close(self) -> None:

@@ -69,9 +69,11 @@ def up(
     from api.settings import Settings
     from tuner.cli import household
     from tuner.cli.logs import set_up
+    from tuner.transport import except_from_proxies
 
     settings = configured(Settings, host=host, port=port)
     set_up(settings.log_level)
+    except_from_proxies(settings.host)  # it is this machine, whatever its address
     address = household.address(settings.host, settings.port)
     household.refuse_taken_port(settings.host, settings.port)
     serving = household.server_command(settings.host, settings.port)

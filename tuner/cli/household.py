@@ -142,12 +142,14 @@ def start_server(house: Supervisor, command: Command, url: str) -> None:
 
     import httpx
 
+    from tuner.transport import to
+
     house.start(command)
     seen = f"; see {command.log}" if command.log else ""
     deadline = time.monotonic() + _READY_SECONDS
     while True:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/health/ready", timeout=5, trust_env=False).is_success:
+        with suppress(httpx.HTTPError), httpx.Client(transport=to(url), timeout=5) as client:
+            if client.get(f"{url}/health/ready").is_success:
                 return
         if (code := house.ended(command.name)) is not None:
             raise ServerError(f"the server ended with exit code {code}{seen}")

@@ -1,0 +1,88 @@
+"""How every HTTP client of ours reaches a server: the one rule for proxies.
+
+Loopback and the hosts that NO_PROXY names are asked directly; everything else goes through
+HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, where they are set.
+"""
+
+import ipaddress
+import os
+from contextlib import suppress
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment
+
+import httpx
+
+from tuner.errors import InvalidSpec, Problem
+
+
+def to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
+    """The transport to one server; `retries` repeats connections that were not made.
+
+    Raises:
+        InvalidSpec: the proxy of the environment is none that can be used.
+    """
+    proxy = proxy_for(url)
+    try:
+        return httpx.HTTPTransport(proxy=proxy, retries=retries)
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        message = (
+            f"the proxy '{proxy}' for {url} cannot be used: {error}; set NO_PROXY for its host"
+        )
+        raise InvalidSpec([Problem((_variable(url),), message)]) from error
+
+
+def proxy_for(url: str) -> str | None:
+    """The address of the proxy that stands before a server, or None."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxies = getproxies_environment()
+    if is_loopback(host) or _is_excepted(host, parts.netloc.rpartition("@")[2], proxies):
+        return None
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name or address; `0.0.0.0` and `::` connect to it."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        address = ipaddress.ip_address(name)
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return bool(mapped.is_loopback or mapped.is_unspecified)
+    return False
+
+
+def except_from_proxies(host: str) -> None:
+    """Ask this host directly from now on, here and in the processes that are started from here."""
+    if proxy_for(f"http://{host}") is None:
+        return
+    for name in ("NO_PROXY", "no_proxy"):
+        listed = [part for part in os.environ.get(name, "").split(",") if part.strip()]
+        if name == "NO_PROXY" or listed:
+            os.environ[name] = ",".join([*listed, host])
+
+
+def _is_excepted(host: str, place: str, proxies: dict[str, str]) -> bool:
+    """Whether NO_PROXY names the host: by name, by a domain that it is in, or by a network."""
+    if proxy_bypass_environment(place, proxies) or proxy_bypass_environment(host, proxies):
+        return True
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        return any(address in network for network in _networks(proxies.get("no", "")))
+    return False
+
+
+def _networks(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    networks = []
+    for part in text.split(","):
+        with suppress(ValueError):
+            networks.append(ipaddress.ip_network(part.strip().strip("[]"), strict=False))
+    return networks
+
+
+def _variable(url: str) -> str:
+    return f"{urlsplit(url).scheme.upper()}_PROXY"
