@@ -12,13 +12,17 @@ SegtuneError
 ├── StorageError             the database or the artifact folder did not do its part
 │   └── DigestMismatch       the bytes that came are not the bytes that were announced
 ├── DataError                the data set is missing, unreadable or mislabelled
+│   └── DataUnavailable      its files are not there, or cannot be read, on this machine
 ├── TrainingError            a trial cannot go on
 │   ├── Diverged             loss or weights are no longer finite
 │   ├── OutOfMemory          the device cannot hold even the smallest part of a batch
-│   └── CheckpointMismatch   a checkpoint belongs to another config or version
-│       └── DataChanged      it was trained on other data than there are now
+│   ├── CheckpointMismatch   a checkpoint belongs to another config or version
+│   │   └── DataChanged      it was trained on other data than there are now
+│   └── WeightsUnavailable   published weights cannot be had on this machine
 └── ServerError              the client got an answer that it cannot work with
+    ├── UnsupportedVersion   server and worker are of releases that do not understand each other
     └── ServerUnreachable    the client got no answer at all
+        └── ServerFailing    it got an answer, but not the one that was asked for
 
 A message names the thing, the value seen, what was allowed, and what to do.
 HTTP status codes are not known here: `api.errors` holds that table.
@@ -93,6 +97,10 @@ class DataError(SegtuneError):
     """The data set is missing, unreadable or mislabelled."""
 
 
+class DataUnavailable(DataError):
+    """The data set's files are not there, or cannot be read, on this machine: another may do."""
+
+
 class TrainingError(SegtuneError):
     """A trial cannot go on."""
 
@@ -113,9 +121,21 @@ class DataChanged(CheckpointMismatch):
     """A checkpoint or a result was made with other data than there are now."""
 
 
+class WeightsUnavailable(TrainingError):
+    """Published weights cannot be had on this machine: another may do."""
+
+
 class ServerError(SegtuneError):
     """The client got an answer that it cannot work with."""
 
 
 class ServerUnreachable(ServerError):
     """The client got no answer at all."""
+
+
+class ServerFailing(ServerUnreachable):
+    """The server, or a proxy before it, failed or gave another answer; that may pass."""
+
+
+class UnsupportedVersion(ServerError):
+    """Server and worker are of releases that do not understand each other."""

@@ -6,9 +6,10 @@ HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, where they are set.
 
 import ipaddress
 import os
+import urllib.request
 from contextlib import suppress
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment
 
 import httpx
 
@@ -68,7 +69,8 @@ def except_from_proxies(host: str) -> None:
 
 def _is_excepted(host: str, place: str, proxies: dict[str, str]) -> bool:
     """Whether NO_PROXY names the host: by name, by a domain that it is in, or by a network."""
-    if proxy_bypass_environment(place, proxies) or proxy_bypass_environment(host, proxies):
+    bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
+    if bypass(place, proxies) or bypass(host, proxies):
         return True
     with suppress(ValueError):
         address = ipaddress.ip_address(host)

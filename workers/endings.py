@@ -1,7 +1,7 @@
 """How attempts end: what the agent makes of what its trainer said or did. Pure decisions."""
 
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Action, Outcome, OutcomeKind, Verdict
+from tuner.spec.messages import Action, Outcome, OutcomeKind, Unfitness, Verdict
 from workers.protocol import Finished, digest
 
 _OBEYED = {
@@ -57,9 +57,15 @@ def needs_checkpoint(outcome: Outcome) -> bool:
 
 def needs_log(outcome: Outcome) -> bool:
     """Whether somebody will want to read the trainer's output."""
-    return outcome.kind in {OutcomeKind.FAILED, OutcomeKind.CRASHED, OutcomeKind.HUNG}
+    failed = outcome.kind in {OutcomeKind.FAILED, OutcomeKind.CRASHED, OutcomeKind.HUNG}
+    return failed or outcome.unfitness is not None
 
 
 def needs_fresh_trainer(outcome: Outcome) -> bool:
     """Whether the trainer may be spoilt: a CUDA error stays, and so may memory."""
-    return outcome.error_kind in {"exception", "out_of_memory"}
+    return outcome.error_kind in {"exception", "out_of_memory"} or outcome.unfitness is not None
+
+
+def unfit(kind: Unfitness, step: int, error: object) -> Outcome:
+    """The trial goes back because this machine cannot train it now, and another one may."""
+    return Outcome(kind=OutcomeKind.YIELDED, step=step, error=str(error)[:20_000], error_kind=kind)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import DataChanged, SegtuneError, TrainingError
 from tuner.spec.config import DatasetConfig, Section
-from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
+from tuner.spec.messages import Outcome, OutcomeKind, Report, Unfitness, Verdict
 from workers.protocol import (
     COMMANDS,
     PREVIEW,
@@ -238,13 +238,23 @@ def draw(start: Start, data: "Data") -> None:
 
 
 def failure(error: Exception, step: int) -> Outcome:
-    """The outcome of a trial that raised: the message first, then the end of the traceback."""
+    """The outcome of a trial that raised: the message first, then the end of the traceback.
+
+    A trial that failed for this machine's surroundings is given back to be trained elsewhere.
+    """
     from tuner.training.failures import classify
 
     text = f"{type(error).__name__}: {error}"[:4_000]
     if not isinstance(error, SegtuneError):
         text += "\n\n" + "".join(traceback.format_exception(error))[-8_000:]
-    return Outcome(kind=OutcomeKind.FAILED, step=step, error=text, error_kind=classify(error))
+    kind = classify(error)
+    given_back = kind in set(Unfitness)
+    return Outcome(
+        kind=OutcomeKind.YIELDED if given_back else OutcomeKind.FAILED,
+        step=step,
+        error=text,
+        error_kind=kind,
+    )
 
 
 def outdated(start: Start, data: "Data") -> Outcome:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import timm
 import torch
@@ -12,8 +13,8 @@ from torchvision.models.segmentation import deeplabv3_resnet50
 from tests.training.networks import randomise, take_over
 from tests.training.samples import config
 from tuner import catalog
-from tuner.errors import DataError, TrainingError
-from tuner.training import model
+from tuner.errors import TrainingError, WeightsUnavailable
+from tuner.training import backbone, model
 from tuner.training.backbone import Pyramid
 from tuner.training.decoders import deeplabv3, ocr
 from tuner.training.encoders import hrnet, resnet
@@ -177,19 +178,38 @@ def test_a_weights_file_outside_the_roots_is_refused(tmp_path: Path) -> None:
     torch.save({}, outside)
     (tmp_path / "allowed").mkdir()
     chosen = config({"model.weights": str(outside)})
-    with pytest.raises(DataError, match="allowed roots"):
+    with pytest.raises(WeightsUnavailable, match="allowed roots"):
         model.build(chosen, **GREY, roots=(tmp_path / "allowed",))
 
 
 def test_unreachable_pretrained_weights_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without network the error names the model and the two ways out."""
+    """Without network the error names the model and the ways out."""
 
     def refuse(*_: Any, **__: Any) -> nn.Module:
         raise OSError("no route to host")
 
     monkeypatch.setattr(timm, "create_model", refuse)
-    with pytest.raises(TrainingError, match=r"mobilenetv2_100.*weights: none"):
+    with pytest.raises(WeightsUnavailable, match=r"mobilenetv2_100.*offline.*weights: none"):
         model.build(config({"model.weights": "pretrained"}), **GREY)
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "hrnet_w18_small", "mit_b0"])
+def test_no_network_is_trained_in_place_of_a_published_one(
+    encoder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the hub out of reach there is an error: never are the weights random instead."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    given = {"model.decoder": "fcn", "model.encoder": encoder, "model.weights": "pretrained"}
+    with pytest.raises(WeightsUnavailable, match=rf"{encoder}.*could not be fetched.*HF_HOME"):
+        model.build(config(given), **GREY)
+
+
+def test_weights_that_nobody_published_are_the_studys_fault() -> None:
+    """No other machine has them either."""
+    with pytest.raises(TrainingError, match="No pretrained weights exist") as caught:
+        backbone.create("ese_vovnet39b_evos", pretrained=True)
+    assert not isinstance(caught.value, WeightsUnavailable)
 
 
 def test_deeplab_says_why_a_batch_of_one_cannot_train() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tests.training.networks import randomise
 from tests.training.samples import config
-from tuner.errors import DataError, TrainingError
+from tuner.errors import TrainingError, WeightsUnavailable
 from tuner.resolve import resolve
 from tuner.training import model, weights
 
@@ -174,5 +174,5 @@ def test_a_file_address_is_a_path_under_the_roots(tmp_path: Path) -> None:
     """`file:` means the same as the path, allowed roots included."""
     path = stored({}, tmp_path)
     assert weights.locate(path.as_uri(), (tmp_path,)) == path
-    with pytest.raises(DataError, match="allowed roots"):
+    with pytest.raises(WeightsUnavailable, match="allowed roots"):
         weights.locate(path.as_uri(), ())

@@ -1,4 +1,4 @@
-"""One rule for proxies, whoever asks: loopback and NO_PROXY directly, all else through the proxy."""
+"""One rule for proxies, whoever asks: loopback and NO_PROXY directly, all else by the proxy."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -144,7 +144,7 @@ def test_no_proxy_names_hosts_to_ask_directly(
 
 
 def test_each_scheme_has_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTPS_PROXY is for https, and ALL_PROXY for what has none of its own; a scheme is optional."""
+    """HTTPS_PROXY is for https, ALL_PROXY for what has none; the proxy's scheme is optional."""
     monkeypatch.setenv("HTTPS_PROXY", "secure:3128")
     assert proxy_for("https://segtune.example") == "http://secure:3128"
     assert proxy_for(AWAY) is None
@@ -169,7 +169,9 @@ def test_every_address_of_loopback_is_loopback(address: object) -> None:
     assert is_loopback(f"[::ffff:{address}]")
 
 
-@pytest.mark.parametrize("name", ["localhost", "LOCALHOST.", "a.localhost", "::1", "0.0.0.0"])  # not bound
+@pytest.mark.parametrize(
+    "name", ["localhost", "LOCALHOST.", "a.localhost", "::1", "0.0.0.0"]
+)  # not bound
 def test_names_of_loopback(name: str) -> None:
     """Names and addresses that always lead to this machine."""
     assert is_loopback(name)

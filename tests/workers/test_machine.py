@@ -1,5 +1,6 @@
 """What a worker knows of itself: settings, device, name, environment, protocol, endings."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from tests.workers.fake_server import CONFIG, order
-from tuner.errors import DataError, Diverged, InvalidSpec
-from tuner.spec.messages import Device, Outcome, OutcomeKind
+from tuner.errors import DataError, DataUnavailable, Diverged, InvalidSpec, WeightsUnavailable
+from tuner.spec.messages import Device, Outcome, OutcomeKind, Unfitness
 from workers import devices
 from workers.endings import settle, trained
 from workers.identity import claim
@@ -171,3 +172,21 @@ def test_a_failure_says_what_happened(error: Exception, kind: str, traceback: bo
     assert (outcome.kind, outcome.step, outcome.error_kind) == (OutcomeKind.FAILED, 3, kind)
     assert str(error) in (outcome.error or "")
     assert ("\n\n" in (outcome.error or "")) is traceback
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (DataUnavailable("no root"), Unfitness.DATA),
+        (WeightsUnavailable("no hub"), Unfitness.WEIGHTS),
+        (OSError(errno.ENOSPC, "No space left on device"), Unfitness.MACHINE),
+        (RuntimeError("CUDA error: no CUDA-capable device is detected"), Unfitness.DEVICE),
+    ],
+)
+def test_a_trial_goes_back_for_the_machines_surroundings(error: Exception, kind: Unfitness) -> None:
+    """It is not the trial that failed, so that it is given back with the reason."""
+    from workers.trainer import failure
+
+    outcome = failure(error, 3)
+    assert (outcome.kind, outcome.step, outcome.unfitness) == (OutcomeKind.YIELDED, 3, kind)
+    assert str(error) in (outcome.error or "")

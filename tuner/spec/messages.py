@@ -45,6 +45,19 @@ class OutcomeKind(StrEnum):
     LOST = "lost"  # said by the server only: the lease ended without an outcome
 
 
+class Unfitness(StrEnum):
+    """What keeps a worker from a trial that another worker may well train: its surroundings.
+
+    It is the `error_kind` of an attempt that gave its trial back (`yielded`) for such a reason.
+    """
+
+    DATA = "data_unavailable"  # the data set's files are not there, or not readable
+    WEIGHTS = "weights_unavailable"  # published weights cannot be had
+    MACHINE = "machine"  # a full disk, a missing permission, no memory to load with
+    DEVICE = "device"  # the GPU is gone, or broken
+    TRAINER = "trainer"  # the trainer process does not start
+
+
 class Device(Section):
     """One accelerator, or the CPU, of a worker."""
 
@@ -70,6 +83,11 @@ class LeaseRequest(Section):
     worker: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
     capabilities: Capabilities = Capabilities()
     wait: Annotated[float, Field(ge=0, le=30)] = 0
+    unfit: str | None = Field(
+        default=None,
+        max_length=20_000,
+        description="Why the worker can train nothing now; it is noted, and gets no trial",
+    )
     study: str | None = Field(default=None, description="Only trials of this study, by name")
 
 
@@ -164,11 +182,21 @@ class Outcome(Section):
     step: Annotated[int, Field(ge=0)] = 0
     error: str | None = Field(default=None, max_length=20_000)
     error_kind: str | None = Field(
-        default=None, description="exception | diverged | data | out_of_memory | crash | hang"
+        default=None,
+        description="exception | diverged | data | out_of_memory | crash | hang; of a trial that "
+        "was given back for the worker's surroundings: data_unavailable | weights_unavailable | "
+        "machine | device",
     )
     provenance: dict[str, Any] = Field(
         default_factory=dict, description="Data fingerprint, versions, device, micro-batch"
     )
+
+    @property
+    def unfitness(self) -> Unfitness | None:
+        """What of the worker's surroundings made it give the trial back, if that was the reason."""
+        if self.kind is not OutcomeKind.YIELDED or self.error_kind not in set(Unfitness):
+            return None
+        return Unfitness(str(self.error_kind))
 
 
 class LeaseStatus(Section):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tuner import catalog
 from tuner.errors import DataError
+from tuner.training import paths
 from tuner.training.regions import region
 from tuner.training.split import Mask
 
@@ -65,7 +66,9 @@ class Annotations:
             self._found = {stem: [] for stem in stems.values()}
             for each in document["annotations"]:
                 self._found[stems[each["image_id"]]].append(each)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise paths.unreadable(self._path.name, error) from error
+        except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{self._path.name}: is no COCO annotation file ({type(error).__name__}: {error})"
             ) from error

@@ -9,7 +9,8 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tuner.errors import TrainingError
+from tuner.errors import TrainingError, WeightsUnavailable
+from tuner.training import paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +78,31 @@ def create(model: str, *, pretrained: bool, channels: int = 3, **options: Any) -
     """A timm feature extractor; pretrained RGB stems are repeated and rescaled to the channels.
 
     Raises:
-        TrainingError: the pretrained weights could not be fetched.
+        WeightsUnavailable: the pretrained weights could not be fetched.
+        TrainingError: nobody has published any.
     """
     options |= {"features_only": True, "in_chans": channels, "pretrained": pretrained}
     if not pretrained:
         return timm.create_model(model, **options)
     try:
         return timm.create_model(model, **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise unreachable(model, error) from error
+    except Exception as error:  # the hub's client has errors of its own, and those of its library
+        raise unfetched(model, error) from error
 
 
-def unreachable(model: str, error: Exception) -> TrainingError:
-    """What to say when published weights cannot be fetched."""
-    return TrainingError(
-        f"the pretrained weights of {model} could not be fetched ({error}); put them on this "
-        "machine and name the file in model.weights, or use weights: none"
+def unfetched(model: str, error: Exception) -> TrainingError | OSError:
+    """The error for published weights that did not come; never is another network trained."""
+    if isinstance(error, OSError) and error.errno in paths.FULL:
+        return error
+    if isinstance(error, RuntimeError | ValueError | TypeError) and not isinstance(error, OSError):
+        return TrainingError(
+            f"the pretrained weights of {model} cannot be loaded: {error}; name a file in "
+            "model.weights, or use weights: none"
+        )
+    return WeightsUnavailable(
+        f"the pretrained weights of {model} could not be fetched ({error}); offline, put them on "
+        "this machine and name the file in model.weights, fill its Hugging Face cache (HF_HOME), "
+        "or use weights: none"
     )
 
 

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner import catalog
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
+from tuner.training import paths
 from tuner.training.ignore import IGNORE
 from tuner.training.split import Mask, Picture, Split
 
@@ -91,6 +92,7 @@ def open_store(split: Split, dataset: DatasetConfig, folder: Path, *, resize_lab
     """The decoded split, from the cache or decoded now.
 
     Raises:
+        DataUnavailable: this machine cannot read some; the message counts and names them.
         DataError: images or masks cannot be used; the message counts and names them.
     """
     key = _key(split, dataset, resize_labels)
@@ -157,12 +159,21 @@ def _build(split: Split, dataset: DatasetConfig, place: Path, *, resize_labels: 
     part = place.with_name(f"{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
+    try:
+        _write(split, dataset, part, resize_labels=resize_labels)
+        part.replace(place)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)  # a full disk is not to stay full for it
+        raise
+
+
+def _write(split: Split, dataset: DatasetConfig, part: Path, *, resize_labels: bool) -> None:
     depth = np.dtype(split.depth)
     tally = _Tally(len(dataset.classes), split.channels, depth)
     with (part / _images(depth)).open("wb") as images, (part / "labels.u8").open("wb") as labels:
         for name, found in zip(split.names, _decoded(split, dataset), strict=True):
             if isinstance(found, DataError):
-                tally.problems.append(str(found))
+                tally.problems.append(found)
             if tally.problems or isinstance(found, DataError):
                 continue
             picture, label = found
@@ -177,7 +188,6 @@ def _build(split: Split, dataset: DatasetConfig, place: Path, *, resize_labels: 
     shape = [len(split), *dataset.size, split.channels]
     meta = {"names": split.names, "images": shape, "depth": split.depth, **tally.facts()}
     (part / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    part.replace(place)
 
 
 def _decoded(
@@ -189,9 +199,11 @@ def _decoded(
         try:
             picture, mask = split.read(index)
             return _uniform(picture, split), _internal(mask, dataset)
-        except DataError as error:
+        except (DataError, OSError) as error:
             name = split.names[index]
-            return error if name in str(error) else DataError(f"{name}: {error}")
+            if isinstance(error, OSError):
+                return paths.unreadable(name, error)
+            return error if name in str(error) else type(error)(f"{name}: {error}")
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(split), _CHUNK):
@@ -268,7 +280,7 @@ class _Tally:
     """What is learned of a split while it passes by."""
 
     def __init__(self, classes: int, channels: int, depth: np.dtype[Any]) -> None:
-        self.problems: list[str] = []
+        self.problems: list[DataError] = []
         self._pixels = np.zeros(256, dtype=np.int64)
         self._sum = np.zeros(channels)
         self._squares = np.zeros(channels)
@@ -296,10 +308,11 @@ class _Tally:
     def check(self, length: int, dataset: DatasetConfig) -> None:
         """Raises DataError with the number of bad pairs and the first few, or for empty labels."""
         if self.problems:
-            raise DataError(
-                f"{len(self.problems)} of {length} images cannot be used: "
-                f"{_by_reason(self.problems)}"
-            )
+            # A broken file is broken everywhere, whatever else only this machine cannot read.
+            here = all(isinstance(problem, DataUnavailable) for problem in self.problems)
+            kind = DataUnavailable if here else DataError
+            shown = _by_reason([str(problem) for problem in self.problems])
+            raise kind(f"{len(self.problems)} of {length} images cannot be used: {shown}")
         found = self._pixels[: self._classes]
         only_first = len(dataset.classes) == 2 and found[1] == 0
         if only_first and self._pixels[IGNORE] and _may_be_black_and_white(dataset):

@@ -5,9 +5,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from tuner import catalog
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
-from tuner.training import folds, labels, mask_palettes, remote
+from tuner.training import folds, labels, mask_palettes, paths, remote
 from tuner.training.cache import Store, is_stored, open_store
 from tuner.training.ignore import IGNORE
 from tuner.training.split import Split
@@ -37,8 +37,29 @@ def load(dataset: DatasetConfig, *, cache: Path, roots: tuple[Path, ...] = ()) -
     """Open both splits, decoding them on first use; a remote root is copied to the cache first.
 
     Raises:
-        DataError: the data set is missing, mislabelled, or outside the allowed roots.
+        DataUnavailable: this machine has not the files, or cannot read them.
+        DataError: the data set is mislabelled or broken.
+        OSError: the cache cannot be written.
     """
+    try:
+        return _load(dataset, cache, roots)
+    except MemoryError as error:
+        raise DataUnavailable(
+            "this machine has not enough memory to decode the data set; free some, or let a worker "
+            "with more memory take it"
+        ) from error
+    except OSError as error:
+        if not paths.is_refusal(error) or error.errno in paths.FULL or _is_below(cache, error):
+            raise
+        raise paths.unreadable(str(error.filename or "the data set"), error) from error
+
+
+def _is_below(cache: Path, error: OSError) -> bool:
+    """Whether the cache was refused, and not a file of the data set."""
+    return error.filename is not None and Path(str(error.filename)).is_relative_to(cache)
+
+
+def _load(dataset: DatasetConfig, cache: Path, roots: tuple[Path, ...]) -> Data:
     if len(dataset.classes) > IGNORE:
         raise DataError(f"{len(dataset.classes)} classes; at most {IGNORE} are supported")
     dataset, local = remote.fetched(dataset, cache, roots)

@@ -1,21 +1,85 @@
 """Sorts what can end a trial into the kinds that an outcome knows."""
 
+from collections.abc import Iterator
+
 import torch
 
-from tuner.errors import DataError, Diverged, OutOfMemory
+from tuner.errors import (
+    DataError,
+    DataUnavailable,
+    Diverged,
+    OutOfMemory,
+    SegtuneError,
+    WeightsUnavailable,
+)
+from tuner.spec.messages import Unfitness
+from tuner.training.paths import is_refusal
 
 _MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
+# What CUDA, cuDNN and NVML say of a device that is gone, taken or broken. Errors of a kernel that
+# was called wrongly (a device-side assert, an illegal address) are the trial's own.
+_DEVICE = (
+    "no cuda-capable device",
+    "no nvidia driver",
+    "found no nvidia",
+    "cuda driver initialization failed",
+    "cuda unknown error",
+    "cuda-capable device(s) is/are busy or unavailable",
+    "device is busy or unavailable",
+    "system not yet initialized",
+    "driver shutting down",
+    "initialization error",
+    "invalid device ordinal",
+    "gpu is lost",
+    "fallen off the bus",
+    "uncorrectable ecc error",
+    "unspecified launch failure",
+    "device not ready",
+    "driver/library version mismatch",
+    "cudnn_status_not_initialized",
+    "cublas_status_not_initialized",
+    "nvml",
+)
+# torch.save says no more of a disk that takes no more.
+_WRITING = ("pytorchstreamwriter failed", "file write failed")
 
 
 def classify(exception: BaseException) -> str:
-    """One of `exception`, `diverged`, `data`, `out_of_memory`."""
+    """One of `exception`, `diverged`, `data`, `out_of_memory`, or of `Unfitness`."""
     if isinstance(exception, Diverged):
         return "diverged"
+    if unfit := unfitness(exception):
+        return unfit
     if isinstance(exception, DataError):
         return "data"
     if is_out_of_memory(exception):
         return "out_of_memory"
     return "exception"
+
+
+def unfitness(exception: BaseException) -> Unfitness | None:
+    """What of the machine's surroundings failed; None where the trial itself did."""
+    if isinstance(exception, DataUnavailable):
+        return Unfitness.DATA
+    if isinstance(exception, WeightsUnavailable):
+        return Unfitness.WEIGHTS
+    if isinstance(exception, SegtuneError):
+        return None  # it says by its type whose fault it is
+    if any(is_refusal(error) for error in _chain(exception)):
+        return Unfitness.MACHINE
+    text = str(exception).lower() if isinstance(exception, RuntimeError) else ""
+    if any(words in text for words in _WRITING):
+        return Unfitness.MACHINE
+    return Unfitness.DEVICE if any(words in text for words in _DEVICE) else None
+
+
+def _chain(exception: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and those that it was raised from."""
+    seen: set[int] = set()
+    while exception is not None and id(exception) not in seen:
+        seen.add(id(exception))
+        yield exception
+        exception = exception.__cause__
 
 
 def is_out_of_memory(exception: BaseException) -> bool:

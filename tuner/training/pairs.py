@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.training import paths, patterns, suggestions
 from tuner.training.labels import STRANGE, Table, translate
 from tuner.training.pictures import (
@@ -71,7 +71,7 @@ def listing(
     found = [each for each in patterns.named(base, plain) if each[1].stem.endswith(suffix)]
     if not found:
         ending = f" and ends on '{suffix}'" if suffix else ""
-        raise DataError(
+        raise DataUnavailable(
             f"no image file matches '{pattern}'{ending} below {base.name}"
             f"{_others(base, plain)}; name a folder or a pattern below the root"
         )

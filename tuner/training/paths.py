@@ -1,10 +1,13 @@
 """Files that a study names must lie under a root that the worker's operator allowed."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # what a disk says that takes no more
 
 
 def allowed(name: str, roots: Sequence[Path], *, what: str) -> Path:
@@ -13,7 +16,7 @@ def allowed(name: str, roots: Sequence[Path], *, what: str) -> Path:
     A relative name is looked up under each root in turn, in any Unicode form.
 
     Raises:
-        DataError: nothing of that name exists under an allowed root.
+        DataUnavailable: nothing of that name exists under an allowed root.
     """
     for root in roots:
         base = root.resolve()
@@ -22,7 +25,7 @@ def allowed(name: str, roots: Sequence[Path], *, what: str) -> Path:
             if path.is_relative_to(base) and path.exists():
                 return path
     permitted = ", ".join(str(root) for root in roots) or "none"
-    raise DataError(
+    raise DataUnavailable(
         f"{what} '{name}' is not there under this worker's allowed roots ({permitted}); "
         "put the data there, or allow its folder when starting the worker"
     )
@@ -32,3 +35,21 @@ def is_allowed(path: Path, roots: Sequence[Path]) -> bool:
     """Whether the file, with links resolved, lies under an allowed root."""
     real = path.resolve()
     return any(real.is_relative_to(root.resolve()) for root in roots)
+
+
+def unreadable(name: str, error: Exception) -> DataError:
+    """The error for a file that could not be read: by this machine, or by anyone.
+
+    The system gives a number with what it refuses; a decoder that dislikes the content has none.
+    """
+    if is_refusal(error):
+        return DataUnavailable(
+            f"{name}: cannot be read on this machine ({error}); check that the file is there, "
+            "its permissions, and the disk"
+        )
+    return DataError(f"{name}: cannot be read ({error})")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the system refused, rather than a decoder: no file, permission, space, device, …"""
+    return isinstance(error, OSError) and error.errno is not None

@@ -15,8 +15,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
+from tuner.training import paths
 from tuner.training.patterns import is_litter
 
 _logger = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ def fetched(
     """The data set with a local root, and the roots with the local copy among them.
 
     Raises:
-        DataError: the place is not allowed, holds nothing, or cannot be read.
+        DataUnavailable: the place is not allowed, holds nothing, or cannot be read.
+        OSError: the cache cannot be written.
     """
     url = str(dataset.options.get("root") or "")
     if not _SCHEME.fullmatch(url):
@@ -57,7 +59,7 @@ def _check_allowed(url: str, roots: Sequence[Path]) -> None:
     inside = any(f"{whole}/".startswith(f"{each.rstrip('/')}/") for each in urls)
     if not inside or "::" in url or ".." in PurePosixPath(whole).parts:
         permitted = ", ".join(urls) or "none"
-        raise DataError(
+        raise DataUnavailable(
             f"the data set's root '{url}' is not under this worker's allowed roots (remote ones: "
             f"{permitted}); allow it when starting the worker, as in --data-root {url}"
         )
@@ -68,31 +70,43 @@ def _update(url: str, place: Path) -> None:
     index = place.with_suffix(".json")
     before = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
     try:
-        source, root = _opened(url)
-        now = _listed(source, root)
-        wanted = [name for name, facts in now.items() if before.get(name) != facts]
-        if not now:
-            raise DataError(f"there is no file below '{url}'")
-        if wanted:
-            _logger.info("fetching %d of %d files from %s", len(wanted), len(now), url)
-            index.unlink(missing_ok=True)
-            _fetch(source, root, place, wanted)
-    except (OSError, ValueError, ImportError) as error:
+        now = _copy(url, place, before)
+    except DataError:
+        raise
+    except Exception as error:  # each scheme's package has errors of its own
+        if isinstance(error, OSError) and error.errno in paths.FULL:
+            raise
         if before and index.is_file():
             _logger.warning("%s cannot be reached (%s); its copy is used", url, error)
             return
-        raise DataError(f"the data set's root '{url}' cannot be read: {error}") from error
+        raise DataUnavailable(f"the data set's root '{url}' cannot be read: {error}") from error
     for name in before.keys() - now.keys():
         (place / name).unlink(missing_ok=True)
     if now != before:
         index.write_text(json.dumps(now), encoding="utf-8")
 
 
+def _copy(
+    url: str, place: Path, before: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Fetch what differs from before; gives the facts of every file that is there now."""
+    source, root = _opened(url)
+    now = _listed(source, root)
+    wanted = [name for name, facts in now.items() if before.get(name) != facts]
+    if not now:
+        raise DataUnavailable(f"there is no file below '{url}'")
+    if wanted:
+        _logger.info("fetching %d of %d files from %s", len(wanted), len(now), url)
+        place.with_suffix(".json").unlink(missing_ok=True)
+        _fetch(source, root, place, wanted)
+    return now
+
+
 def _opened(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError:
-        raise DataError(
+        raise DataUnavailable(
             f"the data set's root '{url}' needs the package fsspec, and one for its scheme (s3fs, "
             "gcsfs, adlfs); install them on the worker, or copy the files and name a folder"
         ) from None

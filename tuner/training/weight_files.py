@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tuner.errors import TrainingError
+from tuner.errors import DataUnavailable, TrainingError, WeightsUnavailable
 from tuner.training import paths
 
 _logger = logging.getLogger(__name__)
@@ -54,13 +54,16 @@ def locate(name: str, roots: Sequence[Path]) -> Path:
     `https://example.org/hrnet.pth#sha256=…`. What was fetched is kept in torch's hub folder.
 
     Raises:
-        DataError: no such file under an allowed root.
-        TrainingError: the address has no digest, cannot be fetched, or gives other bytes.
+        WeightsUnavailable: no such file under an allowed root, or it cannot be fetched.
+        TrainingError: the address has no digest, or gives other bytes.
     """
     address = urlsplit(name)
     if address.scheme not in ("http", "https"):
         path = unquote(address.path) if address.scheme == "file" else name
-        return paths.allowed(path, roots, what="weights file")
+        try:
+            return paths.allowed(path, roots, what="weights file")
+        except DataUnavailable as error:
+            raise WeightsUnavailable(str(error)) from error
     digest = address.fragment.removeprefix("sha256=").lower()
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         raise TrainingError(
@@ -98,8 +101,13 @@ def read(path: Path) -> Contents:
 def _load(path: Path) -> Any:
     if path.is_dir():
         raise TrainingError(f"weights file {path.name} is a folder; name the file in it")
-    with path.open("rb") as file:
-        head = file.read(64)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise WeightsUnavailable(
+            f"weights file {path.name} cannot be read on this machine: {error}"
+        ) from error
     if not head:
         raise TrainingError(f"weights file {path.name} is empty; copy or fetch it again")
     is_safetensors = _is_safetensors(head)
@@ -177,6 +185,13 @@ def _fetch(url: str, target: Path, digest: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(url, str(target), hash_prefix=digest, progress=False)
-    except (OSError, RuntimeError, ValueError) as error:
+    except OSError as error:
+        if error.errno in paths.FULL:
+            raise
+        raise WeightsUnavailable(
+            f"weights could not be fetched from {url}: {error}; offline, put the file on the "
+            "worker and name it in model.weights"
+        ) from error
+    except (RuntimeError, ValueError) as error:
         raise TrainingError(f"weights could not be fetched from {url}: {error}") from error
     _logger.info("fetched weights from %s", url)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import annotations as coco
 from tuner.training import labels, pairs, paths
@@ -73,7 +73,7 @@ def open_split(
     document = annotations or f"annotations/{kind}_{{split}}2017.json"
     document = document.replace("{split}", folder)
     if not (base / document).is_file() or not paths.is_allowed(base / document, roots):
-        raise DataError(f"there is no annotation file {document} below {base.name}")
+        raise DataUnavailable(f"there is no annotation file {document} below {base.name}")
     drawn = _masks(base, kind, masks, folder, roots)
     if drawn:
         pairs.matched(found, drawn, where=f"{base.name}/{folder}")

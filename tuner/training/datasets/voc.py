@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import labels, lists, pairs, paths, patterns
 from tuner.training.pairs import Pair, Reading
@@ -36,7 +36,7 @@ def open_split(
     there = {path: patterns.existing(base, path) for _, *files in found for path in files}
     known = {path: place for path, place in there.items() if place and place.is_file()}
     if lost := [path for path in there if path not in known]:
-        raise DataError(f"{listed} names files that are not there: {pairs.counted(lost)}")
+        raise DataUnavailable(f"{listed} names files that are not there: {pairs.counted(lost)}")
     if outside := [path for path in known if not paths.is_allowed(known[path], roots)]:
         raise DataError(f"{listed} leads outside the allowed roots: {pairs.counted(outside)}")
     table = labels.table({_BORDER: dataset.ignore_index})
@@ -47,7 +47,9 @@ def open_split(
 def _lines(base: Path, listed: str, roots: Sequence[Path]) -> list[list[str]]:
     path = base / listed
     if not path.is_file() or not paths.is_allowed(path, roots):
-        raise DataError(f"there is no list {listed} below {base.name}; name another train or val")
+        raise DataUnavailable(
+            f"there is no list {listed} below {base.name}; name another train or val"
+        )
     found = lists.lines(path)
     if not found:
         raise DataError(f"the list {listed} is empty")

@@ -20,8 +20,8 @@ def build(
     weights = "imagenet" if pretrained else None
     try:
         net = get_encoder(name, in_channels=channels, depth=5, weights=weights)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise backbone.unreachable(name, error) from error
+    except Exception as error:  # the hub's client has errors of its own
+        raise backbone.unfetched(name, error) from error
     found = tuple(cast(Any, net).out_channels[-4:])
     pyramid = backbone.Pyramid(found, (4, 8, 16, 32), output_stride)
     # The coarsest attention reads 8×8 tiles of stride 4, so that less than 32 pixels are too few.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageOps
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.training.rasters import magic, pillow, tiff
 from tuner.training.rasters.header import Header, explained
 
@@ -97,7 +97,7 @@ def _deep_png(path: Path, found: Header) -> NDArray[Any]:
     try:
         import imagecodecs
     except ImportError as error:
-        raise DataError(
+        raise DataUnavailable(
             f"{path.name}: a PNG of {found.form} is read with imagecodecs, which is not installed "
             "here; install segtune[tiff] on every worker"
         ) from error

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tuner.errors import DataError
+from tuner.training import paths
 
 Colour = Literal["grey", "rgb", "palette", "bands", "other"]
 Reader = Literal["numpy", "pillow", "tifffile", "imagecodecs"]
@@ -48,7 +49,10 @@ class Header:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raise what Pillow, NumPy and the other readers say of a file as DataError."""
+    """Raise what Pillow, NumPy and the other readers say of a file as DataError.
+
+    What the system says of it, no permission or a failing disk, is this machine's affair.
+    """
     try:
         yield
     except DataError:
@@ -62,6 +66,8 @@ def explained(path: Path) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:  # a damaged file raises anything: struct.error, KeyError, zlib.error
+        if paths.is_refusal(error):
+            raise paths.unreadable(path.name, error) from error
         raise DataError(f"{path.name}: cannot be read ({error}); replace the file") from error
 
 

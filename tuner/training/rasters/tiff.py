@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.training.rasters.header import Colour, Header, Reader, explained, upright
 
 Tags = Mapping[int, Any]
@@ -81,7 +81,7 @@ def pixels(path: Path, found: Header) -> NDArray[Any]:
     try:
         import tifffile
     except ImportError as error:
-        raise DataError(
+        raise DataUnavailable(
             f"{path.name}: a TIFF of {found.form} is read with tifffile, which is not installed "
             "here; install segtune[tiff] on every worker"
         ) from error
