@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,7 +18,7 @@ from tests.dashboard.scenes import Scene
 from tests.store.fleet import Fleet
 from tests.store.populations import copies, population, run
 from tuner.service import files, fronts, overview
-from tuner.spec.messages import OutcomeKind
+from tuner.spec.messages import OutcomeKind, Unfitness
 from tuner.spec.states import StudyState
 from tuner.store.artifacts import ArtifactStore, Stored, Upload
 from tuner.store.engine import Database
@@ -100,6 +101,17 @@ def test_empty_list_tells_the_first_command(client: TestClient) -> None:
 def test_empty_fleet_tells_how_to_start_a_worker(client: TestClient) -> None:
     """The command names this very server."""
     assert "segtune worker --server http://localhost" in client.get("/workers").text
+
+
+def test_an_unfit_worker_is_shown_with_its_reason(client: TestClient, db: Database) -> None:
+    """The list of workers says what is wrong, and the study's page what follows."""
+    scene = Scene.submit(db)
+    lacking = "the data set's root 'set' is not there"
+    scene.finish(scene.take(), OutcomeKind.YIELDED, error=lacking, error_kind=Unfitness.DATA)
+    row = unescape(client.get("/workers").text)
+    assert 'class="state unfit"' in row
+    assert lacking in row
+    assert f"cannot train this study: {lacking}" in unescape(client.get("/studies/1").text)
 
 
 def test_list_shows_progress_and_gain(client: TestClient, scene: Scene) -> None:

@@ -236,7 +236,7 @@ def test_trials_of_the_release_before_learn_their_data(database_url: str) -> Non
         for number, data in enumerate(({"data": print_}, {"data": {"train": 3}}, {})):
             session.add(trial_row(study, number, provenance=data))
     command.downgrade(config, "0001")
-    command.upgrade(config, "0002")
+    command.upgrade(config, "head")
     with db.reading() as session:
         found = session.scalars(select(Trial.data_version).order_by(Trial.number)).all()
     db.dispose()

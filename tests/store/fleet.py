@@ -11,6 +11,7 @@ from tuner.spec.messages import (
     OutcomeKind,
     Report,
     ReportBatch,
+    Unfitness,
 )
 from tuner.spec.study import StudySpec
 from tuner.spec.views import StudyView
@@ -71,6 +72,13 @@ class Fleet:
     def finish(self, held: Assignment, kind: OutcomeKind = OutcomeKind.COMPLETED) -> None:
         """End the lease."""
         leases.finish(self.db, held.lease, held.token, Outcome(kind=kind))
+
+    def give_back(
+        self, held: Assignment, kind: str = Unfitness.DATA, error: str = "root 'set' is not there"
+    ) -> None:
+        """End the lease because the worker's surroundings are broken."""
+        outcome = Outcome(kind=OutcomeKind.YIELDED, error=error, error_kind=kind)
+        leases.finish(self.db, held.lease, held.token, outcome)
 
     def train(self, held: Assignment, *, value: float = 0.5) -> None:
         """Report what is left of the trial's budget, and finish."""

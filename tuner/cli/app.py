@@ -16,6 +16,7 @@ from tuner.cli import (
     draft_study,
     fleet,
     importing,
+    machines,
     preview,
     reproduce,
     studies,
@@ -75,6 +76,7 @@ app.command(rich_help_panel=SERVICE)(demo.demo)
 app.command(rich_help_panel=SERVICE)(fleet.up)
 app.command(rich_help_panel=SERVICE)(fleet.serve)
 app.command(rich_help_panel=SERVICE)(fleet.worker)
+app.command(rich_help_panel=SERVICE)(machines.workers)
 app.add_typer(database_app, name="db", rich_help_panel=SERVICE)
 database_app.command()(database.upgrade)
 database_app.command()(database.current)

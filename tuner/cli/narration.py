@@ -34,6 +34,8 @@ def _words(event: Event, objective: Objective) -> str:
         tell = _TRIAL.get(happened, _moved)
         return f"trial {event.trial} {tell(event.data, objective)}"
     state = event.data.get("state")
+    if happened == "warned":
+        return f"warning: {event.data.get('text', '')}"
     if happened == "created" or state:
         return f"study {'created' if happened == 'created' else state}{_reason(event.data)}"
     if happened == "warned":

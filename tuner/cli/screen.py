@@ -31,6 +31,7 @@ def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> 
         parts.append(
             Text(f"{study.epochs} epochs trained, {study.epochs_saved} saved by pruning", "dim")
         )
+    parts += [Text(warning, "yellow") for warning in study.warnings]
     if running:
         parts.append(_running(study, running))
     return Group(*parts)

@@ -12,7 +12,7 @@ from rich.table import Table
 from tuner.cli import wording
 from tuner.spec.study import Objective
 from tuner.spec.versions import short
-from tuner.spec.views import Plan, StudySummary, TrialSummary
+from tuner.spec.views import Plan, StudySummary, TrialSummary, WorkerView
 
 if TYPE_CHECKING:
     from tuner.training.inspection import DataReport
@@ -72,6 +72,23 @@ def trials(found: Iterable[TrialSummary], metric: str) -> Table:
             *(short(trial.data_version) for _ in data),
             wording.params(trial.params),
             trial.reason,
+        )
+    return table
+
+
+def workers(found: Iterable[WorkerView], now: datetime) -> Table:
+    """One row per worker, with what keeps it from training."""
+    table = _table("worker", "state", "device", "busy with", "trials", "last seen", "unfit because")
+    for worker in found:
+        device = worker.capabilities.device
+        table.add_row(
+            worker.name,
+            worker.state,
+            device.name or device.kind,
+            "" if worker.trial is None else f"{worker.study} {worker.trial}",
+            str(worker.trials_done),
+            wording.age(worker.last_seen_at, now),
+            worker.unfit_reason or "",
         )
     return table
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.resolve import resolve
 from tuner.search.fidelity import is_staged, staged, target
 from tuner.search.judge import is_judged, judged_steps
-from tuner.service import ahead, copies, endings, rows
+from tuner.service import ahead, copies, endings, faults, rows
 from tuner.service.scheduling import in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
 from tuner.spec.config import TrialConfig
@@ -32,7 +32,8 @@ def take(
 ) -> Assignment | None:
     """Give the worker a trial: the study is chosen, its row locked, params drawn, a lease granted.
 
-    None when no open study has a trial that this worker may train now.
+    None when no open study has a trial that this worker may train now, or when it says that it is
+    unfit to train any.
     """
 
     def take_from(session: Session, study_id: int) -> Assignment | None:
@@ -56,7 +57,7 @@ def take(
         searches.took(study, trial, since=since)
         return assignment
 
-    for study_id, spec in in_turn(db, request):
+    for study_id, spec in in_turn(db, request) if request.unfit is None else ():
         # One study at a time: two rows locked in two orders would be a deadlock.
         with ahead.drawn(db, searches, study_id, spec):
             need = Need(
@@ -75,8 +76,13 @@ def take(
 
 
 def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
+    """Note that the worker is alive, and what it says of itself; gives its id."""
     capabilities = request.capabilities.model_dump(mode="json")
-    return workers.seen(session, request.worker, capabilities, now=now)
+    worker = workers.seen(session, request.worker, capabilities, now=now)
+    if worker.unfit or request.unfit is not None:
+        known = faults.asked(faults.read(worker.unfit, now=now), request.unfit, now=now)
+        workers.set_unfit(session, worker, faults.written(known))
+    return worker.id
 
 
 def _next_trial(

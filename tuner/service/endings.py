@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from tuner.search.analysis import is_feasible
 from tuner.search.judge import promotion
 from tuner.search.suggest import trial_limit
-from tuner.service import confirmations, rows, searches, versions
+from tuner.service import confirmations, rows, searches, surroundings, versions
+from tuner.service.faults import Fault, Ruling
 from tuner.spec.messages import Action, Outcome, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -29,7 +30,10 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     trial.error, trial.error_kind = outcome.error, outcome.error_kind
     trial.provenance = {**trial.provenance, **outcome.provenance}
     versions.note_outcome(session, study, trial, outcome, now=now)
-    state, reason = _destination(session, held, spec, outcome, now=now)
+    fault = surroundings.fault_of(session, held, spec, outcome, now=now)
+    if fault is not None:
+        outcome = outcome.model_copy(update={"kind": OutcomeKind.YIELDED})
+    state, reason = _destination(session, held, spec, outcome, fault, now=now)
     if outcome.kind is OutcomeKind.OUTDATED and state is TrialState.WAITING:
         versions.begin_anew(session, trial)
     if state is TrialState.COMPLETED:
@@ -39,11 +43,20 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
         trial.verdict = {}
     trials.move(session, study, trial, state, now=now, reason=reason)
     logger.info("trial %s of %s: %s %s", trial.number, study.name, state, reason)
+    if state is TrialState.FAILED and fault is not None and fault.ruling is Ruling.FAIL_STUDY:
+        _end_rest(session, study, TrialState.CANCELLED, "the study failed", now=now)
+        studies.move(session, study, StudyState.FAILED, now=now, reason=fault.reason)
     close_if_done(session, study, spec, now=now, has_failed=state is TrialState.FAILED)
 
 
-def _destination(
-    session: Session, held: Held, spec: StudySpec, outcome: Outcome, *, now: datetime
+def _destination(  # what a decision on a trial needs
+    session: Session,
+    held: Held,
+    spec: StudySpec,
+    outcome: Outcome,
+    fault: Fault | None,
+    *,
+    now: datetime,
 ) -> tuple[TrialState, str]:
     """The state that an outcome leads to, and why: the first rule that holds, from the top."""
     _, trial, study = held
@@ -65,6 +78,9 @@ def _destination(
     for holds, state, reason in rules:
         if holds:
             return state, reason
+    if fault is not None:
+        waits = fault.ruling is Ruling.WAIT
+        return TrialState.WAITING if waits else TrialState.FAILED, fault.reason
     return _given_back(session, trial, spec, outcome)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.search.judge import is_judged
-from tuner.service import endings, rankings, rows, versions
+from tuner.service import endings, rankings, rows, surroundings, versions
 from tuner.service.searches import Searches
 from tuner.spec.messages import (
     Action,
@@ -73,6 +73,8 @@ def report(  # a use case names all that it needs
             versions.note(session, held.study, held.trial, version, now=now)
         for message in fresh:
             _store(session, held, spec, message, now=now, searches=searches)
+        if fresh and surroundings.is_warned(held.study):
+            surroundings.trained(session, held, now=now)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
         verdict = standing_verdict(held.study, held.trial, spec, now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
@@ -199,9 +201,10 @@ def _judge(
         return
     # Its peers are those on its own data, which need not be the ones that are ranked.
     with searches.of(session, study, spec, version=trial.data_version) as search:
-        warnings = versions.merged(study, trial, search.warnings())
+        warnings = search.warnings()
         verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, spec))
-    studies.warn(session, study, warnings, now=now)
+    if versions.is_ranked(study, trial):
+        studies.warn(session, study, warnings, now=now)
     trial.verdict = verdict.model_dump(mode="json")
     if verdict.action is not Action.CONTINUE:
         logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)

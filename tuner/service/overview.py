@@ -342,11 +342,12 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
 def workers(db: Database) -> tuple[WorkerView, ...]:
     """Every worker, the last seen first; one that was silent for two minutes is gone."""
     with db.reading() as session:
-        cutoff = db.now() - GONE_AFTER
+        now = db.now()
+        cutoff = now - GONE_AFTER
         found = {row[0].id: row for row in worker_rows.list_all(session)}
         return tuple(
             rows.worker_view(
-                worker, trial, study, gone=trial is None and worker.last_seen_at < cutoff
+                worker, trial, study, gone=trial is None and worker.last_seen_at < cutoff, now=now
             )
             for worker, trial, study in found.values()
         )

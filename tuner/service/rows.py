@@ -1,8 +1,10 @@
 """From rows to views; pure, and no queries."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
+from tuner.service import faults
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
@@ -152,12 +154,20 @@ def verdict_of(trial: tables.Trial | HeldTrial) -> Verdict:
 
 
 def worker_view(
-    worker: tables.Worker, trial: tables.Trial | None, study: tables.Study | None, *, gone: bool
+    worker: tables.Worker,
+    trial: tables.Trial | None,
+    study: tables.Study | None,
+    *,
+    gone: bool,
+    now: datetime,
 ) -> WorkerView:
-    """A worker and what it is doing."""
+    """A worker and what it is doing, or why it can do nothing."""
+    unfit = faults.told(faults.read(worker.unfit, now=now))
+    free: Literal["gone", "unfit", "idle"] = "gone" if gone else "unfit" if unfit else "idle"
     return WorkerView(
         name=worker.name,
-        state="gone" if gone else "idle" if trial is None else "busy",
+        state=free if trial is None else "busy",
+        unfit_reason=unfit,
         capabilities=Capabilities.model_validate(worker.capabilities),
         study=None if study is None else study.name,
         study_id=None if study is None else study.id,

@@ -3,26 +3,28 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from tuner.service import endings, rows
+from tuner.service import endings, faults, rows
 from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
 from tuner.spec.study import Resources, StudySpec
-from tuner.store import studies
+from tuner.store import studies, workers
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 
 
 def in_turn(db: Database, request: LeaseRequest) -> Sequence[tuple[int, StudySpec]]:
     """Studies to ask for a trial, by id: priority, then fair share by weight, then age."""
+    now = db.now()
     with db.reading() as session:
+        known = faults.read(workers.unfit(session, request.worker))
         fitting = [
             study
             for study in studies.list_open(session)
             if request.study in {None, study.name}
             and fits(rows.spec_of(study).resources, request.capabilities)
+            and not faults.bars(known, study.id, now=now)
         ]
         loads = studies.load(session, [study.id for study in fitting])
-    now = db.now()
     ready = [study for study in fitting if may_hand_out(study, loads[study.id], now=now)]
     ready.sort(
         key=lambda study: (-study.priority, loads[study.id].running / study.weight, study.id)

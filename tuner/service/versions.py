@@ -1,7 +1,7 @@
 """Which data a trial is trained on: noted with its first report, never mixed within a trial."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -69,18 +69,9 @@ def note_completed(session: Session, study: Study, trial: HeldTrial, *, now: dat
     _become(session, study, known, now=now)
 
 
-def warnings(study: Study) -> dict[str, str]:
-    """The study's warning of different data, by its topic."""
-    text = DataVersions.of(study.data_versions).warning()
-    return {} if text is None else {TOPIC: text}
-
-
-def merged(study: Study, trial: HeldTrial, rungs: Mapping[str, str]) -> dict[str, str]:
-    """The study's warnings once this trial was judged: those of its rungs, if it is ranked."""
-    known = DataVersions.of(study.data_versions)
-    if not is_comparable(trial.data_version, known.ranked):
-        return study.warnings
-    return {**rungs, **warnings(study)}
+def is_ranked(study: Study, trial: HeldTrial) -> bool:
+    """Whether the trial is trained on the data whose trials the study ranks."""
+    return is_comparable(trial.data_version, DataVersions.of(study.data_versions).ranked)
 
 
 def _known(session: Session, study: Study) -> DataVersions:
@@ -101,6 +92,6 @@ def _become(session: Session, study: Study, known: DataVersions, *, now: datetim
     study.data_versions = document
     if len(known.seen) > 1:
         logger.warning("study %s: %s", study.name, known.warning())
-        studies.warn(session, study, {**study.warnings, **warnings(study)}, now=now)
+        studies.warn(session, study, {TOPIC: known.warning() or ""}, now=now, group=TOPIC)
     if known.ranked != before:
         logger.info("study %s ranks trials on data %s", study.name, short(known.ranked))

@@ -334,7 +334,12 @@ class WorkerView(Section):
     """A worker and what it is doing."""
 
     name: str
-    state: Literal["busy", "idle", "gone"]
+    state: Literal["busy", "idle", "unfit", "gone"]
+    unfit_reason: str | None = Field(
+        default=None,
+        description="What in its surroundings keeps it from a study, or from all; it tries again "
+        "by itself",
+    )
     capabilities: Capabilities
     study: str | None = None
     study_id: int | None = None

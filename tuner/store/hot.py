@@ -110,8 +110,13 @@ _LOCK = (
     .execution_options(populate_existing=True)
 )
 _LEASES = (
-    select(*(_ATTEMPTS.c[name] for name in _ATTEMPT), *(_TRIALS.c[name] for name in _TRIAL))
+    select(
+        *(_ATTEMPTS.c[name] for name in _ATTEMPT),
+        *(_TRIALS.c[name] for name in _TRIAL),
+        _WORKERS.c.unfit.is_not(None),
+    )
     .join(_TRIALS, _TRIALS.c.id == _ATTEMPTS.c.trial_id)
+    .join(_WORKERS, _WORKERS.c.id == _ATTEMPTS.c.worker_id)
     .where(_ATTEMPTS.c.id.in_(bindparam("ids", expanding=True)))
 )
 _SAVE_TRIAL = update(_TRIALS).where(_TRIALS.c.id == bindparam("which"))
@@ -126,7 +131,7 @@ _SAVE_WORKER = (
 )
 
 
-_NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities).where(
+_NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities, _WORKERS.c.unfit).where(
     _WORKERS.c.name.in_(bindparam("names", expanding=True))
 )
 _INSERTS = {table.name: insert(table) for table in (_ATTEMPTS, _REPORTS, _EVENTS)}
@@ -137,6 +142,7 @@ class KnownWorker(NamedTuple):
 
     id: int
     capabilities: dict[str, Any]
+    unfit: dict[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -158,6 +164,7 @@ class Batch:
     new_reports: list[dict[str, Any]] = field(default_factory=list)
     new_events: list[dict[str, Any]] = field(default_factory=list)
     workers: dict[str, KnownWorker] = field(default_factory=dict)
+    unfit: set[str] = field(default_factory=set)  # leases of workers with a reason not to train
     counts: dict[int, dict[str, int]] = field(default_factory=dict)  # trials by study and state
     _sightings: dict[int, _Sighting] = field(default_factory=dict)
     _moment: datetime | None = None
@@ -180,8 +187,10 @@ class Batch:
             attempt = HeldAttempt(*row[: len(_ATTEMPT)])
             self.attempts[attempt.id] = attempt
             self._read_attempts[attempt.id] = replace(attempt)
+            if row[-1]:
+                self.unfit.add(attempt.id)
             if attempt.trial_id not in self.trials:
-                trial = HeldTrial(*row[len(_ATTEMPT) :])
+                trial = HeldTrial(*row[len(_ATTEMPT) : -1])
                 self.trials[trial.id] = trial
                 self._read_trials[trial.id] = replace(trial)
 

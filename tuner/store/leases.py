@@ -15,7 +15,7 @@ from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.store import hot, studies
 from tuner.store.group import Need
 from tuner.store.hot import HeldAttempt, HeldTrial
-from tuner.store.tables import Attempt, Study, Trial, Worker
+from tuner.store.tables import Attempt, Report, Study, Trial, Worker
 
 LOSSES = (OutcomeKind.LOST, OutcomeKind.CRASHED, OutcomeKind.HUNG)
 
@@ -178,6 +178,37 @@ def count_losses(session: Session, trial: HeldTrial) -> int:
         )
         or 0
     )
+
+
+def count_returns(session: Session, trial: HeldTrial, worker_id: int) -> int:
+    """How many of the trial's attempts a worker ended with an error and without an end of it."""
+    hot.write(session)
+    return int(
+        session.scalar(
+            select(func.count())
+            .select_from(Attempt)
+            .where(
+                Attempt.trial_id == trial.id,
+                Attempt.worker_id == worker_id,
+                Attempt.error.is_not(None),
+                Attempt.outcome.not_in(LOSSES),
+            )
+        )
+        or 0
+    )
+
+
+def trained_elsewhere(session: Session, study_id: int, worker_id: int) -> bool:
+    """Whether another worker has reported a step of any trial of the study."""
+    hot.write(session)
+    reported = (
+        select(Attempt.id)
+        .join(Trial, Trial.id == Attempt.trial_id)
+        .join(Report, (Report.trial_id == Trial.id) & (Report.attempt == Attempt.number))
+        .where(Trial.study_id == study_id, Attempt.worker_id != worker_id)
+        .limit(1)
+    )
+    return session.scalar(reported) is not None
 
 
 def history(session: Session, trial_id: int) -> Sequence[tuple[Attempt, str]]:

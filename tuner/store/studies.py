@@ -147,12 +147,23 @@ def load_of(session: Session, study: Study) -> Load:
     return Load(**{name: counts[study.id].get(name, 0) for name in Load._fields})
 
 
-def warn(session: Session, study: Study, warnings: Mapping[str, str], *, now: datetime) -> None:
-    """Let a locked study's warnings be these, by what they are about; new ones are told."""
+def warn(
+    session: Session,
+    study: Study,
+    warnings: Mapping[str, str],
+    *,
+    now: datetime,
+    group: str = "rung",
+) -> None:
+    """Let a locked study's warnings of one group be these; new ones are told.
+
+    They go by what they are about, of which the group is the first word.
+    """
     for about in warnings.keys() - study.warnings.keys():
         events.append(session, study, "study.warned", now=now, text=warnings[about])
-    if dict(warnings) != study.warnings:
-        study.warnings = dict(warnings)
+    others = {about: text for about, text in study.warnings.items() if about.split()[0] != group}
+    if {**others, **warnings} != study.warnings:
+        study.warnings = {**others, **warnings}
 
 
 def move(

@@ -135,6 +135,7 @@ class Worker(Base):
     name: Mapped[str] = mapped_column(String(128), unique=True)
     capabilities: Mapped[dict[str, Any]]
     trials_done: Mapped[int] = mapped_column(default=0)
+    unfit: Mapped[dict[str, Any] | None]  # what keeps it from a study, or from all: see faults.py
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
 

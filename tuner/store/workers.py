@@ -5,18 +5,21 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tuner.store import hot
+from tuner.store.hot import KnownWorker
 from tuner.store.tables import Attempt, Study, Trial, Worker
 
 _WORKERS: Table = Worker.__table__  # type: ignore[assignment]  # a table, typed as any FROM
 
 
-def seen(session: Session, name: str, capabilities: Mapping[str, Any], *, now: datetime) -> int:
-    """The id of the worker of that name, noted as alive; inserted when it is new."""
+def seen(
+    session: Session, name: str, capabilities: Mapping[str, Any], *, now: datetime
+) -> KnownWorker:
+    """The worker of that name, noted as alive; inserted when it is new."""
     batch = hot.batch_of(session)
     batch.meet(session, [name])
     if name not in batch.workers:
@@ -28,7 +31,14 @@ def seen(session: Session, name: str, capabilities: Mapping[str, Any], *, now: d
         session.execute(changed.values(capabilities=dict(capabilities)))
         batch.workers[name] = worker._replace(capabilities=dict(capabilities))
     batch.saw(worker.id, now=now)
-    return worker.id
+    return batch.workers[name]
+
+
+def set_unfit(session: Session, worker: KnownWorker, unfit: Mapping[str, Any] | None) -> None:
+    """Write down what keeps a worker from training."""
+    if unfit != worker.unfit:
+        changed = update(_WORKERS).where(_WORKERS.c.id == worker.id)
+        session.execute(changed.values(unfit=unfit))
 
 
 def ended(session: Session, worker_id: int, *, is_done: bool, now: datetime) -> None:
@@ -40,6 +50,24 @@ def _insert(session: Session, name: str, capabilities: Mapping[str, Any], *, now
     values = {"name": name, "capabilities": dict(capabilities), "trials_done": 0}
     with suppress(IntegrityError), session.begin_nested():  # another request may come first
         session.execute(insert(_WORKERS), {**values, "first_seen_at": now, "last_seen_at": now})
+
+
+def unfit(session: Session, name: str) -> Mapping[str, Any] | None:
+    """What keeps the worker of that name from training, as its row has it."""
+    return session.scalar(select(Worker.unfit).where(Worker.name == name))
+
+
+def may_be_unfit(session: Session, lease: str) -> bool:
+    """Whether anything is written down that keeps the worker of a lease from training."""
+    return lease in hot.batch_of(session).unfit
+
+
+def living(session: Session, *, since: datetime) -> Sequence[Worker]:
+    """Workers that hold a lease, or asked for one since then."""
+    held = select(Attempt.id).where(Attempt.worker_id == Worker.id, Attempt.ended_at.is_(None))
+    return session.scalars(
+        select(Worker).where(or_(Worker.last_seen_at >= since, held.exists())).order_by(Worker.name)
+    ).all()
 
 
 def list_all(session: Session) -> Sequence[tuple[Worker, Trial | None, Study | None]]:

@@ -1,0 +1,63 @@
+"""`segtune workers`, and what `watch` says of a worker that cannot train."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tests.unit.cli_samples import NOON, event, view
+from tuner.cli import machines, narration, screen
+from tuner.cli.app import app
+from tuner.spec.messages import Capabilities
+from tuner.spec.views import WorkerView
+
+
+class Fleet:
+    """A server with these workers."""
+
+    def __init__(self, *workers: WorkerView) -> None:
+        self.found = workers
+
+    def workers(self) -> tuple[WorkerView, ...]:
+        """All of them."""
+        return self.found
+
+
+def worker(name: str, **changes: Any) -> WorkerView:
+    """A worker that was seen just now."""
+    now = datetime.now(UTC)
+    shown: dict[str, Any] = {"first_seen_at": now, "last_seen_at": now, "state": "idle"}
+    return WorkerView(name=name, capabilities=Capabilities(), **{**shown, **changes})
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, *workers: WorkerView) -> str:
+    """What the command prints for these workers."""
+    monkeypatch.setattr(machines, "connect", lambda server, token: Fleet(*workers))
+    return CliRunner().invoke(app, ["workers"]).output
+
+
+def test_an_unfit_worker_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker has a row, with what it does and what keeps it from more."""
+    told = "streets: the data set's root 'set' is not there"
+    busy = worker("w1", state="busy", study="streets", study_id=1, trial=3)
+    rows = listed(monkeypatch, busy, worker("w2", state="unfit", unfit_reason=told)).splitlines()
+    assert any("w1" in row and "streets 3" in row for row in rows)
+    assert any("w2" in row and "unfit" in row and told in row for row in rows)
+
+
+def test_without_workers_it_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than an empty table."""
+    assert "segtune worker" in listed(monkeypatch)
+
+
+def test_watch_tells_a_warning_as_it_comes() -> None:
+    """On a terminal it stays in the picture; elsewhere it is a line."""
+    told = event(3, "study.warned", text="worker w2 cannot train this study")
+    line = narration.line(told, view().objective)
+    assert (line or "").endswith("warning: worker w2 cannot train this study")
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(screen.screen(view(warnings=("worker w2 cannot",)), [], NOON))
+    assert "worker w2 cannot" in captured.get()

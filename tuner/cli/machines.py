@@ -1,0 +1,18 @@
+"""`segtune workers`: who trains, on what, and who cannot."""
+
+import typer
+
+from tuner.cli.options import Server, Token, connect
+
+
+def workers(server: Server = None, token: Token = None) -> None:
+    """List workers, the last seen first; one that is unfit says why."""
+    from datetime import UTC, datetime
+
+    from tuner.cli import tables
+
+    found = connect(server, token).workers()
+    if not found:
+        typer.echo("no worker; start one with `segtune worker`, or with `segtune up`")
+        return
+    tables.show(tables.workers(found, datetime.now(UTC)))
