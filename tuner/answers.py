@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tuner.errors import (
     ServerError,
     ServerUnreachable,
     Unauthorized,
+    UnsupportedVersion,
 )
 
 _BY_TYPE: Mapping[str, type[SegtuneError]] = {
@@ -31,6 +33,7 @@ _BY_STATUS: Mapping[int, type[SegtuneError]] = {
     403: Unauthorized,
     404: NotFound,
     409: Conflict,
+    426: UnsupportedVersion,
 }
 
 
@@ -86,8 +89,8 @@ def error_of(response: httpx.Response) -> SegtuneError:
     """The error that a refusal stands for: an RFC 9457 problem body, or whatever came."""
     body = _problem_body(response)
     detail = str(body.get("detail") or body.get("title") or response.text[:500])
-    if problems := body.get("problems"):
-        return InvalidSpec([Problem(tuple(p["location"]), p["message"]) for p in problems])
+    if problems := _problems(body):
+        return InvalidSpec(problems)
     kind = str(body.get("type", "")).removeprefix("urn:segtune:")
     chosen = _BY_TYPE.get(kind) or _BY_STATUS.get(response.status_code)
     if chosen is Unauthorized:
@@ -95,6 +98,13 @@ def error_of(response: httpx.Response) -> SegtuneError:
     if chosen is not None:
         return chosen(detail)
     return ServerError(f"{response.request.url} answered {response.status_code}: {detail}")
+
+
+def _problems(body: Mapping[str, Any]) -> list[Problem]:
+    """The mistakes that a refusal lists; none where the list is not as ours are."""
+    with suppress(KeyError, TypeError):
+        return [Problem(tuple(p["location"]), str(p["message"])) for p in body["problems"]]
+    return []
 
 
 def _problem_body(response: httpx.Response) -> Mapping[str, Any]:

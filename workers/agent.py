@@ -1,6 +1,7 @@
 """The worker: asks for a trial, has its trainer train it, hands it in, and asks again.
 
-Loads no torch; everything that may crash or hang happens in the trainer process.
+Loads no torch; everything that may crash or hang happens in the trainer process. Only a refused
+token and a server of another release end it: all else is logged, and tried again ever more rarely.
 """
 
 import logging
@@ -8,25 +9,21 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from pathlib import Path
 from types import FrameType
 
-from tuner.errors import SegtuneError, ServerUnreachable, TrainingError
-from tuner.spec.messages import (
-    Assignment,
-    Capabilities,
-    LeaseRequest,
-    Outcome,
-    OutcomeKind,
-)
+from tuner.errors import SegtuneError, TrainingError
+from tuner.spec.messages import Assignment, LeaseRequest, Outcome, OutcomeKind, Unfitness
 from workers import devices, outbox, recovery
+from workers.asking import ask
 from workers.attempt import Attempt
-from workers.client import ServerClient
-from workers.endings import needs_fresh_trainer
+from workers.client import FATAL, ServerClient
+from workers.endings import needs_fresh_trainer, unfit
 from workers.identity import Identity, claim
 from workers.limits import Limits
+from workers.notices import Notices
 from workers.process import COMMAND, Exited, TrainerProcess
 from workers.protocol import Ready
 from workers.settings import WorkerSettings
@@ -52,9 +49,22 @@ class Agent:
         share = devices.threads(self.identity.device, self.identity.gpus)
         return self.settings.threads or share
 
-    def capabilities(self) -> Capabilities:
-        """What this worker can do."""
-        return devices.capabilities(self.identity.device, self.settings.labels, self.threads)
+    @property
+    def aside(self) -> Path:
+        """Where what the server refuses for good is kept."""
+        return self.settings.home / outbox.ASIDE
+
+    def request(self, unfit: str | None = None) -> LeaseRequest:
+        """The request for a trial, with what this worker can do; or why it can take none."""
+        capabilities = devices.capabilities(
+            self.identity.device, self.settings.labels, self.threads
+        )
+        return LeaseRequest(
+            worker=self.identity.name,
+            capabilities=capabilities,
+            wait=self.settings.poll_seconds if unfit is None else 0,
+            unfit=unfit,
+        )
 
 
 def run(
@@ -71,8 +81,8 @@ def run(
 
     Raises:
         Unauthorized: the server wants another token.
-        InvalidSpec: the machine has no such device.
-        TrainingError: the trainer process does not start.
+        UnsupportedVersion: the server is of a release that this worker does not understand.
+        InvalidSpec: the machine has no such device, or no worker may be called so.
     """
     stop = stop or threading.Event()
     token = settings.token.get_secret_value() if settings.token else None
@@ -92,74 +102,174 @@ def run(
 
 
 def _work(agent: Agent, max_trials: int | None) -> None:
-    recovery.deliver_leftovers(
-        agent.settings.cache_folder / "leases",
-        agent.client,
-        host=devices.hostname(),
-        stop=agent.stop,
-        limits=agent.limits,
-    )
-    trainer: TrainerProcess | None = None
-    crashes, pause, done = agent.limits.crashes.delays(), 0.0, 0
+    _recover(agent)
+    shift = _Shift(agent)
     try:
-        while not agent.stop.wait(pause) and (max_trials is None or done < max_trials):
-            pause = 0.0
-            trainer = _ready(agent, trainer)
-            assignment = _ask(agent)
-            if assignment is None or trainer is None:
-                continue
-            outcome = _attempt(agent, trainer, assignment)
-            done += 1
-            if outcome is not None and needs_fresh_trainer(outcome):
-                trainer.close()
-            if outcome is not None and outcome.kind in _CRASHES and done != max_trials:
-                pause = next(crashes)  # a broken GPU must not use up every trial
-            else:
-                crashes = agent.limits.crashes.delays()
+        while not agent.stop.wait(shift.pause) and (max_trials is None or shift.done < max_trials):
+            shift.turn()
     finally:
-        if trainer is not None:
+        shift.close()
+
+
+def _recover(agent: Agent) -> None:
+    try:
+        recovery.deliver_leftovers(
+            agent.settings.cache_folder / "leases",
+            agent.client,
+            host=devices.hostname(),
+            stop=agent.stop,
+            limits=agent.limits,
+            aside=agent.aside,
+        )
+    except FATAL:
+        raise
+    except Exception:  # what cannot be read now may be read when the worker starts again
+        log.exception("what was left behind cannot be delivered")
+
+
+class _Shift:
+    """One turn after another: a trainer, a trial, its outcome; nothing but FATAL ends it."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.done, self.pause = 0, 0.0
+        self._agent, self._notices = agent, Notices(agent.limits.clock)
+        self._trainer: TrainerProcess | None = None
+        self._pauses = agent.limits.crashes.delays()
+
+    def turn(self) -> None:
+        """Train one trial, if there is one; after trouble `pause` says how long to wait.
+
+        Raises:
+            Unauthorized: the server wants another token.
+            UnsupportedVersion: the server is of a release that this worker does not understand.
+        """
+        self.pause = 0.0
+        try:
+            self._trainer = trainer = _ready(self._agent, self._trainer)
+        except (TrainingError, OSError) as error:
+            self._tell_unfit(error)
+            return
+        if trainer is None:
+            return
+        try:
+            outcome = self._train_next(trainer)
+        except FATAL:
+            raise
+        except Exception as error:
+            if not isinstance(error, SegtuneError | OSError):
+                log.exception("a mistake of ours")
+            self._back_off(f"{type(error).__name__}: {error}")
+            return
+        if outcome is not None:
+            self._settle(trainer, outcome)
+
+    def close(self) -> None:
+        """End the trainer."""
+        if self._trainer is not None:
+            self._trainer.close()
+
+    def _train_next(self, trainer: TrainerProcess) -> Outcome | None:
+        agent = self._agent
+        assignment = ask(
+            agent.client,
+            agent.request,
+            stop=agent.stop,
+            limits=agent.limits,
+            notices=self._notices,
+        )
+        if assignment is None:
+            return None
+        self.done += 1
+        return _attempt(agent, trainer, assignment)
+
+    def _settle(self, trainer: TrainerProcess, outcome: Outcome) -> None:
+        if needs_fresh_trainer(outcome):
             trainer.close()
+        if outcome.unfitness is not None:
+            self._back_off(f"this machine cannot train it: {outcome.error}")
+        elif outcome.kind in _CRASHES:  # a broken GPU must not use up every trial
+            self.pause = next(self._pauses)
+        else:
+            self._notices.over("trials are trained again")
+            self._pauses = self._agent.limits.crashes.delays()
+
+    def _back_off(self, text: str) -> None:
+        self._notices.trouble(text)
+        self.pause = next(self._pauses)
+
+    def _tell_unfit(self, error: Exception) -> None:
+        """Take no trial without a trainer, and let the server show why."""
+        self._trainer = None
+        self._back_off(f"no trial is taken: {error}")
+        try:
+            self._agent.client.lease(self._agent.request(unfit=str(error)[:20_000]))
+        except FATAL:
+            raise
+        except SegtuneError as refusal:
+            log.info("the server does not know it: %s", refusal)
 
 
 def _attempt(agent: Agent, trainer: TrainerProcess, assignment: Assignment) -> Outcome | None:
     name = f"{assignment.study}/{assignment.trial}"
     log.info("%s starts, attempt %d", name, assignment.attempt)
-    box = outbox.create(
-        agent.settings.cache_folder / "leases",
-        assignment,
-        server=agent.settings.server,
-        host=devices.hostname(),
-    )
-    attempt = Attempt(
-        assignment,
-        box,
-        trainer=trainer,
-        client=agent.client,
-        stop=agent.stop,
-        limits=agent.limits,
-    )
-    return attempt.run()
+    try:
+        box = outbox.create(
+            agent.settings.cache_folder / "leases",
+            assignment,
+            server=agent.settings.server,
+            host=devices.hostname(),
+            aside=agent.aside,
+        )
+    except OSError as error:
+        outcome = unfit(Unfitness.MACHINE, assignment.last_step, error)
+        lease, token = assignment.lease, assignment.token
+        recovery.hand_back(agent.client, lease, token, outcome, give_up=agent.stop.wait)
+        return outcome
+    try:
+        attempt = Attempt(
+            assignment,
+            box,
+            trainer=trainer,
+            client=agent.client,
+            stop=agent.stop,
+            limits=agent.limits,
+        )
+        return attempt.run()
+    except FATAL:
+        raise
+    except Exception as error:
+        log.exception("%s is given back", name)
+        trainer.kill()
+        outcome = unfit(Unfitness.MACHINE, box.last_step, f"{type(error).__name__}: {error}")
+        recovery.deliver(box, agent.client, outcome, stop=agent.stop, limits=agent.limits)
+        return outcome
 
 
 def _ready(agent: Agent, trainer: TrainerProcess | None) -> TrainerProcess | None:
-    """A trainer that waits for work, started if need be; None when the worker is to stop."""
+    """A trainer that waits for work, started if need be; None when the worker is to stop.
+
+    Raises:
+        TrainingError: it ended, or said nothing for too long.
+        OSError: it cannot be started.
+    """
     if trainer is not None and trainer.is_alive:
         return trainer
     if trainer is not None:
         trainer.close()
     trainer = _start(agent)
-    while not agent.stop.is_set():
+    deadline = agent.limits.clock() + agent.limits.hang
+    how = f"was not ready after {agent.limits.hang:g} s"
+    while not agent.stop.is_set() and agent.limits.clock() <= deadline:
         match trainer.next_event(agent.limits.tick):
             case Ready():
                 return trainer
             case Exited() as exited:
-                trainer.close()
-                raise TrainingError(
-                    f"the trainer process ended before it was ready ({exited}); "
-                    f"its last output:\n{trainer.log_tail()}"
-                )
+                how = f"ended before it was ready ({exited})"
+                break
     trainer.close()
-    return None
+    if agent.stop.is_set():
+        return None
+    raise TrainingError(f"the trainer process {how}; its last output:\n{trainer.log_tail()}")
 
 
 def _start(agent: Agent) -> TrainerProcess:
@@ -174,48 +284,6 @@ def _start(agent: Agent) -> TrainerProcess:
         command=[*agent.command, *options],
         env=devices.environment(os.environ, device, agent.threads),
     )
-
-
-def _ask(agent: Agent) -> Assignment | None:
-    """Ask for a trial once; None when there is none, or when the worker is to stop."""
-    answers: SimpleQueue[Assignment | SegtuneError | None] = SimpleQueue()
-    # A thread, because the server holds the request and a signal must not wait for it.
-    threading.Thread(target=lambda: answers.put(_lease(agent)), name="lease", daemon=True).start()
-    while not agent.stop.is_set():
-        with suppress(Empty):
-            answer = answers.get(timeout=agent.limits.tick)
-            if isinstance(answer, SegtuneError):
-                raise answer
-            return answer
-    with suppress(Empty):
-        _give_back(agent, answers.get(timeout=agent.limits.tick))
-    return None
-
-
-def _lease(agent: Agent) -> Assignment | SegtuneError | None:
-    request = LeaseRequest(
-        worker=agent.identity.name,
-        capabilities=agent.capabilities(),
-        wait=agent.settings.poll_seconds,
-    )
-    try:
-        began = agent.limits.clock()
-        found = agent.client.patiently(lambda: agent.client.lease(request), give_up=agent.stop.wait)
-        if found is None and agent.limits.clock() - began < 1.0:
-            agent.stop.wait(1.0)  # a server that does not hold requests must not be flooded
-    except ServerUnreachable:
-        return None
-    except SegtuneError as error:
-        return error
-    return found
-
-
-def _give_back(agent: Agent, answer: Assignment | SegtuneError | None) -> None:
-    """Return a trial that was assigned while the worker was about to stop."""
-    if isinstance(answer, Assignment):
-        outcome = Outcome(kind=OutcomeKind.YIELDED, step=answer.last_step)
-        with suppress(SegtuneError):
-            agent.client.finish(answer.lease, answer.token, outcome)
 
 
 @contextmanager

@@ -6,20 +6,19 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tuner.errors import (
-    DigestMismatch,
     LeaseLost,
-    NotFound,
     SegtuneError,
     ServerUnreachable,
-    Unauthorized,
 )
-from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Verdict
-from workers.client import ServerClient
+from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Unfitness, Verdict
+from workers import recovery
+from workers.client import FATAL, ServerClient
 from workers.delivery import Delivery
-from workers.endings import needs_checkpoint, needs_log
+from workers.endings import needs_checkpoint, needs_log, unfit
 from workers.heartbeat import Heartbeat
 from workers.limits import Limits
 from workers.outbox import ArtifactKind, FileEntry, Outbox, OutcomeEntry
+from workers.patience import Patience
 from workers.process import Ordered, Refused, TrainerProcess
 from workers.protocol import PREVIEW, Saved, Start
 from workers.pump import Pump
@@ -58,6 +57,7 @@ class Attempt:
 
         Raises:
             Unauthorized: the server's token has changed; the outbox is kept.
+            UnsupportedVersion: the server is of another release by now; the outbox is kept.
         """
         with ExitStack() as stack:
             stack.enter_context(self._heartbeat())
@@ -83,6 +83,11 @@ class Attempt:
             checkpoint = self._fetch_checkpoint()
         except ServerUnreachable:
             return Outcome(kind=OutcomeKind.YIELDED, step=self._assignment.last_step)
+        except (LeaseLost, *FATAL) as error:
+            self._on_refused(error)
+            return Outcome(kind=OutcomeKind.YIELDED, step=self._assignment.last_step)
+        except OSError as error:
+            return unfit(Unfitness.MACHINE, self._assignment.last_step, error)
         start = Start(
             config=self._assignment.config,
             folder=self._outbox.files,
@@ -111,9 +116,13 @@ class Attempt:
         path = self._outbox.folder / "resume.pt"
         try:
             return self._client.patiently(
-                lambda: self._client.download(resume, path), give_up=self._must_end
+                lambda: self._client.download(resume, path),
+                give_up=self._must_end,
+                patience=self._patience(),
             )
-        except (NotFound, DigestMismatch) as error:
+        except (ServerUnreachable, LeaseLost, *FATAL):
+            raise
+        except SegtuneError as error:
             # The same config from step 1 gives the same numbers, only later.
             log.warning("%s starts afresh: %s", self._name, error)
             return None
@@ -140,8 +149,9 @@ class Attempt:
             self._put("model", model)
         if needs_log(outcome):
             path = self._outbox.files / "trainer.log"
-            path.write_text(self._pump.log_tail(_LOG_BYTES), encoding="utf-8")
-            self._put("log", path)
+            with suppress(OSError):  # a disk that is full may be why it ends
+                path.write_text(self._pump.log_tail(_LOG_BYTES), encoding="utf-8")
+                self._put("log", path)
         self._delivery.put(OutcomeEntry(outcome=outcome))
         end: float | None = None
         while not self._delivery.wait(self._limits.tick):
@@ -165,21 +175,16 @@ class Attempt:
         """Drop the work; a refusal that is not the lease's end is told as the trial's failure.
 
         Raises:
-            Unauthorized: the outbox is kept for an agent with the right token.
+            Unauthorized, UnsupportedVersion: the outbox is kept for an agent that may deliver it.
         """
-        if isinstance(refusal, Unauthorized):
+        if isinstance(refusal, FATAL):
             self._outbox.release()
             raise refusal
         log.warning("%s is dropped: %s", self._name, refusal)
         if not isinstance(refusal, LeaseLost):
-            outcome = Outcome(
-                kind=OutcomeKind.FAILED,
-                step=self._outbox.last_step,
-                error=f"the server refused what the worker had to say: {refusal}"[:20_000],
-                error_kind="exception",
+            recovery.end_refused(
+                self._outbox, self._delivery, self._client, give_up=self._stop.wait
             )
-            with suppress(SegtuneError):
-                self._client.finish(self._assignment.lease, self._assignment.token, outcome)
         self._outbox.remove()
 
     # ── Duties in the background ─────────────────────────────────────────────────────────────
@@ -208,7 +213,12 @@ class Attempt:
             every=self._limits.checkpoint,
             on_refused=self._on_refused,
             backoff=self._limits.backoff,
+            patience=self._patience(),
         )
+
+    def _patience(self) -> Patience:
+        lease, token = self._assignment.lease, self._assignment.token
+        return Patience(lambda: self._client.renew(lease, token))
 
     def _upload(self, saved: Saved) -> None:
         lease, token = self._assignment.lease, self._assignment.token

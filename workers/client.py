@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote
@@ -10,8 +11,16 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+import tuner
 from tuner.answers import error_of, save, unreachable
-from tuner.errors import ServerUnreachable
+from tuner.errors import (
+    SegtuneError,
+    ServerError,
+    ServerFailing,
+    ServerUnreachable,
+    Unauthorized,
+    UnsupportedVersion,
+)
 from tuner.spec.messages import (
     ArtifactRef,
     Assignment,
@@ -20,21 +29,28 @@ from tuner.spec.messages import (
     Outcome,
     Report,
     ReportBatch,
+    Unfitness,
 )
 from tuner.transport import to
 from workers.backoff import Backoff
+from workers.endings import unfit
+from workers.patience import Patience
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 _CHUNK = 1 << 20
+# What asking again does not change; everything else a worker logs, and goes on.
+FATAL = (Unauthorized, UnsupportedVersion)
+_MAY_PASS = (408, 425, 429)
 
 
 class ServerClient:
     """HTTP to one server; threads may share it.
 
-    Every method makes one attempt and raises ServerUnreachable for what may pass (no connection,
-    429, 5xx), LeaseLost for a stale lease, and another error of `tuner.errors` for a refusal.
+    Every method makes one attempt and raises ServerUnreachable for what may pass (no connection;
+    ServerFailing for 429, 5xx and answers that are none), LeaseLost for a stale lease, and another
+    error of `tuner.errors` for a refusal.
     `patiently` repeats a call until there is an answer.
     """
 
@@ -62,11 +78,37 @@ class ServerClient:
         self._http.close()
 
     def lease(self, request: LeaseRequest) -> Assignment | None:
-        """Ask for a trial; None when there is none within `request.wait` seconds."""
-        response = self._send("POST", "leases", request.model_dump_json(), wait=request.wait)
+        """Ask for a trial; None when there is none within `request.wait` seconds.
+
+        Raises:
+            UnsupportedVersion: the answer is an assignment that this release cannot read; it is
+                given back.
+        """
+        # Left out where there is nothing to say: a server of the release before does not know it.
+        unsaid = {"unfit"} if request.unfit is None else None
+        body = request.model_dump_json(exclude=unsaid)
+        response = self._send("POST", "leases", body, wait=request.wait)
         if response.status_code == httpx.codes.NO_CONTENT:
             return None
-        return _parse(Assignment, response)
+        try:
+            return Assignment.model_validate_json(response.content)
+        except ValidationError as error:
+            raise self._unreadable(response, error) from error
+
+    def _unreadable(self, response: httpx.Response, error: ValidationError) -> SegtuneError:
+        """The error for an answer that is no assignment, or one of a newer server."""
+        lease, token = _keys(response)
+        if lease is None or token is None:
+            return _no(Assignment, response, error)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = (
+            f"{self.server} sent an assignment that segtune {tuner.__version__} cannot read "
+            f"({where}: {first['msg']}); install the server's release on this worker"
+        )
+        with suppress(SegtuneError):
+            self.finish(lease, token, unfit(Unfitness.MACHINE, 0, message))
+        return UnsupportedVersion(message)
 
     def renew(self, lease: str, token: str) -> LeaseStatus:
         """Say that the worker is alive."""
@@ -109,14 +151,20 @@ class ServerClient:
                     response.read()
                 self._check(response)
                 return save(response, path, artifact.sha256)
-        except httpx.TransportError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self.server, error) from error
 
-    def patiently(self, call: Callable[[], T], *, give_up: Callable[[float], bool]) -> T:
+    def patiently(
+        self,
+        call: Callable[[], T],
+        *,
+        give_up: Callable[[float], bool],
+        patience: Patience | None = None,
+    ) -> T:
         """Repeat a call until it has an answer.
 
         `give_up(seconds)` waits that long and says whether to stop trying: then
-        ServerUnreachable is raised.
+        ServerUnreachable is raised. With `patience`, ServerError is raised when that is over.
         """
         for tries, delay in enumerate(self._backoff.delays()):
             try:
@@ -124,6 +172,8 @@ class ServerClient:
             except ServerUnreachable as error:
                 if tries == 0:
                     log.warning("%s", error)
+                if patience is not None and patience.is_over(error):
+                    raise ServerError(f"{error} ({patience.tries} times)") from error
                 if give_up(delay):
                     raise
             else:
@@ -147,26 +197,47 @@ class ServerClient:
             response = self._http.request(
                 method, path, content=body, headers={**kind, **(headers or {})}, timeout=timeout
             )
-        except httpx.TransportError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self.server, error) from error
         self._check(response)
         return response
 
     def _check(self, response: httpx.Response) -> None:
-        if response.is_server_error or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise ServerUnreachable(f"{error_of(response)}; asking again later")
-        if not response.is_success:
-            raise error_of(response)
+        if response.is_success:
+            return
+        status, error = response.status_code, error_of(response)
+        if response.is_server_error or status in _MAY_PASS:
+            raise ServerFailing(f"{error}; asking again later")
+        if status == httpx.codes.FORBIDDEN and "urn:segtune:" not in response.text:
+            # Some gateway between us and the server, which has no say about our token.
+            raise ServerError(f"{response.request.url} answered 403: {response.text[:200]}")
+        raise error
 
 
 def _parse(model: type[M], response: httpx.Response) -> M:
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:
-        # A proxy's own page while the server is away looks like this, so it may pass.
-        raise ServerUnreachable(
-            f"{response.request.url} answered with no {model.__name__}: {error}; asking again later"
-        ) from error
+        raise _no(model, response, error) from error
+
+
+def _no(model: type[BaseModel], response: httpx.Response, error: ValidationError) -> ServerFailing:
+    # A proxy's own page while the server is away looks like this, so it may pass.
+    return ServerFailing(
+        f"{response.request.url} answered with no {model.__name__}: "
+        f"{error.errors()[0]['msg']}; asking again later"
+    )
+
+
+def _keys(response: httpx.Response) -> tuple[str | None, str | None]:
+    """Lease and token of an answer that has both."""
+    with suppress(ValueError):
+        body = response.json()
+        if isinstance(body, dict):
+            lease, token = body.get("lease"), body.get("token")
+            if isinstance(lease, str) and isinstance(token, str):
+                return lease, token
+    return None, None
 
 
 def _path(lease: str) -> str:

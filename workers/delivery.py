@@ -6,21 +6,24 @@ from collections.abc import Callable
 from itertools import islice, takewhile
 from types import TracebackType
 
-from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable, Unauthorized
+from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerUnreachable
 from tuner.spec.messages import Action, Report, Verdict
 from workers.backoff import Backoff
-from workers.client import ServerClient
+from workers.client import FATAL, ServerClient
 from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry
+from workers.patience import Patience
 
 log = logging.getLogger(__name__)
 BATCH = 20
+_ENDS = (LeaseLost, *FATAL)
 
 
 class Delivery:
     """Delivers while its `with` block runs.
 
     `on_verdict` gets verdicts that came too late to be the answer of `report`; `on_refused` gets
-    the error that ended the delivery: LeaseLost, or a refusal that asking again will not change.
+    the error that ended the delivery: LeaseLost, or a refusal that asking again will not change,
+    after which `refused` holds what was refused. A server that is away is waited for without end.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class Delivery:
         self._outbox, self._client = outbox, client
         self._on_verdict, self._on_refused = on_verdict, on_refused
         self._backoff = backoff or Backoff()
+        header = outbox.header
+        self._patience = Patience(lambda: client.renew(header.lease, header.token))
         self._changed = threading.Condition()
         self._sent = 0
         self._awaited: int | None = None
@@ -42,6 +47,7 @@ class Delivery:
         self._away = False
         self._ended = False
         self.refusal: SegtuneError | None = None
+        self.refused: tuple[Entry, ...] = ()
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     def __enter__(self) -> "Delivery":
@@ -100,19 +106,43 @@ class Delivery:
         while batch := self._next():
             try:
                 verdict = self._deliver(batch)
-            except ServerUnreachable as error:
-                self._note_away(error)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._ended, next(delays))
-            except SegtuneError as error:
-                self._on_refused(error)  # first, so that whoever waits finds it told
-                with self._changed:
-                    self.refusal = error
-                    self._changed.notify_all()
-                return
-            else:
-                delays = self._backoff.delays()
-                self._note_sent(len(batch), verdict)
+            except Exception as error:
+                refusal = self._refusal(error)
+                if refusal is None:
+                    self._note_away(error)
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._ended, next(delays))
+                    continue
+                if not isinstance(batch[0], FileEntry) or isinstance(refusal, _ENDS):
+                    self._refuse(batch, refusal)
+                    return
+                # The outcome matters more than a file that cannot be stored.
+                log.warning("%s of %s not stored: %s", batch[0].artifact, self._name, refusal)
+                verdict = None
+            delays = self._backoff.delays()
+            self._patience.renew()
+            self._note_sent(len(batch), verdict)
+
+    def _refusal(self, error: Exception) -> Exception | None:
+        """What an error means if asking again will not change it; None if it may pass."""
+        if not isinstance(error, ServerUnreachable):
+            return error
+        try:
+            is_over = self._patience.is_over(error)
+        except SegtuneError as lost:
+            return lost
+        tries = f"{self._patience.tries} times while the server answered other requests"
+        return ServerError(f"{error} ({tries})") if is_over else None
+
+    def _refuse(self, batch: tuple[Entry, ...], error: Exception) -> None:
+        if not isinstance(error, SegtuneError):
+            log.error("%s: delivery failed", self._name, exc_info=error)
+            error = ServerError(f"{type(error).__name__}: {error}")
+        self.refused = batch
+        self._on_refused(error)  # first, so that whoever waits finds it told
+        with self._changed:
+            self.refusal = error
+            self._changed.notify_all()
 
     def _next(self) -> tuple[Entry, ...]:
         """The next entries of one kind, once there are any; none when the delivery has ended."""
@@ -131,30 +161,21 @@ class Delivery:
             self._client.finish(header.lease, header.token, first.outcome)
             return None
         if isinstance(first, FileEntry):
-            self._upload(first)
+            self._client.upload(
+                header.lease, header.token, first.path, kind=first.artifact, step=first.step
+            )
             return None
         reports = tuple(entry.report for entry in batch if isinstance(entry, ReportEntry))
         return self._client.report(header.lease, header.token, reports).verdict
 
-    def _upload(self, entry: FileEntry) -> None:
-        header = self._outbox.header
-        try:
-            self._client.upload(
-                header.lease, header.token, entry.path, kind=entry.artifact, step=entry.step
-            )
-        except (ServerUnreachable, LeaseLost, Unauthorized):
-            raise
-        except (SegtuneError, OSError) as error:
-            # The outcome matters more than a file that cannot be stored.
-            log.warning(
-                "%s of %s/%d not stored: %s", entry.artifact, header.study, header.trial, error
-            )
+    @property
+    def _name(self) -> str:
+        return f"{self._outbox.header.study}/{self._outbox.header.trial}"
 
-    def _note_away(self, error: ServerUnreachable) -> None:
+    def _note_away(self, error: Exception) -> None:
         with self._changed:
             if not self._away:
-                header = self._outbox.header
-                log.warning("reports of %s/%d wait: %s", header.study, header.trial, error)
+                log.warning("reports of %s wait: %s", self._name, error)
             self._away = True
             self._changed.notify_all()
 

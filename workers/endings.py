@@ -1,5 +1,7 @@
 """How attempts end: what the agent makes of what its trainer said or did. Pure decisions."""
 
+from pathlib import Path
+
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Unfitness, Verdict
 from workers.protocol import Finished, digest
@@ -64,6 +66,13 @@ def needs_log(outcome: Outcome) -> bool:
 def needs_fresh_trainer(outcome: Outcome) -> bool:
     """Whether the trainer may be spoilt: a CUDA error stays, and so may memory."""
     return outcome.error_kind in {"exception", "out_of_memory"} or outcome.unfitness is not None
+
+
+def refused(refusal: object, kept: Path | None, step: int) -> Outcome:
+    """The server refused for good what the worker had to say; it is kept in a file."""
+    where = f"; it is kept in {kept} on the worker's machine" if kept is not None else ""
+    error = f"the server refused what the worker had to say: {refusal}{where}"
+    return Outcome(kind=OutcomeKind.FAILED, step=step, error=error[:20_000], error_kind="exception")
 
 
 def unfit(kind: Unfitness, step: int, error: object) -> Outcome:

@@ -1,14 +1,13 @@
 """Renews a lease from a thread of its own and tells what the server said."""
 
-import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from tuner.errors import SegtuneError, ServerUnreachable
+from tuner.errors import LeaseLost, SegtuneError
 from tuner.spec.messages import LeaseStatus, Verdict
-
-log = logging.getLogger(__name__)
+from workers.client import FATAL
+from workers.notices import Notices
 
 
 class Heartbeat:
@@ -23,7 +22,7 @@ class Heartbeat:
         on_refused: Callable[[SegtuneError], None],
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        """`on_refused` gets LeaseLost, or whatever else ends the renewing; both are called once."""
+        """`on_refused` gets what ends the renewing: LeaseLost, or an error that is fatal."""
         self._renew, self._interval = renew, interval
         self._on_verdict, self._on_refused = on_verdict, on_refused
         self._ended = threading.Event()
@@ -45,17 +44,16 @@ class Heartbeat:
         self._ended.set()
 
     def _run(self) -> None:
-        away = False
+        notices = Notices()
         while not self._wait(self._interval):
             try:
                 status = self._renew()
-            except ServerUnreachable as error:
-                if not away and not self._ended.is_set():
-                    log.warning("lease not renewed: %s", error)
-                away = True
-            except SegtuneError as error:
+            except (LeaseLost, *FATAL) as error:
                 self._on_refused(error)
                 return
+            except Exception as error:  # the lease lives on without one heartbeat
+                if not self._ended.is_set():
+                    notices.trouble(f"lease not renewed: {error}")
             else:
-                away = False
+                notices.over("the lease is renewed again")
                 self._on_verdict(status.verdict)

@@ -7,10 +7,11 @@ deleted once its outcome has arrived, and told again from the start otherwise.
 """
 
 import hashlib
+import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,8 @@ from tuner.spec.config import Section
 from tuner.spec.messages import Assignment, Outcome, Report
 
 log = logging.getLogger(__name__)
+ASIDE = "refused"
+KEPT = 100  # files of what was refused
 ArtifactKind = Literal["checkpoint", "model", "log", "preview"]
 
 
@@ -66,9 +69,16 @@ class Header(Section):
 class Outbox:
     """The outbox of one lease, held by one living process."""
 
-    def __init__(self, folder: Path, header: Header, lock: FileLock) -> None:
-        self.folder, self.header, self._lock = folder, header, lock
-        self.entries: list[Entry] = list(_read(folder / "entries.jsonl"))
+    def __init__(self, folder: Path, header: Header, lock: FileLock, aside: Path) -> None:
+        self.folder, self.header, self._lock, self._aside = folder, header, lock, aside
+        self.entries: list[Entry] = list(_read(self._path))
+        self._written = len(self.entries)
+        self._size = self._path.stat().st_size if self._path.exists() else 0
+        self._is_full = False
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "entries.jsonl"
 
     @property
     def files(self) -> Path:
@@ -87,12 +97,48 @@ class Outbox:
         return max([self.header.last_step, *steps])
 
     def append(self, entry: Entry) -> None:
-        """Write one entry; it is on disk when this returns."""
-        with (self.folder / "entries.jsonl").open("ab") as file:
-            file.write(entry.model_dump_json().encode() + b"\n")
+        """Write one entry; it is on disk when this returns.
+
+        Where the disk takes no more it is kept in memory, and goes to disk with a later one.
+        """
+        self.entries.append(entry)
+        try:
+            self._write(self.entries[self._written :])
+        except OSError as error:
+            if not self._is_full:
+                log.warning("%s cannot be written (%s); it is kept in memory", self._path, error)
+            self._is_full = True
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        content = b"".join(entry.model_dump_json().encode() + b"\n" for entry in entries)
+        with self._path.open("ab") as file:
+            file.truncate(self._size)  # without what an earlier write left half done
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        self.entries.append(entry)
+        self._size += len(content)
+        self._written += len(entries)
+
+    def set_aside(self, entries: Sequence[Entry], refusal: object) -> Path | None:
+        """Keep what the server refuses for good in a file of its own; None if that fails."""
+        header = self.header
+        body = {
+            "server": header.server,
+            "study": header.study,
+            "trial": header.trial,
+            "lease": header.lease,
+            "refusal": str(refusal),
+            "entries": [entry.model_dump(mode="json") for entry in entries],
+        }
+        path = self._aside / f"{self.folder.name}.json"
+        try:
+            self._aside.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(body, indent=1), encoding="utf-8")
+            _forget_oldest(self._aside)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", path, error)
+            return None
+        return path
 
     def remove(self) -> None:
         """Delete the folder, when everything is delivered or nobody wants it any more."""
@@ -105,8 +151,16 @@ class Outbox:
         self._lock.release()
 
 
-def create(root: Path, assignment: Assignment, *, server: str, host: str) -> Outbox:
-    """Start the outbox of a lease."""
+def _forget_oldest(folder: Path) -> None:
+    newest = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in newest[KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def create(
+    root: Path, assignment: Assignment, *, server: str, host: str, aside: Path | None = None
+) -> Outbox:
+    """Start the outbox of a lease; what is refused is set aside in `aside`. Raises OSError."""
     name = hashlib.sha256(f"{server} {assignment.lease}".encode()).hexdigest()[:24]
     folder = root / name
     (folder / "files").mkdir(parents=True, exist_ok=True)
@@ -124,24 +178,30 @@ def create(root: Path, assignment: Assignment, *, server: str, host: str) -> Out
     draft.touch(mode=0o600)  # the lease's token is in it
     draft.write_text(header.model_dump_json(), encoding="utf-8")
     draft.replace(folder / "header.json")
-    return Outbox(folder, header, lock)
+    return Outbox(folder, header, lock, aside or root.parent / ASIDE)
 
 
-def leftovers(root: Path, *, server: str, host: str) -> Iterator[Outbox]:
+def leftovers(root: Path, *, server: str, host: str, aside: Path | None = None) -> Iterator[Outbox]:
     """Outboxes for this server that dead agents of this host have left; each is locked by us."""
     for path in sorted(root.glob("*/header.json")):
         try:
-            header = Header.model_validate_json(path.read_bytes())
-            lock = _lock(path.parent)
-        except (ValidationError, FileNotFoundError):
-            log.warning("%s is no header of an outbox; the folder stays as it is", path)
+            box = _left(path, server, host, aside or root.parent / ASIDE)
         except Timeout:
             continue  # its agent is alive
+        except (ValidationError, OSError) as error:
+            log.warning("%s is no header of an outbox; the folder stays as it is: %s", path, error)
         else:
-            if (header.server, header.host) == (server, host) and path.exists():
-                yield Outbox(path.parent, header, lock)
-            else:
-                lock.release()
+            if box is not None:
+                yield box
+
+
+def _left(path: Path, server: str, host: str, aside: Path) -> Outbox | None:
+    header = Header.model_validate_json(path.read_bytes())
+    lock = _lock(path.parent)
+    if (header.server, header.host) == (server, host) and path.exists():
+        return Outbox(path.parent, header, lock, aside)
+    lock.release()
+    return None
 
 
 def _lock(folder: Path) -> FileLock:

@@ -4,10 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from workers.backoff import Backoff
+from workers.notices import Notices
+from workers.patience import Patience
 from workers.protocol import Saved
 
 log = logging.getLogger(__name__)
@@ -24,10 +27,15 @@ class Uploads:
         every: float,
         on_refused: Callable[[SegtuneError], None],
         backoff: Backoff | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """`every` is the shortest time between two uploads, in seconds."""
+        """`every` is the shortest time between two uploads, in seconds.
+
+        A checkpoint that fails until `patience` is over is skipped.
+        """
         self._send, self._every, self._on_refused = send, every, on_refused
         self._backoff = backoff or Backoff()
+        self._patience = patience or Patience(lambda: None)
         self._changed = threading.Condition()
         self._newest: Saved | None = None
         self._waiting = False
@@ -67,24 +75,33 @@ class Uploads:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        delays = self._backoff.delays()
+        delays, notices = self._backoff.delays(), Notices()
         while (saved := self._next()) is not None:
             began = time.monotonic()
             try:
                 self._send(saved)
-            except ServerUnreachable as error:
-                log.info("checkpoint of step %d waits: %s", saved.step, error)
-                self._pause(next(delays))
-                continue
             except LeaseLost as error:
                 self._on_refused(error)
                 return
-            except (SegtuneError, OSError) as error:
+            except Exception as error:
+                if self._may_pass(error):
+                    notices.trouble(f"checkpoints wait: {error}")
+                    self._pause(next(delays))
+                    continue
                 log.warning("checkpoint of step %d not stored: %s", saved.step, error)
+            notices.over("checkpoints are uploaded again")
+            self._patience.renew()
             delays = self._backoff.delays()
             with self._changed:
                 self._waiting = self._newest is not saved
             self._pause(began + self._every - time.monotonic())
+
+    def _may_pass(self, error: Exception) -> bool:
+        if not isinstance(error, ServerUnreachable):
+            return False
+        with suppress(SegtuneError):  # delivery and heartbeat hear of it too
+            return not self._patience.is_over(error)
+        return True
 
     def _next(self) -> Saved | None:
         with self._changed:

@@ -129,8 +129,7 @@ def asked(known: Known, unfit: str | None, *, now: datetime) -> dict[str, Unfit]
 
 def pause(count: int) -> timedelta:
     """How long a worker is left in peace after so many failures in a row."""
-    doubled: timedelta = FIRST * 2 ** min(count - 1, 20)
-    return min(LONGEST, doubled)
+    return min(LONGEST, FIRST * (1 << min(count - 1, 20)))
 
 
 def agrees(known: Known, study_id: int, kind: str) -> bool:

@@ -1,0 +1,39 @@
+"""How long a request that fails is repeated: a server that is away is waited for without end."""
+
+from collections.abc import Callable
+
+from tuner.errors import LeaseLost, SegtuneError, ServerFailing, ServerUnreachable, Unauthorized
+
+TRIES = 10
+
+
+class Patience:
+    """Counts how often one request failed on a server that answers other requests.
+
+    `probe` is such a request: the lease's heartbeat.
+    """
+
+    def __init__(self, probe: Callable[[], object], limit: int = TRIES) -> None:
+        self._probe, self._limit = probe, limit
+        self.tries = 0
+
+    def renew(self) -> None:
+        """Begin anew, with another request."""
+        self.tries = 0
+
+    def is_over(self, error: ServerUnreachable) -> bool:
+        """Whether the request has failed so often that the fault is its own.
+
+        Raises:
+            LeaseLost, Unauthorized: so says the probe.
+        """
+        if not isinstance(error, ServerFailing):
+            return False
+        try:
+            self._probe()
+        except (LeaseLost, Unauthorized):
+            raise
+        except SegtuneError:
+            return False
+        self.tries += 1
+        return self.tries >= self._limit
