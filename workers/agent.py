@@ -201,8 +201,12 @@ class _Shift:
         """Take no trial without a trainer, and let the server show why."""
         self._trainer = None
         self._back_off(f"no trial is taken: {error}")
+        client, stop = self._agent.client, self._agent.stop
         try:
-            self._agent.client.lease(self._agent.request(unfit=str(error)[:20_000]))
+            given = client.lease(self._agent.request(unfit=str(error)[:20_000]))
+            if given is not None:  # by a server that does not listen
+                outcome = unfit(Unfitness.MACHINE, given.last_step, error)
+                recovery.hand_back(client, given.lease, given.token, outcome, give_up=stop.wait)
         except FATAL:
             raise
         except SegtuneError as refusal:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.cli import household, supervisor
 from tuner.cli.household import start_server
 from tuner.cli.supervisor import Command, Supervisor, _Child, _tend, back_off
 from tuner.errors import ServerError
@@ -45,6 +46,41 @@ def test_a_command_that_died_is_started_again_after_a_pause(tmp_path: Path) -> N
     assert (child.process is dead, child.due) == (True, 102.0)
     _tend(child, 102.0)
     assert (child.process is dead, child.process.wait()) == (False, 0)
+
+
+def ended(code: int) -> "subprocess.Popen[bytes]":
+    """A process that has ended like that."""
+    process = subprocess.Popen([sys.executable, "-c", f"raise SystemExit({code})"])
+    process.wait()
+    return process
+
+
+@pytest.mark.parametrize(
+    ("code", "is_proven", "is_final"),
+    [
+        (0, False, False),  # somebody ended it, and it is still needed
+        (1, False, False),
+        (3, False, False),
+        (-9, False, False),
+        (2, False, True),  # a wrong setting, a refused token, another release
+        (2, True, False),  # a server that has served before: its port is taken for a moment
+        (0, True, False),
+    ],
+)
+def test_a_service_is_started_again_whatever_ends_it(
+    tmp_path: Path, code: int, is_proven: bool, is_final: bool
+) -> None:
+    """Only what another start cannot change is final."""
+    command = household.server_command("127.0.0.1", 1, log=tmp_path / "log")
+    child = _Child(command, ended(code), started=100.0, is_proven=is_proven)
+    _tend(child, 101.0)
+    assert (child.is_done, child.due is None) == (is_final, is_final)
+
+
+def test_a_worker_is_a_service_too() -> None:
+    """It goes on for as long as its server."""
+    (command,) = household.worker_commands("http://127.0.0.1:1", ["cpu"])
+    assert command.final == supervisor.SERVICE
 
 
 def test_leaving_ends_what_runs(tmp_path: Path) -> None:

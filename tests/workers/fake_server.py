@@ -107,7 +107,7 @@ class FakeServer:
 
     def _lease(self, request: dict[str, Any]) -> tuple[int, bytes]:
         self.workers.append(request)
-        if not self.waiting:
+        if not self.waiting or request.get("unfit"):
             return 204, b""
         return 200, self.waiting.pop(0).model_dump_json().encode()
 

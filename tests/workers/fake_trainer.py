@@ -1,8 +1,8 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
 Words: beat, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
-finish=KIND, fail=ERROR_KIND, wrong-digest. A verdict other than `continue` ends the trial as a
-real one does.
+finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A verdict other than `continue` ends
+the trial as a real one does.
 """
 
 import hashlib
@@ -88,6 +88,11 @@ class Play:
 
     def _do_fail(self, kind: str) -> bool:
         outcome = {"kind": "failed", "step": self.step, "error": "scripted", "error_kind": kind}
+        self.pipes.send(kind="finished", outcome=outcome, digest=self.digest)
+        return False
+
+    def _do_lack(self, kind: str) -> bool:
+        outcome = {"kind": "yielded", "step": self.step, "error": "scripted", "error_kind": kind}
         self.pipes.send(kind="finished", outcome=outcome, digest=self.digest)
         return False
 

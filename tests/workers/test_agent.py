@@ -16,7 +16,7 @@ import pytest
 
 from tests.workers.conftest import QUICK, TRAINER
 from tests.workers.fake_server import FakeServer, assignment, order
-from tuner.errors import TrainingError, Unauthorized
+from tuner.errors import Unauthorized
 from tuner.spec.messages import ArtifactRef, OutcomeKind
 from workers.settings import WorkerSettings
 
@@ -279,14 +279,6 @@ def test_a_damaged_checkpoint_is_not_used(
     work("report=1 finish=completed")
     assert "starts afresh" in caplog.text
     assert outcome_of(server) == (OutcomeKind.COMPLETED, 1)
-
-
-def test_a_trainer_that_does_not_start_ends_the_worker(server: FakeServer, work: Work) -> None:
-    """A worker without a trainer takes no trial, and says why."""
-    server.waiting.append(assignment())
-    with pytest.raises(TrainingError, match="no such library"):
-        work("stillborn")
-    assert server.requests == []
 
 
 def test_a_wrong_token_ends_the_worker(server: FakeServer, work: Work) -> None:

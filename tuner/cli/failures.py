@@ -8,6 +8,7 @@ from tuner.errors import (
     SegtuneError,
     ServerUnreachable,
     Unauthorized,
+    UnsupportedVersion,
 )
 
 FAILED = 1
@@ -21,6 +22,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, BAD_INPUT),
     (Conflict, BAD_INPUT),
     (Unauthorized, BAD_INPUT),
+    (UnsupportedVersion, BAD_INPUT),
     (DataError, BAD_INPUT),
 )
 _HINTS: tuple[tuple[type[Exception], str], ...] = (

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from tuner.cli.supervisor import Command, Supervisor
+from tuner.cli.supervisor import SERVICE, Command, Supervisor
 from tuner.errors import Conflict, ServerError
 
 _READY_SECONDS = 60.0
@@ -70,7 +70,7 @@ def server_command(
 ) -> Command:
     """`segtune serve` as a child."""
     arguments = ("serve", "--host", host, "--port", str(port))
-    return Command("server", arguments, environment=environment or {}, log=log)
+    return Command("server", arguments, environment=environment or {}, log=log, final=SERVICE)
 
 
 def worker_commands(
@@ -100,6 +100,7 @@ def worker_commands(
             stage=1,
             environment=shared,
             log=log,
+            final=SERVICE,
         )
         for index, device in enumerate(devices)
     )
@@ -150,6 +151,7 @@ def start_server(house: Supervisor, command: Command, url: str) -> None:
     while True:
         with suppress(httpx.HTTPError), httpx.Client(transport=to(url), timeout=5) as client:
             if client.get(f"{url}/health/ready").is_success:
+                house.prove(command.name)
                 return
         if (code := house.ended(command.name)) is not None:
             raise ServerError(f"the server ended with exit code {code}{seen}")

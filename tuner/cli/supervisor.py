@@ -18,8 +18,10 @@ _STEADY = 60.0  # seconds that a child must have run to count as healthy again
 _LONGEST = 30.0
 _TICK = 0.25
 _GRACE = 45.0  # seconds that a child has to end by itself: a worker uploads its checkpoint
-# Exit codes that a restart does not mend: a clean end, and a setting that is wrong.
-_FINAL = frozenset({0, 2})
+# Exit codes that another start does not change. A service is not meant to end at all, so that only
+# a wrong setting, a refused token or a server of another release (2) keep it down.
+_DONE = frozenset({0, 2})
+SERVICE = frozenset({2})
 
 
 def back_off(failures: int) -> float:
@@ -36,6 +38,7 @@ class Command:
     stage: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     log: Path | None = None
+    final: frozenset[int] = _DONE
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class _Child:
     failures: int = 0
     due: float | None = None  # when to start again, if it is down
     is_done: bool = False
+    is_proven: bool = False  # it did what it is for, so that its settings are right
 
 
 class Supervisor:
@@ -75,6 +79,15 @@ class Supervisor:
         with self._lock:
             self._children.append(_Child(command, _spawn(command), time.monotonic()))
         log.info("%s started", command.name)
+
+    def prove(self, name: str) -> None:
+        """Note that a command does what it is for: from now on it is started again however it ends.
+
+        Its settings were right once, so that they are not what ended it.
+        """
+        with self._lock:
+            for child in self._children:
+                child.is_proven = child.is_proven or child.command.name == name
 
     def ended(self, name: str) -> int | None:
         """The exit code of a command that has ended for good, else None."""
@@ -134,7 +147,7 @@ def _tend(child: _Child, now: float) -> None:
     code = child.process.poll()
     if code is None:
         return
-    if code in _FINAL:
+    if code in child.command.final and not child.is_proven:
         child.is_done = True
         log.info("%s ended with exit code %d", child.command.name, code)
         return
