@@ -98,6 +98,18 @@ def test_ohem(threshold: float, keep: float) -> None:
     assert found == pytest.approx(float(np.mean([-log(p) for p in kept])), rel=1e-12)
 
 
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_ohem_keeps_exactly_its_share(percent: int) -> None:
+    """Of a hundred pixels, .07 are seven; the eighth has no say."""
+    logits = torch.zeros(1, 2, 10, 10)
+    logits[0, 0] = torch.arange(100).view(10, 10) / 10
+    built: Any = ohem(2, (0.5, 0.5), threshold=1e-9, keep=percent / 100)
+    logits.requires_grad_()
+    built(logits, torch.ones(1, 10, 10, dtype=torch.int64)).backward()
+    assert logits.grad is not None
+    assert int((logits.grad[0, 0] != 0).sum()) == percent
+
+
 def test_ohem_mines_for_the_main_output_only() -> None:
     """The auxiliary output learns from every pixel, by plain cross-entropy."""
     logits, labels = sample(3)

@@ -1,10 +1,17 @@
 """The learning rate of every step: scaling, warm-up, horizon."""
 
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, cos, pi
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.training.samples import config
+from tests.unit.samples import few
+from tuner import catalog
 from tuner.training import rates
 
 
@@ -98,3 +105,49 @@ def test_a_schedule_passes_through_its_points(
     values = course({f"schedule.{name}": value for name, value in params.items()})
     found = {step: values[step] for step in expected}
     assert found == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_milestones_come_at_the_step_that_their_share_names(percent: int) -> None:
+    """Each percentage of a hundred steps drops the rate at its own number, not one step late."""
+    milestones = [percent / 100]
+    values = course({"schedule.name": "multistep", "schedule.milestones": milestones})
+    assert values == [1.0] * percent + [0.1] * (100 - percent)
+
+
+@few
+@given(st.lists(st.decimals("0.001", "0.999", places=3), max_size=4), st.integers(1, 5000))
+def test_milestones_are_exact_at_any_length(written: list[Decimal], total: int) -> None:
+    """A drop has happened if and only if the step is not before its share of the steps."""
+    build = catalog.load("schedule", "multistep").build
+    factor = build(total, gamma=0.5, milestones=tuple(map(float, written)))
+    for step in range(0, total, max(1, total // 50)):
+        assert factor(step) == 0.5 ** sum(step >= Fraction(str(w)) * total for w in written)
+
+
+@few
+@given(st.integers(1, 12), st.decimals(1, 3, places=2), st.integers(12, 3000))
+def test_cycles_begin_at_their_exact_share(cycles: int, growth: Decimal, total: int) -> None:
+    """Each cycle is `growth` times as long as the one before, and begins at its full height."""
+    build = catalog.load("schedule", "cosine_restarts").build
+    factor = build(total, cycles=cycles, growth=float(growth))
+    lengths = [Fraction(str(growth)) ** cycle for cycle in range(cycles)]
+    for cycle in range(cycles):
+        begin = sum(lengths[:cycle], Fraction(0)) / sum(lengths) * total
+        if begin.denominator == 1:
+            assert factor(int(begin)) == 1.0
+        first = ceil(begin)
+        inside = float((first - begin) / (lengths[cycle] / sum(lengths) * total))
+        if inside < 1:
+            assert factor(first) == pytest.approx(0.5 * (1 + cos(pi * inside)), abs=1e-9)
+
+
+@few
+@given(st.decimals(0, 1, places=3), st.integers(1, 5000))
+def test_warm_up_is_an_exact_share_of_the_steps(written: Decimal, total: int) -> None:
+    """The full rate is reached after exactly that many steps, rounded to the nearest."""
+    drawn = {"schedule.name": "constant", "schedule.warmup": float(written)}
+    values = course(drawn, total)
+    count = round(Fraction(str(written)) * total)
+    assert all(value < 1 for value in values[:count])
+    assert set(values[count:]) <= {1.0}

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite
+from math import isfinite
 
+from tuner.spec import shares
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
 
@@ -64,9 +65,9 @@ def setting_of(spec: StudySpec) -> Setting:
     epochs, warmup = spec.base.training.epochs, spec.base.schedule.warmup
     searched = spec.space.root.get("schedule.warmup", ())
     corners = [corner for dimension in searched for corner in dimension.corners()]
-    shares = [share for share in corners if isinstance(share, int | float)]
+    longest = max((c for c in corners if isinstance(c, int | float)), default=warmup)
     objective = spec.objective if len(spec.objectives) == 1 else RANK
-    return Setting(objective, epochs, ceil(max(shares, default=warmup) * epochs))
+    return Setting(objective, epochs, shares.at_least(longest, epochs))
 
 
 def rivals(trial: Course, peers: Sequence[Course], step: int) -> list[float]:

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from math import sqrt
 from typing import Any
 
+from tuner.spec import shares
 from tuner.spec.config import TrialConfig
 from tuner.spec.study import StudySpec
 
@@ -35,7 +36,7 @@ def staged(config: TrialConfig, spec: StudySpec, steps: int) -> TrialConfig:
         return config
     dataset = config.dataset
     changes: dict[str, Any] = (
-        {"subset": dataset.subset * share}
+        {"subset": float(shares.exact(dataset.subset) * steps / config.training.epochs)}
         if spec.search.fidelity == "data"
         else {"size": tuple(_shrunk(side, share) for side in dataset.size)}
     )

@@ -19,6 +19,7 @@ from tuner.optuna_encoding import distributions, encode
 from tuner.search.agreement import spearman
 from tuner.search.guides import Cloud, course_of, pays
 from tuner.search.units import to_unit
+from tuner.spec import shares
 from tuner.spec.space import Params
 from tuner.spec.states import TrialSource
 from tuner.spec.study import StudySpec
@@ -52,7 +53,7 @@ class WarmGuide:
         self._space = spec.space
         ranked = sorted(trials, key=lambda t: (-t.step, self._objective.key(t.value)))
         whole = _distinct(trial.params for trial in ranked if self._is_whole(trial.params))
-        self._best = whole[: max(_TRIED, round(_TOP * len(whole)))]
+        self._best = whole[: max(_TRIED, shares.nearest(_TOP, len(whole)))]
         self.candidates: Sequence[Params] = whole[: max(1, _TRIED // among)]
         self._cloud = Cloud(spec.space, spread=0.1, kept=0.85)
         self._scores = np.linspace(1.0, 0.0, len(ranked))

@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from tuner.spec.shares import exact
+
 Scalar = bool | int | float | str
 Value = Scalar | None | list[Scalar]
 Params = dict[str, Any]
@@ -146,7 +148,7 @@ def _check_bounds(low: float, high: float, *, log: bool, step: float | None) -> 
         raise ValueError(f"a log range starts above 0, not at {low:g}")
     if log and step is not None:
         raise ValueError("log and step exclude each other; drop one")
-    if step is not None and step > high - low:
+    if step is not None and exact(step) > exact(high) - exact(low):
         raise ValueError(f"step {step:g} is wider than the range {low:g} to {high:g}")
 
 

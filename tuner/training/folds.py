@@ -12,6 +12,7 @@ from hashlib import sha256
 import numpy as np
 
 from tuner.errors import DataError
+from tuner.spec import shares
 from tuner.training import draws
 from tuner.training.split import Mask, Picture, Split
 
@@ -74,7 +75,7 @@ def subset(split: Split, share: float) -> Split:
     """A share of the images, at least one, in their old order."""
     if share >= 1:
         return split
-    count = max(1, round(share * len(split)))
+    count = max(1, shares.nearest(share, len(split)))
     order = draws.permutation("subset", length=len(split))
     return selected(split, sorted(order[:count].tolist()), f"subset {count} of {len(split)}")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import sqrt
 
 from tuner import catalog
+from tuner.spec import shares
 from tuner.spec.config import ScheduleConfig, TrialConfig
 
 REFERENCE_BATCH = 8
@@ -34,7 +35,7 @@ def course(config: TrialConfig, total_steps: int) -> Callable[[int], float]:
 
 def _ramp(schedule: ScheduleConfig, total_steps: int) -> Callable[[int], float]:
     """Factor of warm-up by step: rising to 1 after `warmup` of the steps, or a lower plateau."""
-    count = round(schedule.warmup * total_steps) + 1
+    count = shares.nearest(schedule.warmup, total_steps) + 1
     start, low = schedule.warmup_start, schedule.warmup_start or 1 / count
 
     def ramp(step: int) -> float:

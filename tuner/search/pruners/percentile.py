@@ -1,13 +1,14 @@
 """Stops a trial whose best value so far is outside the better part of its peers at this epoch."""
 
 from collections.abc import Sequence
-from math import ceil, isfinite
+from math import isfinite
 from typing import Annotated
 
 from pydantic import Field
 
 from tuner.search import rungs
 from tuner.search.course import Course, Setting, rivals
+from tuner.spec import shares
 from tuner.spec.messages import Action, Verdict
 
 
@@ -41,7 +42,7 @@ def should_prune(
         reason = f"{metric} was never a number up to epoch {step}"
         return Verdict(action=Action.PRUNE, reason=reason)
     best = min(so_far, key=setting.objective.key)
-    bar = others[ceil(keep * len(others)) - 1]
+    bar = others[shares.at_least(keep, len(others)) - 1]
     if not setting.objective.is_better(bar, best):
         return Verdict()
     reason = (

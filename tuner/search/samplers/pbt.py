@@ -23,6 +23,7 @@ from tuner.search.guides import Cloud
 from tuner.search.rungs import side, told
 from tuner.spec.config import may_change
 from tuner.spec.messages import Action, Verdict
+from tuner.spec.shares import at_most
 from tuner.spec.space import Params
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
@@ -114,7 +115,7 @@ def models(
     if not _weakness(trial, courses, setting, share):
         return ()
     order = _order(trial, courses, setting)
-    return tuple(course.number for course in order[: int(share * len(order))])
+    return tuple(course.number for course in order[: at_most(share, len(order))])
 
 
 def vary(
@@ -135,7 +136,7 @@ def vary(
 def _weakness(trial: Course, courses: Sequence[Course], setting: Setting, share: float) -> str:
     """Why a trial is among the worst at its last step, in words; empty if it is not."""
     order = _order(trial, courses, setting)
-    worst = int(share * len(order))
+    worst = at_most(share, len(order))
     if worst == 0 or trial.number not in {course.number for course in order[-worst:]}:
         return ""
     bar = order[-worst - 1].values[trial.step]

@@ -14,8 +14,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tuner.spec import shares
 from tuner.training.class_weights import class_weights as weights_by_rule
 from tuner.training.ignore import IGNORE, mean_over_valid, mean_where
+
+_PARTS = 10**9  # digits of `keep` beyond the ninth do not count; int64 holds the products
 
 
 def build(
@@ -56,7 +59,8 @@ class _Mined(nn.Module):
         super().__init__()
         self.aux = plain
         self.easy = -log(threshold)
-        self.keep = keep
+        # On the device a share is a ratio of whole numbers: products of floats round up by one.
+        self.keep = shares.exact(keep).limit_denominator(_PARTS)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of N×K×H×W logits and N×H×W labels of int64."""
@@ -71,6 +75,7 @@ class _Mined(nn.Module):
         least = hardness.new_full((), self.easy)
         if self.keep > 0:
             order = hardness.flatten().sort(descending=True).values
-            last = (valid.sum() * self.keep).ceil().long() - 1
+            count = valid.sum() * self.keep.numerator + self.keep.denominator - 1
+            last = count // self.keep.denominator - 1
             least = torch.minimum(least, order.index_select(0, last.clamp(min=0).view(1))[0])
         return valid & (hardness >= least)

@@ -4,11 +4,14 @@ The last cycle ends with the budget, so that the trial is scored at the bottom o
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import accumulate
-from math import cos, pi
+from math import ceil, cos, pi
 from typing import Annotated
 
 from pydantic import Field
+
+from tuner.spec import shares
 
 RISES = True
 
@@ -22,14 +25,16 @@ def build(
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0,
 ) -> Callable[[int], float]:
     """Factor of the learning rate: each cycle is `growth` times as long and `damping` as high."""
-    weights = [growth**cycle for cycle in range(cycles)]
-    ends = [end / sum(weights) for end in accumulate(weights)]
+    ratio = shares.exact(growth)
+    # 1 + r·(1 + r·(…)) = 1 + r + r² + …, the lengths of the cycles so far
+    ends = list(accumulate(range(cycles), lambda end, _: 1 + ratio * end, initial=Fraction(0)))
+    places = [float(end / ends[-1] * total_steps) for end in ends]
+    starts = [ceil(end / ends[-1] * total_steps) for end in ends[1:-1]]
 
     def factor(step: int) -> float:
-        way = min(step, total_steps) / total_steps
-        cycle = min(sum(way >= end for end in ends), cycles - 1)
-        begin = ends[cycle - 1] if cycle else 0.0
-        inside = min((way - begin) / (ends[cycle] - begin), 1.0)
+        cycle = sum(step >= start for start in starts)
+        begin, end = places[cycle : cycle + 2]
+        inside = min((step - begin) / (end - begin), 1.0)
         height = max(damping**cycle, floor)
         return floor + (height - floor) * 0.5 * (1 + cos(pi * inside))
 
