@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.spec.metrics import Confusion
+from tuner.spec.metrics import Confusion, by_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +23,28 @@ def class_scores(
 ) -> tuple[ClassScore, ...]:
     """Scores of every class, best IoU first, classes without a value last."""
     if confusion is not None and len(confusion) == len(classes):
-        scores = [_score(index, classes, confusion) for index in range(len(classes))]
+        found = by_class(confusion)
+        scores = [_score(index, classes, confusion, found) for index in range(len(classes))]
     else:
         scores = [ClassScore(name, metrics.get(f"iou.{name}")) for name in classes]
     return tuple(sorted(scores, key=lambda score: (score.iou is None, -(score.iou or 0.0))))
 
 
-def _score(index: int, classes: Sequence[str], confusion: Confusion) -> ClassScore:
+def _score(
+    index: int,
+    classes: Sequence[str],
+    confusion: Confusion,
+    found: Mapping[str, Mapping[int, float]],
+) -> ClassScore:
     row = confusion[index]
-    hits, labelled = row[index], sum(row)
-    predicted = sum(other[index] for other in confusion)
+    labelled, total = sum(row), sum(map(sum, confusion))
     missed = {other: count for other, count in enumerate(row) if other != index and count}
     worst = max(missed, key=lambda other: missed[other], default=None)
     return ClassScore(
         name=classes[index],
-        iou=_ratio(hits, labelled + predicted - hits),
-        precision=_ratio(hits, predicted),
-        recall=_ratio(hits, labelled),
-        share=_ratio(labelled, sum(map(sum, confusion))),
+        iou=found["iou"].get(index),
+        precision=found["precision"].get(index),
+        recall=found["recall"].get(index),
+        share=labelled / total if total else None,
         mistaken=None if worst is None else (classes[worst], missed[worst] / labelled),
     )
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -2,6 +2,7 @@
 
 from api.dashboard.facts import differences, improvement, saved_share, tone
 from api.dashboard.per_class import class_scores
+from tuner.spec.metrics import compute
 from tuner.spec.study import Objective
 
 CONFUSION = ((8, 2, 0), (1, 6, 3), (0, 0, 0))
@@ -18,6 +19,16 @@ def test_a_class_without_pixels_stands_last_without_numbers() -> None:
     """A class absent from labels is shown, not made up."""
     last = class_scores(("road", "car", "sign"), {}, CONFUSION)[-1]
     assert (last.name, last.iou, last.recall, last.mistaken) == ("sign", 0.0, None, None)
+
+
+def test_the_table_says_what_the_metric_says() -> None:
+    """A class that occurs and is never predicted has precision 0, in the table as in the mean."""
+    classes, confusion = ("road", "car", "sign"), ((8, 2, 0), (1, 6, 0), (3, 1, 0))
+    for score in class_scores(classes, {}, confusion):
+        for measure in ("iou", "precision", "recall"):
+            expected = compute(f"{measure}.{score.name}", confusion, classes)
+            assert getattr(score, measure) == expected
+    assert class_scores(classes, {}, confusion)[-1].precision == 0
 
 
 def test_scores_fall_back_to_reported_metrics() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import few
-from tuner.spec.metrics import compute, derive, metric_names, unknown_metric
+from tuner.spec.metrics import by_class, compute, derive, metric_names, unknown_metric
 
 CLASSES = ("road", "car", "sky")
 COUNTS = st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=3, max_size=3)
@@ -101,3 +101,67 @@ def test_what_is_reported_is_what_is_computed(confusion: list[list[int]]) -> Non
     """A metric has one value, by whichever way it is asked for."""
     for name, value in derive(confusion, CLASSES).items():
         assert compute(name, confusion, CLASSES) == value
+
+
+def by_pixels(confusion: list[list[int]]) -> tuple[list[int], list[int]]:
+    """Labels and predictions of every pixel that a matrix counts."""
+    pixels = [
+        (label, said)
+        for label, row in enumerate(confusion)
+        for said, count in enumerate(row)
+        for _ in range(count)
+    ]
+    return [label for label, _ in pixels], [said for _, said in pixels]
+
+
+def macro(
+    labels: list[int], said: list[int], measure: str, *, among: set[int], zero_division: float = 0
+) -> float:
+    """A macro average as scikit-learn defines it, by counting pixels one by one."""
+    values = []
+    for k in among:
+        hits = sum(a == k == b for a, b in zip(labels, said, strict=True))
+        labelled, predicted = labels.count(k), said.count(k)
+        parts = {
+            "precision": (hits, predicted),
+            "recall": (hits, labelled),
+            "dice": (2 * hits, labelled + predicted),
+            "miou": (hits, labelled + predicted - hits),
+        }
+        part, whole = parts[measure]
+        values.append(part / whole if whole else zero_division)
+    return sum(values) / len(values)
+
+
+SMALL = st.lists(st.lists(st.integers(0, 4), min_size=4, max_size=4), min_size=4, max_size=4)
+
+
+@few
+@given(SMALL, st.sets(st.integers(0, 3)))
+def test_means_equal_scikit_learns(confusion: list[list[int]], never: set[int]) -> None:
+    """Macro averages over the classes that occur, zero_division 0; recall of the labelled ones."""
+    confusion = [[0 if k in never else n for k, n in enumerate(row)] for row in confusion]
+    labels, said = by_pixels(confusion)
+    found = derive(confusion, ("a", "b", "c", "d"))
+    assert bool(found) == bool(labels)
+    for measure in ("precision", "recall", "dice", "miou") if labels else ():
+        among = set(labels) if measure == "recall" else {*labels, *said}
+        assert found[measure] == pytest.approx(macro(labels, said, measure, among=among))
+
+
+def test_predicting_fewer_classes_does_not_raise_precision() -> None:
+    """To leave a rare class out costs its precision: it is 0, and is not left out of the mean."""
+    careful = [[90, 2, 0], [1, 5, 2], [0, 1, 3]]
+    lazy = [[92, 0, 0], [6, 2, 0], [1, 3, 0]]
+    assert derive(lazy, CLASSES)["precision"] < derive(careful, CLASSES)["precision"]
+    assert compute("precision.sky", lazy, CLASSES) == 0
+    assert compute("precision.worst", lazy, CLASSES) == 0
+
+
+@few
+@given(COUNTS)
+def test_every_measure_of_a_labelled_class_has_a_value(confusion: list[list[int]]) -> None:
+    """Whatever is predicted: an objective on a class that the split shows is never undefined."""
+    for measure, values in by_class(confusion).items():
+        labelled = {k for k, row in enumerate(confusion) if sum(row)}
+        assert labelled <= values.keys(), measure

@@ -1,7 +1,9 @@
 """The one definition of every segmentation metric: all derive from an integer confusion matrix.
 
 Rows are labels, columns are predictions. Means go over classes with a non-empty union, so that
-a class absent from labels and predictions does not count (research: never average batch IoUs).
+a class absent from labels and predictions does not count (research: never average batch IoUs), and
+one that occurs and is never predicted has precision 0. Recall alone goes over the labelled classes,
+as the mean accuracy of Long et al. 2015 does: where nothing is labelled, nothing can be missed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,7 +70,7 @@ def derive(confusion: Confusion, classes: Sequence[str]) -> dict[str, float]:
     """
     labelled = [sum(row) for row in confusion]
     total = sum(labelled)
-    found = _by_class(confusion)
+    found = by_class(confusion)
     iou = found["iou"]
     if not iou or total == 0:
         return {}
@@ -90,7 +92,7 @@ def compute(metric: str, confusion: Confusion, classes: Sequence[str]) -> float 
     measure, _, what = metric.partition(".")
     if measure not in MEASURES or not what:
         return derive(confusion, classes).get(metric)
-    values = {classes[k]: value for k, value in _by_class(confusion)[measure].items()}
+    values = {classes[k]: value for k, value in by_class(confusion)[measure].items()}
     if what == "worst":
         return min(values.values(), default=None)
     names = _listed(what) if what.startswith("[") else [what]
@@ -98,8 +100,8 @@ def compute(metric: str, confusion: Confusion, classes: Sequence[str]) -> float 
     return _mean(chosen) if chosen else None
 
 
-def _by_class(confusion: Confusion) -> dict[str, dict[int, float]]:
-    """Each measure by class, where it is defined."""
+def by_class(confusion: Confusion) -> dict[str, dict[int, float]]:
+    """Each of `MEASURES` by class, where it is defined; dice of one class is its F1."""
     hits = [row[k] for k, row in enumerate(confusion)]
     labelled = [sum(row) for row in confusion]
     predicted = [sum(column) for column in zip(*confusion, strict=True)]
@@ -107,7 +109,7 @@ def _by_class(confusion: Confusion) -> dict[str, dict[int, float]]:
     return {
         "iou": {k: hits[k] / (labelled[k] + predicted[k] - hits[k]) for k in present},
         "dice": {k: 2 * hits[k] / (labelled[k] + predicted[k]) for k in present},
-        "precision": {k: hits[k] / predicted[k] for k in present if predicted[k] > 0},
+        "precision": {k: hits[k] / max(predicted[k], 1) for k in present},
         "recall": {k: hits[k] / labelled[k] for k in present if labelled[k] > 0},
     }
 
