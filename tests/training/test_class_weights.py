@@ -53,3 +53,32 @@ def test_a_power_tempers() -> None:
 def test_none_weighs_every_class_alike() -> None:
     """Also one that never occurs in training: it may occur in validation."""
     assert weights("none", (0.5, 0.5, 0.0)) == [1.0, 1.0, 1.0]
+
+
+CAMVID = (0.168, 0.231, 0.0098, 0.3155, 0.0463, 0.1136, 0.0111, 0.0119, 0.0584, 0.0063, 0.0026)
+
+
+@pytest.mark.parametrize("shares", [CAMVID, (0.95, 0.05), (0.8, 0.2), (0.6, 0.3, 0.1)])
+def test_the_default_effective_number_matters_at_any_shares(shares: tuple[float, ...]) -> None:
+    """Rarer weighs more, clearly, and less steeply than the inverse of the share."""
+    found = weights("effective_number", shares)
+    by_share = [weight for _, weight in sorted(zip(shares, found, strict=True), reverse=True)]
+    assert by_share == sorted(by_share)
+    imbalance = max(shares) / min(shares)
+    assert imbalance**0.5 < max(found) / min(found) < imbalance
+
+
+def test_the_default_effective_number_of_camvid() -> None:
+    """Signs and cyclists weigh an order more than buildings and road; those weigh alike."""
+    found = weights("effective_number", CAMVID)
+    assert found[10] / found[3] == pytest.approx(18.3, abs=0.1)
+    assert found[1] / found[3] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("beta", [0.9, 0.999, 0.9999, 0.99999])
+def test_a_given_beta_counts_parts_of_a_hundred_thousand(beta: float) -> None:
+    """The paper's formula, whatever the data set."""
+    raw = [(1 - beta) / (1 - beta ** (100_000 * share)) for share in CAMVID]
+    mean = sum(weight * share for weight, share in zip(raw, CAMVID, strict=True))
+    expected = [weight / mean for weight in raw]
+    assert weights("effective_number", CAMVID, beta=beta) == pytest.approx(expected, rel=1e-4)

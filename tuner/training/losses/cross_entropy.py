@@ -1,5 +1,6 @@
 """Cross-entropy per pixel, with label smoothing and class weights.
 
+`beta` is for the weights `effective_number` alone; None suits it to the shares of the classes.
 The mean goes over valid pixels, whatever the weights; `tuner.training.class_weights` tells the
 rules and keeps their scale.
 """
@@ -22,7 +23,7 @@ def build(
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     class_weights: Literal["none", "median_frequency", "inverse_log", "effective_number"] = "none",
     class_weight_power: Annotated[float, Field(ge=0, le=1)] = 1.0,
-    beta: Annotated[float, Field(gt=0, lt=1)] = 0.9999,
+    beta: Annotated[float, Field(gt=0, lt=1)] | None = None,
 ) -> nn.Module:
     """The loss for K classes that hold these shares of the labelled training pixels."""
     weights = weights_by_rule(class_weights, class_shares, beta=beta, power=class_weight_power)

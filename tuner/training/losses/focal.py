@@ -20,7 +20,7 @@ def build(
     gamma: Annotated[float, Field(ge=0, le=10)] = 2.0,
     class_weights: Literal["none", "median_frequency", "inverse_log", "effective_number"] = "none",
     class_weight_power: Annotated[float, Field(ge=0, le=1)] = 1.0,
-    beta: Annotated[float, Field(gt=0, lt=1)] = 0.9999,
+    beta: Annotated[float, Field(gt=0, lt=1)] | None = None,
 ) -> nn.Module:
     """(1 - p)^gamma × -ln p, p the right class's probability; the weights are the paper's α."""
     weights = weights_by_rule(class_weights, class_shares, beta=beta, power=class_weight_power)

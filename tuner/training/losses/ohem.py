@@ -29,7 +29,7 @@ def build(
     keep: Annotated[float, Field(ge=0, le=1)] = 0.0625,
     class_weights: Literal["none", "median_frequency", "inverse_log", "effective_number"] = "none",
     class_weight_power: Annotated[float, Field(ge=0, le=1)] = 1.0,
-    beta: Annotated[float, Field(gt=0, lt=1)] = 0.9999,
+    beta: Annotated[float, Field(gt=0, lt=1)] | None = None,
 ) -> nn.Module:
     """The mean goes over the kept pixels; `keep` is a share of the valid pixels of a batch."""
     weights = weights_by_rule(class_weights, class_shares, beta=beta, power=class_weight_power)
