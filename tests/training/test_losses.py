@@ -86,6 +86,33 @@ def test_focal() -> None:
     assert found == pytest.approx(float(np.mean(losses)), rel=1e-6)
 
 
+def test_mse() -> None:
+    """The multi-class Brier score: squared errors summed over classes, mean over valid pixels."""
+    logits, labels = sample(2)
+    losses = [
+        sum((chance - (name == label)) ** 2 for name, chance in enumerate(chances))
+        for chances, label in pixels(logits, labels)
+    ]
+    assert value("mse", logits, labels) == pytest.approx(float(np.mean(losses)), rel=1e-12)
+
+
+def test_mse_in_a_sum_and_with_class_weights() -> None:
+    """A term as any other; the weight of a pixel is its label's."""
+    logits, labels = sample(11)
+    terms = (
+        {"name": "cross_entropy", "weight": 1.0},
+        {"name": "mse", "weight": 3.0, "class_weights": "median_frequency"},
+    )
+    weight = [0.3 / 0.5, 1.0, 0.3 / 0.2]
+    scale = 1 / sum(w * share for w, share in zip(weight, SHARES[:3], strict=True))
+    losses = [
+        scale * weight[label] * sum((p - (k == label)) ** 2 for k, p in enumerate(chances))
+        for chances, label in pixels(logits, labels)
+    ]
+    expected = value("cross_entropy", logits, labels) + 3 * float(np.mean(losses))
+    assert value("sum", logits, labels, terms=terms) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("threshold", [0.1, 0.4, 0.9])
 @pytest.mark.parametrize("keep", [0.0, 0.25, 1.0])
 def test_ohem(threshold: float, keep: float) -> None:
