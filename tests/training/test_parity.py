@@ -1,7 +1,9 @@
 """Whole networks against torchvision, SMP and the papers' equations, with equal weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
+import pytest
 import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
@@ -9,10 +11,13 @@ from torch.nn import functional
 from torchvision.models.segmentation import fcn_resnet50
 
 from tests.training.networks import randomise, settle, take_over
+from tests.training.samples import config
+from tuner.training import evaluate, model
 from tuner.training.decoders import fcn, ocr, unet
 from tuner.training.encoders import hrnet, resnet
 
 State = Mapping[str, Tensor]
+Up = Callable[[Tensor, Tensor], Tensor]
 
 
 @torch.no_grad()
@@ -48,21 +53,56 @@ def test_unet_equals_smp() -> None:
     assert (logits - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
+@pytest.mark.parametrize("aligned", [False, True])
 @torch.no_grad()
-def test_ocrnet_on_hrnet_w18_equals_the_published_definition() -> None:
-    """Encoder and head equal the papers' equations, written below over a plain state dict."""
+def test_ocrnet_on_hrnet_w18_equals_the_published_definition(aligned: bool) -> None:
+    """Encoder and head equal the papers' equations, written below over a plain state dict.
+
+    The authors resize with aligned corners, in the encoder as in the head; others without.
+    """
     torch.manual_seed(0)
+    up = partial(resized, aligned=aligned)
     # In float64, so that only the head's softmaxes, which are float32 by design, can round.
-    encoder = hrnet.build("hrnet_w18", 4, False).double()
-    head = ocr.build(encoder.pyramid, 19).double()
+    encoder = hrnet.build("hrnet_w18", 4, False, align_corners=aligned).double()
+    head = ocr.build(encoder.pyramid, 19, align_corners=aligned).double()
     images = torch.randn(2, 3, 37, 45, dtype=torch.float64)
     features = settle(encoder, images)
-    branches = hrnet_by_equations(encoder.net.state_dict(), images)
+    branches = hrnet_by_equations(encoder.net.state_dict(), images, up)
     for feature, expected in zip(features, branches, strict=True):
         assert (feature - expected).abs().max() <= 1e-5 * expected.abs().max()
     found = settle(head, features)
-    for logits, expected in zip(found, ocr_by_equations(head.state_dict(), branches), strict=True):
+    for logits, expected in zip(
+        found, ocr_by_equations(head.state_dict(), branches, up), strict=True
+    ):
         assert (logits - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("decoder", ["ocr", "fcn"])
+@torch.no_grad()
+def test_one_option_aligns_the_whole_network(decoder: str, aligned: bool) -> None:
+    """Encoder, branches side by side, logits of the image and logits of the label."""
+    params = {"model.decoder": decoder, "model.encoder": "hrnet_w18_small"}
+    wanted = config({**params, "model.align_corners": aligned})
+    built = model.build(wanted, mean=(0,) * 3, std=(1,) * 3).eval()
+    images = torch.randn(1, 3, 37, 45)
+    features = built.encoder(images)
+    again = hrnet.build("hrnet_w18_small", 4, False, align_corners=aligned).eval()
+    again.load_state_dict(built.encoder.state_dict())
+    for feature, expected in zip(features, again(images), strict=True):
+        assert torch.equal(feature, expected)
+    up = partial(resized, aligned=aligned)
+    branches = torch.cat([up(feature, features[0]) for feature in features], dim=1)
+    first = "regions.0" if decoder == "ocr" else "head.0"
+    seen: list[Tensor] = []
+    part = built.decoder.get_submodule(first)
+    part.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    coarse, _ = built.coarse(images)
+    torch.testing.assert_close(seen[0], branches)
+    torch.testing.assert_close(built(images)[0], up(coarse, images))
+    label = up(coarse, torch.empty(90, 70)).argmax(dim=1)[0].to(torch.uint8)
+    found = evaluate.count(coarse, label, 3, align_corners=built.align_corners).view(3, 3)
+    assert int(found.sum()) == int(found.diagonal().sum()) == 90 * 70
 
 
 def norm(state: State, name: str, x: Tensor) -> Tensor:
@@ -98,12 +138,13 @@ def residual(state: State, name: str, x: Tensor) -> Tensor:
     return (x + y).relu()
 
 
-def up(x: Tensor, like: Tensor) -> Tensor:
+def resized(x: Tensor, like: Tensor, *, aligned: bool) -> Tensor:
     """Bilinear resizing to the size of another map."""
-    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear")
+    size = like.shape[-2:]
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=aligned)
 
 
-def exchange(state: State, name: str, xs: list[Tensor]) -> list[Tensor]:
+def exchange(state: State, name: str, xs: list[Tensor], up: Up) -> list[Tensor]:
     """Every branch gets the sum of all, resized: down by strided 3×3s, up by 1×1 and bilinearly."""
     sums = []
     for target in range(len(xs)):
@@ -120,7 +161,7 @@ def exchange(state: State, name: str, xs: list[Tensor]) -> list[Tensor]:
     return sums
 
 
-def hrnet_by_equations(state: State, images: Tensor) -> list[Tensor]:
+def hrnet_by_equations(state: State, images: Tensor, up: Up) -> list[Tensor]:
     """The four branches of HRNetV2-W18 (Wang et al. 2019, section 3)."""
     x = norm(state, "bn1", conv(state, "conv1", images, 2)).relu()
     x = norm(state, "bn2", conv(state, "conv2", x, 2)).relu()
@@ -135,11 +176,11 @@ def hrnet_by_equations(state: State, images: Tensor) -> list[Tensor]:
             for branch in range(stage):
                 for block in range(4):
                     xs[branch] = residual(state, f"{name}.branches.{branch}.{block}", xs[branch])
-            xs = exchange(state, name, xs)
+            xs = exchange(state, name, xs, up)
     return xs
 
 
-def ocr_by_equations(state: State, branches: list[Tensor]) -> tuple[Tensor, Tensor]:
+def ocr_by_equations(state: State, branches: list[Tensor], up: Up) -> tuple[Tensor, Tensor]:
     """Logits and region logits (Yuan, Chen and Wang 2020, equations 2 to 4)."""
     joined = torch.cat([up(branch, branches[0]) for branch in branches], dim=1)
     regions = conv(state, "regions.3", pair(state, "regions", joined).relu())

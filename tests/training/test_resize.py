@@ -11,13 +11,15 @@ from tuner.training.resize import resize, resize_by_matrices
 sides = st.integers(1, 20)
 
 
-@given(old=st.tuples(sides, sides), new=st.tuples(sides, sides))
-@settings(max_examples=40, deadline=None)
-def test_matrices_equal_interpolate(old: tuple[int, int], new: tuple[int, int]) -> None:
+@given(old=st.tuples(sides, sides), new=st.tuples(sides, sides), aligned=st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_matrices_equal_interpolate(
+    old: tuple[int, int], new: tuple[int, int], aligned: bool
+) -> None:
     """Values and gradients agree at any pair of sizes, larger or smaller."""
     features = torch.randn(2, 3, *old, dtype=torch.float64, requires_grad=True)
-    ours = resize_by_matrices(features, new)
-    theirs = functional.interpolate(features, size=new, mode="bilinear", align_corners=False)
+    ours = resize_by_matrices(features, new, align_corners=aligned)
+    theirs = functional.interpolate(features, size=new, mode="bilinear", align_corners=aligned)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
     weights = torch.randn_like(ours)
     (left,) = torch.autograd.grad((ours * weights).sum(), features)

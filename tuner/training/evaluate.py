@@ -44,16 +44,17 @@ def confusion(
             raise Diverged("the model's output on the validation split is no longer finite")
         for offset in range(len(batch)):
             label = torch.from_numpy(store.label(start + offset)).to(machine.device)
-            counts += count(logits[offset : offset + 1].float(), label, classes)
+            each = logits[offset : offset + 1].float()
+            counts += count(each, label, classes, align_corners=model.align_corners)
         beat()
     model.train(was_training)
     return tuple(tuple(row) for row in counts.view(classes, classes).tolist())
 
 
-def count(logits: Tensor, label: Tensor, classes: int) -> Tensor:
+def count(logits: Tensor, label: Tensor, classes: int, *, align_corners: bool = False) -> Tensor:
     """Flat K·K counts of one image: 1×K×h×w logits against H×W labels of uint8."""
     size = (label.shape[0], label.shape[1])
-    predicted = resize(logits, size).argmax(dim=1)[0]
+    predicted = resize(logits, size, align_corners=align_corners).argmax(dim=1)[0]
     valid = label != IGNORE
     pairs = label[valid].long() * classes + predicted[valid]
     return torch.bincount(pairs, minlength=classes * classes)

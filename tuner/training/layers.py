@@ -47,10 +47,11 @@ def fcn_head(inputs: int, classes: int, *, dropout: float = 0.1) -> nn.Sequentia
     )
 
 
-def joined(features: list[Tensor]) -> Tensor:
+def joined(features: list[Tensor], *, align_corners: bool = False) -> Tensor:
     """All feature maps side by side at the size of the finest, as HRNetV2 fuses its branches."""
     size = (features[0].shape[-2], features[0].shape[-1])
-    return torch.cat([resize(feature, size) for feature in features], dim=1)
+    resized = [resize(feature, size, align_corners=align_corners) for feature in features]
+    return torch.cat(resized, dim=1)
 
 
 def refuse_single_value(module: nn.Module, features: Tensor) -> None:

@@ -1,6 +1,7 @@
 """Puts encoder and decoder together: N×C×H×W images to N×K×H×W logits."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -29,6 +30,7 @@ class Segmenter(nn.Module):
     """A whole network; it carries the mean and deviation that it normalises images with.
 
     With `keeps_statistics`, batch norms go by the statistics that they have, in training too.
+    `align_corners` is how logits are resized, here and where they are scored.
     """
 
     mean: Tensor
@@ -42,6 +44,7 @@ class Segmenter(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         keeps_statistics: bool = False,
+        align_corners: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -49,6 +52,7 @@ class Segmenter(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
         self.initial_weights: Mapping[str, Any] = {}  # where they are from, for the provenance
+        self.align_corners = align_corners
         self._keeps_statistics = keeps_statistics
         self._is_encoder_frozen = False
 
@@ -63,7 +67,8 @@ class Segmenter(nn.Module):
         """Logits and auxiliary logits at the size of the images."""
         size = (images.shape[-2], images.shape[-1])
         logits, aux = self.coarse(images)
-        return resize(logits, size), None if aux is None else resize(aux, size)
+        resized = partial(resize, size=size, align_corners=self.align_corners)
+        return resized(logits), None if aux is None else resized(aux)
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training or evaluation; what is frozen stays in evaluation."""
@@ -110,8 +115,14 @@ def build(
         decoder = _decoder(config, encoder)
         if given and len(mean) == _RGB:
             mean, std = encoder.published_statistics()
-        keeps = settings.norm == "frozen"
-        model = Segmenter(encoder, decoder, mean=mean, std=std, keeps_statistics=keeps)
+        model = Segmenter(
+            encoder,
+            decoder,
+            mean=mean,
+            std=std,
+            keeps_statistics=settings.norm == "frozen",
+            align_corners=bool(settings.options.get("align_corners")),
+        )
         if settings.norm == "group":
             norms.to_groups(model)
         _initialise(model.decoder if given else model, config.training.init)

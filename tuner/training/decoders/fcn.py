@@ -1,7 +1,8 @@
 """FCN: a small convolutional head on the deepest features (Long, Shelhamer and Darrell 2015).
 
 Follows torchvision, auxiliary head included. On HRNet, whose branches are all deep, it is the head
-of HRNetV2: the branches side by side at stride 4, a 1×1 convolution and the classifier.
+of HRNetV2: the branches side by side at stride 4, a 1×1 convolution and the classifier. Its
+published weights want `align_corners`, which is how the whole network resizes, as for `ocr`.
 """
 
 from typing import Annotated
@@ -21,14 +22,18 @@ def build(
     *,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     aux: bool = True,
+    align_corners: bool = False,
 ) -> nn.Module:
     """The decoder for an encoder's pyramid."""
-    return _Fcn(pyramid, classes, dropout=dropout, aux=aux)
+    return _Fcn(pyramid, classes, dropout=dropout, aux=aux, align_corners=align_corners)
 
 
 class _Fcn(nn.Module):
-    def __init__(self, pyramid: Pyramid, classes: int, *, dropout: float, aux: bool) -> None:
+    def __init__(
+        self, pyramid: Pyramid, classes: int, *, dropout: float, aux: bool, align_corners: bool
+    ) -> None:
         super().__init__()
+        self.align_corners = align_corners
         self.is_parallel = pyramid.is_parallel
         if self.is_parallel:
             width = sum(pyramid.channels)
@@ -42,4 +47,6 @@ class _Fcn(nn.Module):
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits at the output stride, and auxiliary logits at the third stage's."""
         aux = self.aux(features[-2]) if self.aux is not None and self.training else None
-        return self.head(joined(features) if self.is_parallel else features[-1]), aux
+        if self.is_parallel:
+            return self.head(joined(features, align_corners=self.align_corners)), aux
+        return self.head(features[-1]), aux

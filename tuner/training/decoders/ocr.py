@@ -4,6 +4,11 @@ Follows the authors' HRNet-OCR code: soft object regions from an auxiliary head,
 gathered with a softmax over pixels, and attention from each pixel to the K regions. On HRNet the
 four branches are concatenated at stride 4; on a dilated encoder the last stage is used and the
 auxiliary head stands on the third. `mid_channels` 256 with `key_channels` 128 suits small encoders.
+
+`align_corners` is how the whole network resizes: HRNet's exchanges, its branches here, and logits
+to the image. It is off by default, because images and masks are resized so, and because sides that
+the encoder's stride divides keep their place then; mmsegmentation and PaddleSeg train so. The
+weights of the authors (HRNet-OCR) and of openseg were trained with it on: switch it on for them.
 """
 
 from typing import Annotated
@@ -25,18 +30,28 @@ def build(
     mid_channels: Annotated[int, Field(ge=8, le=2048)] = 512,
     key_channels: Annotated[int, Field(ge=8, le=2048)] = 256,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+    align_corners: bool = False,
 ) -> nn.Module:
     """The decoder for an encoder's pyramid."""
     widths = (mid_channels, key_channels)
-    return _ObjectContext(pyramid, classes, widths=widths, dropout=dropout)
+    return _ObjectContext(
+        pyramid, classes, widths=widths, dropout=dropout, align_corners=align_corners
+    )
 
 
 class _ObjectContext(nn.Module):
     def __init__(
-        self, pyramid: Pyramid, classes: int, *, widths: tuple[int, int], dropout: float
+        self,
+        pyramid: Pyramid,
+        classes: int,
+        *,
+        widths: tuple[int, int],
+        dropout: float,
+        align_corners: bool,
     ) -> None:
         super().__init__()
         middle, key = widths
+        self.align_corners = align_corners
         self.is_parallel = pyramid.is_parallel
         if self.is_parallel:
             deep = sum(pyramid.channels)
@@ -62,7 +77,7 @@ class _ObjectContext(nn.Module):
     def _inputs(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         if not self.is_parallel:
             return features[-1], features[-2]
-        both = joined(features)
+        both = joined(features, align_corners=self.align_corners)
         return both, both
 
 

@@ -1,7 +1,8 @@
 """HRNet: four branches at strides 4 to 32 that exchange features all the way (Wang et al. 2019).
 
 timm builds the classifier: it fuses branches by nearest upsampling, and only where every size is
-a multiple of 32. Segmentation fuses bilinearly, to the size of the receiving branch, as here.
+a multiple of 32. Segmentation fuses bilinearly, to the size of the receiving branch, as here; with
+`align_corners` as the published segmentation networks do, which the decoder `ocr` tells more of.
 """
 
 from typing import Any, cast
@@ -16,7 +17,13 @@ OUTPUT_STRIDES = (4,)
 
 
 def build(
-    name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
+    name: str,
+    output_stride: int,
+    pretrained: bool,
+    channels: int = 3,
+    finest_stride: int = 4,
+    *,
+    align_corners: bool = False,
 ) -> backbone.Encoder:
     """The encoder of that name; its pyramid is parallel."""
     net = backbone.create(
@@ -29,7 +36,7 @@ def build(
     for stage in ("stage2", "stage3", "stage4"):
         modules = cast(nn.Sequential, getattr(net, stage))
         for index, module in enumerate(modules):
-            modules[index] = _BilinearExchange(module)
+            modules[index] = _BilinearExchange(module, align_corners)
     pyramid = backbone.Pyramid(backbone.channels_of(net), backbone.strides_of(net), output_stride)
     return backbone.Encoder(net, pyramid)
 
@@ -37,8 +44,9 @@ def build(
 class _BilinearExchange(nn.Module):
     """timm's exchange unit with the same parameters and names, fused bilinearly at any size."""
 
-    def __init__(self, unit: nn.Module) -> None:
+    def __init__(self, unit: nn.Module, align_corners: bool) -> None:
         super().__init__()
+        self.align_corners = align_corners
         self.branches = cast(nn.ModuleList, unit.branches)
         self.fuse_layers = cast(nn.ModuleList, unit.fuse_layers)
         self.fuse_act = cast(nn.Module, unit.fuse_act)
@@ -54,7 +62,8 @@ class _BilinearExchange(nn.Module):
         for target, paths in zip(features, self.fuse_layers, strict=False):
             size = (target.shape[-2], target.shape[-1])
             parts = [
-                resize(path(x), size) for path, x in zip(cast(Any, paths), features, strict=True)
+                resize(path(x), size, align_corners=self.align_corners)
+                for path, x in zip(cast(Any, paths), features, strict=True)
             ]
             fused.append(self.fuse_act(sum(parts[1:], start=parts[0])))
         return fused
