@@ -1,11 +1,17 @@
 """Any timm model that gives features at strides 4 to 32: its name there after `tu-`.
 
 Which output strides a model can have depends on timm's file for it; models of files that are not
-listed give no such features, or take images of one size only.
+listed give no such features, or take images of one size only. timm dilates all of them itself but
+VGG, which is dilated here.
 """
 
+from typing import cast
+
+from torch import nn
+
+from tuner import timm_names
 from tuner.errors import TrainingError
-from tuner.training import backbone
+from tuner.training import atrous, backbone
 
 PREFIX = "tu-"
 NAMES = ("tu-regnety_002", "tu-resnext50_32x4d", "tu-seresnet18")
@@ -59,8 +65,9 @@ STRIDES = {
     "tiny_vit": (32,),
     "tresnet": (32,),
     "twins": (32,),
-    "vgg": (32,),
+    "vgg": (8, 16, 32),
 }
+_PLAIN = "vgg"  # takes no output stride in timm
 
 
 def build(
@@ -72,9 +79,17 @@ def build(
         TrainingError: the pretrained weights cannot be fetched, or the features do not fit.
     """
     model = name.removeprefix(PREFIX)
-    options = {} if output_stride == 32 else {"output_stride": output_stride}
+    is_plain = timm_names.files().get(model) == _PLAIN
+    options: dict[str, float] = {}
+    if is_plain and not pretrained:
+        options["mlp_ratio"] = 0.001  # of the layers that are dropped: 400 MB for nothing
+    elif output_stride != 32 and not is_plain:
+        options["output_stride"] = output_stride
     net = backbone.create(model, pretrained=pretrained, channels=channels, **options)
     found = backbone.strides_of(net)
+    if is_plain:
+        atrous.dilate(cast(nn.ModuleDict, net), output_stride)
+        found = tuple(min(stride, output_stride) for stride in found)
     wanted = tuple(min(stride, output_stride) for stride in (4, 8, 16, 32))
     if found[-4:] != wanted:
         raise TrainingError(
