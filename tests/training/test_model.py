@@ -18,6 +18,7 @@ from tuner.training import backbone, model
 from tuner.training.backbone import Pyramid
 from tuner.training.decoders import deeplabv3, ocr
 from tuner.training.encoders import hrnet, resnet
+from tuner.training.object_context import gather
 
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 
@@ -64,7 +65,7 @@ def test_deeplabv3_equals_torchvision() -> None:
 def test_region_features_are_weighted_means() -> None:
     """OCR's gather equals the paper's sum over pixels, written out pixel by pixel."""
     pixels, regions = torch.randn(2, 6, 3, 4), torch.randn(2, 5, 3, 4)
-    objects = ocr.gather(pixels, regions)
+    objects = gather(pixels, regions)
     for image in range(2):
         for region in range(5):
             weights = regions[image, region].exp() / regions[image, region].exp().sum()
@@ -89,7 +90,7 @@ def test_ocr_equals_a_plain_derivation() -> None:
     )
     torch.testing.assert_close(regions, head.regions(joined))
     pixels = head.reduce(joined)
-    objects = ocr.gather(pixels, regions)
+    objects = gather(pixels, regions)
     part = head.attention
     key, value = part.key(objects)[0, :, :, 0], part.value(objects)[0, :, :, 0]
     query = part.query(pixels)[0]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tuner.training.backbone import Pyramid
 from tuner.training.layers import conv_bn_relu, joined
+from tuner.training.object_context import ObjectAttention, gather
 
 OUTPUT_STRIDES = (4, 8, 16)
 
@@ -62,7 +63,7 @@ class _ObjectContext(nn.Module):
             regions.append(nn.Dropout2d(dropout))
         self.regions = regions.append(nn.Conv2d(deep if self.is_parallel else middle, classes, 1))
         self.reduce = conv_bn_relu(deep, middle, kernel=3, bias=True)
-        self.attention = _ObjectAttention(middle, key)
+        self.attention = ObjectAttention(middle, key)
         self.fuse = nn.Sequential(*conv_bn_relu(2 * middle, middle), nn.Dropout2d(dropout))
         self.head = nn.Conv2d(middle, classes, 1)
 
@@ -79,32 +80,3 @@ class _ObjectContext(nn.Module):
             return features[-1], features[-2]
         both = joined(features, align_corners=self.align_corners)
         return both, both
-
-
-def gather(pixels: Tensor, regions: Tensor) -> Tensor:
-    """Features of each region, N×C×K×1: means of `pixels` weighed by a softmax over positions."""
-    weights = regions.flatten(2).float().softmax(dim=2).to(pixels.dtype)
-    objects = weights @ pixels.flatten(2).transpose(1, 2)
-    return objects.transpose(1, 2).unsqueeze(3)
-
-
-class _ObjectAttention(nn.Module):
-    """Each pixel reads from the regions that it resembles."""
-
-    def __init__(self, channels: int, key: int) -> None:
-        super().__init__()
-        self.query = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
-        self.key = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
-        self.value = conv_bn_relu(channels, key)
-        self.up = conv_bn_relu(key, channels)
-
-    def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
-        """Context of N×C×H×W pixels from N×C×K×1 regions."""
-        query = self.query(pixels).flatten(2).transpose(1, 2)
-        key = self.key(objects).flatten(2)
-        value = self.value(objects).flatten(2).transpose(1, 2)
-        similarity = (query @ key).float() * key.shape[1] ** -0.5
-        context = similarity.softmax(dim=2).to(value.dtype) @ value
-        context = context.transpose(1, 2).unflatten(2, pixels.shape[-2:])
-        up: Tensor = self.up(context)
-        return up

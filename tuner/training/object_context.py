@@ -1,0 +1,34 @@
+"""Object-contextual representations (Yuan, Chen and Wang 2020), for the decoders built on them."""
+
+from torch import Tensor, nn
+
+from tuner.training.layers import conv_bn_relu
+
+
+def gather(pixels: Tensor, regions: Tensor) -> Tensor:
+    """Features of each region, N×C×K×1: means of `pixels` weighed by a softmax over positions."""
+    weights = regions.flatten(2).float().softmax(dim=2).to(pixels.dtype)
+    objects = weights @ pixels.flatten(2).transpose(1, 2)
+    return objects.transpose(1, 2).unsqueeze(3)
+
+
+class ObjectAttention(nn.Module):
+    """Each pixel reads from the regions that it resembles."""
+
+    def __init__(self, channels: int, key: int) -> None:
+        super().__init__()
+        self.query = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
+        self.key = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
+        self.value = conv_bn_relu(channels, key)
+        self.up = conv_bn_relu(key, channels)
+
+    def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
+        """Context of N×C×H×W pixels from N×C×K×1 regions."""
+        query = self.query(pixels).flatten(2).transpose(1, 2)
+        key = self.key(objects).flatten(2)
+        value = self.value(objects).flatten(2).transpose(1, 2)
+        similarity = (query @ key).float() * key.shape[1] ** -0.5
+        context = similarity.softmax(dim=2).to(value.dtype) @ value
+        context = context.transpose(1, 2).unflatten(2, pixels.shape[-2:])
+        up: Tensor = self.up(context)
+        return up
