@@ -53,6 +53,8 @@ def resolve(
     problems += _settle_augment(tree["augment"])
     if not problems:
         problems += _settle_stride(tree["model"])
+    if not problems:
+        problems += _settle_rates(tree["model"], dataset.size)
     if problems:
         raise InvalidSpec(problems)
     return _parse(tree)
@@ -241,6 +243,28 @@ def _settle_stride(tree: dict[str, Any]) -> list[Problem]:
             )
         ]
     return []
+
+
+def _settle_rates(tree: dict[str, Any], size: tuple[int, int]) -> list[Problem]:
+    """Choose atrous rates by the output stride, or refuse those that reach nothing but padding."""
+    defaults = catalog.find("decoder", tree["decoder"]).constants.get("RATES")
+    if defaults is None:
+        return []
+    stride = tree["output_stride"]
+    if tree["atrous_rates"] is None:
+        tree["atrous_rates"] = defaults[stride]
+    height, width = (-(-side // stride) for side in size)
+    most = max(height, width) - 1
+    beyond = [rate for rate in tree["atrous_rates"] if rate > most]
+    if not beyond or tuple(tree["atrous_rates"]) == defaults[stride]:
+        return []
+    message = (
+        f"atrous rate {beyond[0]} steps over the whole feature map, {height}×{width} for images of "
+        f"{size[0]}×{size[1]} at output stride {stride}, so that a 3×3 kernel is left with its "
+        f"middle; "
+    )
+    hint = f"use rates from 1 to {most}" if most >= 1 else "use larger images"
+    return [Problem(("model", "atrous_rates"), message + hint)]
 
 
 def _list(strides: Iterable[int]) -> str:

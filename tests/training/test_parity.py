@@ -1,7 +1,9 @@
 """Whole networks against torchvision, SMP and the papers' equations, with equal weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
+from typing import Any
 
 import pytest
 import segmentation_models_pytorch as smp
@@ -13,7 +15,8 @@ from torchvision.models.segmentation import fcn_resnet50
 from tests.training.networks import randomise, settle, take_over
 from tests.training.samples import config
 from tuner.training import evaluate, model
-from tuner.training.decoders import fcn, ocr, unet
+from tuner.training.backbone import Pyramid
+from tuner.training.decoders import asp_ocr, fcn, ocr, unet
 from tuner.training.encoders import hrnet, resnet
 
 State = Mapping[str, Tensor]
@@ -105,6 +108,23 @@ def test_one_option_aligns_the_whole_network(decoder: str, aligned: bool) -> Non
     assert int(found.sum()) == int(found.diagonal().sum()) == 90 * 70
 
 
+@pytest.mark.parametrize("rates", [None, (1, 3), (2, 3, 5, 7)])
+@torch.no_grad()
+def test_asp_ocr_equals_the_published_definition(rates: tuple[int, ...] | None) -> None:
+    """Object context, a 1×1 and dilated 3×3s side by side, as openseg's code has them."""
+    torch.manual_seed(0)
+    pyramid = Pyramid((4, 6, 10, 12), (4, 8, 8, 8), 8)
+    options: dict[str, Any] = {} if rates is None else {"atrous_rates": rates}
+    head = asp_ocr.build(pyramid, 5, mid_channels=16, key_channels=8, **options).double()
+    for parameter in head.parameters():  # biases and scales too
+        torch.nn.init.uniform_(parameter, -0.5, 0.5)
+    shallow, deep = (torch.randn(2, width, 9, 13, dtype=torch.float64) for width in (10, 12))
+    found = settle(head, [deep, deep, shallow, deep])
+    expected = asp_ocr_by_equations(head.state_dict(), shallow, deep, rates or (12, 24, 36))
+    for logits, wanted in zip(found, expected, strict=True):
+        assert (logits - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
 def norm(state: State, name: str, x: Tensor) -> Tensor:
     """Batch norm by its definition, with running statistics."""
     mean, var, scale, shift = (
@@ -185,6 +205,34 @@ def ocr_by_equations(state: State, branches: list[Tensor], up: Up) -> tuple[Tens
     joined = torch.cat([up(branch, branches[0]) for branch in branches], dim=1)
     regions = conv(state, "regions.3", pair(state, "regions", joined).relu())
     pixels = pair(state, "reduce", joined).relu()
+    context = context_by_equations(state, pixels, regions)
+    fused = pair(state, "fuse", torch.cat([context, pixels], dim=1)).relu()
+    return conv(state, "head", fused), regions
+
+
+def asp_ocr_by_equations(
+    state: State, shallow: Tensor, deep: Tensor, rates: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Logits and region logits; each dilated convolution is a sum of nine shifted 1×1s."""
+    regions = conv(state, "regions.4", pair(state, "regions", shallow).relu())
+    pixels = pair(state, "reduce", deep).relu()
+    parts = [context_by_equations(state, pixels, regions)]
+    for index, rate in enumerate((0, *rates)):
+        name = f"branches.{index}"
+        weight, bias = state[f"{name}.0.weight"], state[f"{name}.0.bias"]
+        height, width = deep.shape[-2:]
+        wide = functional.pad(deep, (rate,) * 4)
+        total = bias[:, None, None].expand(len(deep), -1, height, width)
+        for row, column in product(*map(range, weight.shape[-2:])):
+            seen = wide[..., row * rate : row * rate + height, column * rate :][..., :width]
+            total = total + torch.einsum("oc,nchw->nohw", weight[:, :, row, column], seen)
+        parts.append(norm(state, f"{name}.1", total).relu())
+    fused = pair(state, "fuse", torch.cat(parts, dim=1)).relu()
+    return conv(state, "head", fused), regions
+
+
+def context_by_equations(state: State, pixels: Tensor, regions: Tensor) -> Tensor:
+    """What each pixel reads from the regions."""
     shares = regions.flatten(2).exp() / regions.flatten(2).exp().sum(dim=2, keepdim=True)
     objects = torch.einsum("nki,nci->nck", shares, pixels.flatten(2))[..., None]
 
@@ -198,6 +246,4 @@ def ocr_by_equations(state: State, branches: list[Tensor], up: Up) -> tuple[Tens
     alike = torch.einsum("nchw,nck->nkhw", query, key) / query.shape[1] ** 0.5
     relation = alike.exp() / alike.exp().sum(dim=1, keepdim=True)
     context = torch.einsum("nkhw,nck->nchw", relation, value)
-    context = pair(state, "attention.up", context).relu()
-    fused = pair(state, "fuse", torch.cat([context, pixels], dim=1)).relu()
-    return conv(state, "head", fused), regions
+    return pair(state, "attention.up", context).relu()

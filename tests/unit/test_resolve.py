@@ -146,3 +146,46 @@ def test_a_config_with_changes_is_completed_with_them() -> None:
     bad = plain.model_copy(update={"changes": (Change(epoch=3, values={"augment.flip": 7}),)})
     with pytest.raises(InvalidSpec, match="augment"):
         complete(bad)
+
+
+def rates_of(decoder: str, size: tuple[int, int], **model: Any) -> list[int]:
+    """Atrous rates of a config that was resolved for images of that size."""
+    spec = study()
+    dataset = spec.dataset.model_copy(update={"size": size})
+    params = {"model.decoder": decoder, "model.encoder": "resnet18"}
+    given = {f"model.{name}": value for name, value in model.items()}
+    found = resolve(spec.base, dataset, {**params, **given})
+    return list(found.model.options["atrous_rates"])
+
+
+@pytest.mark.parametrize("decoder", ["deeplabv3", "deeplabv3plus", "asp_ocr"])
+def test_atrous_rates_follow_the_output_stride_unless_they_are_given(decoder: str) -> None:
+    """The paper's by default, in the config as trained, however small the images are."""
+    assert rates_of(decoder, (360, 480), output_stride=8) == [12, 24, 36]
+    assert rates_of(decoder, (32, 32), output_stride=16) == [6, 12, 18]
+    assert rates_of(decoder, (32, 32), output_stride=16, atrous_rates=[6, 12, 18]) == [6, 12, 18]
+    assert rates_of(decoder, (64, 96), output_stride=8, atrous_rates=[2, 11]) == [2, 11]
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "rates", "message"),
+    [
+        ((64, 96), 8, [2, 12], "rate 12 steps over the whole feature map, 8×12 .* from 1 to 11"),
+        ((64, 96), 16, [6], "rate 6 .* 4×6 for images of 64×96 at output stride 16"),
+        ((100, 16), 8, [13], "feature map, 13×2 .* from 1 to 12"),
+        ((16, 16), 16, [1], "use larger images"),
+    ],
+)
+def test_a_rate_that_sees_only_padding_is_refused(
+    size: tuple[int, int], stride: int, rates: list[int], message: str
+) -> None:
+    """A 3×3 kernel whose neighbours all lie outside is a 1×1; one that still sees a row is not."""
+    with pytest.raises(InvalidSpec, match=message) as caught:
+        rates_of("deeplabv3plus", size, output_stride=stride, atrous_rates=rates)
+    assert [problem.location for problem in caught.value.problems] == [("model", "atrous_rates")]
+
+
+def test_rates_of_a_config_hold_when_it_trains_again() -> None:
+    """A stored config with the default rates is complete, also for images that they exceed."""
+    found = config({"model.decoder": "deeplabv3", "model.encoder": "resnet18"})
+    assert complete(found) == found

@@ -347,3 +347,22 @@ def test_a_study_of_many_components_is_checked_in_bounded_work() -> None:
     }
     base = {"model": {"decoder": "deeplabv3plus", "encoder": "resnet18"}}
     assert problems(study(space=many, base=base)) == []
+
+
+DILATED = {"model": {"decoder": "deeplabv3", "encoder": "resnet18"}}
+LISTS = {"choice": [[1, 2, 3], [2, 4, 9]]}
+
+
+def dilated(strides: list[int]) -> dict[tuple[str | int, ...], str]:
+    """Mistakes of a study that searches lists of rates and strides over images of 64×80."""
+    data = {**document()["dataset"], "size": [64, 80]}
+    searched = {"model.atrous_rates": LISTS, "model.output_stride": {"choice": strides}}
+    return mistakes(document(dataset=data, base=DILATED, space=searched))
+
+
+def test_lists_of_atrous_rates_are_tried_at_every_output_stride() -> None:
+    """What fits stride 8 may not fit stride 16, and no draw may meet that first."""
+    assert dilated([8]) == {}
+    found = dilated([8, 16])
+    assert list(found) == [("space", "model.atrous_rates", 0)]
+    assert "atrous rate 9 steps over the whole feature map, 4×5" in found[next(iter(found))]

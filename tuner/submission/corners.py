@@ -14,6 +14,7 @@ FIXED = {
     "training.epochs": "the budget of a trial; rungs and schedules need it fixed",
     "seed": "drawn by the search itself; confirm leaders with fresh seeds instead",
 }
+DECIDING = frozenset({"model.output_stride"})  # what else is valid depends on it, as on a name
 COMBINATIONS = 2_000  # of component names and conditions, per section of the config
 
 Location = tuple[str | int, ...]
@@ -110,7 +111,8 @@ def _combinations(space: SearchSpace, section: str) -> Iterator[Params]:
     for path in reversed(order):
         if path in needed:
             needed |= {parent for dimension in space.root[path] for parent in dimension.when}
-    chosen = [p for p in order if p in needed and (p in asked or _kind_of(p) is not None)]
+    decides = {path for path in order if path in asked | DECIDING or _kind_of(path) is not None}
+    chosen = [path for path in order if path in needed and path in decides]
     return _walk(space, chosen, {})
 
 

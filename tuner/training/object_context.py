@@ -1,5 +1,7 @@
 """Object-contextual representations (Yuan, Chen and Wang 2020), for the decoders built on them."""
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from tuner.training.layers import conv_bn_relu
@@ -13,14 +15,15 @@ def gather(pixels: Tensor, regions: Tensor) -> Tensor:
 
 
 class ObjectAttention(nn.Module):
-    """Each pixel reads from the regions that it resembles."""
+    """Each pixel reads from the regions that it resembles; convolutions may have a `bias`."""
 
-    def __init__(self, channels: int, key: int) -> None:
+    def __init__(self, channels: int, key: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.query = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
-        self.key = nn.Sequential(*conv_bn_relu(channels, key), *conv_bn_relu(key, key))
-        self.value = conv_bn_relu(channels, key)
-        self.up = conv_bn_relu(key, channels)
+        layer = partial(conv_bn_relu, bias=bias)
+        self.query = nn.Sequential(*layer(channels, key), *layer(key, key))
+        self.key = nn.Sequential(*layer(channels, key), *layer(key, key))
+        self.value = layer(channels, key)
+        self.up = layer(key, channels)
 
     def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
         """Context of N×C×H×W pixels from N×C×K×1 regions."""

@@ -2,6 +2,9 @@
 
 Follows torchvision, with the paper's atrous rates for the output stride: 12, 24, 36 at stride 8
 and 6, 12, 18 at stride 16. The auxiliary head is torchvision's FCN head on the third stage.
+
+`atrous_rates` sets others. A rate as large as the feature map would leave a 3×3 kernel nothing but
+its middle (section 3.3 of the paper), so that it is refused unless it is the default.
 """
 
 from typing import Annotated
@@ -23,23 +26,28 @@ def build(
     mid_channels: Annotated[int, Field(ge=8, le=2048)] = 256,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
     aux: bool = True,
+    atrous_rates: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=512)], ...], Field(min_length=1, max_length=8)
+    ]
+    | None = None,
 ) -> nn.Module:
-    """The decoder for an encoder's pyramid."""
-    return _DeepLabV3(pyramid, classes, mid_channels=mid_channels, dropout=dropout, aux=aux)
+    """The decoder for an encoder's pyramid; a pyramid level for each of the rates."""
+    aspp = AtrousPyramid(
+        pyramid.channels[-1],
+        mid_channels,
+        rates=atrous_rates or RATES[pyramid.output_stride],
+        dropout=dropout,
+        separable=False,
+    )
+    return _DeepLabV3(pyramid, classes, aspp, mid_channels=mid_channels, aux=aux)
 
 
 class _DeepLabV3(nn.Module):
     def __init__(
-        self, pyramid: Pyramid, classes: int, *, mid_channels: int, dropout: float, aux: bool
+        self, pyramid: Pyramid, classes: int, aspp: nn.Module, *, mid_channels: int, aux: bool
     ) -> None:
         super().__init__()
-        self.aspp = AtrousPyramid(
-            pyramid.channels[-1],
-            mid_channels,
-            rates=RATES[pyramid.output_stride],
-            dropout=dropout,
-            separable=False,
-        )
+        self.aspp = aspp
         self.head = nn.Sequential(
             *conv_bn_relu(mid_channels, mid_channels, kernel=3),
             nn.Conv2d(mid_channels, classes, 1),

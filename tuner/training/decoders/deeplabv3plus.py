@@ -1,6 +1,7 @@
 """DeepLabV3+: separable pyramid pooling, then a merge with stride-4 features (Chen et al. 2018).
 
 Atrous rates follow the paper: 6, 12, 18 at output stride 16 and 12, 24, 36 at stride 8.
+`atrous_rates` sets others, as in `deeplabv3`.
 """
 
 from typing import Annotated
@@ -25,10 +26,20 @@ def build(
     low_channels: Annotated[int, Field(ge=4, le=512)] = 48,
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
     aux: bool = False,
+    atrous_rates: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=512)], ...], Field(min_length=1, max_length=8)
+    ]
+    | None = None,
 ) -> nn.Module:
-    """The decoder for an encoder's pyramid."""
-    widths = (mid_channels, low_channels)
-    return _DeepLabV3Plus(pyramid, classes, widths=widths, dropout=dropout, aux=aux)
+    """The decoder for an encoder's pyramid; a pyramid level for each of the rates."""
+    aspp = AtrousPyramid(
+        pyramid.channels[-1],
+        mid_channels,
+        rates=atrous_rates or RATES[pyramid.output_stride],
+        dropout=dropout,
+        separable=True,
+    )
+    return _DeepLabV3Plus(pyramid, classes, aspp, widths=(mid_channels, low_channels), aux=aux)
 
 
 class _DeepLabV3Plus(nn.Module):
@@ -36,20 +47,14 @@ class _DeepLabV3Plus(nn.Module):
         self,
         pyramid: Pyramid,
         classes: int,
+        aspp: nn.Module,
         *,
         widths: tuple[int, int],
-        dropout: float,
         aux: bool,
     ) -> None:
         super().__init__()
         middle, low = widths
-        rates = RATES[pyramid.output_stride]
-        self.aspp = nn.Sequential(
-            AtrousPyramid(
-                pyramid.channels[-1], middle, rates=rates, dropout=dropout, separable=True
-            ),
-            separable_bn_relu(middle, middle),
-        )
+        self.aspp = nn.Sequential(aspp, separable_bn_relu(middle, middle))
         self.low = conv_bn_relu(pyramid.channels[0], low)
         self.merge = separable_bn_relu(middle + low, middle)
         self.head = nn.Conv2d(middle, classes, 1)
