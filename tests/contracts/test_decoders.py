@@ -1,5 +1,7 @@
 """Every decoder turns a pyramid into logits, at every output stride it declares."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,26 @@ def test_logits_have_a_channel_per_class_and_finite_gradients(decoder: str) -> N
         for name, parameter in built.named_parameters():
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
+
+
+def choices(option: catalog.Option) -> list[Any]:
+    """Every value of an option that lists its values; none of others."""
+    schema = option.adapter.json_schema()
+    return [False, True] if schema.get("type") == "boolean" else schema.get("enum", [])
+
+
+def test_every_value_of_a_listed_option_works(decoder: str) -> None:
+    """Forward and backward work with each value of each choice and switch."""
+    pyramid = pyramids(decoder)[0]
+    given = features(pyramid)
+    for option in catalog.find("decoder", decoder).options.values():
+        for value in choices(option):
+            build = catalog.load("decoder", decoder).build
+            logits, _ = build(pyramid, CLASSES, **{option.name: value})(given)
+            assert logits.shape[:2] == (2, CLASSES), (option.name, value)
+            logits.square().mean().backward()
+    for feature in given:
+        assert feature.grad is None or torch.isfinite(feature.grad).all()
 
 
 def test_state_makes_an_equal_decoder(decoder: str) -> None:

@@ -366,3 +366,28 @@ def test_lists_of_atrous_rates_are_tried_at_every_output_stride() -> None:
     found = dilated([8, 16])
     assert list(found) == [("space", "model.atrous_rates", 0)]
     assert "atrous rate 9 steps over the whole feature map, 4×5" in found[next(iter(found))]
+
+
+def test_the_plain_baselines_are_searched_knob_by_knob() -> None:
+    """Layers, width, kernel, dilation, activation and norm of the CNN; the cell of the other."""
+    cnn, recurrent = {"model.decoder": "cnn"}, {"model.decoder": "reseg"}
+    searched = {
+        "model.decoder": {"choice": ["cnn", "reseg"]},
+        "model.norm": {"choice": ["batch", "group"]},
+        "model.layers": {"int": [1, 4]},
+        "model.mid_channels": {"choice": [32, 64], "when": cnn},
+        "model.kernel": {"int": [3, 7], "step": 2, "when": cnn},
+        "model.dilation": {"int": [1, 4], "when": cnn},
+        "model.activation": {
+            "choice": ["relu", "leaky_relu", "elu", "gelu", "silu"],
+            "when": cnn,
+        },
+        "model.cell": {"choice": ["gru", "lstm"], "when": recurrent},
+        "loss.name": {"choice": ["cross_entropy", "mse"]},
+    }
+    base = {"model": {"decoder": "cnn", "encoder": "resnet18"}}
+    assert mistakes(document(base=base, space=searched)) == {}
+    wrong = {**searched, "model.kernel": {"int": [3, 7], "when": cnn}}
+    assert (
+        "3, 5 or 7, not 4" in mistakes(document(base=base, space=wrong))["space", "model.kernel", 0]
+    )
