@@ -85,7 +85,7 @@ def _curves(db: Database, view: StudyView) -> dict[str, Any]:
     folded = charts.fold_curves(
         [*_with_best(db, view, ended), *running],
         best=view.best_trial,
-        epochs=view.spec.base.training.epochs,
+        epochs=view.spec.most_epochs,
     )
     svg = charts.draw_curves(folded, name=view.objective.metric) if folded.lines else None
     faint = sum(line.role != "running" for line in folded.lines)

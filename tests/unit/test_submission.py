@@ -46,7 +46,7 @@ def test_no_valid_space_is_refused(ranges: dict[str, Any]) -> None:
         ("optimiser.lr", {"float": [0.1, 0.2]}, (), "did you mean 'optimizer.lr'"),
         ("dataset.size", {"choice": [[32, 32]]}, (), "data set cannot be searched"),
         ("seed", {"int": [0, 5]}, (), "seed cannot be searched"),
-        ("training.epochs", {"int": [5, 50]}, (), "training.epochs cannot be searched"),
+        ("training.epochs", {"int": [5, 50]}, (), "training.epochs cannot be searched with pruner"),
         ("schedule.name", {"choice": ["pole"]}, (0, "choice", 0), "did you mean 'poly'"),
         ("schedule.name", {"int": [1, 2]}, (0,), "write {choice: [...]}"),
         ("optimizer.momentum", {"float": [0.5, 0.9]}, (0,), "optimizer.name: rmsprop, sgd"),

@@ -113,11 +113,15 @@ def costs(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "confirmation", f"{plan.confirm_epochs} epochs with fresh seeds"
     if plan.expected_epochs is not None:
         stages = ", ".join(f"{stage.trials:.0f} to {stage.epoch}" for stage in plan.stages)
-        yield "expected", f"{plan.expected_epochs:.0f} epochs; trials trained to epoch: {stages}"
+        told = f"; trials trained to epoch: {stages}" if stages else ", each trial its own"
+        yield "expected", f"{plan.expected_epochs:.0f} epochs{told}"
     again = f" + {plan.confirm_epochs}" if plan.confirm_epochs else ""
     # Where each rung is a training of its own, a trial may take more than its epochs.
-    each = (plan.worst_case_epochs - plan.confirm_epochs) // plan.trials
-    yield "worst case", f"{plan.trials} × {each}{again} = {plan.worst_case_epochs} epochs"
+    whole = f"{plan.trials} × {(plan.worst_case_epochs - plan.confirm_epochs) // plan.trials}"
+    if plan.spec.searches_epochs:
+        base, most = plan.spec.base.training.epochs, plan.spec.most_drawn_epochs
+        whole = f"{base} + {plan.trials - 1} × {most}"
+    yield "worst case", f"{whole}{again} = {plan.worst_case_epochs} epochs"
     if plan.cost is not None:
         cost = plan.cost
         yield "epoch", f"{cost.epoch_seconds:.3g} s, {cost.source}"

@@ -58,11 +58,11 @@ class Setting:
 
 
 def setting_of(spec: StudySpec) -> Setting:
-    """The setting of a study; a searched warm-up counts with its longest.
+    """The setting of a study; searched epochs and a searched warm-up count with their longest.
 
     Several objectives become one: the rank that `ranked` gives.
     """
-    epochs, warmup = spec.base.training.epochs, spec.base.schedule.warmup
+    epochs, warmup = spec.most_epochs, spec.base.schedule.warmup
     searched = spec.space.root.get("schedule.warmup", ())
     corners = [corner for dimension in searched for corner in dimension.corners()]
     longest = max((c for c in corners if isinstance(c, int | float)), default=warmup)

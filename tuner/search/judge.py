@@ -33,7 +33,7 @@ def choose_pruner(spec: StudySpec) -> str:
         return name
     if sampler and not sampler.constants.get("PAUSES", True):
         return "none"
-    has_rungs = is_staged(spec) or spec.base.training.epochs >= _FEWEST_EPOCHS
+    has_rungs = is_staged(spec) or spec.most_epochs >= _FEWEST_EPOCHS
     return "promote" if has_rungs else "none"
 
 
@@ -70,7 +70,7 @@ def judge(
         closing: no new trial will be drawn.
     """
     step = trial.step
-    if step == 0 or step >= spec.base.training.epochs:
+    if step == 0 or step >= spec.most_epochs:
         return Verdict()
     steps = judged_steps(spec)
     if steps is not None and step not in steps:
@@ -132,6 +132,8 @@ def unreliable(spec: StudySpec, courses: Sequence[Course]) -> tuple[Agreement, .
     steps = judged_steps(spec)
     if steps is None or len(spec.objectives) > 1 or choose_pruner(spec) == spec.search.sampler.name:
         return ()
+    if spec.searches_epochs:
+        return ()  # trials are not compared there
     ladder = (*sorted(steps), spec.base.training.epochs)
     return tuple(found for found in agreements(courses, ladder) if found.is_poor)
 

@@ -14,7 +14,7 @@ from tuner import catalog
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.space import Choice, Params
 from tuner.spec.states import TrialState
-from tuner.spec.study import StudySpec
+from tuner.spec.study import EPOCHS, StudySpec
 from tuner.submission.corners import searchable_paths
 
 _ENDED = {OptunaState.COMPLETE: TrialState.COMPLETED, OptunaState.PRUNED: TrialState.PRUNED}
@@ -82,12 +82,12 @@ def _path_problems(known: Mapping[str, str], spec: StudySpec) -> Iterator[Proble
 
 
 def _past(trial: FrozenTrial, spec: StudySpec, known: Mapping[str, str], shift: int) -> Past:
-    epochs = spec.base.training.epochs
     params = {
         known[name]: _value(spec, known[name], value)
         for name, value in trial.params.items()
         if name in known
     }
+    epochs = params.get(EPOCHS, spec.base.training.epochs)
     steps = {
         step + shift: value
         for step, value in trial.intermediate_values.items()

@@ -1,14 +1,18 @@
 """What a study may cost, before anything is trained."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner import catalog
+from tuner.optuna_encoding import distribution, from_optuna
 from tuner.search.fidelity import is_staged
 from tuner.search.judge import choose_pruner, judged_steps
 from tuner.search.pruners import hyperband
 from tuner.search.suggest import choose_sampler, trial_limit
-from tuner.spec.study import StudySpec
+from tuner.search.units import from_unit
+from tuner.spec.space import Params
+from tuner.spec.study import EPOCHS, StudySpec
 
 _SAMPLE = 1000  # trials whose brackets stand for those of a longer study
 
@@ -16,6 +20,8 @@ _SAMPLE = 1000  # trials whose brackets stand for those of a longer study
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The search in numbers: steps in epochs, `worst_epochs` if nothing is pruned.
+
+    `epochs` are those of one full training, of the longest where they are searched.
 
     `stages` is how many trials are expected to be trained up to each rung, the last being the
     full budget; it is empty, and `expected_epochs` None, where the pruner's rule does not say.
@@ -36,16 +42,20 @@ class Plan:
 def rungs(spec: StudySpec) -> tuple[int, ...]:
     """Epochs at which trials are compared, rising; empty if nothing is pruned."""
     steps = judged_steps(spec)
-    return tuple(range(1, spec.base.training.epochs)) if steps is None else tuple(sorted(steps))
+    return tuple(range(1, spec.most_epochs)) if steps is None else tuple(sorted(steps))
 
 
 def plan(spec: StudySpec) -> Plan:
     """The plan of a study."""
-    trials, epochs = trial_limit(spec), spec.base.training.epochs
+    trials, epochs = trial_limit(spec), spec.most_epochs
     confirm = spec.search.confirm
     again = min(confirm.top, trials) * confirm.seeds * epochs if confirm else 0
     reached = stages(spec, trials)
-    whole = sum(rungs(spec), epochs) if is_staged(spec) else epochs
+    # Trial 0 is the base recipe, whatever the others draw.
+    whole, each = spec.base.training.epochs, spec.most_drawn_epochs
+    if is_staged(spec):
+        whole = each = sum(rungs(spec), epochs)
+    expected = _epochs(reached, anew=is_staged(spec)) if reached else _drawn_epochs(spec, trials)
     return Plan(
         sampler=choose_sampler(spec),
         pruner=choose_pruner(spec),
@@ -53,8 +63,8 @@ def plan(spec: StudySpec) -> Plan:
         epochs=epochs,
         rungs=rungs(spec),
         stages=reached,
-        expected_epochs=_epochs(reached, anew=is_staged(spec)) + again if reached else None,
-        worst_epochs=trials * whole + again,
+        expected_epochs=None if expected is None else expected + again,
+        worst_epochs=whole + (trials - 1) * each + again,
         confirm_epochs=again,
     )
 
@@ -62,9 +72,12 @@ def plan(spec: StudySpec) -> Plan:
 def stages(spec: StudySpec, trials: int) -> dict[int, float]:
     """Trials expected to be trained up to each rung: of those at a rung, 1 in eta goes beyond.
 
-    Empty for a pruner that has no share of its own, such as the median.
+    Empty for a pruner that has no share of its own, such as the median, and where trials differ in
+    their epochs.
     """
     name, epochs = choose_pruner(spec), spec.base.training.epochs
+    if spec.searches_epochs:
+        return {}
     if name == "none":
         return {epochs: float(trials)}
     if name == choose_sampler(spec):
@@ -85,6 +98,27 @@ def stages(spec: StudySpec, trials: int) -> dict[int, float]:
         for step in ladder[:skipped]:
             found[step] += share
     return found
+
+
+def _drawn_epochs(spec: StudySpec, trials: int) -> float | None:
+    """Epochs of the base recipe and of random draws, where those are searched and all are trained.
+
+    Half of the range is what draws have on average, unless conditions or a scale make it other.
+    """
+    if not spec.searches_epochs or choose_pruner(spec) != "none":
+        return None
+    rng, base = random.Random(0), spec.base.training.epochs
+    drawn = [_draw(spec, rng).get(EPOCHS, base) for _ in range(_SAMPLE)]
+    return float(base + (trials - 1) * sum(drawn) / len(drawn))
+
+
+def _draw(spec: StudySpec, rng: random.Random) -> Params:
+    params: Params = {}
+    for path in spec.space.ordered():
+        if active := spec.space.active(path, params):
+            value = from_unit(distribution(active[1]), rng.random())
+            params[path] = from_optuna(active[1], value)
+    return params
 
 
 def _brackets(trials: int, rung_count: int, brackets: int, eta: int) -> list[tuple[int, float]]:
@@ -118,7 +152,7 @@ def wall_hours(spec: StudySpec, hours: float, epoch_seconds: float, workers: int
     """Hours on so many workers: no less than one full training, and one more to be confirmed."""
     at_once = min(workers, spec.search.parallel)
     in_a_row = 2 if spec.search.confirm else 1
-    floor = min(hours, in_a_row * spec.base.training.epochs * epoch_seconds / 3600)
+    floor = min(hours, in_a_row * spec.most_epochs * epoch_seconds / 3600)
     found = max(hours / at_once, floor)
     limit = spec.search.max_wall_hours
     return found if limit is None else min(found, limit)

@@ -33,8 +33,8 @@ def importance(
     """How much each param decides whether a trial is among the best tenth, by PED-ANOVA.
 
     Trials are compared at the highest rung that enough of them reached: those that were stopped
-    there count like those that went on. With several objectives and none asked for, the best are
-    those nearest to the Pareto front.
+    there count like those that went on. Where epochs are searched, each counts at its own end.
+    With several objectives and none asked for, the best are those nearest to the Pareto front.
 
     Raises:
         NotFound: no such study.
@@ -88,8 +88,9 @@ def _look(
         if objective or direction:
             goals = (rankings.goal(spec, objective, direction),)
             spec = spec.model_copy(update={"objectives": goals})
-        step = _step(session, row, spec)
-        told = reports.told_at(session, row, step, most=most) if step else []
+        step = 0 if spec.searches_epochs else _step(session, row, spec)
+        at = None if spec.searches_epochs else step
+        told = reports.told_at(session, row, at, most=most) if at != 0 else []
     seen = [found for one in told if (found := _observation(one, spec)) is not None]
     if objective and not seen and (wrong := unknown_metric(objective, spec.dataset.classes)):
         raise InvalidSpec([Problem(("objective",), wrong)])

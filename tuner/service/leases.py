@@ -196,6 +196,8 @@ def _judge(
     session: Session, held: Held, spec: StudySpec, searches: Searches, *, now: datetime
 ) -> None:
     _, trial, study = held
+    if trial.step >= trial.epochs:
+        return  # nothing is left to save, also where trials differ in their epochs
     # The base recipe is trained to its end, so that no study reports worse than the textbook.
     if trial.source == TrialSource.BASE or rows.verdict_of(trial).action is not Action.CONTINUE:
         return

@@ -234,7 +234,7 @@ def observe(
         study.id,
         since,
         metrics=metrics,
-        steps=None if steps is None else {*steps, spec.base.training.epochs},
+        steps=None if steps is None else {*steps, spec.most_epochs},
     )
     return tuple(
         _observation(trial, spec, _comparable(trial, spec, told.get(trial.number, {})))

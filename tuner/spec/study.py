@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
 from tuner.spec.space import SearchSpace
 
+EPOCHS = "training.epochs"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -164,6 +165,25 @@ class StudySpec(Section):
     def objective(self) -> Objective:
         """The first objective: the one that charts and single best trials go by."""
         return self.objectives[0]
+
+    @property
+    def searches_epochs(self) -> bool:
+        """Whether trials differ in how long they train, so that no step is the same for all."""
+        return EPOCHS in self.space.root
+
+    @property
+    def most_epochs(self) -> int:
+        """Epochs of the longest training: of those that can be drawn, and the base recipe's."""
+        return max(self.base.training.epochs, self.most_drawn_epochs)
+
+    @property
+    def most_drawn_epochs(self) -> int:
+        """Epochs that a draw has at most: the base recipe's where none are drawn."""
+        searched = self.space.root.get(EPOCHS, ())
+        found = [int(c) for d in searched for c in d.corners() if isinstance(c, int | float)]
+        if all(dimension.when for dimension in searched):
+            found.append(self.base.training.epochs)
+        return max(found, default=1)
 
     def dump(self) -> dict[str, Any]:
         """The study as plain JSON values."""

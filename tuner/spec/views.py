@@ -198,7 +198,9 @@ class ImportanceView(Section):
         description="computing: fANOVA was asked for and is not there yet; this is PED-ANOVA's",
     )
     objectives: tuple[Objective, ...]
-    epoch: int = Field(description="Trials are compared by their values at this epoch")
+    epoch: int = Field(
+        description="Trials are compared by their values at this epoch; 0: at each one's last"
+    )
     trials: int
     shares: dict[str, float] = Field(
         description="By path, the largest first. They add up to 1; fANOVA's lack what several "
@@ -316,7 +318,7 @@ class Plan(Section):
     sampler: str
     pruner: str
     trials: int
-    epochs: int = Field(description="Epochs of one full training")
+    epochs: int = Field(description="Epochs of one full training, the longest if searched")
     rungs: tuple[int, ...] = Field(description="Epochs at which trials are compared")
     stages: tuple[Stage, ...] = Field(
         default=(), description="Up to each rung and the full budget, where the pruner says so much"

@@ -187,11 +187,14 @@ def count_at(session: Session, study: Study, steps: Collection[int]) -> dict[int
     return dict(session.execute(query).all())
 
 
-def told_at(session: Session, study: Study, step: int, *, most: int) -> list[Told]:
-    """Reports of the search's trials at a step, evenly spread over them if there are more."""
+def told_at(session: Session, study: Study, step: int | None, *, most: int) -> list[Told]:
+    """Reports of the search's trials at a step, evenly spread over them if there are more.
+
+    With step None, at the last of each trial that was trained to its own end.
+    """
     at = (
         Report.study_id == study.id,
-        Report.step == step,
+        Report.step == (Trial.epochs if step is None else step),
         comparable(study),
         Trial.source.not_in(_ELSEWHERE),
     )

@@ -17,7 +17,7 @@ from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.submission.corners import space_problems
 from tuner.submission.priors import prior_problems
-from tuner.submission.sampling import fidelity_problems, sampler_problems
+from tuner.submission.sampling import epochs_problems, fidelity_problems, sampler_problems
 from tuner.submission.shape import readable
 
 _PER_LOCATION = 5
@@ -137,6 +137,7 @@ def _search(spec: StudySpec) -> Iterator[Problem]:
     if spec.search.sampler.name == "grid":
         yield from _grid(spec)
     yield from fidelity_problems(spec)
+    yield from epochs_problems(spec)
 
 
 def _strategy(strategy: Strategy, kind: str) -> Iterator[Problem]:

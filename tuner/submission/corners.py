@@ -11,7 +11,6 @@ from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
 from tuner.spec.study import StudySpec
 
 FIXED = {
-    "training.epochs": "the budget of a trial; rungs and schedules need it fixed",
     "seed": "drawn by the search itself; confirm leaders with fresh seeds instead",
 }
 DECIDING = frozenset({"model.output_stride"})  # what else is valid depends on it, as on a name

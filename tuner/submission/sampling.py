@@ -14,7 +14,7 @@ from tuner.catalog import Component
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.config import may_change
 from tuner.spec.space import Choice
-from tuner.spec.study import StudySpec
+from tuner.spec.study import EPOCHS, StudySpec
 
 _PAUSING = frozenset({"promote", "hyperband"})
 
@@ -78,6 +78,25 @@ def fidelity_problems(spec: StudySpec) -> Iterator[Problem]:
             "set pruner to promote and sampler to auto, or fidelity to epochs"
         )
         yield Problem(("search", "fidelity"), message)
+
+
+def epochs_problems(spec: StudySpec) -> Iterator[Problem]:
+    """Why trials cannot differ in their epochs: what compares them at equal ones."""
+    if not spec.searches_epochs:
+        return
+    pruner = catalog.components("pruner").get(spec.search.pruner.name)
+    if pruner is None or pruner.constants.get("PEERS", True):
+        able = [
+            name
+            for name, found in catalog.components("pruner").items()
+            if not found.constants.get("PEERS", True)
+        ]
+        message = (
+            f"{EPOCHS} cannot be searched with pruner {spec.search.pruner.name}, which compares "
+            f"trials at equal epochs; set search.pruner to {', '.join(able[:-1])} or {able[-1]}, "
+            f"or fix base.{EPOCHS}"
+        )
+        yield Problem(("space", EPOCHS), message)
 
 
 def require_packages(spec: StudySpec) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from tuner.search.course import Course, Setting
 from tuner.spec.messages import Verdict
 
+PEERS = False
+
 
 def judged_steps(setting: Setting) -> frozenset[int] | None:
     """No step is judged."""

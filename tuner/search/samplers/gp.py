@@ -43,7 +43,8 @@ class _Process(BaseSampler):
     def __init__(self, spec: StudySpec, seed: int, startup: int, history: int) -> None:
         self._space, self._objectives = spec.space, spec.objectives
         self._startup, self._history = startup, history
-        steps = judged_steps(spec) if len(spec.objectives) == 1 else None
+        has_rungs = len(spec.objectives) == 1 and not spec.searches_epochs
+        steps = judged_steps(spec) if has_rungs else None
         self._steps = sorted(steps or (), reverse=True)
         self._known = {
             name: distribution

@@ -43,7 +43,9 @@ def build(
     space = distributions(spec.space)
     searched = sum(1 for distribution in space.values() if not distribution.single())
     steps = judged_steps(spec)
-    if steps is None:
+    if spec.searches_epochs:
+        steps = frozenset()  # what ended is compared by its end alone
+    elif steps is None:
         steps = frozenset(rungs.ladder(setting_of(spec), eta=3, min_step=None))
     return RungTpeSampler(
         sorted(steps, reverse=True),
