@@ -19,7 +19,7 @@ EXPOSE 8000
 CMD ["segtune", "serve", "--host", "0.0.0.0"]
 
 FROM base AS worker
-RUN pip install --constraint requirements.lock ".[worker]"
+RUN pip install --constraint requirements.lock ".[worker,tiff]"
 USER segtune
 WORKDIR /data
 ENV SEGTUNE_HOME=/data SEGTUNE_CACHE=/cache

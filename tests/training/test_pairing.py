@@ -1,5 +1,6 @@
 """Which image belongs to which mask: patterns, names of other systems, and what is proposed."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 from unicodedata import normalize
@@ -168,7 +169,25 @@ def test_a_broken_link_is_named(tmp_path: Path) -> None:
     write(tmp_path, "x/{}.png", "y/{}.png")
     (tmp_path / "set" / "x" / "2.png").unlink()
     (tmp_path / "set" / "x" / "2.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(DataError, match=r"2.png"):
+    with pytest.raises((DataError, FileNotFoundError), match=r"2.png"):
+        load(tmp_path, images="x", masks="y")
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images would be missing without a word."""
+    write(tmp_path, "x/{}.png", "y/{}.png")
+    write(tmp_path, "x/u/{}.png", "y/u/{}.png")
+    listed = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path).name == "u":
+            raise PermissionError(13, "refused", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises((DataError, PermissionError), match="refused"):
         load(tmp_path, images="x", masks="y")
 
 

@@ -214,6 +214,21 @@ def test_a_mask_that_lost_labels_is_refused_by_its_content(
             read(path)
 
 
+def test_what_the_system_refuses_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No permission here says nothing of the content."""
+    Image.fromarray(INDICES).save(tmp_path / "a.png")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "refused", "a.png")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    for read in (pictures.read_mask, pictures.read_picture, pictures.form):
+        with pytest.raises(PermissionError):
+            read(tmp_path / "a.png")
+
+
 def test_a_name_says_nothing(tmp_path: Path) -> None:
     """A PNG called .jpg holds labels; what is no image says what it is."""
     Image.fromarray(INDICES).save(tmp_path / "a.jpg", format="PNG")

@@ -32,7 +32,7 @@ def _palette(path: Path) -> bytes | None:
     """The colours of a palette file; what cannot be read is told when it is decoded."""
     try:
         return pictures.palette_of(path)
-    except DataError:
+    except (DataError, OSError):
         return None
 
 
@@ -71,7 +71,7 @@ def _refuse_greys(path: Path, colours: bytes) -> None:
     """Among palettes of colours, one of greys must give its indices too."""
     if not pictures.is_grey(colours):
         return
-    with suppress(DataError):
+    with suppress(DataError, OSError):
         if np.array_equal(pictures.read_mask(path), pictures.read_indices(path)):
             return
     raise DataError(
@@ -84,7 +84,7 @@ def _used(path: Path, colours: bytes) -> Iterator[tuple[int, bytes]]:
     """Index and colour of what the pixels of a file hold."""
     try:
         indices = np.unique(pictures.read_indices(path)).tolist()
-    except DataError:
+    except (DataError, OSError):
         return
     for index in indices:
         yield index, colours[3 * index : 3 * index + 3]

@@ -138,7 +138,8 @@ def opened(pairs: Sequence[Pair], reading: Reading = Reading(), notes: Sequence[
     """The pairs as a split; channels and depth are those of the first image. Raises DataError."""
     digest = sha256(repr((reading.facts, reading.is_stored, reading.value_range)).encode())
     for pair in pairs:
-        facts = [_facts(path) for path in pair.files]
+        stats = [(str(path), path.stat()) for path in pair.files]
+        facts = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
         digest.update(repr((pair.name, facts)).encode())
     channels, depth = _form(pairs[0], is_stored=reading.is_stored)
     return Split(
@@ -181,17 +182,6 @@ def _by_name(found: Sequence[tuple[str, Path]], suffix: str, pattern: str) -> di
             )
         named[name] = path
     return named
-
-
-def _facts(path: Path) -> tuple[str, int, int]:
-    """What changes when a file does."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path.name}: is a link to nothing, or was removed just now; copy the file here"
-        ) from error
-    return str(path), stat.st_size, stat.st_mtime_ns
 
 
 def _with_types(pictures: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Path]:

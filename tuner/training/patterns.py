@@ -35,9 +35,12 @@ def is_litter(name: str) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Paths of all files below a folder, links to folders followed, without litter."""
+    """Paths of all files below a folder, links to folders followed, without litter.
+
+    Raises OSError where a folder cannot be listed.
+    """
     entered = {folder.resolve()}
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
         kept = [name for name in sorted(folders) if not is_litter(name)]
         folders[:] = [name for name in kept if _is_new(Path(place, name), entered)]
         below = Path(place).relative_to(folder)
@@ -71,6 +74,10 @@ def existing(base: Path, name: str) -> Path | None:
             return path
     plain = base / name
     return plain if plain.exists() else None
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_new(folder: Path, entered: set[Path]) -> bool:

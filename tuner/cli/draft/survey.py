@@ -81,13 +81,13 @@ class _Labels:
         """Note masks whose palettes do not agree."""
         try:
             mask_palettes.check(masks)
-        except DataError as error:
+        except (DataError, OSError) as error:
             self.unreadable.append(str(error))
 
     def read(self, folder: Path, image: str, mask: str) -> None:
         try:
             found = pictures.read_values(folder / mask)
-        except DataError as error:
+        except (DataError, OSError) as error:
             self.unreadable.append(str(error))
             return
         if found.is_coloured:
@@ -97,7 +97,7 @@ class _Labels:
             size = pictures.size_of(folder / image)
             height, width = found.values.shape
             pairing.check_fit(folder / image, size, folder / mask, (height, width))
-        except DataError as error:
+        except (DataError, OSError) as error:
             self.odd_sizes.append(str(error))
         self.read_count += 1
         labels, counts = np.unique(found.values, return_counts=True)
@@ -113,7 +113,7 @@ def _sizes(folder: Path, names: Sequence[str]) -> tuple[Mapping[Size, int], tupl
         try:
             sizes[pictures.size_of(folder / name)] += 1
             pictures.check_picture(folder / name)
-        except DataError as error:
+        except (DataError, OSError) as error:
             unreadable.append(str(error))
     if not sizes:
         raise DataError(

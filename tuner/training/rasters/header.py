@@ -1,5 +1,6 @@
 """What an image file is: its type by its first bytes, its size, channels, depth and losses."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path.name}: too many pixels ({error})") from error
@@ -63,10 +64,9 @@ def explained(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path.name}: cannot be read: damaged, or in a form that is not known; save it anew"
         ) from error
-    except MemoryError:
-        raise
     except Exception as error:  # a damaged file raises anything: struct.error, KeyError, zlib.error
-        if paths.is_refusal(error):
+        # A place in the file that cannot be (EINVAL) is damage.
+        if paths.is_refusal(error) and getattr(error, "errno", None) != errno.EINVAL:
             raise paths.unreadable(path.name, error) from error
         raise DataError(f"{path.name}: cannot be read ({error}); replace the file") from error
 
