@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from tuner.errors import DataError
+from tuner.errors import DataError, DataUnavailable
 from tuner.training import pictures
 from tuner.training.rasters.decode import turned
 
@@ -225,7 +225,7 @@ def test_what_the_system_refuses_is_no_fault_of_the_file(
 
     monkeypatch.setattr(Image, "open", refuse)
     for read in (pictures.read_mask, pictures.read_picture, pictures.form):
-        with pytest.raises(PermissionError):
+        with pytest.raises(DataUnavailable, match=r"a.png: cannot be read on this machine"):
             read(tmp_path / "a.png")
 
 

@@ -19,7 +19,7 @@ def check(files: Iterable[Path]) -> None:
     Only colours that some pixel has count. Palettes of greys are read by their greys, so that they
     may differ.
     """
-    paths = list(files)
+    paths = list(dict.fromkeys(files))
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
         found = list(pool.map(_palette, paths))
     palettes = [(path, colours) for path, colours in zip(paths, found, strict=True) if colours]

@@ -108,21 +108,24 @@ def matched(
     ]
 
 
-def check_fit(image: Path, size: Size, mask: Path, mask_size: Size) -> None:
-    """Raise DataError where an image and its mask, both upright, do not lie on each other."""
+def check_fit(image: Path, size: Size, mask: Path, mask_size: Size, *, what: str = "mask") -> None:
+    """Raise DataError where an image and its mask, both upright, do not lie on each other.
+
+    The sizes are those of the upright pictures; `what` is what the second file is.
+    """
     turn = orientation(image)
     if size != mask_size:
         remedy = f"; {_turned(image, turn)}" if turn >= 5 and size[::-1] == mask_size else ""
         raise DataError(
-            f"{mask.name}: the mask is {mask_size[0]}×{mask_size[1]}, its image {image.name} "
+            f"{mask.name}: the {what} is {mask_size[0]}×{mask_size[1]}, its image {image.name} "
             f"{size[0]}×{size[1]} (height×width); they must be of one size{remedy}"
         )
     # Where a turn changes the size, a mask of the upright size is upright.
     is_told = turn >= 5 and size[0] != size[1]
     if turn != 1 and not is_told and orientation(mask) == 1:
         raise DataError(
-            f"{mask.name}: nothing tells whether the mask was drawn on {image.name} as it is "
-            f"stored or as it is shown; {_turned(image, turn)}"
+            f"{mask.name}: nothing tells whether the {what} lies on {image.name} as it is stored "
+            f"or as it is shown; {_turned(image, turn)}"
         )
 
 
@@ -227,6 +230,8 @@ def _read(pairs: Sequence[Pair], reading: Reading, index: int) -> tuple[Picture,
     bands += [read_bands(path, reading.value_range) for path in pair.extra]
     for path, band in zip((pair.image, *pair.extra), bands, strict=True):
         check_fit(path, _size(band), pair.mask, _size(mask))
+    for path, band in zip(pair.extra, bands[1:], strict=True):
+        check_fit(pair.image, _size(bands[0]), path, _size(band), what="further image")
     # Bytes beside float32 become float32.
     stacked: Any = bands[0] if len(bands) == 1 else np.concatenate(bands, axis=2)
     return stacked, mask
@@ -243,6 +248,6 @@ def _image(path: Path, reading: Reading) -> Picture:
 def _turned(path: Path, orientation: int) -> str:
     return (
         f"{path.name} is turned by its EXIF tag (orientation {orientation}): turn its pixels for "
-        "good (`exiftran -a`, `mogrify -auto-orient`) where the mask is upright, or remove the "
-        "tag (`exiftool -Orientation= `) where the mask is as stored"
+        "good (`exiftran -a`, `mogrify -auto-orient`) where the other is upright, or remove the "
+        "tag (`exiftool -Orientation= `) where the other is as stored"
     )

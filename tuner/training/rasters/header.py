@@ -59,7 +59,7 @@ def explained(path: Path) -> Iterator[None]:
     except (DataError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path.name}: too many pixels ({error})") from error
+        raise DataError(f"{path.name}: too many pixels ({error}); cut it into tiles") from error
     except UnidentifiedImageError as error:
         raise DataError(
             f"{path.name}: cannot be read: damaged, or in a form that is not known; save it anew"
