@@ -379,6 +379,18 @@ def test_a_palette_of_greys_is_read_by_its_greys(tmp_path: Path, labels: list[in
     assert np.array_equal(pictures.read_mask(tmp_path / "a.gif"), stored)
 
 
+@pytest.mark.parametrize("padding", [0, 9])
+@pytest.mark.parametrize("greys", [[0, 255], [255, 0], [3, 2, 1, 0], [0, 2, 4], [7, 9]])
+def test_greys_may_have_any_order_and_padding(
+    tmp_path: Path, greys: list[int], padding: int
+) -> None:
+    """A palette of black and white may begin with white, and be filled up with black."""
+    indices = INDICES % len(greys)
+    colours = [grey for grey in greys for _ in range(3)] + [0] * padding
+    palette_image(indices, colours).save(tmp_path / "a.png")
+    assert np.array_equal(pictures.read_mask(tmp_path / "a.png"), np.array(greys)[indices])
+
+
 def test_a_palette_without_colours_is_read_by_its_indices(tmp_path: Path) -> None:
     """Black throughout tells nothing."""
     palette_image(INDICES, [0] * 15).save(tmp_path / "a.png")

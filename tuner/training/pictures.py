@@ -276,7 +276,10 @@ def _greys(path: Path, header: Header, pixels: NDArray[Any]) -> NDArray[Any]:
     if not palette or not is_grey(palette):
         return pixels
     # Writers pad with black; a palette that is black throughout tells nothing of its indices.
-    greys = np.trim_zeros(np.frombuffer(palette, np.uint8)[::3], "b")
+    padded = np.frombuffer(palette, np.uint8)[::3]
+    greys = np.trim_zeros(padded, "b")
+    if len(greys) and greys.all() and len(greys) < len(padded):
+        greys = padded[: len(greys) + 1]  # the first black is a colour
     if len(np.unique(greys)) < max(len(greys), 1):
         return pixels
     if pixels.max() >= len(greys):

@@ -135,7 +135,7 @@ def _class_names(folder: Path) -> tuple[str | None, tuple[str, ...]]:
         path = folder / name
         if not path.is_file():
             continue
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
         try:
             lines = json.loads(text) if path.suffix == ".json" else text.splitlines()
         except json.JSONDecodeError:
