@@ -7,33 +7,37 @@ from typing import Annotated
 import typer
 
 from tuner.cli.options import DataRoots, Device, configured, paths
+from tuner.spec.messages import Device as Target
+
+Best = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BEST.JSON", exists=True, dir_okay=False, help="What `segtune best` wrote."
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder for weights and checkpoints.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a value: training.epochs=5; repeatable.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the checkpoint in the --out folder.")
+]
+AllowOtherData = Annotated[
+    bool,
+    typer.Option(
+        "--allow-other-data", help="Train although the data changed since the file was made."
+    ),
+]
 
 
 def train(  # noqa: PLR0913, PLR0917  # the flags of a command
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="BEST.JSON", exists=True, dir_okay=False, help="What `segtune best` wrote."
-        ),
-    ],
+    file: Best,
     device: Device = None,
-    out: Annotated[Path, typer.Option(help="Folder for weights and checkpoints.")] = Path(
-        "trained"
-    ),
+    out: Out = Path("trained"),
     data_root: DataRoots = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value: training.epochs=5; repeatable."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in the --out folder.")
-    ] = False,
-    allow_other_data: Annotated[
-        bool,
-        typer.Option(
-            "--allow-other-data", help="Train although the data changed since the file was made."
-        ),
-    ] = False,
+    changes: Changes = None,
+    resume: Resume = False,
+    allow_other_data: AllowOtherData = False,
 ) -> None:
     """Train a configuration again and compare the result.
 
@@ -50,11 +54,7 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     settings = configured(WorkerSettings, device=device, data_roots=paths(data_root))
     visible = devices.gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
     target = devices.choose(settings.device, visible, is_free=lambda _: True)
-    # Read by CUDA once, when it starts; the exact mode needs it.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if target.kind == "cuda":
-        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(target.index)
+    _show_only(target)
     recorded, found = read_result(file)
     config = with_changes(recorded, changes or ())
     record = None if found is None else Record(found.metrics, found.provenance, config != recorded)
@@ -84,3 +84,14 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     if record is not None:
         for line in compare(result.metrics, record, result.provenance):
             typer.echo(line)
+
+
+def _show_only(target: Target) -> None:
+    """Let torch see that device alone, and the workspace that the exact mode needs.
+
+    CUDA reads both once, when it starts.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if target.kind == "cuda":
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(target.index)

@@ -8,7 +8,6 @@ import logging
 import platform
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +29,7 @@ from tuner.training.data import Data
 from tuner.training.determinism import Machine
 from tuner.training.gauges import Gauges
 from tuner.training.learner import Learner
+from tuner.training.steps import Pace
 from tuner.training.weights import norm_eps
 
 _logger = logging.getLogger(__name__)
@@ -92,17 +92,16 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(determinism.applied(config.training.determinism, machine))
-        pace = _Pace(config.training.epochs, steps or config.training.epochs, last_step)
+        pace = Pace(config.training.epochs, steps or config.training.epochs, last_step)
         run = _Run(config, data, machine, pace, folder=folder, saved=saved)
         stack.callback(run.batches.close)
         stack.enter_context(run.writer)
         run.begin(resume)
         begun(run.progress.step, run.batches.per_epoch, run.provenance())
-        for earlier in [past for past in run.progress.reports if past.step > last_step]:
-            verdict = report(earlier)
-            if verdict.action in _ENDINGS and run.has_work:
-                run.save()
-                return run.outcome(_ENDINGS[verdict.action])
+        ending = _told_again(run, report, last_step)
+        if ending is not None:
+            run.save()
+            return run.outcome(ending)
         while run.has_work:
             if not run.epoch(should_yield, beat):
                 run.save()
@@ -122,26 +121,15 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
         return run.outcome(OutcomeKind.COMPLETED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pace:
-    """Which epochs are told as which steps; those up to `last` were told before."""
-
-    epochs: int
-    steps: int
-    last: int
-
-    @property
-    def is_part(self) -> bool:
-        """Whether the training stands for less than a whole one."""
-        return self.steps < self.epochs
-
-    def step(self, epoch: int) -> int:
-        """The last step that is full after an epoch."""
-        return epoch * self.steps // self.epochs
-
-    def tells(self, epoch: int) -> bool:
-        """Whether a new step is full with the epoch."""
-        return self.step(epoch) > max(self.step(epoch - 1), self.last)
+def _told_again(
+    run: "_Run", report: Callable[[Report], Verdict], last_step: int
+) -> OutcomeKind | None:
+    """Report what a checkpoint knows and the store does not; gives the ending asked for."""
+    for earlier in [past for past in run.progress.reports if past.step > last_step]:
+        verdict = report(earlier)
+        if verdict.action in _ENDINGS and run.has_work:
+            return _ENDINGS[verdict.action]
+    return None
 
 
 class _Run:
@@ -152,7 +140,7 @@ class _Run:
         config: TrialConfig,
         data: Data,
         machine: Machine,
-        pace: _Pace,
+        pace: Pace,
         *,
         folder: Path,
         saved: Callable[[Path, int], None],
