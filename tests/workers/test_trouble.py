@@ -400,10 +400,12 @@ def _refuse(descriptor: int) -> None:
     "body",
     [b'{"problems": [1]}', b'{"problems": 5}', b'{"problems": [{"location": 5}]}', b"[]", b"{"],
 )
-def test_a_malformed_refusal_is_an_error_of_ours(server: FakeServer, body: bytes) -> None:
+def test_a_malformed_refusal_is_an_error_of_ours(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
     """Whatever a server says, the client raises what its callers expect."""
     client = ServerClient(server.address, backoff=BRIEF)
-    server.answer = lambda *request: (422, body)  # type: ignore[method-assign]
+    monkeypatch.setattr(server, "answer", lambda *request: (422, body))
     with pytest.raises(SegtuneError):
         client.renew("lease-1", "token")
     client.close()
