@@ -77,29 +77,26 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     when the trial is complete anyway. A training that stands for less than a whole one counts as
     fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
     reported, and after the last the trial is paused. `begun` gets the last finished epoch, the
-    steps of one, and the provenance, before the first step. `saved` gets each checkpoint once it
-    lies on disk; they are written as seldom as `machine` allows, and always when a run ends before
-    its trial does. `should_yield` is asked before every optimizer step, `beat` called after each.
+    steps of one, and the provenance. `saved` gets each checkpoint once it lies on disk: as seldom
+    as `machine` allows, and always when a run ends before its trial does. `should_yield` is asked
+    before every optimizer step, `beat` called after each.
 
     Raises:
-        Diverged: the loss or the model's output is no longer finite.
-        OutOfMemory: not even one image at a time fits, or the micro-batch may not shrink.
-        DataError: the batch is larger than the training split, or a weights file is missing.
-        DataChanged: `resume` belongs to another version of the data.
-        CheckpointMismatch: `resume` belongs to another config or format.
+        Diverged, OutOfMemory: loss or output is not finite; the micro-batch cannot shrink further.
+        DataError: the batch is larger than the training split.
+        DataChanged, CheckpointMismatch: `resume` belongs to other data, another config or format.
         TrainingError: weights or checkpoint cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    pace = Pace(config.training.epochs, steps or config.training.epochs, last_step)
     with ExitStack() as stack:
         stack.enter_context(determinism.applied(config.training.determinism, machine))
-        pace = Pace(config.training.epochs, steps or config.training.epochs, last_step)
         run = _Run(config, data, machine, pace, folder=folder, saved=saved)
         stack.callback(run.batches.close)
         stack.enter_context(run.writer)
         run.begin(resume)
         begun(run.progress.step, run.batches.per_epoch, run.provenance())
-        ending = _told_again(run, report, last_step)
-        if ending is not None:
+        if (ending := _told_again(run, report, last_step)) is not None:
             run.save()
             return run.outcome(ending)
         while run.has_work:
