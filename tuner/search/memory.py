@@ -5,7 +5,7 @@ numbers, so that a history looks the same whichever way it came, and takes back 
 only asked for: the store decides whether it exists.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,6 +139,25 @@ class Memory(BaseStorage):
         return []
 
 
+class Remembered(FrozenTrial):
+    """A trial that keeps its params as the numbers that samplers want at every draw."""
+
+    _numbers: tuple[tuple[str, ...], tuple[float, ...]] | None = None
+
+    def numbers(self, space: Mapping[str, BaseDistribution]) -> tuple[float, ...] | None:
+        """The params of a space in its order; None while the trial has not all of them.
+
+        A param's distribution is the same at every call: that of the study.
+        """
+        names = tuple(space)
+        if self._numbers is None or self._numbers[0] != names:
+            if not space.keys() <= self.params.keys():
+                return None
+            found = (each.to_internal_repr(self.params[name]) for name, each in space.items())
+            self._numbers = names, tuple(found)
+        return self._numbers[1]
+
+
 def blank(number: int, state: TrialState) -> FrozenTrial:
     """A trial of which only number and state are known."""
     return frozen(number, state)
@@ -153,7 +172,7 @@ def frozen(
     **rest: Any,
 ) -> FrozenTrial:
     """A trial as Optuna's samplers read it; `rest` is values, steps and attributes."""
-    return FrozenTrial(
+    return Remembered(
         number=number,
         trial_id=number,
         state=state,

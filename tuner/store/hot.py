@@ -183,7 +183,7 @@ class Batch:
         missing = sorted(set(leases) - self.attempts.keys())
         if not missing:
             return
-        for row in session.execute(_LEASES, {"ids": _padded(missing)}):
+        for row in session.connection().execute(_LEASES, {"ids": _padded(missing)}):
             attempt = HeldAttempt(*row[: len(_ATTEMPT)])
             self.attempts[attempt.id] = attempt
             self._read_attempts[attempt.id] = replace(attempt)
@@ -198,7 +198,7 @@ class Batch:
         """Read the workers of these names, as far as there are any."""
         missing = sorted(set(names) - self.workers.keys())
         if missing:
-            for name, *rest in session.execute(_NAMED, {"names": _padded(missing)}):
+            for name, *rest in session.connection().execute(_NAMED, {"names": _padded(missing)}):
                 self.workers[name] = KnownWorker(*rest)
 
     def count(self, study_id: int, state: str, number: int) -> None:
@@ -266,7 +266,7 @@ class Batch:
             if attempt.ended_at is None:
                 renewed.setdefault(attempt.expires_at, []).append(attempt.id)
         for moment, ids in renewed.items():
-            session.execute(_RENEW, {"ids": _padded(ids), "expires_at": moment})
+            session.connection().execute(_RENEW, {"ids": _padded(ids), "expires_at": moment})
         ends = ("ended_at", "outcome", "error", "error_kind")
         _run(session, _END_LEASE, [_values(a, ends) for a in changed if a.ended_at is not None])
         for attempt in changed:
@@ -300,12 +300,12 @@ def _padded(keys: Sequence[Any]) -> list[Any]:
 
 def _insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        session.execute(_INSERTS[table.name], rows)
+        session.connection().execute(_INSERTS[table.name], rows)
 
 
 def _run(session: Session, statement: Update, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        session.execute(statement, rows)
+        session.connection().execute(statement, rows)
 
 
 def _values(record: HeldAttempt | HeldTrial, names: Sequence[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, IllegalMove, NotFound
@@ -13,6 +13,16 @@ from tuner.store import events, hot
 from tuner.store.tables import IdempotencyKey, Study, Trial
 
 OPEN = (StudyState.QUEUED, StudyState.RUNNING)
+# What every lease asks is built once: building a query costs as much as running it.
+_OPEN = select(Study).where(Study.state.in_(OPEN)).order_by(Study.priority.desc(), Study.id)
+_LOAD = (
+    select(Trial.study_id, Trial.state, func.count())
+    .where(
+        Trial.study_id.in_(bindparam("ids", expanding=True)),
+        Trial.state.in_([TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED]),
+    )
+    .group_by(Trial.study_id, Trial.state)
+)
 
 
 def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
@@ -79,9 +89,7 @@ def _keys(study: int | str) -> list[Any]:
 
 def list_open(session: Session) -> Sequence[Study]:
     """Studies that may hand out trials, highest priority and oldest first."""
-    return session.scalars(
-        select(Study).where(Study.state.in_(OPEN)).order_by(Study.priority.desc(), Study.id)
-    ).all()
+    return session.scalars(_OPEN).all()
 
 
 def list_in(session: Session, states: Sequence[StudyState]) -> Sequence[Study]:
@@ -125,15 +133,7 @@ class Load(NamedTuple):
 def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
     """The load of each study."""
     loads = dict.fromkeys(study_ids, Load())
-    query = (
-        select(Trial.study_id, Trial.state, func.count())
-        .where(
-            Trial.study_id.in_(study_ids),
-            Trial.state.in_([TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED]),
-        )
-        .group_by(Trial.study_id, Trial.state)
-    )
-    for study_id, state, number in session.execute(query):
+    for study_id, state, number in session.execute(_LOAD, {"ids": list(study_ids)}):
         loads[study_id] = loads[study_id]._replace(**{state: number})
     return loads
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
@@ -25,6 +25,7 @@ from tuner.search import rungs
 from tuner.search.course import setting_of
 from tuner.search.judge import judged_steps
 from tuner.search.memory import Memory
+from tuner.search.samplers._parzen import ParzenSampler
 from tuner.spec.study import StudySpec
 
 _FEWEST = 6  # results of a rung to fit on, in spaces of few dimensions
@@ -75,7 +76,7 @@ class RungTpeSampler(BaseSampler):
         with warnings.catch_warnings():
             # `group` is experimental in Optuna since 2.8; it is what carries conditional spaces.
             warnings.simplefilter("ignore", ExperimentalWarning)
-            self._tpe = TPESampler(
+            self._tpe = ParzenSampler(
                 seed=seed,
                 n_startup_trials=1,
                 n_ei_candidates=candidates,

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 from pydantic import Field
 
 from tuner.optuna_encoding import distributions
+from tuner.search.samplers._parzen import ParzenSampler
 from tuner.spec.space import SearchSpace
 from tuner.spec.study import StudySpec
 
@@ -45,10 +46,10 @@ def build(
         warnings.simplefilter("ignore", ExperimentalWarning)
         if joint and not spec.space.is_conditional:
             return _Flat(spec.space, **options)
-        return TPESampler(**options, group=joint)
+        return ParzenSampler(**options, group=joint)
 
 
-class _Flat(TPESampler):
+class _Flat(ParzenSampler):
     """Joint TPE over a space without conditions.
 
     Optuna reads the space off the history at every draw, which costs more than the draw itself;

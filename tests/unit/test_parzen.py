@@ -1,0 +1,65 @@
+"""Our TPE draws what Optuna's draws; it only remembers the params that it has translated."""
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.samplers import TPESampler
+from optuna.trial import TrialState
+
+from tuner.search.memory import Memory, frozen
+from tuner.search.samplers._parzen import ParzenSampler
+
+SPACE: dict[str, optuna.distributions.BaseDistribution] = {
+    "lr": optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True),
+    "rotate": optuna.distributions.IntDistribution(0, 30, step=5),
+    "decoder": optuna.distributions.CategoricalDistribution(["ocr", "fcn", "deeplabv3"]),
+}
+STATES = (TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+def _study(sampler: optuna.samplers.BaseSampler) -> tuple[optuna.Study, Memory]:
+    """Forty trials of which some are running, and some lack a param."""
+    memory = Memory()
+    memory.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "streets")
+    for number in range(40):
+        params: dict[str, Any] = {
+            "lr": 1e-4 * 1.15**number,
+            "rotate": 5 * (number % 7),
+            "decoder": ("ocr", "fcn", "deeplabv3")[number % 3],
+        }
+        if number % 11 == 5:
+            del params["rotate"]
+        state = STATES[number % len(STATES)]
+        trial = frozen(
+            number,
+            state,
+            params=params,
+            distributions={name: SPACE[name] for name in params},
+            values=[number % 13 / 13] if state is TrialState.COMPLETE else None,
+            steps={1: number % 5 / 5},
+        )
+        memory.put(trial)
+    memory.next_number = 40
+    return optuna.Study("streets", memory, sampler=sampler), memory
+
+
+@pytest.mark.parametrize("multivariate", [True, False])
+@pytest.mark.parametrize("liar", [True, False])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_the_draws_are_those_of_optuna(multivariate: bool, liar: bool) -> None:
+    """Of the same trials and seed both make the same params, now and after more have come."""
+    drawn = []
+    for kind in (TPESampler, ParzenSampler):
+        sampler = kind(seed=7, n_startup_trials=2, multivariate=multivariate, constant_liar=liar)
+        study, memory = _study(sampler)
+        found = []
+        for number in range(40, 46):
+            memory.next_number = number
+            found.append(study.ask(SPACE).params)
+            memory.withdraw()
+            ended: dict[str, Any] = {"params": found[-1], "distributions": SPACE, "values": [0.9]}
+            memory.put(frozen(number, TrialState.COMPLETE, **ended))
+        drawn.append(found)
+
+    assert drawn[0] == drawn[1]
