@@ -1,7 +1,7 @@
 """Group commit: works of many threads share transactions, and none is answered too early."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from tests.store.fleet import Fleet
+from tests.store.grouped import queued
 from tests.store.samples import spec
 from tuner.errors import Conflict, LeaseLost, NotFound, StorageError
 from tuner.service import assignments, overview, rows
@@ -53,33 +54,7 @@ class Ledger:
 def _together(ledger: Ledger, works: dict[str, Callable[[Session], Any]]) -> dict[str, Any]:
     """Run the first work; while it waits for its commit, the others queue up behind it."""
     needs = {name: (Need(int(name[-1])), work) for name, work in works.items()}
-    return _queued(GroupCommit(ledger.transaction), needs, until=ledger.go)
-
-
-def _queued(
-    group: GroupCommit,
-    works: Mapping[str, tuple[Need, Callable[[Session], Any]]],
-    *,
-    until: threading.Event,
-) -> dict[str, Any]:
-    """Run the first work, which waits for `until`; by then the others are a group behind it."""
-    answers = dict[str, Any]()
-
-    def run(name: str, need: Need, work: Callable[[Session], Any]) -> None:
-        try:
-            answers[name] = group.run(need, work)
-        except Exception as error:
-            answers[name] = error
-
-    threads = [threading.Thread(target=run, args=(name, *work)) for name, work in works.items()]
-    for before, thread in enumerate(threads):
-        thread.start()
-        while len(group._queue) < before or not group._is_led or (not before and group._queue):
-            assert thread.is_alive()
-    until.set()
-    for thread in threads:
-        thread.join(10)
-    return answers
+    return queued(GroupCommit(ledger.transaction), needs, until=ledger.go)
 
 
 def test_works_that_wait_share_one_transaction_by_rising_key() -> None:
@@ -139,7 +114,7 @@ def test_a_work_that_fails_after_it_wrote_leaves_no_trace(
         str(index): (leases.need(one.lease, one.token), partial(store, index=index))
         for index, one in enumerate(held)
     }
-    answers = _queued(database._group, works, until=gate)
+    answers = queued(database._group, works, until=gate)
 
     stored = {0, 1, 2, 3} - culprits
     assert stored == {index for index in range(4) if answers[str(index)] == index}
@@ -173,7 +148,7 @@ def test_a_lost_lease_costs_its_group_nothing(database: Database) -> None:
         "right": (leases.need(held.lease, held.token), count),
         "gone": (Need(99, look=partial(studies.lock, study=99)), count),
     }
-    answers = _queued(database._group, works, until=gate)
+    answers = queued(database._group, works, until=gate)
 
     assert isinstance(answers["stale"], LeaseLost)
     assert isinstance(answers["gone"], NotFound)

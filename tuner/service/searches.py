@@ -25,10 +25,10 @@ from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
-from tuner.store import hot, reports, trials
+from tuner.store import hot, observed, reports
 from tuner.store.engine import on_rollback
+from tuner.store.observed import Seen
 from tuner.store.tables import Study, Trial
-from tuner.store.trials import Seen
 
 KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
 UNTRAINABLE = frozenset({"out_of_memory", "diverged"})  # failures that the params are to blame for
@@ -223,7 +223,7 @@ def observe(
     Those that confirm a leader are none of its affair. Of those on another version of the data
     it sees that they exist, and no value.
     """
-    found = trials.changed_since(session, study, since)
+    found = observed.changed_since(session, study, since)
     changed = [trial for trial in found if trial.source != TrialSource.CONFIRM]
     if not changed:
         return ()
