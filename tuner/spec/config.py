@@ -39,11 +39,16 @@ class DatasetConfig(OpenSection):
     subset: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0, description="Share of the training images, drawn by a counted draw"
     )
+    holdout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="Share of the training images that validates, where no others are for it",
+    )
     fold: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=2)]] | None = Field(
         default=None, description="[k, n]: fold k of n validates, the others train"
     )
     group: str | None = Field(
-        default=None, description="Regex whose first group names what must stay in one fold"
+        default=None,
+        description="Regex whose first group names what `fold` and `holdout` keep together",
     )
     remap: dict[int, int] | None = Field(
         default=None, description="Labels in the files to labels of `classes`, others are ignored"

@@ -82,7 +82,7 @@ def _load(dataset: DatasetConfig, cache: Path, roots: tuple[Path, ...]) -> Data:
 
 
 def splits(dataset: DatasetConfig, roots: tuple[Path, ...]) -> tuple[Split, Split]:
-    """Training and validation split: the format's, then `remap`, `fold` and `subset`.
+    """Training and validation split: the format's, then `remap`, `holdout`, `fold` and `subset`.
 
     Raises:
         DataError: files are missing or do not pair, or cannot be divided like that.
@@ -91,10 +91,8 @@ def splits(dataset: DatasetConfig, roots: tuple[Path, ...]) -> tuple[Split, Spli
     known = catalog.find("dataset", dataset.format).options
     options = {name: value for name, value in dataset.options.items() if name in known}
     seen = labels.unmapped(dataset)
-    train, val = (
-        labels.remapped(module.open_split(seen, part, roots, **options), dataset)
-        for part in ("train", "val")
-    )
-    if dataset.fold is not None:
-        train, val = folds.folded(train, val, dataset.fold, dataset.group)
-    return folds.subset(train, dataset.subset), val
+
+    def opened(part: str) -> Split:
+        return labels.remapped(module.open_split(seen, part, roots, **options), dataset)
+
+    return folds.divided(dataset, opened)

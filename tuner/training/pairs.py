@@ -151,6 +151,7 @@ def opened(pairs: Sequence[Pair], reading: Reading = Reading(), notes: Sequence[
         read=partial(_read, pairs, reading),
         channels=channels,
         depth=depth,
+        files=tuple(pair.files for pair in pairs),
         palettes=tuple(pair.mask for pair in pairs) if reading.by_index else (),
         notes=(*notes, *_alpha_note(pairs[0], reading)),
     )

@@ -26,6 +26,8 @@ class Split:
     and raises DataError where it cannot. Every picture has `channels` channels of type `depth`.
     `palettes` are the mask files whose palette index is a label; `notes` say what a user should
     know of how the files are read.
+    `files` are those of each sample, its image first; a split that draws its images has none.
+    Samples at the positions `untrained` may validate, but no training part takes them.
     """
 
     names: tuple[str, ...]
@@ -33,6 +35,8 @@ class Split:
     read: Callable[[int], tuple[Picture, Mask]]
     channels: int = 3
     depth: Depth = "uint8"
+    files: tuple[tuple[Path, ...], ...] = ()
+    untrained: frozenset[int] = frozenset()
     palettes: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -6,9 +6,7 @@ whole name before its own type (`a.jpg.png`). In patterns, what the wildcards ma
 pairs: `images: "img/*_0000.png"` and `masks: "gt/*_mask.png"` pair `7_0000.png` with `7_mask.png`.
 `values` lists what the masks hold for each class, in order, where that is not
 0, 1, 2, …: `values: [0, 255]` reads black-and-white masks. `palette` lists the colour of each
-class in coloured masks; colours after the last class are ignored. With `holdout` there is no
-separate validation folder: that share of the training files, chosen by their names or by their
-`group`, validates.
+class in coloured masks; colours after the last class are ignored.
 
 Masks are one number per pixel, stored without loss; a palette's index is the number. A value that
 a GeoTIFF declares as nodata and that is no class is ignored.
@@ -21,7 +19,6 @@ follow.
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,9 +27,9 @@ from pydantic import Field
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import folds, labels, pairs, paths
+from tuner.training import labels, pairs, paths
 from tuner.training.labels import STRANGE, Table
-from tuner.training.pairs import Pair, Reading
+from tuner.training.pairs import Reading
 from tuner.training.pictures import colour_of, read_colours, read_labels
 from tuner.training.split import Mask, Split
 
@@ -56,12 +53,11 @@ def open_split(  # options, all with defaults
     channels: Literal["rgb", "stored"] = "rgb",
     extra: list[str] = [],  # noqa: B006
     value_range: Annotated[list[float], Field(max_length=2)] = [],  # noqa: B006
-    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
 ) -> Split:
     """The `train` or `val` files. Raises DataError when files are missing or do not pair."""
     _check(dataset, values, palette, value_range)
     base = paths.allowed(root or ".", roots, what="the data set's root")
-    folder = train if split == "train" or holdout else val
+    folder = train if split == "train" else val
     pictures, drawn, *further = (
         pairs.listing(base, each.replace("{split}", folder), roots)
         for each in (images, masks, *extra)
@@ -70,10 +66,6 @@ def open_split(  # options, all with defaults
     where = f"{base.name}/{folder}"
     found = pairs.matched(pictures, drawn, further, where=where, patterns=written)
     notes = pairs.spare_note(pictures, drawn, where)
-    if holdout:
-        found = _held_out(found, dataset.group, holdout, split)
-    if not found:
-        raise DataError(f"the {split} split of {base.name} is empty with holdout {holdout:g}")
     reading = Reading(
         labels=_labels(dataset, values, palette),
         facts=(values, palette),
@@ -99,16 +91,6 @@ def _check(
         raise DataError("masks hold values or colours; give values or palette, not both")
     if value_range and not (len(value_range) == 2 and value_range[0] < value_range[1]):
         raise DataError(f"value_range is {list(value_range)}; write [low, high]")
-
-
-def _held_out(found: Sequence[Pair], group: str | None, share: float, split: str) -> list[Pair]:
-    owners = folds.groups([pair.name for pair in found], group)
-    held = [_is_held_out(owner, share) for owner in owners]
-    return [pair for pair, out in zip(found, held, strict=True) if out == (split == "val")]
-
-
-def _is_held_out(name: str, share: float) -> bool:
-    return int.from_bytes(sha256(name.encode()).digest()[:8], "big") < share * 2**64
 
 
 def _labels(
