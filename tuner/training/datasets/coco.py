@@ -1,19 +1,25 @@
 """COCO: instances drawn as a semantic mask, panoptic PNGs, or stuff PNGs (Lin et al. 2014).
 
-Classes are the category names to learn (`categories`, where `classes` are merged from them by
-`remap`). A class called `background` gets all that is of no category; without one it is ignored.
+Classes are the category names to learn; categories of one name are one class. `categories` names
+them where `classes` are other names for them, in the same order, or are merged from them by
+`remap`. A class called `background` gets all that is of no category; without one it is ignored.
 `overlap` says what becomes of a pixel under several instances: `ignore` ignores it, as torchvision
 does; `conflict` does so only where their classes differ; `smaller` lays the smaller one on top.
-Crowd regions are ignored where no instance lies, or drawn with `crowd: label`. Training images
-whose instances state less than `min_area` pixels are left out. In stuff PNGs a pixel plus `shift`
-is the category's id: 1 for `stuffthingmaps`.
+Crowd regions are ignored where no instance lies, or drawn with `crowd: label`. Images whose
+instances state less than `min_area` pixels are not trained on.
+
+The images are those that the annotation file lists; in `images` and `annotations`, `{split}` stands
+for `train` or `val`. Their height and width there must be the files'. `rescale: true` scales the
+annotations of pictures that were resized later, and `exif` says for which pixels those of a turned
+picture are meant where its size does not tell. In stuff PNGs a pixel plus `shift` is the category's
+id: 1 for `stuffthingmaps`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import numpy as np
@@ -22,30 +28,39 @@ from pydantic import Field
 
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
-from tuner.training import annotations as coco
-from tuner.training import labels, pairs, paths
-from tuner.training.annotations import Annotations, Overlap
+from tuner.training import frames, labels, listed, pairs, paths, regions, rendering
+from tuner.training.annotations import Annotation, Annotations, Id, Kind
 from tuner.training.pictures import read_mask, read_picture
+from tuner.training.rendering import Rules
 from tuner.training.split import Mask, Picture, Split
 
 BACKGROUND = "background"
 _MASKS = {"panoptic": "annotations/panoptic_{split}2017", "stuff": "stuff_{split}2017_pixelmaps"}
+_SLACK = 1.0  # pixels that a corner may lie outside of an image whose size is not stated
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """An image, what the annotation file calls it, and its mask where there are PNGs."""
+
+    name: str
+    image: Path
+    id: Id = ""
+    mask: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     """One split's files, and the rules that turn them into labels."""
 
-    kind: str
-    stems: tuple[str, ...]
-    images: dict[str, Path]
-    masks: dict[str, Path]
+    kind: Kind
+    document: Path
+    samples: tuple[_Sample, ...]
     annotations: Annotations
-    ignore: int
-    background: int
-    overlap: Overlap
-    ignore_crowd: bool
+    rules: Rules
     shift: int
+    exif: frames.Exif
+    rescale: bool
 
 
 def open_split(
@@ -65,54 +80,120 @@ def open_split(
     crowd: Literal["ignore", "label"] = "ignore",
     min_area: Annotated[float, Field(ge=0)] = 0,
     shift: Annotated[int, Field(ge=-1, le=1)] = 0,
+    rescale: bool = False,
+    exif: Literal["", "upright", "stored"] = "",
 ) -> Split:
-    """The images of a split. Raises DataError when files are missing or do not pair."""
+    """The images of a split. Raises DataError when files are missing or contradict each other."""
     base = paths.allowed(root or ".", roots, what="the data set's root")
     folder = train if split == "train" else val
-    found = pairs.listing(base, images.replace("{split}", folder), roots)
-    document = annotations or f"annotations/{kind}_{{split}}2017.json"
-    document = document.replace("{split}", folder)
-    if not (base / document).is_file() or not paths.is_allowed(base / document, roots):
-        raise DataUnavailable(f"there is no annotation file {document} below {base.name}")
-    drawn = _masks(base, kind, masks, folder, roots)
-    if drawn:
-        pairs.matched(found, drawn, where=f"{base.name}/{folder}")
-    names = tuple(categories or dataset.classes)
-    known = Annotations(base / document, names, background=BACKGROUND)
-    stems = tuple(sorted(found))
-    if min_area and split == "train":
-        stems = tuple(stem for stem in stems if known.area(stem) >= min_area)
-    if not stems:
-        raise DataError(f"no image of {base.name}/{folder} has {min_area:g} pixels of a category")
+    document = document_of(base, kind, annotations, folder)
+    if not document.is_file() or not paths.is_allowed(document, roots):
+        name = document.relative_to(base)
+        raise DataUnavailable(f"there is no annotation file {name} below {base.name}")
+    names = _names(dataset, categories)
+    known = Annotations(document, kind, names, background=BACKGROUND)
+    known.refuse_lost(ignore_crowd=crowd == "ignore")
+    images = images.replace("{split}", folder)
+    drawn = (masks or _MASKS.get(kind, "")).replace("{split}", folder)
     source = _Source(
         kind=kind,
-        stems=stems,
-        images=found,
-        masks=drawn,
+        document=document,
+        samples=tuple(_samples(known, base, kind, (images, drawn), roots)),
         annotations=known,
-        ignore=dataset.ignore_index,
-        background=names.index(BACKGROUND) if BACKGROUND in names else dataset.ignore_index,
-        overlap=overlap,
-        ignore_crowd=crowd == "ignore",
+        rules=Rules(
+            ignore=dataset.ignore_index,
+            background=names.index(BACKGROUND) if BACKGROUND in names else dataset.ignore_index,
+            overlap=overlap,
+            ignore_crowd=crowd == "ignore",
+        ),
         shift=shift,
+        exif=exif,
+        rescale=rescale,
     )
-    facts = (names, kind, overlap, crowd, shift, dataset.ignore_index)
-    return Split(stems, _key(source, base / document, facts), partial(_read, source))
+    return _opened(source, names, min_area if split == "train" else 0)
 
 
-def _masks(
-    base: Path, kind: str, masks: str, folder: str, roots: Sequence[Path]
-) -> dict[str, Path]:
+def document_of(base: Path, kind: str, annotations: str, folder: str) -> Path:
+    """The annotation file of a split below the data set's root."""
+    pattern = annotations or f"annotations/{kind}_{{split}}2017.json"
+    return base / pattern.replace("{split}", folder)
+
+
+def _names(dataset: DatasetConfig, categories: Sequence[str]) -> tuple[str, ...]:
+    """Names of the categories by label."""
+    if categories and dataset.remap is None and len(categories) != len(dataset.classes):
+        raise DataError(
+            f"categories names {len(categories)} categories for {len(dataset.classes)} classes; "
+            "name one for each class, or merge them by remap"
+        )
+    return tuple(categories or dataset.classes)
+
+
+def _samples(
+    known: Annotations,
+    base: Path,
+    kind: Kind,
+    patterns: tuple[str, str],
+    roots: Sequence[Path],
+) -> list[_Sample]:
+    """The images of a split in the order of their names."""
+    images, masks = patterns
+    if kind == "stuff":
+        pictures = pairs.listing(base, images, roots)
+        found = pairs.matched(pictures, pairs.listing(base, masks, roots), where=base.name)
+        return [_Sample(pair.name, pair.image, mask=pair.mask) for pair in found]
+    if not known.images:
+        raise DataError(f"{known.name} lists no images; export the data set with its images")
+    named = {id_: each.name for id_, each in known.images.items()}
+    files = listed.located(named, base, images, roots, document=known.name)
+    samples = [_Sample(name, path, id_) for id_, (name, path) in files.items()]
+    samples.sort(key=lambda sample: sample.name)
     if kind == "instances":
-        return {}
-    pattern = (masks or _MASKS[kind]).replace("{split}", folder)
-    return pairs.listing(base, pattern, roots)
+        return samples
+    drawn = pairs.listing(base, masks, roots)
+    keys = {sample.name: _mask_name(sample.name, drawn) for sample in samples}
+    if lost := [name for name, key in keys.items() if key not in drawn]:
+        raise DataError(f"{base.name}/{masks}: images without mask: {pairs.counted(lost)}")
+    return [
+        _Sample(sample.name, sample.image, sample.id, drawn[keys[sample.name]])
+        for sample in samples
+    ]
 
 
-def _key(source: _Source, document: Path, facts: object) -> str:
+def _mask_name(name: str, masks: Mapping[str, Path]) -> str:
+    """The name of an image's mask: the same, or without the folders of the image."""
+    return name if name in masks else PurePosixPath(name).name
+
+
+def _opened(source: _Source, names: tuple[str, ...], min_area: float) -> Split:
+    samples, known = source.samples, source.annotations
+    small = frozenset(
+        place
+        for place, sample in enumerate(samples)
+        if min_area and known.area(sample.id) < min_area
+    )
+    if len(small) == len(samples):
+        raise DataError(
+            f"no image of {known.name} has {min_area:g} pixels of a category; lower min_area"
+        )
+    files = tuple(
+        (sample.image, *([sample.mask] if sample.mask else []), source.document)
+        for sample in samples
+    )
+    return Split(
+        tuple(sample.name for sample in samples),
+        _key(source, names),
+        partial(_read, source),
+        files=files,
+        untrained=small,
+    )
+
+
+def _key(source: _Source, names: tuple[str, ...]) -> str:
+    facts = (2, names, source.kind, source.rules, source.shift, source.exif, source.rescale)
     digest = sha256(repr(facts).encode())
-    files = [document, *(source.images[stem] for stem in source.stems)]
-    files += [source.masks[stem] for stem in source.stems if source.masks]
+    files = [source.document, *(sample.image for sample in source.samples)]
+    files += [sample.mask for sample in source.samples if sample.mask]
     for path in files:
         stat = path.stat()
         digest.update(repr((str(path), stat.st_size, stat.st_mtime_ns)).encode())
@@ -120,42 +201,67 @@ def _key(source: _Source, document: Path, facts: object) -> str:
 
 
 def _read(source: _Source, index: int) -> tuple[Picture, Mask]:
-    stem = source.stems[index]
-    picture = read_picture(source.images[stem])
-    mask = _mask(source, stem, (picture.shape[0], picture.shape[1]))
-    if picture.shape[:2] != mask.shape:
-        raise DataError(f"{stem}: the mask is {mask.shape}, its image {picture.shape[:2]}")
+    sample = source.samples[index]
+    picture = read_picture(sample.image)
+    size = (picture.shape[0], picture.shape[1])
+    try:
+        mask = _mask(source, sample, size)
+    except DataError as error:
+        is_named = sample.image.name in str(error)
+        raise error if is_named else DataError(f"{sample.image.name}: {error}") from error
+    if mask.shape != size:
+        raise DataError(
+            f"{sample.image.name}: the mask is {regions.dimensions(mask.shape)}, its image "
+            f"{regions.dimensions(size)} (height×width)"
+        )
     return picture, mask
 
 
-def _mask(source: _Source, stem: str, size: tuple[int, int]) -> Mask:
+def _mask(source: _Source, sample: _Sample, size: regions.Size) -> Mask:
     ids = source.annotations.labels
     if source.kind == "stuff":
-        known = {k - source.shift: label for k, label in ids.items() if k >= source.shift}
-        table = labels.table(known, others=source.background)
-        table[[0 if not source.shift else 255]] = source.ignore
-        return labels.translate(read_mask(source.masks[stem]), table)
-    found = source.annotations.of(stem)
-    try:
-        if source.kind == "panoptic":
-            return coco.of_segments(
-                found,
-                ids,
-                _segment_ids(source.masks[stem]),
-                ignore=source.ignore,
-                background=source.background,
-                ignore_crowd=source.ignore_crowd,
-            )
-        return coco.of_instances(
+        assert sample.mask is not None
+        numbers = {k: label for k, label in ids.items() if isinstance(k, int)}
+        known = {k - source.shift: v for k, v in numbers.items() if k >= source.shift}
+        table = labels.table(known, others=source.rules.background)
+        table[[0 if not source.shift else 255]] = source.rules.ignore
+        return labels.translate(read_mask(sample.mask), table)
+    found = source.annotations.of(sample.id)
+    if source.kind == "panoptic":
+        assert sample.mask is not None
+        return rendering.of_segments(
             found,
             ids,
-            np.full(size, source.background, dtype=np.int32),
-            ignore=source.ignore,
-            overlap=source.overlap,
-            ignore_crowd=source.ignore_crowd,
+            _segment_ids(sample.mask),
+            source.rules,
         )
-    except (DataError, KeyError) as error:
-        raise DataError(f"{stem}: {error}") from error
+    return _drawn(source, sample, found, size)
+
+
+def _drawn(
+    source: _Source, sample: _Sample, found: Sequence[Annotation], size: regions.Size
+) -> Mask:
+    """Instances on the pixels that they are meant for, turned as the picture is."""
+    if not found:
+        return np.full(size, source.rules.background, dtype=np.int32)
+    stated = source.annotations.images[sample.id].size or _of_runs(found)
+    turn = frames.orientation(sample.image)
+    frame = frames.frame(stated, size, turn, exif=source.exif, rescale=source.rescale)
+    mask = rendering.of_instances(
+        found,
+        source.annotations.labels,
+        source.rules,
+        frame,
+        slack=None if stated else _SLACK,
+    )
+    upright: Mask = frame.upright(mask)
+    return upright
+
+
+def _of_runs(found: Sequence[Annotation]) -> regions.Size | None:
+    """The size that the first run-length mask states; what it states wrongly is told later."""
+    masks = (each.shape for each in found if isinstance(each.shape, Mapping))
+    return next((size for mask in masks if (size := regions.size_of(mask))), None)
 
 
 def _segment_ids(path: Path) -> NDArray[np.int64]:
