@@ -22,6 +22,7 @@ def check_data(
 ) -> None:
     """Read a study's data set and count its classes."""
     from tuner.cli import tables
+    from tuner.cli.class_names import with_classes
     from tuner.cli.documents import read_study
     from tuner.resolve import resolve
     from tuner.submission import parse
@@ -30,7 +31,7 @@ def check_data(
     from workers.settings import WorkerSettings
 
     settings = configured(WorkerSettings, data_roots=paths(data_root))
-    spec = parse(read_study(file))
+    spec = parse(with_classes(read_study(file), settings.data_roots))
     dataset = resolve(spec.base, spec.dataset, {}).dataset
     data = load(dataset, cache=settings.cache_folder, roots=settings.data_roots)
     found = report(data, dataset)

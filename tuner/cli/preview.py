@@ -42,6 +42,7 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
     token: Token = None,
 ) -> None:
     """Draw what a configuration does to real samples."""
+    from tuner.cli.class_names import with_classes
     from tuner.cli.documents import read_study
     from tuner.cli.retraining import with_changes
     from tuner.training import preview as drawing
@@ -49,7 +50,7 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
     from workers.settings import WorkerSettings
 
     check_suffix(out)
-    document = read_study(file)
+    document = with_classes(read_study(file), paths(data_root))
     title = str(document.get("name") or document.get("study") or file.name)
     if trial is not None:
         config = connect(server, token).trial(title, trial).config

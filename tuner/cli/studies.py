@@ -30,10 +30,11 @@ def submit(
     token: Token = None,
 ) -> None:
     """Submit a study."""
+    from tuner.cli.class_names import with_classes
     from tuner.cli.documents import read_study
     from tuner.cli.watch import exit_code, follow
 
-    document = read_study(file)
+    document = with_classes(read_study(file))
     if name is not None:
         document["name"] = name
     client = connect(server, token)
@@ -63,10 +64,12 @@ def plan(
 ) -> None:
     """Show what a study would train and cost, without submitting it."""
     from tuner.cli import tables
+    from tuner.cli.class_names import with_classes
     from tuner.cli.documents import read_study
 
+    document = with_classes(read_study(file))
     client = connect(server, token)
-    found = client.plan(read_study(file), epoch_seconds=epoch_seconds, workers=workers)
+    found = client.plan(document, epoch_seconds=epoch_seconds, workers=workers)
     tables.show(tables.plan(found))
 
 

@@ -16,6 +16,7 @@ from tuner.spec import grid
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.submission.corners import space_problems
+from tuner.submission.formats import class_problems, completed, hints
 from tuner.submission.priors import prior_problems
 from tuner.submission.sampling import epochs_problems, fidelity_problems, sampler_problems
 from tuner.submission.shape import readable
@@ -33,6 +34,7 @@ def parse(document: object) -> StudySpec:
     if not isinstance(document, Mapping):
         kind = type(document).__name__
         raise InvalidSpec([Problem((), f"a study is an object with name and dataset, not {kind}")])
+    document = completed(document)
     try:
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
@@ -50,7 +52,7 @@ def check(spec: StudySpec) -> None:
 
 def problems(spec: StudySpec) -> list[Problem]:
     """Every problem of a well-formed study; none if it can be searched."""
-    base = _base_problems(spec)
+    base = [*_base_problems(spec), *class_problems(spec.dataset)]
     space = list(space_problems(spec, base))
     prior = [] if base or space else prior_problems(spec)
     return _tidy([*base, *_metric_problems(spec), *space, *_search(spec), *prior])
@@ -62,9 +64,10 @@ def _of_the_rest(document: Mapping[Any, Any], error: ValidationError) -> list[Pr
     for item in error.errors():
         rest = _without(rest, item["loc"][:2] if item["loc"][:1] == ("space",) else item["loc"])
     try:
-        return problems(StudySpec.model_validate({**rest, "name": "unnamed"}))
+        others = problems(StudySpec.model_validate({**rest, "name": "unnamed"}))
     except ValidationError:
-        return []
+        others = []
+    return [*hints(document), *others]
 
 
 def _without(tree: Mapping[Any, Any], place: Location) -> Mapping[Any, Any]:

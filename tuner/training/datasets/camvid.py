@@ -12,6 +12,12 @@ from tuner.training import labels, pairs, paths
 from tuner.training.pairs import Reading
 from tuner.training.split import Split
 
+# fmt: off
+CLASSES = (
+    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian",
+    "cyclist",
+)
+# fmt: on
 _VOID = 11
 
 

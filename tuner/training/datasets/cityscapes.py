@@ -14,9 +14,14 @@ from tuner.training import pairs, paths
 from tuner.training.pairs import Reading
 from tuner.training.split import Split
 
-# In the order of the train ids: road, sidewalk, building, wall, fence, pole, traffic light,
-# traffic sign, vegetation, terrain, sky, person, rider, car, truck, bus, train, motorcycle,
-# bicycle.
+# In the order of the train ids, as the ids below.
+# fmt: off
+CLASSES = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
+    "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "train",
+    "motorcycle", "bicycle",
+)
+# fmt: on
 TRAINED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 

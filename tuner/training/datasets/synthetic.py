@@ -1,7 +1,8 @@
 """Procedural street scenes, drawn on demand: nothing to download, the same on every machine.
 
-Large sky, road and buildings, thin poles, rare cyclists, and an unlabelled frame. A class takes
-the painter of its own name, or else the first painter that no other class has taken.
+Large sky, road and buildings, thin poles, rare cyclists, and an unlabelled frame. Without `classes`
+there is one for each painter; a class takes the painter of its own name, or else the first that no
+other class has taken.
 """
 
 from functools import partial
@@ -28,6 +29,13 @@ PAINTERS: dict[str, tuple[tuple[int, int, int], float]] = {
     "pedestrian": ((170, 120, 60), 0.5),
     "cyclist": ((60, 150, 150), 0.15),
 }
+# fmt: off
+CLASSES = (
+    "sky", "building", "road", "pavement", "tree", "fence", "pole", "sign", "car", "pedestrian",
+    "cyclist",
+)
+# fmt: on
+OTHER_CLASSES = True  # a study may name any number of its own
 _DRAWS = 8
 
 

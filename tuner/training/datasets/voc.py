@@ -14,6 +14,13 @@ from tuner.training import labels, lists, pairs, paths, patterns
 from tuner.training.pairs import Pair, Reading
 from tuner.training.split import Split
 
+# fmt: off
+CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+    "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+    "train", "tvmonitor",
+)
+# fmt: on
 _BORDER = 255
 
 
