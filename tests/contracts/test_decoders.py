@@ -1,5 +1,6 @@
 """Every decoder turns a pyramid into logits, at every output stride it declares."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -100,3 +101,19 @@ def test_options_shared_by_several_components_have_one_type(kind: str) -> None:
         for option in catalog.find(kind, name).options.values():
             types.setdefault(option.name, set()).add(option.annotation)
     assert {name: found for name, found in types.items() if len(found) > 1} == {}
+
+
+def test_what_is_said_of_norms_holds(decoder: str) -> None:
+    """`NORMALISES` tells where a single image leaves batch norm one value per channel."""
+    said = catalog.find("decoder", decoder).constants.get("NORMALISES")
+    for pyramid in pyramids(decoder):
+        if pyramid.is_parallel:
+            continue
+        built = build(decoder, pyramid)
+        for size, where in ((2, {"image"}), (1, {"image", "coarsest"})):
+            sizes = [size * pyramid.strides[-1] // stride for stride in pyramid.strides]
+            maps = [torch.randn(1, c, s, s) for c, s in zip(CHANNELS, sizes, strict=True)]
+            is_refused = said in where
+            words = "more than 1 value per channel"
+            with pytest.raises(ValueError, match=words) if is_refused else nullcontext():
+                built(maps)

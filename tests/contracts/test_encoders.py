@@ -83,3 +83,15 @@ def test_every_family_has_its_smallest_member_exercised() -> None:
     """A new family must be added to the test above."""
     modules = {catalog.find("encoder", name).module for name in catalog.names("encoder")}
     assert modules == {catalog.find("encoder", name).module for name in SMALLEST}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_what_is_said_of_norms_holds(name: str) -> None:
+    """An encoder that says `BATCH_NORM` cannot learn from one pixel of one image."""
+    constants = catalog.find("encoder", name).constants
+    stride = constants["OUTPUT_STRIDES"][-1]
+    built, coarsest = build(name, stride), constants.get("COARSEST_STRIDE", stride)
+    assert len(built(torch.randn(1, 3, coarsest + 1, coarsest))) == 4
+    if constants.get("BATCH_NORM"):
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            built(torch.randn(1, 3, coarsest, coarsest))

@@ -363,7 +363,9 @@ def test_one_fault_of_many_images_is_told_once(tmp_path: Path) -> None:
         {"format": "coco", "root": ".", "size": SIZE, "classes": CLASSES, "holdout": 0.15}
         | {"images": "images", "annotations": "labels.json"}
     )
-    with pytest.raises(DataError, match=r"6 of 6 images cannot be used: \d\.png: .*and so 5 more: ") as told:
+    with pytest.raises(
+        DataError, match=r"6 of 6 images cannot be used: \d\.png: .*and so 5 more: "
+    ) as told:
         data.load(config, cache=tmp_path / "cache", roots=(tmp_path,))
     assert "an image of 20×30, but the file is 10×15" in str(told.value)
     assert str(told.value).count("rescale: true") == 1

@@ -211,10 +211,3 @@ def test_weights_that_nobody_published_are_the_studys_fault() -> None:
     with pytest.raises(TrainingError, match="No pretrained weights exist") as caught:
         backbone.create("ese_vovnet39b_evos", pretrained=True)
     assert not isinstance(caught.value, WeightsUnavailable)
-
-
-def test_deeplab_says_why_a_batch_of_one_cannot_train() -> None:
-    """Batch norm over a single pooled value is refused in words."""
-    built = model.build(config(), **GREY).train()
-    with pytest.raises(TrainingError, match="batch_size is 1"):
-        built(torch.zeros(1, 3, 32, 48))

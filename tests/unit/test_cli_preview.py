@@ -15,7 +15,7 @@ STUDY = {
     "name": "tiny",
     "dataset": {
         "format": "synthetic",
-        "train": 4,
+        "train": 8,
         "val": 2,
         "classes": ["road", "car"],
         "size": [32, 32],

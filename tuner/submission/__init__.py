@@ -15,6 +15,7 @@ from tuner.resolve import resolve
 from tuner.spec import grid
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
+from tuner.submission.batches import batch_problems
 from tuner.submission.corners import space_problems
 from tuner.submission.formats import class_problems, completed, hints
 from tuner.submission.priors import prior_problems
@@ -54,7 +55,7 @@ def problems(spec: StudySpec) -> list[Problem]:
     """Every problem of a well-formed study; none if it can be searched."""
     base = [*_base_problems(spec), *class_problems(spec.dataset)]
     space = list(space_problems(spec, base))
-    prior = [] if base or space else prior_problems(spec)
+    prior = [] if base or space else [*batch_problems(spec), *prior_problems(spec)]
     return _tidy([*base, *_metric_problems(spec), *space, *_search(spec), *prior])
 
 

@@ -105,14 +105,23 @@ def _in(section: str, path: str) -> bool:
 def _combinations(space: SearchSpace, section: str) -> Iterator[Params]:
     """Params of all that decides what is valid and what is active in a section."""
     asked = {parent for _, _, dimension in space.dimensions() for parent in dimension.when}
-    order = space.ordered()
-    needed = {path for path in order if _in(section, path)}
+    needed = _needed(space, [path for path in space.root if _in(section, path)])
+    decides = {path for path in needed if path in asked | DECIDING or _kind_of(path) is not None}
+    return _walk(space, [path for path in needed if path in decides], {})
+
+
+def combinations(space: SearchSpace, paths: Iterable[str]) -> Iterator[Params]:
+    """Params of the paths that are drawn, at their corners, and of all that makes them active."""
+    return _walk(space, _needed(space, [path for path in paths if path in space.root]), {})
+
+
+def _needed(space: SearchSpace, paths: Iterable[str]) -> list[str]:
+    """The paths and all that their conditions ask for, in the order of drawing."""
+    order, needed = space.ordered(), set(paths)
     for path in reversed(order):
         if path in needed:
             needed |= {parent for dimension in space.root[path] for parent in dimension.when}
-    decides = {path for path in order if path in asked | DECIDING or _kind_of(path) is not None}
-    chosen = [path for path in order if path in needed and path in decides]
-    return _walk(space, chosen, {})
+    return [path for path in order if path in needed]
 
 
 def _walk(space: SearchSpace, paths: Sequence[str], params: Params) -> Iterator[Params]:

@@ -6,7 +6,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from tuner.errors import TrainingError
 from tuner.training.resize import resize
 
 
@@ -52,16 +51,6 @@ def joined(features: list[Tensor], *, align_corners: bool = False) -> Tensor:
     size = (features[0].shape[-2], features[0].shape[-1])
     resized = [resize(feature, size, align_corners=align_corners) for feature in features]
     return torch.cat(resized, dim=1)
-
-
-def refuse_single_value(module: nn.Module, features: Tensor) -> None:
-    """Raise TrainingError if batch norms learn in `module`, which pools a single image."""
-    learns = any(isinstance(part, nn.BatchNorm2d) and part.training for part in module.modules())
-    if learns and features.shape[0] == 1:
-        raise TrainingError(
-            "training.batch_size is 1, but the image pooling of this decoder normalises one value "
-            "per image over the batch; use a batch size of 2 or more, or model.norm: group"
-        )
 
 
 class MeanPool(nn.Module):
@@ -118,8 +107,7 @@ class AtrousPyramid(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Raises TrainingError when batch norm would see a single pooled value."""
-        refuse_single_value(self.pooled, features)
+        """All branches side by side, projected; the pooled one has a single value per image."""
         # A mean has a deterministic gradient on CUDA; adaptive pooling has none.
         pooled = self.pooled(features.mean(dim=(2, 3), keepdim=True))
         parts = [branch(features) for branch in self.branches]

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tuner import catalog
+from tuner import catalog, single_value
+from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import checkpoint, draws, memory, model, rates
 from tuner.training.data import Data
@@ -16,6 +17,8 @@ from tuner.training.ema import Average
 from tuner.training.gradients import clip, clip_weights
 from tuner.training.ignore import IGNORE
 from tuner.training.parameters import groups, set_decay, set_rate
+
+_ONE_VALUE = "Expected more than 1 value per channel"  # torch's words
 
 
 class Learner:
@@ -63,6 +66,7 @@ class Learner:
 
         Raises:
             OutOfMemory: the micro-batch does not fit, halved or not as `may_shrink` says.
+        TrainingError: an image passes alone, and batch norm gets one value per channel.
         """
         set_rate(self.optimizer.param_groups, self._rate(step))
 
@@ -70,7 +74,12 @@ class Learner:
             # Dropout is the one consumer of torch's generator, so the position restores it.
             torch.manual_seed(draws.seed_of(self._config.seed, "step", step))
             self.optimizer.zero_grad(set_to_none=True)
-            return self._accumulate(images, labels, size)
+            try:
+                return self._accumulate(images, labels, size)
+            except ValueError as error:
+                if _ONE_VALUE not in str(error):
+                    raise
+                raise TrainingError(self._alone(size)) from error
 
         loss, self.micro_batch = memory.halving(
             gradients,
@@ -123,6 +132,15 @@ class Learner:
                 loss = loss * share
         loss.backward()
         return cast(Tensor, loss.detach())
+
+    def _alone(self, at_once: int) -> str:
+        """What to say where batch norm met one value per channel."""
+        config = self._config
+        cause = single_value.cause(config.model, config.dataset.size)
+        cause = cause or "the network leaves one value per channel of an image"
+        why = single_value.single(config.training, at_once) or "an image passes alone"
+        remedy = single_value.remedy(cause)
+        return f"{why}, and {cause}, from which batch norm cannot learn; {remedy}"
 
     def _advice(self) -> str:
         if self.may_shrink:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tuner.training.backbone import Pyramid
-from tuner.training.layers import MeanPool, fcn_head, refuse_single_value
+from tuner.training.layers import MeanPool, fcn_head
 from tuner.training.resize import Size
 
 
@@ -29,8 +29,7 @@ def halving(widest: int) -> list[int]:
 class SmpDecoder(nn.Module):
     """An SMP decoder with its classifier, and an FCN head on the third stage where `aux` is set.
 
-    `pools` says that its image pooling normalises one value per image; `least` is the size that the
-    coarsest map must have.
+    `least` is the size that the coarsest map must have.
     """
 
     def __init__(
@@ -40,7 +39,6 @@ class SmpDecoder(nn.Module):
         head: nn.Conv2d,
         *,
         aux: bool,
-        pools: bool = False,
         least: int = 1,
     ) -> None:
         super().__init__()
@@ -48,14 +46,11 @@ class SmpDecoder(nn.Module):
         self.head = head
         self.aux = fcn_head(pyramid.channels[-2], head.out_channels) if aux else None
         self._strides = pyramid.strides
-        self._pools = pools
         self._least = least
         _pool_by_means(decoder)
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits at the decoder's own stride, and auxiliary logits at the third stage's."""
-        if self._pools:
-            refuse_single_value(self.decoder, features[-1])
         aux = self.aux(features[-2]) if self.aux is not None and self.training else None
         padded = self._padded(features)
         logits: Tensor = self.head(self.decoder(self._from_image(padded)))

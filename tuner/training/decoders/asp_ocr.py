@@ -21,6 +21,7 @@ from tuner.training.layers import conv_bn_relu
 from tuner.training.object_context import ObjectAttention, gather
 
 OUTPUT_STRIDES = (8, 16)
+NORMALISES = "coarsest"
 RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 _REGIONS = 512  # channels of the auxiliary head
 

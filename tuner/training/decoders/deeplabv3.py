@@ -16,6 +16,7 @@ from tuner.training.backbone import Pyramid
 from tuner.training.layers import AtrousPyramid, conv_bn_relu, fcn_head
 
 OUTPUT_STRIDES = (8, 16)
+NORMALISES = "image"
 RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 
 

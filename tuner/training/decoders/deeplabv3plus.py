@@ -15,6 +15,7 @@ from tuner.training.layers import AtrousPyramid, conv_bn_relu, fcn_head, separab
 from tuner.training.resize import resize
 
 OUTPUT_STRIDES = (16, 8)
+NORMALISES = "image"
 RATES = {8: (12, 24, 36), 16: (6, 12, 18)}
 
 

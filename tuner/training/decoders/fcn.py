@@ -14,6 +14,7 @@ from tuner.training.backbone import Pyramid
 from tuner.training.layers import conv_bn_relu, fcn_head, joined
 
 OUTPUT_STRIDES = (8, 16, 32, 4)
+NORMALISES = "coarsest"
 
 
 def build(

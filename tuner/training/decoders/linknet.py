@@ -10,6 +10,7 @@ from tuner.training.backbone import Pyramid
 from tuner.training.smp import SmpDecoder, widths_of
 
 OUTPUT_STRIDES = (32, 4)
+NORMALISES = "coarsest"
 FINEST_STRIDE = 2
 _LAST = 32
 

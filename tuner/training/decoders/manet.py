@@ -14,6 +14,7 @@ from tuner.training.backbone import Pyramid
 from tuner.training.smp import SmpDecoder, halving, widths_of
 
 OUTPUT_STRIDES = (32, 4)
+NORMALISES = "coarsest"
 FINEST_STRIDE = 2
 
 

@@ -22,6 +22,7 @@ from tuner.training.layers import conv_bn_relu, joined
 from tuner.training.object_context import ObjectAttention, gather
 
 OUTPUT_STRIDES = (4, 8, 16)
+NORMALISES = "coarsest"
 
 
 def build(

@@ -13,6 +13,7 @@ from tuner.training.backbone import Pyramid
 from tuner.training.smp import SmpDecoder, widths_of
 
 OUTPUT_STRIDES = (16, 32, 8, 4)
+NORMALISES = "image"
 _HALVINGS = 8  # its attention halves the coarsest map three times
 
 
@@ -26,4 +27,4 @@ def build(
     """The decoder for an encoder's pyramid."""
     decoder = PANDecoder(widths_of(pyramid), encoder_depth=5, decoder_channels=mid_channels)
     head = nn.Conv2d(mid_channels, classes, 3, padding=1)
-    return SmpDecoder(pyramid, decoder, head, aux=aux, pools=True, least=_HALVINGS)
+    return SmpDecoder(pyramid, decoder, head, aux=aux, least=_HALVINGS)

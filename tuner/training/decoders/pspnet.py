@@ -13,6 +13,7 @@ from tuner.training.backbone import Pyramid
 from tuner.training.smp import SmpDecoder, widths_of
 
 OUTPUT_STRIDES = (8, 16, 32)
+NORMALISES = "coarsest"
 
 
 def build(

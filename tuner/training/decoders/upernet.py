@@ -13,6 +13,7 @@ from tuner.training.backbone import Pyramid
 from tuner.training.smp import SmpDecoder, widths_of
 
 OUTPUT_STRIDES = (32, 16, 8, 4)
+NORMALISES = "image"
 
 
 def build(
@@ -25,4 +26,4 @@ def build(
     """The decoder for an encoder's pyramid."""
     decoder = UPerNetDecoder(widths_of(pyramid), decoder_channels=mid_channels)
     head = nn.Conv2d(mid_channels, classes, 1)
-    return SmpDecoder(pyramid, decoder, head, aux=aux, pools=True)
+    return SmpDecoder(pyramid, decoder, head, aux=aux)

@@ -10,6 +10,7 @@ NAMES = (
     "efficientnet_b4",
 )
 OUTPUT_STRIDES = (8, 16, 32)
+BATCH_NORM = True
 
 
 def build(

@@ -14,6 +14,8 @@ from tuner.training.resize import resize
 
 NAMES = ("hrnet_w18_small", "hrnet_w18_small_v2", "hrnet_w18", "hrnet_w32", "hrnet_w48")
 OUTPUT_STRIDES = (4,)
+BATCH_NORM = True
+COARSEST_STRIDE = 32
 
 
 def build(

@@ -7,6 +7,7 @@ from tuner.training import backbone
 
 NAMES = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 OUTPUT_STRIDES = (8, 16, 32)
+BATCH_NORM = True
 _TIMM = {
     "mobilenet_v2": "mobilenetv2_100",
     "mobilenet_v3_large": "mobilenetv3_large_100",

@@ -4,6 +4,7 @@ from tuner.training import backbone
 
 NAMES = ("resnet18", "resnet34", "resnet50", "resnet101")
 OUTPUT_STRIDES = (8, 16, 32)
+BATCH_NORM = True
 
 
 def build(

@@ -1,0 +1,100 @@
+"""Batches that cannot be trained, by what is known without the data or the network.
+
+Batch norm learns nothing from an image that passes alone where the network leaves one value per
+channel; and an epoch holds whole batches only, so that a batch is no larger than the training part.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from tuner import catalog, single_value
+from tuner.errors import Problem
+from tuner.spec.config import DatasetConfig, ModelConfig, TrainingConfig
+from tuner.spec.space import Params, SearchSpace
+from tuner.spec.study import StudySpec
+from tuner.submission.corners import COMBINATIONS, combinations
+
+_BATCH = ("training.batch_size", "training.micro_batch")
+_MODEL = (
+    "model.decoder",
+    "model.encoder",
+    "model.norm",
+    "model.output_stride",
+    "model.freeze_epochs",
+)
+
+
+def batch_problems(spec: StudySpec) -> Iterator[Problem]:
+    """Batches of the recipe, or that the space draws, which no trial can be trained with."""
+    images = training_images(spec.dataset)
+    for params in islice(combinations(spec.space, _BATCH), COMBINATIONS):
+        training = _with(spec.base.training, params)
+        if images is not None and training.batch_size > images:
+            yield _problem(spec, params, _BATCH[:1], too_large(training.batch_size, images))
+        if single_value.single(training):
+            yield from _alone(spec)
+            return
+
+
+def too_large(batch: int, images: int) -> str:
+    """What to say of a batch that the training part cannot fill."""
+    return (
+        f"batch_size is {batch}, but the training split has {images} images; use {images} or less"
+    )
+
+
+def training_images(dataset: DatasetConfig) -> int | None:
+    """Images to train on, where the config says how many are drawn; None where files say it."""
+    options = catalog.components("dataset")[dataset.format].options
+    if "root" in options or dataset.group is not None:
+        return None
+    drawn = {key: dataset.options.get(key, options[key].default) for key in ("train", "val")}
+    count: int = drawn["train"]
+    if dataset.fold is not None:
+        part, folds = dataset.fold
+        count += 0 if dataset.holdout else drawn["val"]
+        count -= len(range(part, count, folds))
+    elif dataset.holdout:
+        count -= min(max(round(dataset.holdout * count), 1), count - 1)
+    return max(1, round(dataset.subset * count))
+
+
+def _alone(spec: StudySpec) -> Iterator[Problem]:
+    """Networks that cannot learn from an image that passes alone."""
+    for params in islice(combinations(spec.space, (*_BATCH, *_MODEL)), COMBINATIONS):
+        training = _with(spec.base.training, params)
+        model = _with(spec.base.model, params)
+        why = single_value.single(training)
+        cause = single_value.cause(model, spec.dataset.size) if why else None
+        is_frozen = model.freeze_epochs >= training.epochs and "one pixel" in (cause or "")
+        if cause and not is_frozen:
+            remedy = single_value.remedy(cause)
+            message = f"{why}, and {cause}, from which batch norm cannot learn; {remedy}"
+            yield _problem(spec, params, (*_BATCH, *_MODEL), message)
+
+
+def _with(section: Any, params: Params) -> Any:
+    """The training or the model section with what is drawn for it."""
+    name = "training" if isinstance(section, TrainingConfig) else "model"
+    assert isinstance(section, TrainingConfig | ModelConfig)
+    drawn = {
+        path.removeprefix(f"{name}."): value
+        for path, value in params.items()
+        if path.startswith(f"{name}.")
+    }
+    return section.model_copy(update=drawn)
+
+
+def _problem(spec: StudySpec, params: Params, blamed: Sequence[str], message: str) -> Problem:
+    """The problem where the document says what is drawn, or in its recipe."""
+    drawn = next((path for path in blamed if path in params), None)
+    if drawn is not None:
+        return Problem(("space", drawn, _place(spec.space, drawn, params)), message)
+    key = "micro_batch" if "micro_batch" in message else "batch_size"
+    return Problem(("base", "training", key), message)
+
+
+def _place(space: SearchSpace, path: str, params: Params) -> int:
+    active = space.active(path, params)
+    return 0 if active is None else active[0]
