@@ -1,5 +1,6 @@
 """The report on a data set counts what is there and says what is odd."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def study(tmp_path: Path) -> Path:
         "name": "s",
         "dataset": {**dataset, "size": [40, 60]},
         "objectives": [{"metric": "miou", "direction": "maximize"}],
+        "base": {"training": {"batch_size": 2}},
     }
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(document))
@@ -124,3 +126,30 @@ def test_the_command_prints_the_report(tmp_path: Path) -> None:
     done = runner.invoke(app, call)
     assert done.exit_code != 0
     assert "1 of 2 images cannot be used: 001: label 9" in done.output
+
+
+@pytest.mark.parametrize(
+    ("training", "space", "told"),
+    [
+        ({"batch_size": 4}, {}, "base.training.batch_size: batch_size is 4, but .* has 3 images"),
+        (
+            {"batch_size": 2},
+            {"training.batch_size": {"choice": [2, 8]}},
+            "space.training.batch_size.0: batch_size is 8",
+        ),
+        ({"batch_size": 3}, {}, None),
+    ],
+)
+def test_the_command_refuses_batches_that_the_images_cannot_fill(
+    tmp_path: Path, training: dict[str, int], space: dict[str, Any], told: str | None
+) -> None:
+    """After the report, with the key to change and what fits."""
+    samples.write_folder(tmp_path)
+    path = study(tmp_path)
+    document = yaml.safe_load(path.read_text()) | {"base": {"training": training}, "space": space}
+    path.write_text(yaml.safe_dump(document))
+    runner = CliRunner(env={"SEGTUNE_HOME": str(tmp_path / "home")})
+    done = runner.invoke(app, ["check-data", str(path), "--data-root", str(tmp_path)])
+    assert "3 training and 2 validation images" in done.output
+    assert (done.exit_code == 0) is (told is None)
+    assert told is None or re.search(told, done.output)

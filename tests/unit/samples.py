@@ -89,7 +89,7 @@ def _some(*values: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 _BLOCKS: tuple[st.SearchStrategy[dict[str, Any]], ...] = (
     st.fixed_dictionaries({"optimizer.weight_decay": _floats(1e-6, 1e-2)}),
-    st.fixed_dictionaries({"training.batch_size": _some(4, 8, 16) | _ints(1, 64)}),
+    st.fixed_dictionaries({"training.batch_size": _some(4, 8, 16) | _ints(2, 64)}),
     st.fixed_dictionaries({"augment.rotate": _ints(0, 30)}),
     st.fixed_dictionaries({"augment.scale": _some([0.5, 2.0], [0.75, 1.5], [1.0, 1.0])}),
     st.fixed_dictionaries({"schedule.warmup": _floats(0.01, 0.2)}),

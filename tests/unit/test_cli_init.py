@@ -15,7 +15,13 @@ from tuner import submission
 from tuner.cli.app import app
 from tuner.cli.draft.document import render
 from tuner.cli.draft.layout import Layout, Split, find_layout
-from tuner.cli.draft.proposal import choose_labels, choose_size, propose, valid_names
+from tuner.cli.draft.proposal import (
+    choose_batches,
+    choose_labels,
+    choose_size,
+    propose,
+    valid_names,
+)
 from tuner.cli.draft.survey import Findings, survey
 from tuner.errors import DataError
 
@@ -189,3 +195,19 @@ def test_without_validation_a_share_is_held_out(make: Make, tmp_path: Path) -> N
     folder, out = make([0, 1], folders=("train",)), tmp_path / "out.yaml"
     CliRunner().invoke(app, ["init", str(folder), "-o", str(out)])
     assert yaml.safe_load(out.read_text())["dataset"]["holdout"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("images", "batches"), [(2, (2,)), (3, (2,)), (4, (4,)), (9, (4, 8)), (400, (4, 8, 16))]
+)
+def test_batches_fit_the_training_images(images: int, batches: tuple[int, ...]) -> None:
+    """No proposal draws a batch that the data set cannot fill."""
+    assert choose_batches(images) == batches
+
+
+@pytest.mark.parametrize(("pairs", "is_told"), [(1, True), (2, True), (3, False)])
+def test_too_few_images_are_told(pairs: int, is_told: bool) -> None:
+    """With one image to train on, or none, nothing can be learned."""
+    proposal = propose(findings({0: 9, 1: 9}, images="images", pairs=pairs), "s", "data")
+    assert proposal.batch_sizes == (2,)
+    assert any("left to train on" in note for note in proposal.notes) is is_told

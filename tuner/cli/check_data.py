@@ -24,8 +24,10 @@ def check_data(
     from tuner.cli import tables
     from tuner.cli.class_names import with_classes
     from tuner.cli.documents import read_study
+    from tuner.errors import InvalidSpec
     from tuner.resolve import resolve
     from tuner.submission import parse
+    from tuner.submission.batches import size_problems
     from tuner.training.data import load
     from tuner.training.inspection import report
     from workers.settings import WorkerSettings
@@ -40,6 +42,8 @@ def check_data(
     tables.show(tables.classes(found))
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    if wrong := size_problems(spec, found.train):
+        raise InvalidSpec(wrong)
 
 
 def facts(found: "DataReport") -> "Iterator[str]":

@@ -28,20 +28,25 @@ _MODEL = (
 def batch_problems(spec: StudySpec) -> Iterator[Problem]:
     """Batches of the recipe, or that the space draws, which no trial can be trained with."""
     images = training_images(spec.dataset)
-    for params in islice(combinations(spec.space, _BATCH), COMBINATIONS):
-        training = _with(spec.base.training, params)
-        if images is not None and training.batch_size > images:
-            yield _problem(spec, params, _BATCH[:1], too_large(training.batch_size, images))
-        if single_value.single(training):
-            yield from _alone(spec)
-            return
+    yield from size_problems(spec, images) if images is not None else ()
+    drawn = islice(combinations(spec.space, _BATCH), COMBINATIONS)
+    if any(single_value.single(_with(spec.base.training, params)) for params in drawn):
+        yield from _alone(spec)
 
 
-def too_large(batch: int, images: int) -> str:
-    """What to say of a batch that the training part cannot fill."""
-    return (
-        f"batch_size is {batch}, but the training split has {images} images; use {images} or less"
-    )
+def size_problems(spec: StudySpec, images: int) -> list[Problem]:
+    """Batches of the recipe, or that the space draws, which so many images cannot fill."""
+    found = {}
+    for params in islice(combinations(spec.space, _BATCH[:1]), COMBINATIONS):
+        batch = _with(spec.base.training, params).batch_size
+        if batch > images:
+            message = (
+                f"batch_size is {batch}, but the training split has {images} images; use {images} "
+                "or less"
+            )
+            problem = _problem(spec, params, _BATCH[:1], message)
+            found[problem.location, problem.message] = problem
+    return list(found.values())
 
 
 def training_images(dataset: DatasetConfig) -> int | None:

@@ -14,6 +14,7 @@ _AREA = 512 * 512  # pixels of the network's input that a mid-sized GPU takes in
 _MULTIPLE = 8
 _SMALLEST = 32
 _HOLDOUT = 0.2
+_FEWEST = 2
 _IMAGES_SEEN = 24_000  # images that a full training should see: about 3,000 steps of 8
 _RARE = 0.02
 _MOST_LABELS = 1000
@@ -60,7 +61,7 @@ def propose(found: Findings, name: str, root: str) -> Proposal:
     )
     options, count = choose_splits(found)
     rare = any(share is not None and share < _RARE for share in shares)
-    batches = tuple(size for size in (4, 8, 16) if size <= max(4, count))
+    batches = choose_batches(count)
     return Proposal(
         name=name,
         root=root,
@@ -74,7 +75,7 @@ def propose(found: Findings, name: str, root: str) -> Proposal:
         epochs=min(100, max(10, round(_IMAGES_SEEN / max(count, 1)))),
         batch_sizes=batches,
         weighted=rare and "class_weights" in catalog.find("loss", "cross_entropy").options,
-        notes=(*_folder_notes(found), *labels.notes),
+        notes=(*_folder_notes(found), *_few(count), *labels.notes),
     )
 
 
@@ -95,14 +96,24 @@ def choose_splits(found: Findings) -> tuple[dict[str, Any], int]:
     options: dict[str, Any] = {"images": layout.images, "masks": layout.masks}
     training = "train" if "train" in layout.splits else max(layout.splits, key=found.count)
     if not layout.is_split:
-        return {**options, "holdout": _HOLDOUT}, round(found.count(training) * (1 - _HOLDOUT))
+        return {**options, "holdout": _HOLDOUT}, _without_holdout(found.count(training))
     if (word := layout.splits[training].name) != "train":
         options["train"] = word
     if not found.count("val") or training == "val":
-        return {**options, "holdout": _HOLDOUT}, round(found.count(training) * (1 - _HOLDOUT))
+        return {**options, "holdout": _HOLDOUT}, _without_holdout(found.count(training))
     if (word := layout.splits["val"].name) != "val":
         options["val"] = word
     return options, found.count(training)
+
+
+def _without_holdout(images: int) -> int:
+    """What is left to train on, as `tuner.training.folds` divides."""
+    return images - max(round(images * _HOLDOUT), 1)
+
+
+def choose_batches(images: int) -> tuple[int, ...]:
+    """Batch sizes that so many training images can fill, and two at least, for batch norm."""
+    return tuple(size for size in (4, 8, 16) if size <= images) or (_FEWEST,)
 
 
 def choose_labels(found: Findings) -> Labels:
@@ -225,6 +236,15 @@ def _folder_notes(found: Findings) -> tuple[str, ...]:
         if names:
             notes.append(f"WARNING: {len(names)} {what}; training will refuse them: {names[0]}, …")
     return tuple(notes)
+
+
+def _few(count: int) -> tuple[str, ...]:
+    if count >= _FEWEST:
+        return ()
+    return (
+        f"WARNING: {max(count, 0)} of the images are left to train on; a batch needs {_FEWEST}, and "
+        "one more image validates: add images",
+    )
 
 
 def _unpaired(layout: Layout) -> tuple[str, ...]:
