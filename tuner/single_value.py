@@ -57,8 +57,8 @@ def cause(model: ModelConfig, size: tuple[int, int]) -> str | None:
 
 def remedy(cause: str) -> str:
     """What to do so that batch norm sees more than one value."""
-    larger = " a larger dataset.size," if "one pixel" in cause else ""
-    return f"let two or more images pass at once, or use{larger} model.norm: group or frozen"
+    larger = "use a larger dataset.size, " if "one pixel" in cause else ""
+    return f"let two or more images pass at once, {larger}or use model.norm: group or frozen"
 
 
 def _coarsest(model: ModelConfig, decoder: Component, encoder: Component) -> Any:

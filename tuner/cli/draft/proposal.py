@@ -242,8 +242,8 @@ def _few(count: int) -> tuple[str, ...]:
     if count >= _FEWEST:
         return ()
     return (
-        f"WARNING: {max(count, 0)} of the images are left to train on; a batch needs {_FEWEST}, and "
-        "one more image validates: add images",
+        f"WARNING: {max(count, 0)} of the images are left to train on; a batch needs {_FEWEST}, "
+        "and one more image validates: add images",
     )
 
 
