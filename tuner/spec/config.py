@@ -53,7 +53,10 @@ class DatasetConfig(OpenSection):
     remap: dict[int, int] | None = Field(
         default=None, description="Labels in the files to labels of `classes`, others are ignored"
     )
-    classes: tuple[str, ...] = Field(min_length=2, description="Class names; position is the label")
+    classes: tuple[str, ...] = Field(
+        min_length=2,
+        description="Class names; position is the label; a format with a fixed list knows its own",
+    )
     ignore_index: Annotated[int, Field(ge=0, le=65535)] = 255
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = Field(
         description="Height and width of the network's input, in pixels"
