@@ -192,6 +192,17 @@ def test_a_trial_of_outdated_data_begins_anew(fleet: Fleet) -> None:
     assert (trial.state, trial.best_value, trial.data_version) == (TrialState.COMPLETED, 0.3, NEW)
 
 
+def test_a_version_that_no_trial_is_on_is_forgotten(fleet: Fleet) -> None:
+    """Where every trial began anew there is one version, and nothing to warn of."""
+    held = fleet.take()
+    report(fleet, held, 1, data=OLD)
+    fleet.finish(held, OutcomeKind.OUTDATED)
+    report(fleet, fleet.take(), 1, data=NEW)
+    view = overview.study(fleet.db, "streets")
+    assert [one.fingerprint for one in view.data_versions] == [NEW]
+    assert view.warnings == ()
+
+
 def test_a_search_forgets_what_a_trial_lost(database: Database) -> None:
     """Values from before a trial began anew are nobody's peers any more."""
     fleet = Fleet(database)

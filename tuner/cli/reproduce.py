@@ -2,26 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuner.cli.options import DataRoots, Device, configured, paths
-from tuner.spec.messages import Device as Target
 
-Best = Annotated[
-    Path,
-    typer.Argument(
-        metavar="BEST.JSON", exists=True, dir_okay=False, help="What `segtune best` wrote."
-    ),
-]
-Out = Annotated[Path, typer.Option(help="Folder for weights and checkpoints.")]
-Changes = Annotated[
-    list[str] | None, typer.Option("--set", help="Change a value: training.epochs=5; repeatable.")
-]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the checkpoint in the --out folder.")
-]
+if TYPE_CHECKING:
+    from workers.settings import WorkerSettings
+
 AllowOtherData = Annotated[
     bool,
     typer.Option(
@@ -31,12 +20,24 @@ AllowOtherData = Annotated[
 
 
 def train(  # noqa: PLR0913, PLR0917  # the flags of a command
-    file: Best,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BEST.JSON", exists=True, dir_okay=False, help="What `segtune best` wrote."
+        ),
+    ],
     device: Device = None,
-    out: Out = Path("trained"),
+    out: Annotated[Path, typer.Option(help="Folder for weights and checkpoints.")] = Path(
+        "trained"
+    ),
     data_root: DataRoots = None,
-    changes: Changes = None,
-    resume: Resume = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value: training.epochs=5; repeatable."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the --out folder.")
+    ] = False,
     allow_other_data: AllowOtherData = False,
 ) -> None:
     """Train a configuration again and compare the result.
@@ -47,25 +48,19 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     from tuner.cli.comparison import Record, compare
     from tuner.cli.documents import read_result
     from tuner.cli.retraining import Places, choose_threads, retrain, with_changes
-    from tuner.cli.training_progress import shown
-    from workers import devices
-    from workers.settings import WorkerSettings
+    from tuner.cli.training_progress import describe_stop, shown
 
-    settings = configured(WorkerSettings, device=device, data_roots=paths(data_root))
-    visible = devices.gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
-    target = devices.choose(settings.device, visible, is_free=lambda _: True)
-    _show_only(target)
     recorded, found = read_result(file)
     config = with_changes(recorded, changes or ())
     record = None if found is None else Record(found.metrics, found.provenance, config != recorded)
-    threads, notice = choose_threads(config, record, settings.threads, target.kind)
-    if notice:
-        typer.echo(notice)
+    settings, target = _machine(device, paths(data_root))
+    threads, notice = choose_threads(config, record, settings.threads, target)
+    typer.echo(notice, nl=bool(notice))
     places = Places(
         folder=out,
         cache=settings.cache_folder,
         roots=settings.data_roots,
-        device=devices.torch_name(target),
+        device=target,
         threads=threads,
         resume=resume,
         # Who changes the data set means other data.
@@ -75,23 +70,26 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     with shown(config.training.epochs, typer.echo) as display:
         result = retrain(config, places, display)
     if result.interrupted:
-        typer.echo(
-            f"stopped in epoch {result.step + 1} of {config.training.epochs}; the same command "
-            f"with --resume goes on from {out / 'checkpoint.pt'} to the same numbers"
-        )
+        typer.echo(describe_stop(result.step, config.training.epochs, out))
         raise typer.Exit(128 + result.interrupted)
     typer.echo(f"weights are in {out / 'model.pt'}")
-    if record is not None:
-        for line in compare(result.metrics, record, result.provenance):
-            typer.echo(line)
+    for line in compare(result.metrics, record, result.provenance) if record else ():
+        typer.echo(line)
 
 
-def _show_only(target: Target) -> None:
-    """Let torch see that device alone, and the workspace that the exact mode needs.
+def _machine(
+    device: str | None, data_roots: tuple[Path, ...] | None
+) -> "tuple[WorkerSettings, str]":
+    """Settings as a worker's, and the device as torch is to call it; other GPUs are hidden."""
+    from workers import devices
+    from workers.settings import WorkerSettings
 
-    CUDA reads both once, when it starts.
-    """
+    settings = configured(WorkerSettings, device=device, data_roots=data_roots)
+    visible = devices.gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    target = devices.choose(settings.device, visible, is_free=lambda _: True)
+    # Read by CUDA once, when it starts; the exact mode needs it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if target.kind == "cuda":
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         os.environ["CUDA_VISIBLE_DEVICES"] = str(target.index)
+    return settings, devices.torch_name(target)

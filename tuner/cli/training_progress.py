@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.spec.messages import Report
@@ -113,3 +114,11 @@ def describe(epoch: Report, epochs: int) -> str:
     names = [name for name in _NAMES if name in epoch.metrics]
     values = ", ".join(f"{name} {epoch.metrics[name]:.4f}" for name in names)
     return f"epoch {epoch.step}/{epochs}: {values} ({epoch.seconds:.1f} s)"
+
+
+def describe_stop(step: int, epochs: int, folder: Path) -> str:
+    """Where a training was interrupted, and how it goes on."""
+    return (
+        f"stopped in epoch {step + 1} of {epochs}; the same command with --resume goes on from "
+        f"{folder / 'checkpoint.pt'} to the same numbers"
+    )

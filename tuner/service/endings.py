@@ -35,7 +35,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
         outcome = outcome.model_copy(update={"kind": OutcomeKind.YIELDED})
     state, reason = _destination(session, held, spec, outcome, fault, now=now)
     if outcome.kind is OutcomeKind.OUTDATED and state is TrialState.WAITING:
-        versions.begin_anew(session, trial)
+        versions.begin_anew(session, study, trial, now=now)
     if state is TrialState.COMPLETED:
         trial.feasible = is_feasible(spec.constraints, trial.metrics)
         versions.note_completed(session, study, trial, now=now)

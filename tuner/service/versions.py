@@ -10,7 +10,7 @@ from tuner.errors import Conflict
 from tuner.spec.messages import Outcome, OutcomeKind, Report
 from tuner.spec.states import TrialSource
 from tuner.spec.versions import DataVersions, is_comparable, short
-from tuner.store import artifacts, studies
+from tuner.store import artifacts, hot, studies
 from tuner.store import versions as rows
 from tuner.store.hot import HeldTrial
 from tuner.store.tables import Study
@@ -55,10 +55,14 @@ def note_outcome(
         note(session, study, trial, told, now=now)
 
 
-def begin_anew(session: Session, trial: HeldTrial) -> None:
+def begin_anew(session: Session, study: Study, trial: HeldTrial, *, now: datetime) -> None:
     """Take back what a trial reported and stored, so that its next attempt begins at step 1."""
+    before = trial.data_version
     artifacts.drop(session, artifacts.checkpoints(session, trial.id))
     rows.begin_anew(session, trial)
+    hot.write(session)
+    if before is not None and before not in rows.count(session, study.id):
+        _become(session, study, _known(session, study).without(before), now=now)
 
 
 def note_completed(session: Session, study: Study, trial: HeldTrial, *, now: datetime) -> None:
@@ -90,8 +94,9 @@ def _become(session: Session, study: Study, known: DataVersions, *, now: datetim
         return
     before = DataVersions.of(study.data_versions).ranked
     study.data_versions = document
+    text = known.warning()
+    studies.warn(session, study, {} if text is None else {TOPIC: text}, now=now, group=TOPIC)
     if len(known.seen) > 1:
-        logger.warning("study %s: %s", study.name, known.warning())
-        studies.warn(session, study, {TOPIC: known.warning() or ""}, now=now, group=TOPIC)
+        logger.warning("study %s: %s", study.name, text)
     if known.ranked != before:
         logger.info("study %s ranks trials on data %s", study.name, short(known.ranked))

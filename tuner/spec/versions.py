@@ -43,6 +43,14 @@ class DataVersions(Section):
             return found
         return found.model_copy(update={"completed": (*found.completed, version)})
 
+    def without(self, version: str) -> Self:
+        """No trial is left that was trained on this version."""
+        left = {
+            name: tuple(each for each in getattr(self, name) if each != version)
+            for name in ("seen", "completed")
+        }
+        return self.model_copy(update=left)
+
     def warning(self) -> str | None:
         """What the study's owner should know; None while there is one version."""
         if len(self.seen) < 2:
