@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import Conflict
-from tuner.service import assignments, fronts, insight, leases, overview, rankings, versions
+from tuner.service import (
+    assignments,
+    fronts,
+    insight,
+    leases,
+    overview,
+    rankings,
+    transfers,
+    versions,
+)
 from tuner.service.searches import courses, observe
 from tuner.spec.messages import (
     Action,
@@ -149,6 +158,16 @@ def test_a_trial_is_judged_by_those_on_its_own_data(database: Database) -> None:
     worst, other = fleet.take(), fleet.take()
     assert report(fleet, worst, 1, 2, data=NEW, value=0.1).verdict.action is Action.CONTINUE
     assert report(fleet, other, 1, 2, data=OLD, value=0.1).verdict.action is Action.PRUNE
+
+
+def test_a_warm_start_learns_from_one_version(fleet: Fleet) -> None:
+    """What an earlier study reached on data that it does not rank is not handed on."""
+    train(fleet, fleet.take(), data=OLD, value=0.9)
+    train(fleet, fleet.take(), data=NEW, value=0.5)
+    warm = spec("warm", search={"trials": 8, "warm_start": ["streets"]})
+    with fleet.db.reading() as session:
+        (known,) = transfers.earlier(session, warm)
+    assert [one.value for one in known] == [0.5]
 
 
 def test_reports_of_other_data_are_refused(fleet: Fleet) -> None:

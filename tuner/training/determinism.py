@@ -1,5 +1,8 @@
 """The two tiers: `exact` repeats bit for bit on one machine, `fast` gives that up for speed.
 
+On a CPU `exact` means the same number of threads too: each sums its own part, sums of another
+division differ in their last digits, and a training makes more of that than last digits. The order
+of the data and the first weights do not depend on it, nor do the sums on how many cores there are.
 `exact` constrains kernels (CUDA's need CUBLAS_WORKSPACE_CONFIG before the first product) and keeps
 float32 throughout. `fast` allows TF32, cuDNN autotuning, bf16 autocast and channels-last on CUDA.
 """

@@ -365,6 +365,7 @@ class _Run:
 
     def provenance(self) -> dict[str, Any]:
         """What the numbers depend on beside the config."""
+        weights = dict(self.learner.model.initial_weights)
         return {
             "data": self.data.fingerprint,
             "versions": {
@@ -378,7 +379,6 @@ class _Run:
             "threads": torch.get_num_threads(),
             "determinism": self.config.training.determinism,
             "micro_batch": self.learner.micro_batch,
-            "weights": dict(self.learner.model.initial_weights) or None,
             "parameters": model.parameter_count(self.learner.model),
             "seconds": self.progress.seconds,
-        }
+        } | ({"weights": weights} if weights else {})
