@@ -17,12 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuner import errors
 from tuner.errors import InvalidSpec, Problem, SegtuneError
+from tuner.spec.validation import problems
 
 logger = logging.getLogger(__name__)
-
-
-class Malformed(SegtuneError):
-    """The body is not JSON or YAML."""
 
 
 class TooLarge(SegtuneError):
@@ -53,7 +50,7 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.StorageError: (503, "The storage does not answer"),
     errors.DigestMismatch: (422, "The bytes are not those announced"),
     errors.DataError: (422, "The data set cannot be used"),
-    Malformed: (400, "The body cannot be read"),
+    errors.Malformed: (400, "The body cannot be read"),
     TooLarge: (413, "The body is too large"),
     UnsupportedMedia: (415, "The body's type is not known here"),
     Forbidden: (403, "Refused"),
@@ -101,7 +98,7 @@ def of_error(error: SegtuneError, path: str) -> ProblemBody:
 
 def of_validation(error: RequestValidationError, path: str) -> ProblemBody:
     """The body for path, query or header values that do not fit."""
-    found = [Problem(tuple(item["loc"]), item["msg"]) for item in error.errors()]
+    found = problems(error.errors())
     return _body(
         "invalid-request",
         "The request is not valid",

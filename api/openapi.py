@@ -5,13 +5,13 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
-import yaml
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.errors import ProblemBody
+from tuner.spec.documents import parse_yaml
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
@@ -58,7 +58,7 @@ space:
 search: {trials: 60, parallel: 8}
 """
 EXAMPLES: Mapping[str, Any] = {
-    "create_study": yaml.safe_load(_STUDY),
+    "create_study": parse_yaml(_STUDY.encode()),
     "change_study": {"state": "paused"},
     "clone_study": {"name": "camvid-street-2", "changes": {"priority": 80}},
     "enqueue_trial": {"params": {"model.decoder": "ocr", "optimizer.lr": 0.02}},

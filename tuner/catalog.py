@@ -15,7 +15,6 @@ import ast
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +24,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner import timm_names
 from tuner.errors import Problem, UnknownComponent
+from tuner.spec.hints import nearest as nearest  # asked for under this name in many places
+from tuner.spec.validation import plain
 
 FOLDERS: Mapping[str, str] = {
     "encoder": "training/encoders",
@@ -38,7 +39,6 @@ FOLDERS: Mapping[str, str] = {
     "pruner": "search/pruners",
 }
 ENTRIES: Mapping[str, str] = {"dataset": "open_split", "pruner": "should_prune"}
-_SHOWN = 100
 _ROOT = Path(__file__).parent
 _ANNOTATIONS = {
     "Annotated": Annotated,
@@ -110,21 +110,6 @@ def find(kind: str, name: str) -> Component:
 def load(kind: str, name: str) -> ModuleType:
     """Import the component's file. Raises UnknownComponent."""
     return importlib.import_module(find(kind, name).module)
-
-
-def nearest(word: str, valid: tuple[str, ...] | list[str]) -> str:
-    """Words for an error message: the names close to a wrong one, or all of them."""
-    close = get_close_matches(word, valid, n=3, cutoff=0.6)
-    if close:
-        return "did you mean " + " or ".join(f"'{name}'" for name in close) + "?"
-    shown = [*valid[:_SHOWN], "…"] if len(valid) > _SHOWN else valid
-    return "valid are: " + ", ".join(shown)
-
-
-def plain(message: str) -> str:
-    """A pydantic message as part of a sentence: "Input should be …" becomes "input should be …"."""
-    message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
 
 
 def _of_timm(family: Component, name: str, prefix: str) -> Component:

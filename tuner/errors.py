@@ -3,6 +3,7 @@
 SegtuneError
 ├── InvalidSpec              a study or a config says something impossible
 │   └── UnknownComponent     a name that no component file carries
+├── Malformed                a text or body cannot be read as what it should be
 ├── NotFound                 no such study, trial, worker, lease or artifact
 ├── Conflict                 the thing exists, but not in a state that allows this
 │   ├── LeaseLost            the worker's right to this trial has ended
@@ -38,15 +39,19 @@ class SegtuneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a submitted document: where it stands and what to do about it."""
+    """One mistake in a submitted document: where it stands and what to do about it.
+
+    `source` is where in a text that is: `line 3, column 5`, or `study.yaml:3:5`.
+    """
 
     location: tuple[str | int, ...]
     message: str
+    source: str = ""
 
     def __str__(self) -> str:
-        """Give `space.optimizer.lr: message`."""
+        """Give `study.yaml:3:5: space.optimizer.lr: message`."""
         where = ".".join(str(part) for part in self.location)
-        return f"{where}: {self.message}" if where else self.message
+        return ": ".join(part for part in (self.source, where, self.message) if part)
 
 
 class InvalidSpec(SegtuneError):
@@ -59,6 +64,15 @@ class InvalidSpec(SegtuneError):
 
 class UnknownComponent(InvalidSpec):
     """A name that no component file of its kind carries."""
+
+
+class Malformed(SegtuneError):
+    """A text or body cannot be read as what it should be; line and column count from 1."""
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        self.message, self.line, self.column = message, line, column
+        where = f"line {line}, column {column}: " if line is not None else ""
+        super().__init__(where + message)
 
 
 class NotFound(SegtuneError):

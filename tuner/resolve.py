@@ -15,6 +15,7 @@ from tuner import catalog
 from tuner.catalog import Component, Option
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
+from tuner.spec.validation import invalid
 
 # Section → the fields of it that name a component, with the component's kind.
 NAMED: Mapping[str, Mapping[str, str]] = {
@@ -73,12 +74,7 @@ def _parse(tree: dict[str, Any]) -> TrialConfig:
     try:
         return TrialConfig.model_validate(tree)
     except ValidationError as error:
-        raise InvalidSpec(
-            [
-                Problem(item["loc"], f"{catalog.plain(item['msg'])}, not {item['input']!r}")
-                for item in error.errors()
-            ]
-        ) from None
+        raise invalid(error, TrialConfig) from None
 
 
 def _put(tree: dict[str, Any], path: str, value: object) -> Problem | None:

@@ -10,7 +10,8 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from api.deps import AppRooms, ArtifactId, ArtifactName, LeaseId, LeaseToken, Rooms, Upload
-from api.errors import Malformed, TooLarge
+from api.errors import TooLarge
+from tuner.errors import Malformed
 from tuner.service import files
 from tuner.spec.messages import ArtifactRef
 from tuner.store.artifacts import Stored

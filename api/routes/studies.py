@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-import yaml
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import AppRooms, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
 from tuner.service import fronts, insight, overview, planning, rankings, studies
+from tuner.spec import yaml_core
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -157,7 +157,7 @@ def get_best(
     best = overview.best(db, study, objective=objective, direction=direction)
     if form == "json":
         return best
-    text = yaml.safe_dump(best.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = yaml_core.dump(best.model_dump(mode="json"))
     return Response(text, media_type="application/yaml")
 
 

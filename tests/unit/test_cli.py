@@ -89,15 +89,6 @@ def test_an_error_of_a_command_is_no_traceback(
     assert (result.exit_code, result.stderr) == (2, "error: no study is called 'lost'\n")
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
-    """The message names the file."""
-    path = tmp_path / "study.yaml"
-    path.write_text("name: [")
-    result = _run("submit", str(path))
-    assert result.exit_code == 2
-    assert "study.yaml: not YAML" in result.stderr
-
-
 def test_submit_sends_the_file_under_the_name_given(
     scripted: ScriptedClient, tmp_path: Path
 ) -> None:

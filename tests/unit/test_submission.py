@@ -316,7 +316,7 @@ def test_one_mistake_is_one_problem() -> None:
 @pytest.mark.parametrize("submitted", [None, [], "name: x", 3])
 def test_what_is_no_document_is_refused(submitted: object) -> None:
     """A list or a text gets a sentence, not a stack trace."""
-    assert "a study is an object" in mistakes(submitted)[()]
+    assert "a study is a mapping" in mistakes(submitted)[()]
 
 
 def test_parse_leaves_the_document_alone() -> None:

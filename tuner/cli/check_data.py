@@ -23,7 +23,7 @@ def check_data(
     """Read a study's data set and count its classes."""
     from tuner.cli import tables
     from tuner.cli.class_names import with_classes
-    from tuner.cli.documents import read_study
+    from tuner.cli.documents import blaming, read_study
     from tuner.errors import InvalidSpec
     from tuner.resolve import resolve
     from tuner.submission import parse
@@ -33,8 +33,10 @@ def check_data(
     from workers.settings import WorkerSettings
 
     settings = configured(WorkerSettings, data_roots=paths(data_root))
-    spec = parse(with_classes(read_study(file), settings.data_roots))
-    dataset = resolve(spec.base, spec.dataset, {}).dataset
+    document = with_classes(read_study(file), settings.data_roots)
+    with blaming(file):
+        spec = parse(document)
+        dataset = resolve(spec.base, spec.dataset, {}).dataset
     data = load(dataset, cache=settings.cache_folder, roots=settings.data_roots)
     found = report(data, dataset)
     for line in facts(found):

@@ -2,33 +2,35 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidSpec, Malformed, Problem, StorageError
+from tuner.spec import yaml_core
 from tuner.spec.config import TrialConfig
+from tuner.spec.documents import MAX_BYTES, Document, Language, read
+from tuner.spec.validation import invalid
 from tuner.spec.views import Best
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """A study file, YAML or JSON, as plain values. Raises InvalidSpec."""
+    """A study file, YAML or JSON, as plain values. Raises InvalidSpec, OSError."""
+    value: dict[str, Any] = _read(path).value
+    return value
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Name line and column of the file for every problem of the document that it holds."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidSpec([Problem((str(path),), f"not YAML: {error}")]) from None
-    if not isinstance(document, dict):
-        kind = type(document).__name__
-        message = f"a study is a mapping with the keys name, dataset, …, not a {kind}"
-        raise InvalidSpec([Problem((str(path),), message)])
-    try:
-        json.dumps(document)
-    except TypeError as error:
-        message = f"{error}; put dates and times in quotes"
-        raise InvalidSpec([Problem((str(path),), message)]) from None
-    return document
+        yield
+    except InvalidSpec as error:
+        document, name = _read(path), str(path)
+        raise InvalidSpec([document.placed(each, name) for each in error.problems]) from None
 
 
 def read_result(path: Path) -> tuple[TrialConfig, Best | None]:
@@ -39,29 +41,66 @@ def read_result(path: Path) -> tuple[TrialConfig, Best | None]:
     """
     document = read_study(path)
     kind: type[Best] | type[TrialConfig] = Best if "config" in document else TrialConfig
-    try:
-        found = kind.model_validate(document)
-    except ValidationError as error:
-        raise InvalidSpec(
-            [Problem((str(path), *item["loc"]), item["msg"]) for item in error.errors()]
-        ) from None
+    with blaming(path):
+        try:
+            found = kind.model_validate(document)
+        except ValidationError as error:
+            raise invalid(error, kind) from None
     return (found.config, found) if isinstance(found, Best) else (found, None)
 
 
 def render(found: Best, *, yaml: bool) -> str:
     """A best configuration as JSON or YAML text that keeps every digit of every number."""
     document = found.model_dump(mode="json")
-    return dump_yaml(document) if yaml else json.dumps(document, indent=2) + "\n"
-
-
-def dump_yaml(document: Any) -> str:
-    """Plain values as YAML in the order given."""
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return yaml_core.dump(document) if yaml else json.dumps(document, indent=2) + "\n"
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old or the new one, never a part. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that a reader sees the old or the new one, never a part.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; choose another file, or make room for it there"
+        ) from error
+
+
+def _read(path: Path) -> Document:
+    """The document in a file. Raises InvalidSpec, OSError."""
+    language: Language = "json" if path.suffix.lower() == ".json" else "yaml"
+    limit = MAX_BYTES[language]
+    with path.open("rb") as file:
+        raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise _refused(path, f"is larger than {limit // 1024} KiB: not a study, and not a result")
+    try:
+        document = read(raw, language, str(path))
+    except Malformed as error:
+        places = [place for place in (error.line, error.column) if place is not None]
+        where = ":".join(map(str, (path, *places)))
+        raise InvalidSpec([Problem((), error.message, where)]) from None
+    if not isinstance(document.value, dict):
+        raise _refused(
+            path, f"a study is a mapping with the keys name, dataset, …; {_kind(document)}"
+        )
+    return document
+
+
+def _kind(document: Document) -> str:
+    if document.value is None:
+        return "this file is empty"
+    name = "a list" if isinstance(document.value, list) else f"the single value {document.value!r}"
+    return f"this file holds {name[:60]}"
+
+
+def _refused(path: Path, message: str) -> InvalidSpec:
+    return InvalidSpec([Problem((), message, str(path))])

@@ -4,6 +4,7 @@ from tuner.errors import (
     Conflict,
     DataError,
     InvalidSpec,
+    Malformed,
     NotFound,
     SegtuneError,
     ServerUnreachable,
@@ -19,6 +20,7 @@ UNREACHABLE = 3
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (ServerUnreachable, UNREACHABLE),
     (InvalidSpec, BAD_INPUT),
+    (Malformed, BAD_INPUT),
     (NotFound, BAD_INPUT),
     (Conflict, BAD_INPUT),
     (Unauthorized, BAD_INPUT),

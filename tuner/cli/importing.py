@@ -35,13 +35,15 @@ def optuna(
 ) -> None:
     """Import an Optuna study as a finished one."""
     from tuner import submission
-    from tuner.cli.documents import read_study
+    from tuner.cli.documents import blaming, read_study
     from tuner.cli.optuna_source import load
     from tuner.search.past import of_optuna
     from tuner.service import imports
     from tuner.store.engine import Database
 
-    spec = submission.parse(read_study(file))
+    document = read_study(file)
+    with blaming(file):
+        spec = submission.parse(document)
     source = load(storage, study)
     past = of_optuna(source, spec, paths=_pairs(mapped or []), ignored=ignored or ())
     database = Database(database_url(url))

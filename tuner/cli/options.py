@@ -54,15 +54,14 @@ def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
     from pydantic import ValidationError
 
     from tuner.errors import InvalidSpec, Problem
+    from tuner.spec.validation import invalid
 
     try:
         return kind(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
+        found = invalid(error).problems
         raise InvalidSpec(
-            [
-                Problem(_setting(item["loc"]), f"{item['msg']}, not {item['input']!r}")
-                for item in error.errors()
-            ]
+            [Problem(_setting(each.location), each.message) for each in found]
         ) from None
 
 

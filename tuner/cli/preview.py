@@ -67,13 +67,14 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
 
 def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":
     """The base recipe of a study, or the configuration of a result file. Raises InvalidSpec."""
-    from tuner.cli.documents import read_result
+    from tuner.cli.documents import blaming, read_result
     from tuner.resolve import complete
     from tuner.submission import parse
 
-    if "config" in document or "name" not in document:
-        return complete(read_result(file)[0])
-    return resolve_base(parse(document))
+    with blaming(file):
+        if "config" in document or "name" not in document:
+            return complete(read_result(file)[0])
+        return resolve_base(parse(document))
 
 
 def resolve_base(spec: "StudySpec") -> "TrialConfig":

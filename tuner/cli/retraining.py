@@ -9,15 +9,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from tuner.cli.comparison import Record
 from tuner.cli.training_progress import Display
-from tuner.errors import DataChanged, InvalidSpec, NotFound, Problem
+from tuner.errors import DataChanged, InvalidSpec, Malformed, NotFound, Problem
 from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
+from tuner.spec.documents import parse_yaml
 from tuner.spec.messages import OutcomeKind, Report, Verdict
+from tuner.spec.validation import invalid
 from tuner.spec.versions import short
 
 _CHECKPOINT = "checkpoint.pt"
@@ -78,18 +79,21 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
             message = f"write section.key=value as in training.epochs=5, not '{change}'"
             raise InvalidSpec([Problem(("--set",), message)])
         if whole:
-            tree[section] = yaml.safe_load(text)
+            tree[section] = _value(change, text)
         else:
-            tree[section][key] = yaml.safe_load(text)
+            tree[section][key] = _value(change, text)
     try:
         return complete(TrialConfig.model_validate(tree))
     except ValidationError as error:
-        raise InvalidSpec(
-            [
-                Problem(item["loc"], f"{item['msg']}, not {item['input']!r}")
-                for item in error.errors()
-            ]
-        ) from None
+        raise invalid(error, TrialConfig) from None
+
+
+def _value(change: str, text: str) -> Any:
+    try:
+        return parse_yaml(text.encode(errors="surrogateescape"))
+    except (Malformed, InvalidSpec) as error:
+        message = f"the value in '{change}' cannot be read: {error}"
+        raise InvalidSpec([Problem(("--set",), message)]) from None
 
 
 def retrain(config: TrialConfig, places: Places, display: Display) -> Result:

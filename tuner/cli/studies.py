@@ -31,7 +31,7 @@ def submit(
 ) -> None:
     """Submit a study."""
     from tuner.cli.class_names import with_classes
-    from tuner.cli.documents import read_study
+    from tuner.cli.documents import blaming, read_study
     from tuner.cli.watch import exit_code, follow
 
     document = with_classes(read_study(file))
@@ -41,9 +41,12 @@ def submit(
     if dry_run:
         from tuner.cli import tables
 
-        tables.show(tables.plan(client.plan(document)))
+        with blaming(file):
+            found = client.plan(document)
+        tables.show(tables.plan(found))
         return
-    study = client.submit(document)
+    with blaming(file):
+        study = client.submit(document)
     typer.echo(f"study {study.name} (id {study.id}) is {study.state.value}: {study.budget} trials")
     if watch:
         raise typer.Exit(exit_code(follow(client, study.id)))
@@ -65,11 +68,12 @@ def plan(
     """Show what a study would train and cost, without submitting it."""
     from tuner.cli import tables
     from tuner.cli.class_names import with_classes
-    from tuner.cli.documents import read_study
+    from tuner.cli.documents import blaming, read_study
 
     document = with_classes(read_study(file))
     client = connect(server, token)
-    found = client.plan(document, epoch_seconds=epoch_seconds, workers=workers)
+    with blaming(file):
+        found = client.plan(document, epoch_seconds=epoch_seconds, workers=workers)
     tables.show(tables.plan(found))
 
 

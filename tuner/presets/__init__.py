@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tuner import catalog
 from tuner.errors import InvalidSpec, Problem
+from tuner.spec.documents import parse_yaml
 
 _FOLDER = Path(__file__).parent
 
@@ -57,5 +56,4 @@ def choose(names: Sequence[str]) -> tuple[Preset, ...]:
 
 
 def _read(path: Path) -> Preset:
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return Preset(name=path.stem, **document)
+    return Preset(name=path.stem, **parse_yaml(path.read_bytes()))

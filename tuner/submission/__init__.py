@@ -15,14 +15,15 @@ from tuner.resolve import resolve
 from tuner.spec import grid
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
+from tuner.spec.validation import problems as problems_of_shape
 from tuner.submission.batches import batch_problems
 from tuner.submission.corners import space_problems
 from tuner.submission.formats import class_problems, completed, hints
 from tuner.submission.priors import prior_problems
 from tuner.submission.sampling import epochs_problems, fidelity_problems, sampler_problems
-from tuner.submission.shape import readable
 
 _PER_LOCATION = 5
+_KINDS: Mapping[type, str] = {type(None): "an empty document", list: "a list"}
 Location = tuple[str | int, ...]
 
 
@@ -33,13 +34,14 @@ def parse(document: object) -> StudySpec:
         InvalidSpec: with a problem for each mistake, those of shape and those of meaning.
     """
     if not isinstance(document, Mapping):
-        kind = type(document).__name__
-        raise InvalidSpec([Problem((), f"a study is an object with name and dataset, not {kind}")])
+        kind = _KINDS.get(type(document), "a single value")
+        message = f"a study is a mapping with the keys name, dataset, …, not {kind}"
+        raise InvalidSpec([Problem((), message)])
     document = completed(document)
     try:
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
-        found = [readable(item) for item in error.errors()]
+        found = problems_of_shape(error.errors(), StudySpec)
         raise InvalidSpec(_tidy([*found, *_of_the_rest(document, error)])) from None
     check(spec)
     return spec

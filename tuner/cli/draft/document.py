@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from tuner.cli.draft.proposal import Proposal
 from tuner.presets import Preset
+from tuner.spec import yaml_core
 
 _MODEL_NOTE = "`weights: pretrained` starts from ImageNet, if the workers can download the weights"
 _BASE: Mapping[str, str] = {
@@ -125,7 +124,4 @@ def _one_line(note: str) -> str:
 
 def _scalar(value: Any) -> str:
     """A value on one line of YAML, quoted where it must be."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
+    return yaml_core.dump(value, flow=True)

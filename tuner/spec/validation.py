@@ -1,0 +1,74 @@
+"""What pydantic says of an input, in our words: the one place where its errors become problems."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tuner.errors import InvalidSpec, Problem
+from tuner.spec.hints import nearest
+
+Location = tuple[str | int, ...]
+_LONGEST = 60
+
+
+def invalid(
+    error: ValidationError, model: type[BaseModel] | None = None, *, below: Location = ()
+) -> InvalidSpec:
+    """The error of ours that stands for a validation's, its places told from `below` on."""
+    found = problems(error.errors(), model)
+    return InvalidSpec([Problem((*below, *each.location), each.message) for each in found])
+
+
+def problems(
+    items: Iterable[Mapping[str, Any]], model: type[BaseModel] | None = None
+) -> list[Problem]:
+    """Each of pydantic's error details as a problem; `model` knows the keys that are right."""
+    return [_problem(item, model) for item in items]
+
+
+def plain(message: str) -> str:
+    """A pydantic message as part of a sentence: "Input should be …" becomes "input should be …"."""
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _problem(item: Mapping[str, Any], model: type[BaseModel] | None) -> Problem:
+    """One error of pydantic, at the place that the document shows."""
+    place, message = _place(item["loc"]), plain(item["msg"])
+    if item["type"] == "missing":
+        return Problem(place, "is missing")
+    if item["type"] == "extra_forbidden":
+        valid = _keys_beside(item["loc"], model) if model else ()
+        hint = f"; {nearest(str(place[-1]), valid)}" if valid else ""
+        return Problem(place, f"no such key{hint}")
+    if item["type"] == "space":
+        return Problem((*place, item["ctx"]["path"]), message)
+    if item["type"] in {"value_error", "dimension"}:
+        return Problem(place, message)
+    return Problem(place, f"{message}, not {_short(item['input'])}")
+
+
+def _place(location: Location) -> Location:
+    """The location without what pydantic adds: the tag that repeats a range's kind."""
+    kept: list[str | int] = []
+    for part in location:
+        if not (part in {"float", "int", "choice"} and kept and kept[-1] == part):
+            kept.append(part)
+    return tuple(kept)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}…"
+
+
+def _keys_beside(location: Location, model: type[BaseModel]) -> tuple[str, ...]:
+    """Keys that would have been right where an unknown one stands, if they can be told."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        annotation: Any = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ()
+        model = annotation
+    return tuple(model.model_fields)
