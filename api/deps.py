@@ -97,7 +97,7 @@ StudyRef = Annotated[
 ]
 TrialNumber = Annotated[int, Path(ge=0, le=MAX_ID, description="Number within the study")]
 ArtifactId = Annotated[int, Path(ge=1, le=MAX_ID)]
-ArtifactName = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+ArtifactName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 LeaseId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 LeaseToken = Annotated[
     str,

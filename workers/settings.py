@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tuner.spec.messages import WorkerName
+
 
 def _labels(value: object) -> object:
     if not isinstance(value, str):
@@ -15,7 +17,13 @@ def _labels(value: object) -> object:
     pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
     if odd := [pair for pair in pairs if "=" not in pair]:
         raise ValueError(f"labels are written name=value,name=value; '{odd[0]}' has no '='")
-    return {name.strip(): text.strip() for name, _, text in (p.partition("=") for p in pairs)}
+    split = [(name.strip(), text.strip()) for name, _, text in (p.partition("=") for p in pairs)]
+    names = [name for name, _ in split]
+    if wrong := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"the label '{wrong}' is given twice; give it one value")
+    if "" in names:
+        raise ValueError("a label has no name before its '='; write name=value")
+    return dict(split)
 
 
 def _paths(value: object) -> object:
@@ -44,7 +52,9 @@ class WorkerSettings(BaseSettings):
         (Path(),),
         description="Folders, or addresses such as s3://bucket/sets, below which data sets may lie",
     )
-    worker_name: str | None = Field(None, description="Name; made of host and device if not given")
+    worker_name: WorkerName | None = Field(
+        None, description="Name; made of host and device if not given"
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict, description="What studies may ask for: name=value,name=value"

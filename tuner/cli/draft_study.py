@@ -45,6 +45,7 @@ def init(
     from tuner.cli.draft.survey import survey
     from tuner.errors import Conflict
     from tuner.presets import choose
+    from tuner.spec.yaml_core import is_number
 
     presets = choose(preset or [])
     if out.exists() and not force:
@@ -53,6 +54,7 @@ def init(
     is_below = resolved.is_relative_to(here)
     root = resolved.relative_to(here).as_posix() if is_below else resolved.as_posix()
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", name or resolved.name).strip("-._") or "study"
+    label = f"study-{label}" if is_number(label) else label  # numbers are ids
     proposal = propose(survey(folder), label[:100], root)
     write(out, render(proposal, presets))
     for note in proposal.notes:

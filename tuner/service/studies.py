@@ -22,8 +22,10 @@ from tuner.store import events, studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 from tuner.submission import corners, sampling
+from tuner.submission.names import path_problems_of
 
 logger = logging.getLogger(__name__)
+LONGEST_STEM = 94  # of a copy's name, so that its number has room
 
 
 def submit(
@@ -76,7 +78,7 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
     if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
         raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
     document = {**row.spec, **top, "search": {**row.spec["search"], **search}}
-    spec = submission.parse(document)
+    spec = submission.parse(document, is_new=False)
     row.spec, row.priority, row.weight = document, spec.priority, spec.weight
     events.append(session, row, "study.changed", now=now, **top, **search)
     if row.state == StudyState.FINISHED:
@@ -110,6 +112,7 @@ def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
 
 
 def _free_name(session: Session, name: str) -> str:
+    name = name[:LONGEST_STEM]
     taken = studies.names_like(session, name)
     return next(
         candidate for n in range(2, len(taken) + 3) if (candidate := f"{name}-{n}") not in taken
@@ -161,6 +164,7 @@ def _refuse_paths(params: Mapping[str, Any]) -> None:
         for path in params
         if path in corners.FIXED
     ]
+    refused += path_problems_of(params, ("params",))
     if refused:
         raise InvalidSpec(refused)
 

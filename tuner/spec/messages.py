@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from tuner.spec.config import Section, TrialConfig
 
+WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
 Step = Annotated[int, Field(ge=1, le=100_000)]
 MetricName = Annotated[str, Field(min_length=1, max_length=300)]
 Matrix = tuple[tuple[int, ...], ...]
@@ -80,7 +81,7 @@ class Capabilities(Section):
 class LeaseRequest(Section):
     """A worker asks for a trial, and waits up to `wait` seconds for one."""
 
-    worker: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
+    worker: WorkerName
     capabilities: Capabilities = Capabilities()
     wait: Annotated[float, Field(ge=0, le=30)] = 0
     unfit: str | None = Field(

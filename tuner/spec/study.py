@@ -1,5 +1,6 @@
 """`StudySpec`: what a user submits, as JSON or YAML."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -8,7 +9,24 @@ from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
 from tuner.spec.space import SearchSpace
 
 EPOCHS = "training.epochs"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+def _check_name(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(
+            f"the name {value} is a number; a name is a text, as in run-{value}, because numbers "
+            "are ids"
+        )
+    if isinstance(value, str) and not re.fullmatch(_NAME[1:-1], value):
+        raise ValueError(
+            "a name begins with one of A-Z, a-z, 0-9, goes on with these and '.', '_', '-', and "
+            f"has 100 characters at most, not {value[:120]!r}"
+        )
+    return value
+
+
+Name = Annotated[str, Field(pattern=_NAME), BeforeValidator(_check_name)]
 
 
 class Objective(Section):

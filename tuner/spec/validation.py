@@ -46,7 +46,8 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel] | None) -> Problem:
         return Problem((*place, item["ctx"]["path"]), message)
     if item["type"] in {"value_error", "dimension"}:
         return Problem(place, message)
-    return Problem(place, f"{message}, not {_short(item['input'])}")
+    hint = "; put it in quotes" if _lacks_quotes(item) else ""
+    return Problem(place, f"{message}, not {_short(item['input'])}{hint}")
 
 
 def _place(location: Location) -> Location:
@@ -56,6 +57,10 @@ def _place(location: Location) -> Location:
         if not (part in {"float", "int", "choice"} and kept and kept[-1] == part):
             kept.append(part)
     return tuple(kept)
+
+
+def _lacks_quotes(item: Mapping[str, Any]) -> bool:
+    return item["type"] == "string_type" and isinstance(item["input"], bool | int | float)
 
 
 def _short(value: object) -> str:

@@ -62,6 +62,11 @@ def scalar(node: yaml.ScalarNode) -> Any:
     return read(text)
 
 
+def is_number(text: str) -> bool:
+    """Whether a text, standing without quotes, is a number."""
+    return any(_RULES[kind].fullmatch(text) for kind in ("int", "float"))
+
+
 def dump(value: Any, *, flow: bool = False) -> str:
     """Plain values as YAML in the order given; in flow style all of it on one line."""
     text = yaml.dump(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, delete, false, func, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, IllegalMove, NotFound
@@ -12,6 +12,7 @@ from tuner.spec.states import StudyState, TrialState
 from tuner.store import events, hot
 from tuner.store.tables import IdempotencyKey, Study, Trial
 
+_LONGEST_ID = 18  # digits that every database's integers have
 OPEN = (StudyState.QUEUED, StudyState.RUNNING)
 # What every lease asks is built once: building a query costs as much as running it.
 _OPEN = select(Study).where(Study.state.in_(OPEN)).order_by(Study.priority.desc(), Study.id)
@@ -53,16 +54,21 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
 
 
 def find(session: Session, study: int | str) -> Study:
-    """The study of that id or name; a name that looks like a number is tried as an id first.
+    """The study of that id or name: a number is an id, and anything else a name.
 
     Raises:
         NotFound: there is none.
     """
-    for clause in _keys(study):
-        row = session.scalar(select(Study).where(clause))
-        if row is not None:
-            return row
-    raise NotFound(f"no study has the id or name '{study}'; `segtune studies` lists them")
+    row = session.scalar(select(Study).where(_key(study)))
+    if row is not None:
+        return row
+    what = "id" if isinstance(study, int) or is_id(study) else "name"
+    raise NotFound(f"no study has the {what} '{study}'; `segtune studies` lists them")
+
+
+def is_id(study: str) -> bool:
+    """Whether a text means a study's id: one of digits alone never means a name."""
+    return study.isascii() and study.isdecimal()
 
 
 def lock(session: Session, study: int | str) -> Study:
@@ -78,13 +84,11 @@ def lock(session: Session, study: int | str) -> Study:
     return batch.studies[study_id]
 
 
-def _keys(study: int | str) -> list[Any]:
-    keys = []
-    if str(study).isdecimal() and int(study) < 2**63:
-        keys.append(Study.id == int(study))
-    if isinstance(study, str):
-        keys.append(Study.name == study)
-    return keys
+def _key(study: int | str) -> ColumnElement[bool]:
+    if isinstance(study, str) and not is_id(study):
+        return Study.name == study
+    known = len(str(study)) <= _LONGEST_ID
+    return Study.id == int(study) if known else false()
 
 
 def list_open(session: Session) -> Sequence[Study]:

@@ -19,6 +19,7 @@ from tuner.spec.validation import problems as problems_of_shape
 from tuner.submission.batches import batch_problems
 from tuner.submission.corners import space_problems
 from tuner.submission.formats import class_problems, completed, hints
+from tuner.submission.names import name_problems
 from tuner.submission.priors import prior_problems
 from tuner.submission.sampling import epochs_problems, fidelity_problems, sampler_problems
 
@@ -27,8 +28,8 @@ _KINDS: Mapping[type, str] = {type(None): "an empty document", list: "a list"}
 Location = tuple[str | int, ...]
 
 
-def parse(document: object) -> StudySpec:
-    """Read a submitted document.
+def parse(document: object, *, is_new: bool = True) -> StudySpec:
+    """Read a submitted document; one that is stored may have names that a new one may not.
 
     Raises:
         InvalidSpec: with a problem for each mistake, those of shape and those of meaning.
@@ -43,13 +44,13 @@ def parse(document: object) -> StudySpec:
     except ValidationError as error:
         found = problems_of_shape(error.errors(), StudySpec)
         raise InvalidSpec(_tidy([*found, *_of_the_rest(document, error)])) from None
-    check(spec)
+    check(spec, is_new=is_new)
     return spec
 
 
-def check(spec: StudySpec) -> None:
+def check(spec: StudySpec, *, is_new: bool = True) -> None:
     """Raise InvalidSpec with every problem of the study, if it has any."""
-    if found := problems(spec):
+    if found := [*(name_problems(spec) if is_new else ()), *problems(spec)]:
         raise InvalidSpec(found)
 
 

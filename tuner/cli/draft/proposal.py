@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 from tuner import catalog
 from tuner.cli.draft.layout import Layout
@@ -187,11 +188,13 @@ def _named(found: Findings, seen: list[int]) -> Labels:
 
 
 def valid_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Class names that a study accepts: no dot or comma, all different."""
+    """Class names that a study accepts, as `tuner.submission.names` has it, all different."""
     found: list[str] = []
     for index, name in enumerate(names):
-        clean = name.strip().replace(".", "_").replace(",", "_").replace("\n", " ")
-        clean = clean or f"class_{index}"
+        clean = normalize("NFC", name).replace(".", "_").replace(",", "_")
+        clean = "".join(sign if sign.isprintable() else " " for sign in clean)
+        clean = clean.lstrip("[ ")[:90].strip() or f"class_{index}"
+        clean = "worst_class" if clean == "worst" else clean
         found.append(clean if clean not in found else f"{clean}_{index}")
     return tuple(found)
 
