@@ -1,5 +1,6 @@
 """Run the server until it is told to stop."""
 
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -7,8 +8,8 @@ from collections.abc import Callable
 import uvicorn
 
 from api.app import close_waits, create_app
-from api.security import check_exposure
 from api.settings import Settings
+from api.startup import prepare
 from tuner.errors import InvalidSpec, Problem
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,10 @@ _LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 # Longer than a worker's pause between two heartbeats, so that it keeps its connection.
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 10
+_REMEDIES = {
+    errno.EADDRINUSE: "stop what listens there, or choose another port (0: any free one)",
+    errno.EACCES: "choose a port from 1024 on, or 0 for any free one",
+}
 
 
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
@@ -25,8 +30,8 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
         InvalidSpec: the address is taken, or could be reached by others without a token.
         StorageError: the database cannot be opened or migrated.
     """
-    check_exposure(settings)
     logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT)
+    prepare(settings)
     with listen(settings) as listener:
         Server(settings, listener, ready=ready).run(sockets=[listener])
 
@@ -78,11 +83,10 @@ def listen(settings: Settings) -> socket.socket:
         listener.bind((settings.host.strip("[]"), settings.port))
     except OSError as error:
         listener.close()
-        message = (
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
-            "stop what listens there, or choose another port (0: any free one)"
-        )
-        raise InvalidSpec([Problem(("SEGTUNE_PORT",), message)]) from error
+        remedy = _REMEDIES.get(error.errno or 0, "give an address of this machine")
+        setting = "SEGTUNE_PORT" if error.errno in _REMEDIES else "SEGTUNE_HOST"
+        message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; {remedy}"
+        raise InvalidSpec([Problem((setting,), message)]) from error
     return listener
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tuner.spec.address import ServerAddress
 from tuner.spec.messages import WorkerName
 
 
@@ -40,7 +41,7 @@ class WorkerSettings(BaseSettings):
         env_prefix="SEGTUNE_", env_file=".env", extra="ignore", frozen=True
     )
 
-    server: str = Field("http://127.0.0.1:8000", description="Address of the server")
+    server: ServerAddress = Field("http://127.0.0.1:8000", description="Address of the server")
     token: SecretStr | None = Field(None, description="The server's token, if it has one")
     home: Path = Field(Path("~/.segtune"), description="Folder for the cache, logs and names")
     cache: Path | None = Field(
@@ -77,11 +78,6 @@ class WorkerSettings(BaseSettings):
     @classmethod
     def _resolve(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(path.expanduser().resolve() for path in value)
-
-    @field_validator("server", mode="after")
-    @classmethod
-    def _trim(cls, value: str) -> str:
-        return value.rstrip("/")
 
     def model_post_init(self, context: Any) -> None:
         """Put the cache under the home folder unless it has a place of its own."""

@@ -26,15 +26,9 @@ def current(url: Url = None) -> None:
     Exit code 1 if it is not.
     """
     from tuner.store import migrate
-    from tuner.store.engine import Database
 
-    database = Database(database_url(url))
-    try:
-        is_current = migrate.is_current(database)
-    finally:
-        database.dispose()
-    if not is_current:
-        typer.echo("the database has another schema: run `segtune db upgrade`")
+    if migrate.revision(database_url(url)) != migrate.head():
+        typer.echo("the database has an older schema, or none: run `segtune db upgrade`")
         raise typer.Exit(1)
     typer.echo("the database has this version's schema")
 

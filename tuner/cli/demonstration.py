@@ -14,7 +14,7 @@ from tuner.cli.documents import render, write
 from tuner.cli.supervisor import Supervisor
 from tuner.cli.watch import follow
 from tuner.client import Client
-from tuner.errors import Conflict, NotFound
+from tuner.errors import Conflict, NotFound, StorageError
 from tuner.spec.views import StudyView
 from workers.devices import cores
 
@@ -78,6 +78,7 @@ def prepared(folder: Path, *, keep: bool) -> Iterator[Path]:
 
     Raises:
         Conflict: the folder holds something else, or a demo runs in it.
+        StorageError: it cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -85,10 +86,7 @@ def prepared(folder: Path, *, keep: bool) -> Iterator[Path]:
     if missing:
         raise NotFound(f"{' and '.join(missing)} not installed; install segtune[all] for the demo")
     home = folder.absolute()
-    if home.exists() and any(home.iterdir()) and not (home / _MARK).exists():
-        raise Conflict(f"{folder} holds something that is no demo; choose another with --folder")
-    home.mkdir(parents=True, exist_ok=True)
-    (home / _MARK).touch()
+    _take(home)
     try:
         with FileLock(home / _LOCK, timeout=0):
             if not keep:
@@ -96,6 +94,19 @@ def prepared(folder: Path, *, keep: bool) -> Iterator[Path]:
             yield home
     except Timeout:
         raise Conflict(f"a demo runs in {folder} already; choose another with --folder") from None
+
+
+def _take(home: Path) -> None:
+    """Make the folder a demo's. Raises Conflict, StorageError."""
+    try:
+        if home.exists() and any(home.iterdir()) and not (home / _MARK).exists():
+            raise Conflict(f"{home} holds something else than a demo; choose another by --folder")
+        home.mkdir(parents=True, exist_ok=True)
+        (home / _MARK).touch()
+    except OSError as error:
+        raise StorageError(
+            f"{home} cannot be a demo's folder: {error.strerror}; choose another by --folder"
+        ) from error
 
 
 def _empty(home: Path) -> None:

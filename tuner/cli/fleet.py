@@ -67,11 +67,13 @@ def up(
 ) -> None:
     """Run a server and a worker for each device until Ctrl-C."""
     from api.settings import Settings
+    from api.startup import prepare
     from tuner.cli import household
     from tuner.cli.logs import set_up
     from tuner.transport import except_from_proxies
 
     settings = configured(Settings, host=host, port=port)
+    prepare(settings)  # here, where an error ends the command: the server is started again
     set_up(settings.log_level)
     except_from_proxies(settings.host)  # it is this machine, whatever its address
     address = household.address(settings.host, settings.port)

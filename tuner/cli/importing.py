@@ -40,13 +40,16 @@ def optuna(
     from tuner.search.past import of_optuna
     from tuner.service import imports
     from tuner.store.engine import Database
+    from tuner.store.migrate import require_current
 
     document = read_study(file)
     with blaming(file):
         spec = submission.parse(document)
     source = load(storage, study)
     past = of_optuna(source, spec, paths=_pairs(mapped or []), ignored=ignored or ())
-    database = Database(database_url(url))
+    where = database_url(url)
+    require_current(where)
+    database = Database(where)
     try:
         found = imports.bring_in(database, spec, past, origin=f"Optuna study '{study}'")
     finally:

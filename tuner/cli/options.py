@@ -52,12 +52,16 @@ def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
         InvalidSpec: a setting has a value that it cannot have.
     """
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from tuner.errors import InvalidSpec, Problem
     from tuner.spec.validation import invalid
 
     try:
         return kind(**{name: value for name, value in flags.items() if value is not None})
+    except (UnicodeDecodeError, SettingsError, OSError) as error:
+        message = f"the settings in it cannot be read: {error}; write NAME=value lines in UTF-8"
+        raise InvalidSpec([Problem((".env",), message)]) from None
     except ValidationError as error:
         found = invalid(error).problems
         raise InvalidSpec(

@@ -1,5 +1,6 @@
 """Engine, transactions and clock: the only file that knows which database it talks to."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,14 @@ from tuner.store.group import GroupCommit, Need
 T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
 CLOCK_SECONDS = 10.0
+CONNECT_SECONDS = 10  # for which a server that is not there is waited for
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 _UNDO = "segtune_undo"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -97,6 +106,11 @@ class Database:
         with _storage_errors():
             return self._clock()
 
+    def is_absent(self) -> bool:
+        """Whether it is an SQLite file that is not there yet; opening would make it."""
+        url = self._engine.url
+        return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
+
     def dispose(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -118,7 +132,7 @@ class _ServerClock:
     def __init__(self, url: str) -> None:
         # A connection of its own: a transaction that asks for the time already holds one, and
         # two of the same pool for each would be a deadlock.
-        self._engine = create_engine(url, poolclass=NullPool)
+        self._engine = _create_postgresql_engine(url, poolclass=NullPool)
         self._lock = threading.Lock()
         self._asked_at = -CLOCK_SECONDS
         self._answer = datetime.min.replace(tzinfo=UTC)
@@ -137,27 +151,43 @@ def normalize(url: str) -> str:
     """Spell the driver out, as in `postgresql+psycopg://`. Raises StorageError."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         raise StorageError(
-            f"'{url}' is no database URL; give sqlite:///path or postgresql://user@host/name"
+            f"'{shown(url)}' is not a database URL; give sqlite:///path or "
+            "postgresql://user@host/name"
         ) from None
-    backend = parsed.get_backend_name()
-    if backend == "postgres":
-        parsed = parsed.set(drivername="postgresql")
-    elif backend not in {"sqlite", "postgresql"}:
-        raise StorageError(f"database '{backend}' is not supported; use sqlite or postgresql")
-    if parsed.drivername in {"postgres", "postgresql"}:
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed.render_as_string(hide_password=False)
+    name = _DRIVERS.get(parsed.drivername)
+    if name is None:
+        raise StorageError(
+            f"a database of the kind '{parsed.drivername}' is not supported; give sqlite:///path "
+            "or postgresql://user@host/name"
+        )
+    return parsed.set(drivername=name).render_as_string(hide_password=False)
+
+
+def shown(url: str) -> str:
+    """The URL as a message may show it, without a password."""
+    return re.sub(r"(?<=://)([^:/@]*):[^/]*@|(?<=password=)[^&]*", _hide, url)
+
+
+def _hide(found: "re.Match[str]") -> str:
+    return "***" if found[1] is None else f"{found[1]}:***@"
 
 
 def _create_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=20, max_overflow=20)
+        return _create_postgresql_engine(url, pool_size=20, max_overflow=20)
     if parsed.database in {None, "", ":memory:"}:
         raise StorageError("an in-memory SQLite is lost at once; give a path: sqlite:///segtune.db")
-    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(str(parsed.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the database's folder {folder} cannot be made: {error.strerror}; name another by "
+            "--home, SEGTUNE_HOME or SEGTUNE_DATABASE_URL"
+        ) from error
     engine = create_engine(
         url,
         pool_size=20,
@@ -169,9 +199,22 @@ def _create_engine(url: str) -> Engine:
     return engine
 
 
+def _create_postgresql_engine(url: str, **options: Any) -> Engine:
+    try:
+        return create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS}, **options)
+    except ImportError as error:
+        raise StorageError(
+            f"PostgreSQL's driver cannot be loaded: {error}; install segtune[server]"
+        ) from error
+
+
 def _set_pragmas(connection: Any, _: ConnectionPoolEntry) -> None:
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()  # SQLAlchemy does not know of it yet
+        raise
 
 
 def _begin(connection: Any) -> None:

@@ -10,13 +10,21 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.errors import StorageError
-from tuner.store.engine import Database
+from tuner.store.engine import Database, shown
 
 _FOLDER = Path(__file__).parents[2] / "migrations"  # beside `tuner`, installed or not
+_SQLITE_REMEDIES = {  # by a part of SQLite's own words
+    "not a database": "this file is something else; move it away, or name another by "
+    "SEGTUNE_DATABASE_URL",
+    "readonly": "allow this user to write the file and its folder",
+    "unable to open": "it must be a file, or none yet, in a folder that this user may write to",
+    "disk is full": "make room there",
+    "locked": "another program holds it; end that one, and try again",
+    "malformed": "the file is damaged; restore it from a copy",
+}
 _one_at_a_time = threading.Lock()  # Alembic keeps what it works on in a global
 _log = logging.getLogger(__name__)
 
@@ -27,19 +35,49 @@ def upgrade(url: str) -> None:
     Raises:
         StorageError: the database did not answer, or was made by a newer release.
     """
-    db = Database(url)
-    try:
-        before = current(db)
-    finally:
-        db.dispose()
+    before = revision(url)
     if before == head():
         return
     try:
         with _one_at_a_time:
             command.upgrade(_config(url), "head")
     except (CommandError, SQLAlchemyError) as error:
-        raise StorageError(_failure(url, before, error)) from error
+        where, reason = shown(url), " ".join(str(error).split())
+        raise StorageError(
+            f"database {where} could not be migrated from {before or 'nothing'} to {head()}: "
+            f"{reason}"
+        ) from error
     _log.info("database migrated from %s to %s", before or "nothing", head())
+
+
+def revision(url: str) -> str | None:
+    """The revision of the database at a URL, None if it has no tables; names what is wrong.
+
+    Raises:
+        StorageError: the database did not answer, or was made by a newer release.
+    """
+    db = Database(url)
+    if db.is_absent():
+        return None
+    try:
+        found = current(db)
+    except StorageError as error:
+        reason = " ".join(str(error).split()).removeprefix("the database ")
+        raise StorageError(f"database {shown(url)} {reason}; {_remedy(db.url, reason)}") from error
+    finally:
+        db.dispose()
+    if found is not None and found not in _known():
+        raise StorageError(
+            f"database {shown(url)} is at revision {found}, and {head()} is the newest known here; "
+            "install the segtune release that made it, or a newer one"
+        )
+    return found
+
+
+def require_current(url: str) -> None:
+    """Raise StorageError unless the database has the tables of this release."""
+    if revision(url) != head():
+        raise StorageError(f"database {shown(url)} has older tables, or none; `segtune db upgrade`")
 
 
 def current(db: Database) -> str | None:
@@ -66,11 +104,18 @@ def _config(url: str) -> Config:
     return config
 
 
-def _failure(url: str, before: str | None, error: Exception) -> str:
-    where = make_url(url).render_as_string(hide_password=True)
-    if isinstance(error, CommandError):
+@cache
+def _known() -> frozenset[str]:
+    """Every revision that this release knows."""
+    return frozenset(str(each.revision) for each in ScriptDirectory(str(_FOLDER)).walk_revisions())
+
+
+def _remedy(url: str, reason: str) -> str:
+    """What to do about a database that does not open."""
+    if not url.startswith("sqlite"):
         return (
-            f"database {where} is at revision {before}, newest known here is {head()}: {error}; "
-            "install the segtune release that made it, or a newer one"
+            "check that PostgreSQL runs there, and that SEGTUNE_DATABASE_URL has the right user, "
+            "password and name"
         )
-    return f"database {where} could not be migrated from {before or 'nothing'} to {head()}: {error}"
+    fitting = (remedy for sign, remedy in _SQLITE_REMEDIES.items() if sign in reason)
+    return next(fitting, "name another file by SEGTUNE_DATABASE_URL, or another folder by --home")

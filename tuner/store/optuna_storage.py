@@ -26,6 +26,7 @@ from tuner.optuna_encoding import distributions
 from tuner.spec.study import StudySpec
 from tuner.store import leases, reports, studies
 from tuner.store.engine import Database
+from tuner.store.migrate import require_current
 from tuner.store.optuna_trials import directions, frozen_trial
 from tuner.store.tables import Study, Trial
 
@@ -57,6 +58,8 @@ class OptunaStorage(BaseStorage):
     """
 
     def __init__(self, url: str) -> None:
+        """Open the database of that URL. Raises StorageError."""
+        require_current(url)
         self._url = url
         self._open()
 

@@ -1,0 +1,37 @@
+"""What must hold before a server starts: checked once, so that what does not is one line."""
+
+import errno
+import tempfile
+from pathlib import Path
+
+from api.security import check_exposure
+from api.settings import Settings
+from tuner.errors import StorageError
+from tuner.store.migrate import upgrade
+
+
+def prepare(settings: Settings) -> None:
+    """Make the folders, and bring the database to the tables of this release.
+
+    Raises:
+        InvalidSpec: the address could be reached by others without a token.
+        StorageError: a folder cannot be written, or the database cannot be opened or migrated.
+    """
+    check_exposure(settings)
+    _check_folder(settings.home, "home folder", "--home or SEGTUNE_HOME")
+    _check_folder(settings.artifact_folder, "folder of artifacts", "SEGTUNE_ARTIFACTS")
+    upgrade(settings.database_url)
+
+
+def _check_folder(folder: Path, what: str, setting: str) -> None:
+    """Write and delete a file there. Raises StorageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"segtune")
+    except OSError as error:
+        reason = "it is a file" if error.errno == errno.EEXIST else error.strerror
+        raise StorageError(
+            f"the {what} {folder} cannot be written: {reason}; make room for it, allow this user "
+            f"to write there, or name another by {setting}"
+        ) from error

@@ -1,0 +1,30 @@
+"""The address of a server, as clients and workers are given it."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+_EXAMPLE = "http://127.0.0.1:8000"
+
+
+def server_address(text: str) -> str:
+    """The address without a slash at its end. Raises ValueError where it cannot be one.
+
+    A path in it is the prefix under which a reverse proxy serves: `https://host/tune`.
+    """
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"'{text}' is not an address: {error}; write it like {_EXAMPLE}") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError(f"'{text}' is not an address of a server; write it like {_EXAMPLE}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"'{text}' has more than an address; write it like {_EXAMPLE}")
+    if not text.isprintable() or any(sign.isspace() for sign in text):
+        raise ValueError(f"'{text}' holds blanks; write it like {_EXAMPLE}")
+    return text.rstrip("/")
+
+
+ServerAddress = Annotated[str, AfterValidator(server_address)]
