@@ -24,7 +24,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.answers import error_of, messages, save, unreachable
 from tuner.errors import InvalidSpec, Problem, ServerError, ServerUnreachable
-from tuner.spec.address import server_address
+from tuner.spec.address import checked
 from tuner.spec.config import Section
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -68,12 +68,8 @@ class Client:
         timeout: float = 30,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Take server and token from SEGTUNE_SERVER and SEGTUNE_TOKEN where they are not given.
-
-        Raises:
-            InvalidSpec: the server's address is not one.
-        """
-        self.server = _address(server or os.environ.get("SEGTUNE_SERVER") or DEFAULT_SERVER)
+        """Take server and token from SEGTUNE_SERVER and SEGTUNE_TOKEN where they are not given."""
+        self.server = checked(server or os.environ.get("SEGTUNE_SERVER") or DEFAULT_SERVER)
         token = token or os.environ.get("SEGTUNE_TOKEN")
         self._http = httpx.Client(
             base_url=f"{self.server}/api/v1/",
@@ -367,13 +363,6 @@ class _Stream:
 
     def __exit__(self, *_: object) -> None:
         self._response.close()
-
-
-def _address(server: str) -> str:
-    try:
-        return server_address(server)
-    except ValueError as error:
-        raise InvalidSpec([Problem(("server",), str(error))]) from None
 
 
 def _document(study: StudyInput) -> tuple[bytes, str]:

@@ -268,3 +268,10 @@ def test_no_answer_says_what_to_do() -> None:
     server = Server(httpx.ConnectError("connection refused"))
     with pytest.raises(ServerUnreachable, match=r"http://server:8000 .* running there\?"):
         server.client().study("streets")
+
+
+@pytest.mark.parametrize("address", ["here", "localhost:8000", "http://h:port", "http://a b"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    """A client says at once that it cannot ask there."""
+    with pytest.raises(InvalidSpec, match="write it like http"):
+        Client(address)

@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from tuner.errors import InvalidSpec, Problem
+
 _EXAMPLE = "http://127.0.0.1:8000"
 
 
@@ -25,6 +27,14 @@ def server_address(text: str) -> str:
     if not text.isprintable() or any(sign.isspace() for sign in text):
         raise ValueError(f"'{text}' holds blanks; write it like {_EXAMPLE}")
     return text.rstrip("/")
+
+
+def checked(server: str) -> str:
+    """The same, for callers of ours. Raises InvalidSpec."""
+    try:
+        return server_address(server)
+    except ValueError as error:
+        raise InvalidSpec([Problem(("server",), str(error))]) from None
 
 
 ServerAddress = Annotated[str, AfterValidator(server_address)]
