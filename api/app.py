@@ -13,6 +13,7 @@ from api import errors, openapi
 from api.background import Background
 from api.dashboard import pages
 from api.deps import Rooms
+from api.prefix import Prefix
 from api.routes import artifacts, events, health, leases, studies, trials, workers
 from api.security import Guard
 from api.settings import Settings
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # FastAPI's pages load scripts from elsewhere; this server works offline
         redoc_url=None,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         generate_unique_id_function=_operation_id,
         lifespan=lifespan,
     )
@@ -64,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(pages.router)
     app.add_middleware(Guard, settings=settings)
     errors.install(app)
+    app.add_middleware(Prefix, setting=settings.root_path)  # outermost: the others see no prefix
     openapi.install(app)
     return app
 

@@ -88,6 +88,7 @@ def install(app: FastAPI) -> None:
             summary=app.summary,
             tags=[dict(tag) for tag in TAGS],
             routes=app.routes,
+            servers=app.servers or None,
         )
         return complete(found)
 

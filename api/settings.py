@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api.prefix import normalized
 
 _SQLITE = "sqlite:///"
 
@@ -56,6 +58,11 @@ class Settings(BaseSettings):
     )
     max_artifact_mb: float = Field(
         default=4096, gt=0, description="Largest file that a worker may upload, in MiB"
+    )
+    root_path: Annotated[str, AfterValidator(normalized)] = Field(
+        default="",
+        description="Path below which a reverse proxy serves, such as /tune; empty: what "
+        "X-Forwarded-Prefix says",
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(_lowered)

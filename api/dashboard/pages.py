@@ -15,6 +15,7 @@ from api.dashboard.study_page import study_page
 from api.dashboard.trial_page import trial_page
 from api.deps import AppRooms, Cursor, Db, Fields, StudyRef, Table, TrialNumber
 from api.errors import ProblemBody
+from api.prefix import prefix_of
 from api.security import COOKIE, token_matches
 from tuner.errors import NotFound
 from tuner.service import overview, studies
@@ -123,16 +124,17 @@ def log_in(request: Request, rooms: AppRooms, fields: Fields) -> Response:
         max_age=30 * 86_400,
         httponly=True,
         samesite="strict",
+        path=prefix_of(request) or "/",
         secure=request.url.scheme == "https",
     )
     return answer
 
 
 @router.post("/logout")
-def log_out() -> Response:
+def log_out(request: Request) -> Response:
     """Forget the token."""
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    answer.delete_cookie(COOKIE, path=prefix_of(request) or "/", httponly=True, samesite="strict")
     return answer
 
 
@@ -150,5 +152,9 @@ def error_page(request: Request, problem: ProblemBody) -> Response:
     return render.page(request, "error.html", status=problem.status, problem=problem)
 
 
+def _address(request: Request) -> str:
+    return str(request.base_url).rstrip("/") + prefix_of(request)
+
+
 def _workers(request: Request, db: Db) -> dict[str, Any]:
-    return {"workers": overview.workers(db), "server": str(request.base_url).rstrip("/")}
+    return {"workers": overview.workers(db), "server": _address(request)}

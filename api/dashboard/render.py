@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.dashboard import charts
 from api.dashboard import format as fmt
+from api.prefix import prefix_of
 from api.security import COOKIE
 
 FOLDER = Path(__file__).parent
@@ -43,6 +44,7 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
             now=datetime.now(UTC),
             theme=theme if theme in THEMES else "auto",
             path=request.url.path,
+            prefix=prefix_of(request),
             is_logged_in=COOKIE in request.cookies,
             **context,
         )
@@ -62,7 +64,7 @@ def static(name: str) -> Response | None:
 
 
 def asset(name: str) -> str:
-    """Address of a static file."""
+    """Path of a static file, without the prefix below which all is served."""
     return f"/static/{name}?v={hashlib.sha256(_content(name)).hexdigest()[:12]}"
 
 

@@ -172,7 +172,7 @@ function switchTheme() {
     : document.documentElement.dataset.theme === "dark";
   const theme = dark ? "light" : "dark";
   document.documentElement.dataset.theme = theme;
-  document.cookie = `segtune_theme=${theme}; path=/; max-age=31536000; samesite=strict`;
+  document.cookie = `segtune_theme=${theme}; path=${document.documentElement.dataset.prefix || "/"}; max-age=31536000; samesite=strict`;
 }
 
 document.addEventListener("click", (event) => {
