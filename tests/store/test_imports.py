@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from typer.testing import CliRunner, Result
 
 from tests.store.fleet import Fleet
@@ -19,7 +20,7 @@ from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import StudyChange
 from tuner.store import reports, studies, trials
-from tuner.store.engine import Database
+from tuner.store.engine import UNPOOLED, Database
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 NAMES = {"lr": "optimizer.lr", "batch": "training.batch_size"}
@@ -43,7 +44,7 @@ def source(storage: str | None = None, count: int = 6) -> optuna.Study:
     """An Optuna study with a failed trial at its end."""
     study = optuna.create_study(
         study_name="old",
-        storage=storage,
+        storage=storage and RDBStorage(storage, engine_kwargs=dict(UNPOOLED)),
         direction="maximize",
         sampler=optuna.samplers.RandomSampler(seed=0),
     )

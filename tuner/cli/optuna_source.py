@@ -7,6 +7,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from tuner.errors import NotFound, StorageError
+from tuner.store.engine import UNPOOLED
 
 
 def load(storage: str, study: str) -> optuna.Study:
@@ -34,7 +35,7 @@ def _open(storage: str) -> BaseStorage:
     try:
         if "://" not in storage:
             return JournalStorage(JournalFileBackend(storage))
-        return RDBStorage(storage, skip_table_creation=True)
+        return RDBStorage(storage, engine_kwargs=dict(UNPOOLED), skip_table_creation=True)
     except Exception as error:
         raise _unreadable(storage, error) from None
 

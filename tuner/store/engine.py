@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,8 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
+# Options of an engine that closes each connection after its use: nobody has to close the engine.
+UNPOOLED: Mapping[str, Any] = {"poolclass": NullPool}
 _UNDO = "segtune_undo"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -132,7 +134,7 @@ class _ServerClock:
     def __init__(self, url: str) -> None:
         # A connection of its own: a transaction that asks for the time already holds one, and
         # two of the same pool for each would be a deadlock.
-        self._engine = _create_postgresql_engine(url, poolclass=NullPool)
+        self._engine = _create_postgresql_engine(url, **UNPOOLED)
         self._lock = threading.Lock()
         self._asked_at = -CLOCK_SECONDS
         self._answer = datetime.min.replace(tzinfo=UTC)
