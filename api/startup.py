@@ -9,6 +9,13 @@ from api.settings import Settings
 from tuner.errors import StorageError
 from tuner.store.migrate import upgrade
 
+_REMEDIES = {
+    errno.ENOSPC: "make room there, or ",
+    errno.EDQUOT: "make room there, or ",
+    errno.EACCES: "allow this user to write there, or ",
+    errno.EROFS: "make it writable, or ",
+}
+
 
 def prepare(settings: Settings) -> None:
     """Make the folders, and bring the database to the tables of this release.
@@ -30,8 +37,9 @@ def _check_folder(folder: Path, what: str, setting: str) -> None:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"segtune")
     except OSError as error:
-        reason = "it is a file" if error.errno == errno.EEXIST else error.strerror
+        is_file = error.errno in {errno.EEXIST, errno.ENOTDIR}
+        reason = "a file is in its way" if is_file else error.strerror
+        remedy = _REMEDIES.get(error.errno or 0, "")
         raise StorageError(
-            f"the {what} {folder} cannot be written: {reason}; make room for it, allow this user "
-            f"to write there, or name another by {setting}"
+            f"the {what} {folder} cannot be written: {reason}; {remedy}name another by {setting}"
         ) from error

@@ -14,10 +14,11 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.dashboard.format import metric
 from api.settings import Settings
-from tests.dashboard.scenes import Scene
+from tests.dashboard.scenes import Scene, document
 from tests.store.fleet import Fleet
 from tests.store.populations import copies, population, run
-from tuner.service import files, fronts, overview
+from tuner import submission
+from tuner.service import files, fronts, overview, studies
 from tuner.spec.messages import OutcomeKind, Unfitness
 from tuner.spec.states import StudyState
 from tuner.store.artifacts import ArtifactStore, Stored, Upload
@@ -393,3 +394,13 @@ def test_a_trial_shows_its_training_samples(
     assert picture is not None
     assert f'alt="Four training samples of trial {work.trial}' in picture.group()
     assert 'id="preview"' not in client.get("/studies/1/trials/0").text
+
+
+def test_a_study_that_is_called_by_a_number_is_fetched_by_its_id(
+    client: TestClient, db: Database
+) -> None:
+    """A name that an earlier release took stands for another study's id in a command."""
+    view, _ = studies.submit(db, submission.parse(document("7"), is_new=False))
+    Scene(db, view).play(1)
+
+    assert f"segtune best {view.id} -o best.json" in client.get(f"/studies/{view.id}").text
