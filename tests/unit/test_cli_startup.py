@@ -52,6 +52,8 @@ def _complaint(*arguments: str) -> str:
         ("postgresql+psycopg2://u@h/x", ("'postgresql+psycopg2' is not supported",)),
         ("sqlite+other:///x.db", ("'sqlite+other' is not supported",)),
         ("postgresql://u:hush@h:port/x", ("'postgresql://u:***@h:port/x' is not", "sqlite:///")),
+        ("postgresql://u:hu/hush@h:port/x", ("'postgresql://u:***@h:port/x' is not",)),
+        ("postgresql://h:port/x?password=hush", ("password=***' is not",)),
         ("segtune.db", ("'segtune.db' is not a database URL", "sqlite:///path")),
         ("sqlite:///garbage.db", ("garbage.db", "is not a database", "move it away")),
         ("sqlite:///folder", ("folder", "unable to open", "must be a file")),

@@ -44,8 +44,8 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel] | None) -> Problem:
         return Problem(place, f"no such key{hint}")
     if item["type"] == "space":
         return Problem((*place, item["ctx"]["path"]), message)
-    if item["type"] in {"value_error", "dimension"}:
-        return Problem(place, message)
+    if item["type"] in {"value_error", "dimension"} or place[:1] == ("header",):
+        return Problem(place, message)  # a header may be a secret, and is not told again
     hint = "; put it in quotes" if _lacks_quotes(item) else ""
     return Problem(place, f"{message}, not {_short(item['input'])}{hint}")
 

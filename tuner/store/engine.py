@@ -169,7 +169,7 @@ def normalize(url: str) -> str:
 
 def shown(url: str) -> str:
     """The URL as a message may show it, without a password."""
-    return re.sub(r"(?<=://)([^:/@]*):[^/]*@|(?<=password=)[^&]*", _hide, url)
+    return re.sub(r"(?<=://)([^:/@]*):.*@|(?<=password=)[^&]*", _hide, url)
 
 
 def _hide(found: "re.Match[str]") -> str:

@@ -1,0 +1,73 @@
+"""pydantic's errors in our words, the same for files, bodies, settings and queries."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tuner.errors import Problem
+from tuner.spec.study import StudySpec
+from tuner.spec.validation import invalid, problems
+
+DATA = {"format": "synthetic", "classes": ["a", "b"], "size": [32, 32]}
+
+
+def _told(**changes: Any) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        StudySpec.model_validate({"name": "a", "dataset": DATA, **changes})
+    return [str(problem) for problem in invalid(caught.value, StudySpec).problems]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"dataset": {}}, ["dataset.classes: is missing", "dataset.size: is missing"]),
+        ({"nmae": {}}, ["nmae: no such key; did you mean 'name'?"]),
+        (
+            {"priority": 101},
+            ["priority: input should be less than or equal to 100, not 101"],
+        ),
+        (
+            {"dataset": {**DATA, "classes": ["a", "b", 1]}},
+            ["dataset.classes.2: input should be a valid string, not 1; put it in quotes"],
+        ),
+        (
+            {"constraints": [{"metric": "miou"}]},
+            ["constraints.0: a constraint on miou needs min, max or both"],
+        ),
+        (
+            {"space": {"optimizer.lr": {"float": ["x" * 100, 1]}}},
+            [
+                "space.optimizer.lr.0.float.0: input should be a valid number, unable to parse "
+                f"string as a number, not '{'x' * 56}…"
+            ],
+        ),
+    ],
+)
+def test_an_error_names_place_value_and_what_to_do(
+    changes: dict[str, Any], told: list[str]
+) -> None:
+    """No prefix of pydantic's, the value that was seen, and the nearest right key."""
+    assert _told(**changes) == told
+
+
+def test_places_are_told_from_where_the_input_stands() -> None:
+    """A part of a larger document is located in the whole."""
+    with pytest.raises(ValidationError) as caught:
+        StudySpec.model_validate({"dataset": DATA})
+
+    assert invalid(caught.value, below=("changes", 2)).problems == (
+        Problem(("changes", 2, "name"), "is missing"),
+    )
+
+
+def test_a_header_is_not_told_again() -> None:
+    """It may be a token."""
+    item = {
+        "type": "string_pattern_mismatch",
+        "loc": ("header", "Lease-Token"),
+        "msg": "No",
+        "input": "s3cret",
+    }
+
+    assert [str(problem) for problem in problems([item])] == ["header.Lease-Token: no"]
