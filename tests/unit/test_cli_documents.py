@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.unit.cli_samples import ScriptedClient, best, view
@@ -13,6 +14,7 @@ from tuner.cli.app import app
 from tuner.cli.documents import read_result, read_study, render, write
 from tuner.errors import StorageError
 from tuner.spec import yaml_core
+from tuner.training import preview
 
 DATA = "dataset: {format: synthetic, classes: [a, b], size: [32, 48]}\n"
 
@@ -165,6 +167,18 @@ def test_a_value_that_cannot_be_read_is_named(value: str, tmp_path: Path) -> Non
     write(path, render(best(), yaml=False))
 
     assert f"--set: the value in '{value}'" in _complaint(_run("train", str(path), "--set", value))
+
+
+@pytest.mark.parametrize("out", ["folder.png", "file/best.png"])
+def test_a_picture_that_cannot_be_written_is_named(out: str, tmp_path: Path) -> None:
+    """The message names the file that was asked for, not the draft beside it."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(OSError, match="cannot write") as caught:
+        preview.write(tmp_path / out, Image.new("RGB", (4, 4)))
+
+    assert caught.value.filename == str(tmp_path / out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
 @pytest.mark.parametrize("out", ["", "file/best.json"])

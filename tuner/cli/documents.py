@@ -40,6 +40,10 @@ def read_result(path: Path) -> tuple[TrialConfig, Best | None]:
         InvalidSpec: the file is neither.
     """
     document = read_study(path)
+    if "name" in document and "config" not in document:
+        raise _refused(
+            path, "this is a study; `segtune best` writes the configuration that it found"
+        )
     kind: type[Best] | type[TrialConfig] = Best if "config" in document else TrialConfig
     with blaming(path):
         try:

@@ -1,5 +1,6 @@
 """Draws what a config does to real samples: a sheet of pictures with their masks laid over."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,20 @@ def sheet(config: TrialConfig, store: Store, look: Look = Look()) -> Image.Image
 
 
 def write(path: Path, picture: Image.Image) -> None:
-    """Write a sheet in the format of its suffix; a reader sees the whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a sheet in the format of its suffix; a reader sees the whole file or none.
+
+    Raises:
+        OSError: it cannot be written; names the path itself.
+    """
     part = path.with_name(f".part-{path.name}")
-    picture.save(part, quality=82)
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(part, quality=82)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
 
 
 def described(config: TrialConfig) -> str:
