@@ -23,12 +23,18 @@ ASKING = (("db", "current"), ("db", "upgrade"))
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder without a `.env`, and a home in it; logging stays as it was."""
+    """A folder without a `.env`, and a home in it; no command's log handler stays behind."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEGTUNE_HOME", str(tmp_path / "home"))
-    before = logging.getLogger().handlers[:]
+    _quieten()
     yield
-    logging.getLogger().handlers[:] = before
+    _quieten()
+
+
+def _quieten() -> None:
+    """Take away what a command logs to: the standard error of a test that has ended."""
+    root = logging.getLogger()
+    root.handlers[:] = [each for each in root.handlers if type(each) is not logging.StreamHandler]
 
 
 def _complaint(*arguments: str) -> str:
