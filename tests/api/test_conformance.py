@@ -59,13 +59,13 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A server with a study that has results, a running trial and a file."""
     home = tmp_path_factory.mktemp("conformance")
     with running(Settings(_env_file=None, home=home, upkeep_seconds=3600)) as client:
-        client.post("/api/v1/studies", json=study("0"))
+        client.post("/api/v1/studies", json=study("a"))
         train(client)
         lease = client.post("/api/v1/leases", json={"worker": "w"}).json()
         headers = {**lease_token(lease), "Content-SHA256": hashlib.sha256(b"x").hexdigest()}
         url = f"/api/v1/leases/{lease['lease']}/artifacts/log?kind=log"
         file = client.put(url, content=b"x", headers=headers).json()
-        known = {"study": "0", "number": 0, "lease": lease["lease"], "artifact": file["id"]}
+        known = {"study": "a", "number": 0, "lease": lease["lease"], "artifact": file["id"]}
         yield Target(client, known, lease["token"])
 
 
