@@ -77,7 +77,7 @@ def test_a_study_that_is_unknown_or_still_runs_is_refused(clocked_database: Data
         fleet.submit(warm("nobody", "running"))
     first, second = caught.value.problems
     assert first.location == ("search", "warm_start", 0)
-    assert "no study has the id or name 'nobody'" in first.message
+    assert "no study has the name 'nobody'" in first.message
     assert second.location == ("search", "warm_start", 1)
     assert "study 'running' is queued; wait until it has ended" in second.message
 
