@@ -46,6 +46,7 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.Conflict: (409, "The present state does not allow this"),
     errors.LeaseLost: (409, "The lease has ended"),
     errors.IllegalMove: (409, "This state may not follow"),
+    errors.Unreadable: (409, "This release cannot read what is stored"),
     errors.Unauthorized: (401, "A valid token is needed"),
     errors.StorageError: (503, "The storage does not answer"),
     errors.DigestMismatch: (422, "The bytes are not those announced"),

@@ -8,7 +8,9 @@ SegtuneError
 ├── Conflict                 the thing exists, but not in a state that allows this
 │   ├── LeaseLost            the worker's right to this trial has ended
 │   ├── IllegalMove          a state may not follow from another
-│   └── ReadOnly             this view of the store changes nothing
+│   ├── ReadOnly             this view of the store changes nothing
+│   └── Unreadable           a stored document is none that this release knows
+│       └── NewerDocument    a later release wrote it
 ├── Unauthorized             no token, or a wrong one
 ├── StorageError             the database or the artifact folder did not do its part
 │   └── DigestMismatch       the bytes that came are not the bytes that were announced
@@ -93,6 +95,14 @@ class IllegalMove(Conflict):
 
 class ReadOnly(Conflict):
     """This view of the store changes nothing."""
+
+
+class Unreadable(Conflict):
+    """A stored document is none that this release knows."""
+
+
+class NewerDocument(Unreadable):
+    """A later release wrote the stored document."""
 
 
 class Unauthorized(SegtuneError):

@@ -16,6 +16,7 @@ from tuner.errors import Conflict, LeaseLost, NotFound, StorageError
 from tuner.service import assignments, overview, rows
 from tuner.service.searches import Searches
 from tuner.service.studies import enqueue
+from tuner.spec.events import EventKind
 from tuner.spec.messages import LeaseRequest, Report
 from tuner.store import events, hot, leases, reports, studies, workers
 from tuner.store.engine import Database
@@ -103,7 +104,7 @@ def test_a_work_that_fails_after_it_wrote_leaves_no_trace(
         one.study.epochs += 1
         leases.renew(one.attempt, now=database.now(), seconds=1e6)
         workers.ended(session, one.attempt.worker_id, is_done=True, now=database.now())
-        events.append(session, one.study, "trial.reported", now=database.now(), trial=index)
+        events.append(session, one.study, EventKind.TRIAL_REPORTED, now=database.now(), trial=index)
         if index in culprits:
             if index % 2:
                 hot.write(session)  # some of it has even reached the database

@@ -14,7 +14,7 @@ from tests.store.samples import spec
 from tuner.cli.app import app
 from tuner.errors import InvalidSpec
 from tuner.search.past import Past, of_optuna
-from tuner.service import imports, overview
+from tuner.service import imports, overview, summaries
 from tuner.service import studies as use_cases
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
@@ -89,7 +89,7 @@ def test_the_command_imports_a_study(
     assert "has 6 trials; 1 had not ended" in done.output
     with clocked_database.reading() as session:
         row = studies.find(session, "kept")
-        view = overview.study_view(session, row)
+        view = summaries.study_view(session, row, now=clocked_database.now())
         found = trials.list_in(session, row, [TrialState.COMPLETED, TrialState.PRUNED])
         steps = reports.values_of(session, [trial.id for trial in found])
     assert view.state is StudyState.FINISHED

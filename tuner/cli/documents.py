@@ -13,6 +13,7 @@ from tuner.errors import InvalidSpec, Malformed, Problem, StorageError
 from tuner.spec import yaml_core
 from tuner.spec.config import TrialConfig
 from tuner.spec.documents import MAX_BYTES, Document, Language, read
+from tuner.spec.stored import upgraded_result
 from tuner.spec.validation import invalid
 from tuner.spec.views import Best
 
@@ -38,12 +39,14 @@ def read_result(path: Path) -> tuple[TrialConfig, Best | None]:
 
     Raises:
         InvalidSpec: the file is neither.
+        NewerDocument: a later release wrote it.
     """
     document = read_study(path)
     if "name" in document and "config" not in document:
         raise _refused(
             path, "this is a study; `segtune best` writes the configuration that it found"
         )
+    document = upgraded_result(document, str(path))
     kind: type[Best] | type[TrialConfig] = Best if "config" in document else TrialConfig
     with blaming(path):
         try:

@@ -3,20 +3,24 @@
 import logging
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
 from tuner.resolve import resolve
 from tuner.search.fidelity import is_staged, staged, target
 from tuner.search.judge import is_judged, judged_steps
 from tuner.service import ahead, copies, endings, faults, rows
-from tuner.service.scheduling import in_turn, may_hand_out
+from tuner.service.isolation import set_aside
+from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ArtifactRef, Assignment, Capabilities, LeaseRequest
 from tuner.spec.states import StudyState, TrialSource, TrialState
+from tuner.spec.stored import dump_config
 from tuner.spec.study import StudySpec
-from tuner.store import artifacts, leases, studies, trials, workers
+from tuner.store import artifacts, hot, leases, studies, trials, workers
 from tuner.store.engine import Database
 from tuner.store.group import Need
 from tuner.store.leases import Granted
@@ -32,16 +36,59 @@ def take(
 ) -> Assignment | None:
     """Give the worker a trial: the study is chosen, its row locked, params drawn, a lease granted.
 
+    A study that was deleted meanwhile is passed over; one that cannot be read, or whose draw
+    fails, is failed with its reason, and the next one is asked.
     None when no open study has a trial that this worker may train now, or when it says that it is
     unfit to train any.
-    """
 
-    def take_from(session: Session, study_id: int) -> Assignment | None:
+    Raises:
+        StorageError: the database did not do its part for some study, and no other had a trial.
+    """
+    turn = in_turn(db, request) if request.unfit is None else Turn((), {})
+    for study_id, error in turn.damaged.items():
+        set_aside(db, study_id, error)
+    refused: StorageError | None = None
+    for study_id, spec in turn.ready:
+        # One study at a time: two rows locked in two orders would be a deadlock.
+        try:
+            assignment = _take_from(db, request, study_id, spec, lease_seconds, searches)
+        except StorageError as error:
+            logger.warning("no trial could be taken of study %s: %s", study_id, error)
+            refused = refused or error
+            continue
+        except NewerDocument as error:
+            logger.warning("study %s is passed over: %s", study_id, error)
+            continue
+        except Exception as error:  # of a sampler, say: other studies are none the worse for it
+            set_aside(db, study_id, error, "the next trial could not be drawn")
+            continue
+        if assignment is not None:
+            ahead.order(db, searches, study_id, spec)
+            return assignment
+    if refused is not None:
+        raise refused
+    with db.transaction() as session:
+        _note(session, request, now=db.now())
+    return None
+
+
+def _take_from(  # what a use case needs, for one study
+    db: Database,
+    request: LeaseRequest,
+    study_id: int,
+    spec: StudySpec,
+    lease_seconds: float,
+    searches: Searches,
+) -> Assignment | None:
+    """A trial of that study, in a transaction that others may share; None if it has none."""
+
+    def grant(session: Session) -> Assignment | None:
         study = studies.lock(session, study_id)
         now, since = db.moment(session), study.event_seq
-        trial = _next_trial(session, study, searches, now=now)
-        if trial is None:
+        found = _next_readable(session, study, searches, now=now)
+        if found is None:
             return None
+        trial, config = found
         worker_id = _note(session, request, now=now)
         lease = leases.grant(session, trial, worker_id, now=now, seconds=lease_seconds)
         logger.info(
@@ -51,14 +98,12 @@ def take(
             trial.attempts,
             request.worker,
         )
-        assignment = _assign(
-            session, study, trial, lease, request.capabilities, now=now, seconds=lease_seconds
-        )
+        offered = _Offer(lease, request.capabilities, lease_seconds)
+        assignment = _assign(session, study, trial, config, offered, now=now)
         searches.took(study, trial, since=since)
         return assignment
 
-    for study_id, spec in in_turn(db, request) if request.unfit is None else ():
-        # One study at a time: two rows locked in two orders would be a deadlock.
+    try:
         with ahead.drawn(db, searches, study_id, spec):
             need = Need(
                 study_id,
@@ -66,13 +111,12 @@ def take(
                 is_late=True,
                 look=partial(studies.lock, study=study_id),
             )
-            assignment = db.together(need, partial(take_from, study_id=study_id))
-        if assignment is not None:
-            ahead.order(db, searches, study_id, spec)
-            return assignment
-    with db.transaction() as session:
-        _note(session, request, now=db.now())
-    return None
+            return db.together(need, grant)
+    except NotFound:
+        with db.reading() as session:
+            if studies.exists(session, study_id):
+                raise
+        return None  # it was deleted since the list of studies was read
 
 
 def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
@@ -83,6 +127,22 @@ def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
         known = faults.asked(faults.read(worker.unfit, now=now), request.unfit, now=now)
         workers.set_unfit(session, worker, faults.written(known))
     return worker.id
+
+
+def _next_readable(
+    session: Session, study: Study, searches: Searches, *, now: datetime
+) -> tuple[Trial, TrialConfig] | None:
+    """The trial that is next, with its config; those whose config cannot be read are failed."""
+    while (trial := _next_trial(session, study, searches, now=now)) is not None:
+        try:
+            return trial, rows.config_of(trial)
+        except NewerDocument:
+            raise
+        except Unreadable as error:
+            spec = rows.spec_of(study)
+            endings.fail_trial(session, study, spec, trial, str(error), now=now)
+            hot.write(session)
+    return None
 
 
 def _next_trial(
@@ -108,7 +168,7 @@ def _next_trial(
     )
     drawn = trials.Drawn(
         draw.params,
-        config.model_dump(mode="json"),
+        dump_config(config),
         source=TrialSource.BASE if study.drawn == 0 else draw.source,
         attrs=draw.attrs,
     )
@@ -149,15 +209,22 @@ def trial_seed(study_seed: int, number: int) -> int:
     return (study_seed * 1_000_003 + number * 7_919 + 1) % 2**31
 
 
-def _assign(  # noqa: PLR0913  # all that an assignment tells of
+class _Offer(NamedTuple):
+    """A new lease, what its worker can do, and how long it holds without a word."""
+
+    lease: Granted
+    capabilities: Capabilities
+    seconds: float
+
+
+def _assign(
     session: Session,
     study: Study,
     trial: Trial,
-    lease: Granted,
-    offered: Capabilities,
+    config: TrialConfig,
+    offer: _Offer,
     *,
     now: datetime,
-    seconds: float,
 ) -> Assignment:
     if study.state == StudyState.QUEUED:
         studies.move(session, study, StudyState.RUNNING, now=now)
@@ -165,23 +232,23 @@ def _assign(  # noqa: PLR0913  # all that an assignment tells of
     spec = rows.spec_of(study)
     steps, resume = _steps(trial, spec), _resume(session, trial, spec)
     if resume is None and not trial.step:
-        trial.threads = _threads(trial, offered)
+        trial.threads = _threads(config, offer.capabilities)
     return Assignment(
-        lease=lease.id,
-        token=lease.token,
+        lease=offer.lease.id,
+        token=offer.lease.token,
         study=study.name,
         study_id=study.id,
         trial=trial.number,
         attempt=trial.attempts,
-        config=staged(TrialConfig.model_validate(trial.config), spec, steps or trial.epochs),
+        config=staged(config, spec, steps or trial.epochs),
         metrics=tuple(objective.metric for objective in spec.objectives),
         resume=resume,
         last_step=trial.step,
         data_version=trial.data_version,
         threads=trial.threads,
         steps=steps,
-        expires_at=lease.expires_at,
-        lease_seconds=seconds,
+        expires_at=offer.lease.expires_at,
+        lease_seconds=offer.seconds,
     )
 
 
@@ -194,9 +261,9 @@ def _steps(trial: Trial, spec: StudySpec) -> int | None:
     return target(spec, trial.step, judged_steps(spec))
 
 
-def _threads(trial: Trial, offered: Capabilities) -> int | None:
+def _threads(config: TrialConfig, offered: Capabilities) -> int | None:
     """The threads that a trial keeps on any worker: on a CPU sums differ with their number."""
-    is_exact = trial.config["training"]["determinism"] == "exact"
+    is_exact = config.training.determinism == "exact"
     return offered.cpus if is_exact and offered.device.kind == "cpu" else None
 
 

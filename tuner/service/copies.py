@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from tuner.search.judge import varied
 from tuner.search.suggest import draw_seed
+from tuner.service import rows
 from tuner.spec.config import Change, TrialConfig
 from tuner.spec.space import Params
 from tuner.spec.states import TrialSource, TrialState
+from tuner.spec.stored import dump_config
 from tuner.spec.study import StudySpec
 from tuner.store import artifacts, hot, reports, trials
 from tuner.store.tables import Artifact, Study, Trial
@@ -80,7 +82,7 @@ def _copy(
 ) -> Trial:
     drawn = trials.Drawn(
         {**origin.trial.params, **values},
-        _changed(origin, values).model_dump(mode="json"),
+        dump_config(_changed(origin, values)),
         source=TrialSource.COPY,
         attrs={"copies": origin.trial.number},
     )
@@ -95,7 +97,7 @@ def _copy(
 
 
 def _changed(origin: _Origin, values: Params) -> TrialConfig:
-    config = TrialConfig.model_validate(origin.trial.config)
+    config = rows.config_of(origin.trial)
     last = config.changes[-1].epoch if config.changes else 0
     change = Change(epoch=max(origin.begins, last), values=values)
     return config.model_copy(update={"changes": (*config.changes, change)})

@@ -11,15 +11,19 @@ from tuner.search.judge import promotion
 from tuner.search.suggest import trial_limit
 from tuner.service import confirmations, rows, searches, surroundings, versions
 from tuner.service.faults import Fault, Ruling
-from tuner.spec.messages import Action, Outcome, OutcomeKind
+from tuner.service.objectives import undefined_reason
+from tuner.spec.failures import gist
+from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import hot, leases, studies, trials
+from tuner.store import failures, hot, leases, studies, trials
 from tuner.store.hot import HeldTrial
 from tuner.store.leases import Held
-from tuner.store.tables import Study
+from tuner.store.tables import Study, Trial
 
 logger = logging.getLogger(__name__)
+_RESULTS = frozenset({TrialState.COMPLETED, TrialState.PRUNED, TrialState.PAUSED})
+_REMEDY = "correct the study and submit it anew"
 
 
 def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime) -> None:
@@ -44,8 +48,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     trials.move(session, study, trial, state, now=now, reason=reason)
     logger.info("trial %s of %s: %s %s", trial.number, study.name, state, reason)
     if state is TrialState.FAILED and fault is not None and fault.ruling is Ruling.FAIL_STUDY:
-        _end_rest(session, study, TrialState.CANCELLED, "the study failed", now=now)
-        studies.move(session, study, StudyState.FAILED, now=now, reason=fault.reason)
+        fail(session, study, fault.reason, now=now)
     close_if_done(session, study, spec, now=now, has_failed=state is TrialState.FAILED)
 
 
@@ -61,14 +64,14 @@ def _destination(  # what a decision on a trial needs
     """The state that an outcome leads to, and why: the first rule that holds, from the top."""
     _, trial, study = held
     kind, verdict = outcome.kind, rows.verdict_of(trial)
-    failure = outcome.error_kind or "exception"
+    failure = f"{outcome.error_kind or 'exception'}: {gist(outcome.error or '')}".rstrip(": ")
     study_gone = study.state in {StudyState.CANCELLED, StudyState.FAILED}
     pruned = kind is OutcomeKind.PRUNED or verdict.action is Action.PRUNE
     at_rung = verdict.action is Action.PAUSE
     rules = (
         (kind is OutcomeKind.COMPLETED, TrialState.COMPLETED, ""),
         (kind is OutcomeKind.FAILED, TrialState.FAILED, failure),
-        (study_gone, TrialState.CANCELLED, f"the study was {study.state}"),
+        (study_gone, TrialState.CANCELLED, _over(study)),
         (verdict.action is Action.STOP, TrialState.CANCELLED, verdict.reason),  # by a user
         (pruned, TrialState.PRUNED, verdict.reason),
         (kind is OutcomeKind.STOPPED, TrialState.PRUNED, _stopped_reason(study, spec, now)),
@@ -84,6 +87,13 @@ def _destination(  # what a decision on a trial needs
     return _given_back(session, trial, spec, outcome)
 
 
+def _over(study: Study) -> str:
+    """Why nothing of an ended study goes on."""
+    return (
+        "the study failed" if study.state == StudyState.FAILED else f"the study was {study.state}"
+    )
+
+
 def _given_back(
     session: Session, trial: HeldTrial, spec: StudySpec, outcome: Outcome
 ) -> tuple[TrialState, str]:
@@ -91,7 +101,9 @@ def _given_back(
         return TrialState.WAITING, "the data changed since its first epochs; it begins anew"
     losses = leases.count_losses(session, trial)
     if losses >= spec.resources.attempts:
-        return TrialState.FAILED, f"{losses} attempts were lost, the last one {outcome.kind}"
+        lost = "1 attempt was" if losses == 1 else f"{losses} attempts were"
+        said = f": {gist(outcome.error)}" if outcome.error else ""
+        return TrialState.FAILED, f"{lost} lost, the last one {outcome.kind}{said}"
     return TrialState.WAITING, f"attempt {trial.attempts} {outcome.kind}"
 
 
@@ -110,21 +122,102 @@ def close_if_done(
         return  # the common case, known without counting
     hot.write(session)
     counts = studies.count_trials(session, [study.id])[study.id]
-    failed, total = counts.get(TrialState.FAILED, 0), sum(counts.values())
-    if failed >= spec.search.max_failures and failed == total - counts.get(TrialState.RUNNING, 0):
-        reason = f"the first {failed} trials failed; see their errors, mend the study, clone it"
-        studies.move(session, study, StudyState.FAILED, now=now, reason=reason)
+    failed, running = counts.get(TrialState.FAILED, 0), counts.get(TrialState.RUNNING, 0)
+    if failed >= spec.search.max_failures and failed == sum(counts.values()) - running:
+        fail(session, study, _first_failures(session, study, failed), now=now)
+    elif not running and (spent or not _goes_on(session, study, spec, counts)):
+        _conclude(session, study, spec, counts, spent, now=now)
+
+
+def _conclude(
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    counts: Mapping[TrialState, int],
+    spent: str,
+    *,
+    now: datetime,
+) -> None:
+    """End a study of which nothing runs: confirm its leaders first, or fail it if all failed."""
+    failed = counts.get(TrialState.FAILED, 0)
+    if failed and not _RESULTS & counts.keys():
+        fail(session, study, _all_failed(session, study, failed, spent), now=now)
         return
-    if counts.get(TrialState.RUNNING, 0):
+    reason = spent + _undone(session, study, spec) if spent else ""
+    _end_rest(session, study, TrialState.PRUNED, reason or "the search ended", now=now)
+    if not spent and confirmations.create(session, study, spec, now=now):
+        return  # it ends with the last of them
+    if study.state == StudyState.QUEUED:
+        studies.move(session, study, StudyState.RUNNING, now=now)
+    studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
+
+
+def fail(session: Session, study: Study, reason: str, *, now: datetime) -> None:
+    """End a locked study that cannot succeed: what runs is told to stop, the rest is cancelled."""
+    studies.move(session, study, StudyState.FAILED, now=now, reason=reason)
+    _end_rest(session, study, TrialState.CANCELLED, "the study failed", now=now)
+    logger.warning("study %s (id %s) failed: %s", study.name, study.id, reason)
+
+
+def fail_if_undefined(
+    session: Session, study: Study, spec: StudySpec, message: Report, *, now: datetime
+) -> None:
+    """End a locked study whose data or workers cannot give what it goes by.
+
+    Not for one trial's sake: where another had a value, it is that trial's worker that differs.
+    """
+    found = undefined_reason(spec, message)
+    if found is None or StudyState(study.state).has_ended:
         return
-    if spent or not _goes_on(session, study, spec, counts):
-        reason = spent + _undone(session, study, spec) if spent else ""
-        _end_rest(session, study, TrialState.PRUNED, reason or "the search ended", now=now)
-        if not spent and confirmations.create(session, study, spec, now=now):
-            return  # it ends with the last of them
-        if study.state == StudyState.QUEUED:
-            studies.move(session, study, StudyState.RUNNING, now=now)
-        studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
+    hot.write(session)
+    if not failures.some_value(session, study.id, found.metric):
+        fail(session, study, found.reason, now=now)
+
+
+def abandon(session: Session, held: Held, reason: str, *, now: datetime) -> None:
+    """End a lost lease, its trial and its study, of which no rule can be asked any more."""
+    attempt, trial, study = held
+    leases.end(attempt, Outcome(kind=OutcomeKind.LOST), now=now)
+    hot.write(session)
+    if not StudyState(study.state).has_ended:
+        fail(session, study, reason, now=now)
+    trials.move(session, study, trial, TrialState.CANCELLED, now=now, reason=_over(study))
+
+
+def fail_trial(
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    trial: Trial | HeldTrial,
+    reason: str,
+    *,
+    now: datetime,
+) -> None:
+    """End a waiting trial that cannot be trained, and with it perhaps the study."""
+    trials.move(session, study, trial, TrialState.FAILED, now=now, reason=reason)
+    logger.warning("trial %s of %s failed: %s", trial.number, study.name, reason)
+    close_if_done(session, study, spec, now=now, has_failed=True)
+
+
+def _first_failures(session: Session, study: Study, failed: int) -> str:
+    many = f"first {failed} trials" if failed > 1 else "first trial"
+    return f"the {many} failed: {_first_text(session, study)}; {_REMEDY}"
+
+
+def _all_failed(session: Session, study: Study, failed: int, spent: str) -> str:
+    every = "its only trial failed" if failed == 1 else f"all {failed} trials failed"
+    ended = f"{spent}, and " if spent else ""
+    return f"{ended}{every}: {_first_text(session, study)}; {_REMEDY}"
+
+
+def _first_text(session: Session, study: Study) -> str:
+    """What the first of a study's failed trials said."""
+    hot.write(session)
+    first = failures.first(session, study.id)
+    if first is None:
+        return "no error was told"
+    kind = f" ({first.error_kind})" if first.error_kind else ""
+    return f"trial {first.number}{kind}: {gist(first.error or first.reason).rstrip('.')}"
 
 
 def _goes_on(

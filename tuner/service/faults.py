@@ -6,12 +6,13 @@ Only when every worker that could train the study says the same is it the study'
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, ValidationError
 
 from tuner.spec.config import Section
 from tuner.spec.messages import Unfitness
@@ -77,7 +78,10 @@ def decide(kind: str, *, agreeing: int, others: bool, trained: bool, tries: int)
 
 def read(document: Mapping[str, Any] | None, *, now: datetime | None = None) -> dict[str, Unfit]:
     """What a worker's row says; with `now`, without what is too old to count."""
-    known = {about: Unfit.model_validate(one) for about, one in (document or {}).items()}
+    known = dict[str, Unfit]()
+    for about, one in (document or {}).items():
+        with suppress(ValidationError):  # what another release wrote keeps nobody from work
+            known[about] = Unfit.model_validate(one)
     if now is None:
         return known
     return {about: one for about, one in known.items() if now <= one.until + _KEPT}
@@ -136,6 +140,11 @@ def agrees(known: Known, study_id: int, kind: str) -> bool:
     """Whether a worker is kept from that study by that kind of reason."""
     one = known.get(str(study_id))
     return one is not None and one.kind == kind
+
+
+def kept_from(known: Known, study_id: int) -> str | None:
+    """What keeps a worker from that study, in words; None where it may train it."""
+    return told({about: known[about] for about in (_EVERYWHERE, str(study_id)) if about in known})
 
 
 def told(known: Known) -> str | None:

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 from tuner.errors import InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.search.past import Past
-from tuner.service import overview
+from tuner.service import summaries
 from tuner.service.assignments import trial_seed
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
 from tuner.spec.states import StudyState, TrialSource, TrialState
+from tuner.spec.stored import dump_config
 from tuner.spec.study import StudySpec
 from tuner.spec.views import StudyView
 from tuner.store import hot, reports, studies, trials
@@ -42,7 +43,7 @@ def bring_in(db: Database, spec: StudySpec, past: Sequence[Past], *, origin: str
         reason = f"imported from {origin}"
         studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
         logger.info("study %s imported: %s trials", study.name, len(past))
-        return overview.study_view(session, study)
+        return summaries.study_view(session, study, now=now)
 
 
 def _configs(spec: StudySpec, past: Sequence[Past]) -> list[TrialConfig]:
@@ -72,7 +73,7 @@ def _add(  # a use case names all that it needs
     *,
     now: datetime,
 ) -> None:
-    drawn = trials.Drawn(past.params, config.model_dump(mode="json"), source=TrialSource.IMPORT)
+    drawn = trials.Drawn(past.params, dump_config(config), source=TrialSource.IMPORT)
     trial = trials.add(session, study, drawn, now=now)
     hot.write(session)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)

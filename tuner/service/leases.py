@@ -13,6 +13,7 @@ from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.search.judge import is_judged
 from tuner.service import endings, rankings, rows, surroundings, versions
 from tuner.service.searches import Searches
+from tuner.spec.events import EventKind
 from tuner.spec.messages import (
     Action,
     LeaseStatus,
@@ -181,12 +182,14 @@ def _store(  # a use case names all that it needs
     told = events.append(
         session,
         study,
-        "trial.reported",
+        EventKind.TRIAL_REPORTED,
         now=now,
         trial=trial.number,
         step=message.step,
         value=value,
     )
+    if message.step == 1:
+        endings.fail_if_undefined(session, study, spec, message, now=now)
     if trial.source != TrialSource.CONFIRM and is_judged(spec, trial.step):
         trial.revision = told  # searches take the trial in again
         _judge(session, held, spec, searches, now=now)

@@ -1,7 +1,7 @@
 """The read side: what API, dashboard, command line and metrics show of the store."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,13 +9,12 @@ from sqlalchemy.orm import Session
 from tuner.catalog import nearest
 from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.search import analysis
-from tuner.service import confirmations, cursors, rankings, rows
-from tuner.spec.config import TrialConfig
+from tuner.service import confirmations, cursors, rankings, rows, summaries
 from tuner.spec.metrics import metric_names, unknown_metric
 from tuner.spec.space import Choice
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.spec.versions import DataVersion, DataVersions, is_comparable
+from tuner.spec.versions import DataVersions, is_comparable
 from tuner.spec.views import (
     Best,
     Curve,
@@ -33,12 +32,9 @@ from tuner.store import artifacts, hot, leases, reports
 from tuner.store import events as event_rows
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
-from tuner.store import versions as version_rows
 from tuner.store import workers as worker_rows
 from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
-
-GONE_AFTER = timedelta(seconds=120)
 
 
 def studies(
@@ -53,58 +49,16 @@ def studies(
     with db.reading() as session:
         found = study_rows.list_newest(session, state=state, before=before, limit=limit + 1)
         shown = found[:limit]
-        items = _summaries(session, shown)
+        items = summaries.summaries(session, shown, now=db.now())
     following = cursors.write(shown[-1].id) if len(found) > limit else None
     return Page(items=items, next=following)
 
 
-def _summaries(session: Session, shown: Collection[Study]) -> tuple[StudySummary, ...]:
-    counts = study_rows.count_trials(session, [row.id for row in shown])
-    return tuple(
-        rows.study_summary(
-            row,
-            counts[row.id],
-            best=confirmations.leader(session, row, rows.spec_of(row)),
-            base_value=trial_rows.base_value(session, row),
-        )
-        for row in shown
-    )
-
-
 def study(db: Database, study: int | str) -> StudyView:
-    """One study with its document. Raises NotFound."""
+    """One study with its document. Raises NotFound, Unreadable."""
     with db.reading() as session:
-        return study_view(session, study_rows.find(session, study))
-
-
-def study_view(session: Session, row: Study) -> StudyView:
-    """The view of a study within a transaction."""
-    hot.write(session)
-    (summary,) = _summaries(session, [row])
-    epochs_saved, seconds_saved = trial_rows.saved(session, row)
-    return StudyView(
-        **{name: getattr(summary, name) for name in StudySummary.model_fields},
-        spec=rows.spec_of(row),
-        last_event=row.event_seq,
-        device_seconds=row.seconds,
-        warnings=tuple(row.warnings.values()),
-        data_versions=_data_versions(session, row),
-        epochs_saved=epochs_saved,
-        seconds_saved=seconds_saved,
-    )
-
-
-def _data_versions(session: Session, row: Study) -> tuple[DataVersion, ...]:
-    known = DataVersions.of(row.data_versions)
-    if not known.seen:
-        return ()
-    counts = version_rows.count(session, row.id)
-    return tuple(
-        DataVersion(
-            fingerprint=version, trials=counts.get(version, 0), ranked=version == known.ranked
-        )
-        for version in known.seen
-    )
+        row = study_rows.find(session, study)
+        return summaries.study_view(session, row, now=db.now())
 
 
 def trials(  # noqa: PLR0913  # one argument for each query parameter of the list
@@ -179,21 +133,25 @@ def trial(db: Database, study: int | str, number: int) -> TrialView:
 
 
 def trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
-    """The view of a trial within a transaction."""
+    """The view of a trial within a transaction. Raises Unreadable."""
     hot.write(session)
+    with rows.whole(f"trial {trial.number} of study '{row.name}'"):
+        return _trial_view(session, row, trial)
+
+
+def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
     history = leases.history(session, trial.id)
     worker = history[-1][1] if history else None
     summary = rows.trial_summary(trial, rows.spec_of(row), worker)
     return TrialView(
-        **{name: getattr(summary, name) for name in TrialSummary.model_fields},
+        **{name: getattr(summary, name) for name in TrialSummary.model_fields if name != "error"},
         study_id=row.id,
         study=row.name,
-        config=TrialConfig.model_validate(trial.config),
+        config=rows.config_of(trial),
         metrics=trial.metrics,
         confusion=reports.last_confusion(session, trial.id),
         verdict=rows.verdict_of(trial),
         error=trial.error,
-        error_kind=trial.error_kind,
         provenance=trial.provenance,
         attempt_history=tuple(rows.attempt_view(attempt, name) for attempt, name in history),
         artifacts=tuple(map(rows.artifact_ref, artifacts.list_for(session, trial.id))),
@@ -204,7 +162,8 @@ def steps(db: Database, study: int | str, number: int, *, after: int = 0) -> tup
     """The reports of a trial after a step, in order. Raises NotFound."""
     with db.reading() as session:
         row = trial_rows.find(session, study_rows.find(session, study), number)
-        return tuple(map(rows.step_view, reports.list_for(session, row.id, after=after)))
+        with rows.whole(f"a report of trial {number}"):
+            return tuple(map(rows.step_view, reports.list_for(session, row.id, after=after)))
 
 
 def curves(
@@ -231,7 +190,7 @@ def curves(
         return tuple(
             Curve(
                 trial=trial.number,
-                state=TrialState(trial.state),
+                state=TrialState.known(trial.state),
                 steps=tuple(values[trial.id]),
                 values=tuple(values[trial.id].values()),
             )
@@ -254,7 +213,7 @@ def history(db: Database, study: int | str) -> tuple[HistoryPoint, ...]:
             points.append(
                 HistoryPoint(
                     trial=one.number,
-                    state=TrialState(one.state),
+                    state=TrialState.known(one.state),
                     value=value,
                     best=best,
                     epochs=one.epochs,
@@ -312,12 +271,14 @@ def best(
 
 
 def _why_no_best(session: Session, row: Study) -> str:
+    if row.state == StudyState.FAILED:
+        return f"study '{row.name}' failed: {row.reason}"
     counts = study_rows.count_trials(session, [row.id])[row.id]
     told = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
-    return (
-        f"study '{row.name}' has no completed trial that keeps its constraints; trials: {told}. "
-        "Ask again when one has completed"
-    )
+    text = f"study '{row.name}' has no completed trial that keeps its constraints; trials: {told}"
+    if StudyState(row.state).has_ended:
+        return f"{text}. It has ended: {row.state}"
+    return f"{text}. Ask again when one has completed"
 
 
 def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
@@ -343,7 +304,7 @@ def workers(db: Database) -> tuple[WorkerView, ...]:
     """Every worker, the last seen first; one that was silent for two minutes is gone."""
     with db.reading() as session:
         now = db.now()
-        cutoff = now - GONE_AFTER
+        cutoff = now - summaries.GONE_AFTER
         found = {row[0].id: row for row in worker_rows.list_all(session)}
         return tuple(
             rows.worker_view(

@@ -1,6 +1,7 @@
 """What a study would do and cost, before it is submitted."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from tuner.spec.study import StudySpec
 from tuner.spec.views import Cost, Plan, Stage
 from tuner.store import studies
 from tuner.store.engine import Database
+from tuner.store.tables import Study
 
 EXAMPLES = 3
 
@@ -65,10 +67,18 @@ def _pace(session: Session, spec: StudySpec) -> Pace | None:
     """Mean time of an epoch in the latest study of the same data set that timed any."""
     dataset = spec.dump()["dataset"]
     found = studies.list_in(session, tuple(StudyState))
-    alike = [row for row in found if row.seconds > 0 and row.spec["dataset"] == dataset]
+    alike = [row for row in found if _trained_on(row, dataset)]
     if not alike:
         return None
     return Pace(alike[-1].seconds / alike[-1].epochs, f"as in study '{alike[-1].name}'")
+
+
+def _trained_on(row: Study, dataset: Mapping[str, Any]) -> bool:
+    """Whether a study timed epochs of that data set; a damaged document did not."""
+    document: object = row.spec
+    if not isinstance(document, dict) or row.seconds <= 0 or row.epochs <= 0:
+        return False
+    return document.get("dataset") == dataset
 
 
 def _cost(spec: StudySpec, outline: search.Plan, pace: Pace, workers: int) -> Cost:

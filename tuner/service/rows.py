@@ -1,14 +1,21 @@
 """From rows to views; pure, and no queries."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
+from tuner.errors import InvalidSpec, NotFound, SegtuneError, Unreadable
 from tuner.service import faults
 from tuner.spec.config import TrialConfig
+from tuner.spec.failures import gist
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
-from tuner.spec.study import StudySpec
+from tuner.spec.stored import read_config, read_spec
+from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import (
     AttemptView,
     Event,
@@ -21,18 +28,50 @@ from tuner.spec.views import (
 from tuner.store import tables
 from tuner.store.hot import HeldTrial
 
+logger = logging.getLogger(__name__)
+# What reading a damaged row may raise; errors of the database itself are none of these.
+DAMAGED = (
+    Unreadable,
+    InvalidSpec,
+    NotFound,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+)
 _KEPT = 256
+_MESSAGE = 1000  # of an error text in a list of trials; the whole may have 20,000 and a traceback
 _SPECS: dict[int, tuple[dict[str, Any], StudySpec]] = {}
 
 
 def spec_of(study: tables.Study) -> StudySpec:
-    """The study's document; parsing it costs more than all else in a heartbeat, so it is kept."""
+    """The study's document; parsing it costs more than all else in a heartbeat, so it is kept.
+
+    Raises:
+        Unreadable: this release cannot read it.
+    """
     known = _SPECS.get(study.id)
     if known is None or known[0] != study.spec:
         if len(_SPECS) >= _KEPT:
             _SPECS.clear()
-        known = _SPECS[study.id] = (study.spec, StudySpec.model_validate(study.spec))
+        spec = read_spec(study.spec, f"study '{study.name}' (id {study.id})")
+        known = _SPECS[study.id] = (study.spec, spec)
     return known[1]
+
+
+def is_readable(study: tables.Study) -> bool:
+    """Whether this release can read the study's document."""
+    try:
+        spec_of(study)
+    except DAMAGED:
+        return False
+    return True
+
+
+def config_of(trial: tables.Trial) -> TrialConfig:
+    """The trial's whole config. Raises Unreadable."""
+    return read_config(trial.config, f"the config of trial {trial.number}")
 
 
 def study_summary(
@@ -41,8 +80,9 @@ def study_summary(
     *,
     best: tables.Trial | None,
     base_value: float | None,
+    waiting_for: str | None = None,
 ) -> StudySummary:
-    """A study as a list shows it."""
+    """A study as a list shows it. Raises Unreadable."""
     spec = spec_of(study)
     return StudySummary(
         id=study.id,
@@ -60,11 +100,98 @@ def study_summary(
         created_at=study.created_at,
         started_at=study.started_at,
         finished_at=study.finished_at,
+        waiting_for=waiting_for,
     )
 
 
+@contextmanager
+def whole(what: str) -> Iterator[None]:
+    """Turn what a damaged row raises into one clear error; `what` names the row.
+
+    Raises:
+        Unreadable: the row is damaged.
+    """
+    try:
+        yield
+    except SegtuneError:
+        raise
+    except DAMAGED as error:
+        logger.exception("%s cannot be read", what)
+        raise Unreadable(f"{_why(error, what)}. Correct what is stored, or delete it") from None
+
+
+def damaged_study(
+    study: tables.Study, counts: Mapping[TrialState, int], error: Exception
+) -> StudySummary:
+    """A study that cannot be shown as it is: failed unless it had ended, with the reason."""
+    logger.debug("study %s (id %s) cannot be shown: %s", study.name, study.id, error)
+    ended = [state for state in StudyState if state.has_ended and state == study.state]
+    return StudySummary(
+        id=study.id,
+        name=study.name,
+        state=ended[0] if ended else StudyState.FAILED,
+        reason=_why(error, f"study '{study.name}'"),
+        readable=False,
+        priority=study.priority,
+        objective=_objective(study.spec),
+        budget=sum(counts.values()),
+        counts=TrialCounts(**{state.value: number for state, number in counts.items()}),
+        epochs=study.epochs,
+        created_at=study.created_at,
+        started_at=study.started_at,
+        finished_at=study.finished_at,
+    )
+
+
+def _objective(document: Any) -> Objective:
+    """The first objective of a document that is otherwise unreadable, as far as it says one."""
+    try:
+        return Objective.model_validate(document["objectives"][0])
+    except DAMAGED:
+        return Objective(metric="unknown")
+
+
+def _why(error: Exception, what: str) -> str:
+    """Why something cannot be shown: our own words, or those of the error."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False, include_input=False)[0]
+        return f"{what} cannot be read: {'.'.join(map(str, found['loc']))}: {found['msg']}"
+    return f"{what} cannot be read: {type(error).__name__}: {error}"
+
+
 def trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> TrialSummary:
-    """A trial as a table row shows it."""
+    """A trial as a table row shows it; a damaged one is shown as failed, with the reason."""
+    try:
+        return _trial_summary(trial, spec, worker)
+    except DAMAGED as error:
+        return _damaged_trial(trial, error)
+
+
+def _damaged_trial(trial: tables.Trial, error: Exception) -> TrialSummary:
+    logger.debug("trial row %s cannot be shown: %s", trial.id, error)
+    return TrialSummary(
+        number=trial.number,
+        state=TrialState.FAILED,
+        params=_mapping(trial.params),
+        step=trial.step,
+        epochs=trial.epochs,
+        attempts=trial.attempts,
+        reason=_why(error, f"trial {trial.number}"),
+        seconds=trial.seconds,
+        created_at=trial.created_at,
+        started_at=trial.started_at,
+        finished_at=trial.finished_at,
+    )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """A JSON object, or an empty one in place of what is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def _trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> TrialSummary:
     values = objective_values(spec, trial.metrics)
     return TrialSummary(
         number=trial.number,
@@ -83,6 +210,8 @@ def trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> T
         copies=trial.attrs.get("copies") if trial.source == TrialSource.COPY else None,
         data_version=trial.data_version,
         reason=trial.reason or trial.verdict.get("reason", ""),
+        error=None if trial.error is None else gist(trial.error, _MESSAGE),
+        error_kind=trial.error_kind,
         seconds=trial.seconds,
         created_at=trial.created_at,
         started_at=trial.started_at,
@@ -95,7 +224,7 @@ def as_trained(trial: tables.Trial) -> TrialConfig:
 
     Batch norms see a micro-batch at a time, so its size is part of what gave the trial's value.
     """
-    config = TrialConfig.model_validate(trial.config)
+    config = config_of(trial)
     used = trial.provenance.get("micro_batch")
     if used is None or used >= config.training.batch_size:
         return config
@@ -149,8 +278,26 @@ def event_view(row: tables.Event) -> Event:
 
 
 def verdict_of(trial: tables.Trial | HeldTrial) -> Verdict:
-    """The last verdict on a trial."""
-    return Verdict.model_validate(trial.verdict)
+    """The last verdict on a trial; one that this release does not know is none."""
+    try:
+        return Verdict.model_validate(trial.verdict)
+    except ValidationError:
+        return Verdict()
+
+
+def capabilities_of(worker: str, document: Any) -> Capabilities:
+    """What a worker said it can do, as far as this release understands it."""
+    try:
+        return Capabilities.model_validate(document)
+    except ValidationError as error:
+        logger.debug("capabilities of worker %s cannot be read: %s", worker, error)
+    found = Capabilities()
+    for name in Capabilities.model_fields.keys() & _mapping(document):
+        try:
+            found = Capabilities.model_validate({**found.model_dump(), name: document[name]})
+        except ValidationError:
+            continue  # the others may be sound
+    return found
 
 
 def worker_view(
@@ -168,7 +315,7 @@ def worker_view(
         name=worker.name,
         state=free if trial is None else "busy",
         unfit_reason=unfit,
-        capabilities=Capabilities.model_validate(worker.capabilities),
+        capabilities=capabilities_of(worker.name, worker.capabilities),
         study=None if study is None else study.name,
         study_id=None if study is None else study.id,
         trial=None if trial is None else trial.number,

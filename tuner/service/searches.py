@@ -1,5 +1,6 @@
 """The searches that this process keeps warm, one for each study, fed from our rows."""
 
+import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import Earlier
 from tuner.service import transfers
-from tuner.service.rows import objective_values
+from tuner.service.rows import DAMAGED, objective_values
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
@@ -30,6 +31,7 @@ from tuner.store.engine import on_rollback
 from tuner.store.observed import Seen
 from tuner.store.tables import Study, Trial
 
+logger = logging.getLogger(__name__)
 KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
 UNTRAINABLE = frozenset({"out_of_memory", "diverged"})  # failures that the params are to blame for
 Background = Callable[[Callable[[], None]], object]  # has a job done, soon, by another thread
@@ -223,8 +225,8 @@ def observe(
     Those that confirm a leader are none of its affair. Of those on another version of the data
     it sees that they exist, and no value.
     """
-    found = observed.changed_since(session, study, since)
-    changed = [trial for trial in found if trial.source != TrialSource.CONFIRM]
+    stored = observed.changed_since(session, study, since)
+    changed = [trial for trial in stored if trial.source != TrialSource.CONFIRM]
     if not changed:
         return ()
     steps = judged_steps(spec)
@@ -236,12 +238,18 @@ def observe(
         metrics=metrics,
         steps=None if steps is None else {*steps, spec.most_epochs},
     )
-    return tuple(
-        _observation(trial, spec, _comparable(trial, spec, told.get(trial.number, {})))
-        if is_comparable(trial.data_version, version)
-        else Observation(trial.number, TrialState(trial.state), trial.params, attrs=trial.attrs)
-        for trial in changed
-    )
+    found = list[Observation]()
+    for trial in changed:
+        try:
+            if is_comparable(trial.data_version, version):
+                steps_told = _comparable(trial, spec, told.get(trial.number, {}))
+                found.append(_observation(trial, spec, steps_told))
+            else:
+                state = TrialState(trial.state)
+                found.append(Observation(trial.number, state, trial.params, attrs=trial.attrs))
+        except DAMAGED as error:
+            logger.warning("trial %s of %s is not searched by: %s", trial.number, study.name, error)
+    return tuple(found)
 
 
 def _comparable(
@@ -259,11 +267,12 @@ def _comparable(
 def _observation(
     trial: Seen | Trial, spec: StudySpec, told: Mapping[int, tuple[float, ...]]
 ) -> Observation:
+    values = objective_values(spec, trial.metrics)
     return Observation(
         number=trial.number,
         state=TrialState(trial.state),
         params=trial.params,
-        values=objective_values(spec, trial.metrics),
+        values=None if values is None else tuple(map(float, values)),
         steps={step: values[0] for step, values in told.items()},
         others={step: values[1:] for step, values in told.items() if values[1:]},
         attrs=trial.attrs,

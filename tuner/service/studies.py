@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 from tuner import submission
 from tuner.errors import Conflict, InvalidSpec, Problem
 from tuner.resolve import resolve
-from tuner.service import endings, overview, transfers
+from tuner.service import endings, overview, rows, summaries, transfers
 from tuner.service.assignments import trial_seed
+from tuner.spec.events import EventKind
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
+from tuner.spec.stored import dump_config
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
 from tuner.store import events, studies, trials
@@ -47,13 +49,13 @@ def submit(
             studies.recall(session, idempotency_key, body_hash=digest) if idempotency_key else None
         )
         if known is not None:
-            return overview.study_view(session, known), False
+            return summaries.study_view(session, known, now=now), False
         transfers.require_finished(session, spec)
         study = studies.add(session, document, now=now)
         if idempotency_key:
             studies.remember(session, idempotency_key, body_hash=digest, study_id=study.id, now=now)
         logger.info("study %s queued: %s trials", study.name, spec.search.trials)
-        return overview.study_view(session, study), True
+        return summaries.study_view(session, study, now=now), True
 
 
 def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:
@@ -67,7 +69,7 @@ def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:
         now = db.now()
         _rebudget(session, row, wanted, now=now)
         _steer(session, row, wanted.state, now=now)
-        return overview.study_view(session, row)
+        return summaries.study_view(session, row, now=now)
 
 
 def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetime) -> None:
@@ -77,10 +79,11 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
         return
     if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
         raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
-    document = {**row.spec, **top, "search": {**row.spec["search"], **search}}
+    known = rows.spec_of(row).dump()
+    document = {**known, **top, "search": {**known["search"], **search}}
     spec = submission.parse(document, is_new=False)
     row.spec, row.priority, row.weight = document, spec.priority, spec.weight
-    events.append(session, row, "study.changed", now=now, **top, **search)
+    events.append(session, row, EventKind.STUDY_CHANGED, now=now, **top, **search)
     if row.state == StudyState.FINISHED:
         endings.reopen_if_due(session, row, spec, now=now)
     else:
@@ -103,12 +106,12 @@ def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
     with db.transaction() as session:
         now = db.now()
         original = studies.find(session, study)
-        document = {**original.spec, **request.changes}
+        document = {**rows.spec_of(original).dump(), **request.changes}
         document["name"] = request.name or _free_name(session, original.name)
         spec = submission.parse(document)
         transfers.require_finished(session, spec)
         copy = studies.add(session, spec.dump(), now=now)
-        return overview.study_view(session, copy)
+        return summaries.study_view(session, copy, now=now)
 
 
 def _free_name(session: Session, name: str) -> str:
@@ -122,13 +125,15 @@ def _free_name(session: Session, name: str) -> str:
 def delete(db: Database, study: int | str) -> None:
     """Remove a study with its trials, reports and events; its files go with the next upkeep.
 
+    Workers that train for a study which cannot be read lose their leases with it.
+
     Raises:
         Conflict: trials of it are running; cancel it first.
     """
     with db.transaction() as session:
         row = studies.lock(session, study)
         running = studies.load(session, [row.id])[row.id].running
-        if running:
+        if running and rows.is_readable(row):  # else cancelling it first would be refused too
             raise Conflict(
                 f"study '{row.name}' has {running} running trials; cancel it and delete it then"
             )
@@ -147,11 +152,11 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
         now = db.now()
         if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
             raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
-        spec = StudySpec.model_validate(row.spec)
+        spec = rows.spec_of(row)
         _refuse_paths(params)
         seed = trial_seed(spec.search.seed, row.drawn)
         config = resolve(spec.base, spec.dataset, params, seed=seed)
-        drawn = trials.Drawn(params, config.model_dump(mode="json"), source=TrialSource.USER)
+        drawn = trials.Drawn(params, dump_config(config), source=TrialSource.USER)
         trial = trials.add(session, row, drawn, now=now)
         if row.state == StudyState.FINISHED:
             studies.move(session, row, StudyState.RUNNING, now=now, reason="a trial was added")
@@ -186,5 +191,5 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
             trial.verdict = Verdict(action=Action.STOP, reason=reason).model_dump(mode="json")
         else:
             trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
-            endings.close_if_done(session, row, StudySpec.model_validate(row.spec), now=now)
+            endings.close_if_done(session, row, rows.spec_of(row), now=now)
         return overview.trial_view(session, row, trial)

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from tuner.service import faults
+from tuner.service import faults, rows
 from tuner.service.faults import CONTENT, Fault, Ruling
-from tuner.spec.messages import Capabilities, Outcome, OutcomeKind
+from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.study import StudySpec
 from tuner.store import leases, studies, workers
 from tuner.store.leases import Held
@@ -109,7 +109,7 @@ def _fleet(  # what a decision on a trial needs
         if faults.agrees(known, study.id, kind):
             agreeing.append(each)
         elif not others and not faults.bars(known, study.id, now=now):
-            others = fits(spec.resources, Capabilities.model_validate(each.capabilities))
+            others = fits(spec.resources, rows.capabilities_of(each.name, each.capabilities))
     return agreeing, others
 
 

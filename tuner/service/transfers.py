@@ -1,5 +1,6 @@
 """What earlier studies know, for a study that is warm-started from them."""
 
+import logging
 from collections.abc import Iterator
 from math import inf, isfinite
 
@@ -8,11 +9,14 @@ from sqlalchemy.orm import Session
 from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.recipes import point_of
 from tuner.search.transfer import Earlier
+from tuner.service import rows
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
 from tuner.store import studies, trials
+from tuner.store.tables import Trial
 
+logger = logging.getLogger(__name__)
 _READ = 1000  # trials of one study
 
 
@@ -43,16 +47,27 @@ def earlier(session: Session, spec: StudySpec) -> list[tuple[Earlier, ...]]:
             study = studies.find(session, name)
         except NotFound:
             continue  # deleted since: the search goes on without it
-        rows = trials.list_in(session, study, [TrialState.COMPLETED, TrialState.PRUNED])
+        stored = trials.list_in(session, study, [TrialState.COMPLETED, TrialState.PRUNED])
         ranked = DataVersions.of(study.data_versions).ranked
-        known = []
-        for row in rows[:_READ]:
-            value = row.metrics.get(spec.objective.metric)
-            if value is None or not isfinite(value) or row.feasible is False:
-                continue
+        known = list[Earlier]()
+        for row in stored[:_READ]:
             if not is_comparable(row.data_version, ranked):
                 continue
-            step = inf if row.state == TrialState.COMPLETED else float(row.step)
-            known.append(Earlier(point_of(spec.space, row.config), value, step))
+            try:
+                one = _known(row, spec)
+            except rows.DAMAGED as error:
+                logger.warning("trial %s of %s teaches nothing: %s", row.number, name, error)
+                continue
+            if one is not None:
+                known.append(one)
         found.append(tuple(known))
     return found
+
+
+def _known(row: Trial, spec: StudySpec) -> Earlier | None:
+    """A trial as a point of this study's space; None if it has no value to learn from."""
+    value = row.metrics.get(spec.objective.metric)
+    if value is None or not isfinite(value) or row.feasible is False:
+        return None
+    step = inf if row.state == TrialState.COMPLETED else float(row.step)
+    return Earlier(point_of(spec.space, row.config), value, step)

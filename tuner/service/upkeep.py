@@ -1,15 +1,22 @@
 """What must happen though nobody asks: any server process may run it, at any time."""
 
 import logging
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
+from tuner.errors import NewerDocument, SegtuneError
 from tuner.service import endings, rows
+from tuner.service.isolation import told
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
 from tuner.store import artifacts, leases, studies
 from tuner.store.artifacts import ArtifactStore
 from tuner.store.engine import Database
+from tuner.store.tables import Study
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 BATCH = 100
 ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
@@ -18,21 +25,49 @@ ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
 def run(db: Database, store: ArtifactStore | None = None) -> int:
     """Release expired leases, end overdue studies, forget old keys, delete orphaned files.
 
-    Gives the number of leases that were released and studies that were ended.
+    Gives the number of leases that were released and studies that were ended. What fails is
+    logged, and tried again the next time; nothing else waits for it.
     """
-    released = release_expired(db) + close_overdue(db)
-    with db.transaction() as session:
-        studies.forget(session, now=db.now())
+    released = _tried("release of expired leases", partial(release_expired, db))
+    closed = _tried("end of overdue studies", partial(close_overdue, db))
+    _tried("removal of old keys", partial(_forget, db))
     if store is not None:
-        sweep(db, store)
-    return released
+        _tried("removal of orphaned files", partial(sweep, db, store))
+    return (released or 0) + (closed or 0)
+
+
+def _tried(what: str, duty: Callable[[], T]) -> T | None:
+    """What a duty gives; None, and a line in the log, where it fails."""
+    try:
+        return duty()
+    except NewerDocument as error:
+        logger.warning("%s: left to the release that wrote it: %s", what, error)
+    except SegtuneError as error:
+        logger.warning("%s failed, and is tried again the next time: %s", what, error)
+    except Exception:
+        logger.exception("%s failed, and is tried again the next time", what)
+    return None
+
+
+def _forget(db: Database) -> int:
+    with db.transaction() as session:
+        return studies.forget(session, now=db.now())
 
 
 def release_expired(db: Database) -> int:
     """End every lease that ran out; its trial waits for another worker, or has no attempt left."""
-    with db.reading() as session:
-        expired = leases.list_expired(session, now=db.now(), limit=BATCH)
-    return sum(_release(db, lease, study_id) for lease, study_id in expired)
+    released, last = 0, None
+    while released < BATCH:
+        with db.reading() as session:
+            expired = leases.list_expired(session, now=db.now(), limit=BATCH, after=last)
+        if not expired:
+            break
+        for lease, study_id, _ in expired:
+            if _tried(f"release of lease {lease}", partial(_release, db, lease, study_id)):
+                released += 1
+        # Those that could not be released must not hide those behind them.
+        last = (expired[-1][2], expired[-1][0])
+    return released
 
 
 def _release(db: Database, lease: str, study_id: int) -> bool:
@@ -46,6 +81,13 @@ def _release(db: Database, lease: str, study_id: int) -> bool:
         logger.warning(
             "trial %s of %s: lease of attempt %s expired", trial.number, study.name, attempt.number
         )
+        try:
+            rows.spec_of(study)
+        except NewerDocument:
+            raise
+        except rows.DAMAGED as error:
+            endings.abandon(session, held, told(error), now=now)
+            return True
         endings.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
         return True
 
@@ -54,12 +96,20 @@ def close_overdue(db: Database) -> int:
     """End the studies whose hours passed while no worker asked for them; give their number."""
     with db.reading() as session:
         now = db.now()
+        found = studies.list_in(session, [StudyState.RUNNING, StudyState.PAUSED])
         overdue = [
             study.id
-            for study in studies.list_in(session, [StudyState.RUNNING, StudyState.PAUSED])
-            if endings.is_spent(study, rows.spec_of(study), now=now)
+            for study in found
+            if _tried(f"look at study {study.id}", partial(_is_overdue, study, now))
         ]
-    return sum(_close(db, study_id) for study_id in overdue)
+    closed = [
+        _tried(f"end of study {study_id}", partial(_close, db, study_id)) for study_id in overdue
+    ]
+    return sum(map(bool, closed))
+
+
+def _is_overdue(study: Study, now: datetime) -> bool:
+    return rows.is_readable(study) and endings.is_spent(study, rows.spec_of(study), now=now)
 
 
 def _close(db: Database, study_id: int) -> bool:
@@ -76,8 +126,15 @@ def sweep(db: Database, store: ArtifactStore) -> int:
         candidates = store.older_than(cutoff)
         named = artifacts.named(session, candidates)
     orphans = [sha256 for sha256 in candidates if sha256 not in named]
-    for sha256 in orphans:
-        store.remove(sha256)
-    if orphans:
-        logger.info("deleted %s orphaned artifact files", len(orphans))
-    return len(orphans)
+    removed = [
+        _tried(f"removal of file {sha256}", partial(_remove, store, sha256)) for sha256 in orphans
+    ]
+    count = sum(map(bool, removed))
+    if count:
+        logger.info("deleted %s orphaned artifact files", count)
+    return count
+
+
+def _remove(store: ArtifactStore, sha256: str) -> bool:
+    store.remove(sha256)
+    return True

@@ -43,6 +43,14 @@ class TrialState(StrEnum):
         """Whether `new` may follow; staying put is no move."""
         return new in TRIAL_MOVES[self]
 
+    @classmethod
+    def known(cls, name: str) -> "TrialState":
+        """The state of that name; one that this release does not know counts as failed."""
+        try:
+            return cls(name)
+        except ValueError:
+            return cls.FAILED
+
 
 class TrialSource(StrEnum):
     """Where a trial's params come from."""

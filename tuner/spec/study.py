@@ -1,10 +1,12 @@
 """`StudySpec`: what a user submits, as JSON or YAML."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from tuner.spec import upgrades
 from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
 from tuner.spec.space import SearchSpace
 
@@ -171,6 +173,28 @@ class StudySpec(Section):
     weight: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=1.0, description="Share of the fleet among studies of equal priority"
     )
+    spec_version: Annotated[int, Field(ge=1)] = Field(
+        default=upgrades.SPEC_VERSION,
+        description="Version of this language; a study without it is of this release's",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, document: Any) -> Any:
+        """Read what says that it is of an earlier version as what it meant there."""
+        if not isinstance(document, Mapping):
+            return document
+        version = upgrades.version_of(document, default=upgrades.SPEC_VERSION)
+        if version >= upgrades.SPEC_VERSION:
+            return document
+        return upgrades.upgraded(document, version, upgrades.STUDY_UPGRADES)
+
+    @field_validator("spec_version")
+    @classmethod
+    def _check_version(cls, version: int) -> int:
+        if upgrades.is_newer(version):
+            raise ValueError(upgrades.newer(version))
+        return version
 
     @model_validator(mode="after")
     def _check_objectives(self) -> "StudySpec":

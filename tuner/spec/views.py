@@ -8,6 +8,7 @@ from tuner.spec.config import Section, TrialConfig
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Confirmation, Objective, StudySpec
+from tuner.spec.upgrades import SPEC_VERSION
 from tuner.spec.versions import DataVersion
 
 T = TypeVar("T")
@@ -63,6 +64,8 @@ class StudySummary(Section):
     created_at: AwareDatetime
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
+    waiting_for: str | None = Field(default=None, description="Why no worker can train it now")
+    readable: bool = Field(default=True, description="Whether this release reads its document")
 
 
 class StudyView(StudySummary):
@@ -98,6 +101,8 @@ class TrialSummary(Section):
     attempts: int = 0
     worker: str | None = None
     source: TrialSource = TrialSource.SAMPLER
+    error: str | None = Field(default=None, description="In lists without the traceback")
+    error_kind: str | None = None
     confirms: int | None = Field(
         default=None, description="The leader that this trial trains again with a fresh seed"
     )
@@ -146,8 +151,6 @@ class TrialView(TrialSummary):
     metrics: dict[str, float] = Field(default_factory=dict, description="Metrics of the last step")
     confusion: tuple[tuple[int, ...], ...] | None = None
     verdict: Verdict = Verdict()
-    error: str | None = None
-    error_kind: str | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     attempt_history: tuple[AttemptView, ...] = ()
     artifacts: tuple[ArtifactRef, ...] = ()
@@ -288,6 +291,9 @@ class Best(Section):
     metrics: dict[str, float]
     provenance: dict[str, Any]
     confirmation: ConfirmationView | None = None
+    spec_version: int = Field(
+        default=SPEC_VERSION, description="Version of the language that `config` is written in"
+    )
 
 
 class Stage(Section):

@@ -1,5 +1,6 @@
 """Engine, transactions and clock: the only file that knows which database it talks to."""
 
+import json
 import re
 import threading
 import time
@@ -179,7 +180,9 @@ def _hide(found: "re.Match[str]") -> str:
 def _create_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return _create_postgresql_engine(url, pool_size=20, max_overflow=20)
+        return _create_postgresql_engine(
+            url, pool_size=20, max_overflow=20, json_deserializer=_from_json
+        )
     if parsed.database in {None, "", ":memory:"}:
         raise StorageError("an in-memory SQLite is lost at once; give a path: sqlite:///segtune.db")
     folder = Path(str(parsed.database)).parent
@@ -194,6 +197,7 @@ def _create_engine(url: str) -> Engine:
         url,
         pool_size=20,
         max_overflow=20,
+        json_deserializer=_from_json,
         connect_args={"check_same_thread": False, "isolation_level": None},
     )
     event.listen(engine, "connect", _set_pragmas)
@@ -208,6 +212,17 @@ def _create_postgresql_engine(url: str, **options: Any) -> Engine:
         raise StorageError(
             f"PostgreSQL's driver cannot be loaded: {error}; install segtune[server]"
         ) from error
+
+
+def _from_json(text: str) -> Any:
+    """The value of a JSON column; a damaged one comes as its text, so that other rows can be read.
+
+    SQLite keeps any text in such a column.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _set_pragmas(connection: Any, _: ConnectionPoolEntry) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tuner.spec.events import EventKind
 from tuner.store import hot
 from tuner.store.tables import Event, Study
 
@@ -14,7 +15,7 @@ from tuner.store.tables import Event, Study
 def append(
     session: Session,
     study: Study,
-    kind: str,
+    kind: EventKind,
     *,
     now: datetime,
     trial: int | None = None,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import LeaseLost, NotFound
@@ -147,16 +147,29 @@ def end(attempt: HeldAttempt, outcome: Outcome, *, now: datetime) -> None:
     attempt.error_kind = outcome.error_kind
 
 
-def list_expired(session: Session, *, now: datetime, limit: int) -> Sequence[tuple[str, int]]:
-    """Ids of leases that ran out, each with its study's id, the oldest first; nothing is locked."""
+def list_expired(
+    session: Session,
+    *,
+    now: datetime,
+    limit: int,
+    after: tuple[datetime, str] | None = None,
+) -> Sequence[tuple[str, int, datetime]]:
+    """Ids of leases that ran out, each with its study's id and the time; nothing is locked.
+
+    The oldest come first, beginning after the time and id of one that is known.
+    """
     query = (
-        select(Attempt.id, Trial.study_id)
+        select(Attempt.id, Trial.study_id, Attempt.expires_at)
         .join(Trial, Trial.id == Attempt.trial_id)
         .where(Attempt.ended_at.is_(None), Attempt.expires_at < now)
-        .order_by(Attempt.expires_at)
+        .order_by(Attempt.expires_at, Attempt.id)
         .limit(limit)
     )
-    return [(lease, study_id) for lease, study_id in session.execute(query)]
+    if after is not None:
+        moment, lease = after
+        later = and_(Attempt.expires_at == moment, Attempt.id > lease)
+        query = query.where(or_(Attempt.expires_at > moment, later))
+    return [(lease, study_id, moment) for lease, study_id, moment in session.execute(query)]
 
 
 def expired(session: Session, lease: str, study: Study, *, now: datetime) -> Held | None:

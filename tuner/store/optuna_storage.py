@@ -7,6 +7,7 @@ attributes.
 """
 
 import copy
+import logging
 import threading
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tuner.errors import NotFound, ReadOnly
+from tuner.errors import NotFound, ReadOnly, Unreadable
 from tuner.optuna_encoding import distributions
+from tuner.spec.stored import read_spec
 from tuner.spec.study import StudySpec
 from tuner.store import leases, reports, studies
 from tuner.store.engine import Database
@@ -30,6 +32,7 @@ from tuner.store.migrate import require_current
 from tuner.store.optuna_trials import directions, frozen_trial
 from tuner.store.tables import Study, Trial
 
+logger = logging.getLogger(__name__)
 _PART = 500  # trials read in one query; databases limit the length of IN
 
 
@@ -110,10 +113,16 @@ class OptunaStorage(BaseStorage):
             return _objective_names(_spec(study))
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Every study, by id."""
+        """Every study that can be read, by id; of another one the log tells."""
         with self._db.reading() as session:
             rows = session.scalars(select(Study).order_by(Study.id)).all()
-        return [_frozen_study(study) for study in rows]
+        found = list[FrozenStudy]()
+        for study in rows:
+            try:
+                found.append(_frozen_study(study))
+            except Unreadable as error:
+                logger.warning("study %s is left out: %s", study.name, error)
+        return found
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """The trial of that id. Raises KeyError."""
@@ -208,7 +217,7 @@ def _read(
 
 
 def _spec(study: Study) -> StudySpec:
-    return StudySpec.model_validate(study.spec)
+    return read_spec(study.spec, f"study '{study.name}' (id {study.id})")
 
 
 def _frozen_study(study: Study) -> FrozenStudy:

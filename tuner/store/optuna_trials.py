@@ -51,7 +51,7 @@ def frozen_trial(
     """
     params, distributions = encode(spec.space, trial.params, known=known)
     values = _values(trial, spec)
-    state = STATES[TrialState(trial.state)]
+    state = STATES[TrialState.known(trial.state)]
     if state is OptunaState.COMPLETE and values is None:
         state = OptunaState.FAIL
     shows_values = state in {OptunaState.COMPLETE, OptunaState.PRUNED}

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, false, func, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, IllegalMove, NotFound
+from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.store import events, hot
 from tuner.store.tables import IdempotencyKey, Study, Trial
@@ -49,7 +50,7 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
     )
     session.add(study)
     session.flush()
-    events.append(session, study, "study.created", now=now, state=study.state)
+    events.append(session, study, EventKind.STUDY_CREATED, now=now, state=study.state)
     return study
 
 
@@ -69,6 +70,11 @@ def find(session: Session, study: int | str) -> Study:
 def is_id(study: str) -> bool:
     """Whether a text means a study's id: one of digits alone never means a name."""
     return study.isascii() and study.isdecimal()
+
+
+def exists(session: Session, study_id: int) -> bool:
+    """Whether there is a study of that id."""
+    return session.scalar(select(Study.id).where(Study.id == study_id)) is not None
 
 
 def lock(session: Session, study: int | str) -> Study:
@@ -122,7 +128,8 @@ def count_trials(session: Session, study_ids: Sequence[int]) -> dict[int, dict[T
         .group_by(Trial.study_id, Trial.state)
     )
     for study_id, state, number in session.execute(query):
-        counts[study_id][TrialState(state)] = number
+        known = TrialState.known(state)
+        counts[study_id][known] = counts[study_id].get(known, 0) + number
     return counts
 
 
@@ -164,7 +171,7 @@ def warn(
     They go by what they are about, of which the group is the first word.
     """
     for about in warnings.keys() - study.warnings.keys():
-        events.append(session, study, "study.warned", now=now, text=warnings[about])
+        events.append(session, study, EventKind.STUDY_WARNED, now=now, text=warnings[about])
     others = {about: text for about, text in study.warnings.items() if about.split()[0] != group}
     if {**others, **warnings} != study.warnings:
         study.warnings = {**others, **warnings}
@@ -181,7 +188,7 @@ def move(
     if state is StudyState.RUNNING:
         study.started_at = study.started_at or now
     study.finished_at = now if state.has_ended else None
-    kind = "study.finished" if state.has_ended else "study.changed"
+    kind = EventKind.STUDY_FINISHED if state.has_ended else EventKind.STUDY_CHANGED
     events.append(session, study, kind, now=now, state=state, reason=reason)
 
 

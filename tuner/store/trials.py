@@ -9,12 +9,18 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from tuner.errors import IllegalMove, NotFound
+from tuner.spec.events import EventKind
 from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events, hot
 from tuner.store.hot import HeldTrial
 from tuner.store.tables import Study, Trial
 from tuner.store.versions import comparable
 
+_KINDS = {
+    TrialState.RUNNING: EventKind.TRIAL_STARTED,
+    TrialState.WAITING: EventKind.TRIAL_WAITING,
+    TrialState.PAUSED: EventKind.TRIAL_PAUSED,
+}
 UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
     "number": Trial.number,
@@ -61,7 +67,14 @@ def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial
     study.drawn += 1
     session.add(trial)
     hot.batch_of(session).count(study.id, trial.state, 1)
-    events.append(session, study, "trial.created", now=now, trial=trial.number, source=drawn.source)
+    events.append(
+        session,
+        study,
+        EventKind.TRIAL_CREATED,
+        now=now,
+        trial=trial.number,
+        source=drawn.source,
+    )
     return trial
 
 
@@ -121,9 +134,7 @@ def move(
     trial.revision = events.append(
         session,
         study,
-        {TrialState.RUNNING: "trial.started", TrialState.WAITING: "trial.waiting"}.get(
-            state, "trial.ended" if state.has_ended else "trial.paused"
-        ),
+        _KINDS.get(state, EventKind.TRIAL_ENDED),
         now=now,
         trial=trial.number,
         state=state,

@@ -1,0 +1,121 @@
+"""Studies as lists and pages show them: each by itself, so that a damaged one spoils no other."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from tuner.service import confirmations, rows
+from tuner.service.faults import Known, kept_from, read
+from tuner.service.scheduling import Member, waiting_for
+from tuner.spec.messages import Capabilities
+from tuner.spec.states import TrialState
+from tuner.spec.versions import DataVersion, DataVersions
+from tuner.spec.views import StudySummary, StudyView
+from tuner.store import hot, studies, trials, workers
+from tuner.store import versions as version_rows
+from tuner.store.tables import Study
+
+GONE_AFTER = timedelta(seconds=120)  # a worker that was silent for so long, and holds no trial
+
+
+class Present(NamedTuple):
+    """A worker that is there: seen lately, or with a trial in hand; and what keeps it from work."""
+
+    name: str
+    capabilities: Capabilities
+    known: Known
+
+    def for_study(self, study_id: int) -> Member:
+        """It as that study sees it."""
+        return Member(self.name, self.capabilities, kept_from(self.known, study_id))
+
+
+def summaries(
+    session: Session, shown: Collection[Study], *, now: datetime
+) -> tuple[StudySummary, ...]:
+    """Each study with its counts, its best, and why it waits."""
+    counts = studies.count_trials(session, [row.id for row in shown])
+    idle = any(_may_wait(row, counts[row.id]) for row in shown)
+    present = fleet(session, now=now) if idle else ()
+    return tuple(_shown(session, row, counts[row.id], present) for row in shown)
+
+
+def _shown(
+    session: Session, row: Study, counts: Mapping[TrialState, int], present: Collection[Present]
+) -> StudySummary:
+    try:
+        return _summary(session, row, counts, present)
+    except rows.DAMAGED as error:
+        return rows.damaged_study(row, counts, error)
+
+
+def _summary(
+    session: Session, row: Study, counts: Mapping[TrialState, int], present: Collection[Present]
+) -> StudySummary:
+    spec = rows.spec_of(row)
+    members = [worker.for_study(row.id) for worker in present]
+    reason = waiting_for(spec.resources, members) if _may_wait(row, counts) else None
+    return rows.study_summary(
+        row,
+        counts,
+        best=confirmations.leader(session, row, spec),
+        base_value=trials.base_value(session, row),
+        waiting_for=reason,
+    )
+
+
+def _may_wait(row: Study, counts: Mapping[TrialState, int]) -> bool:
+    """Whether a study wants a worker and has none."""
+    return row.state in studies.OPEN and not counts.get(TrialState.RUNNING)
+
+
+def fleet(session: Session, *, now: datetime) -> tuple[Present, ...]:
+    """The workers that are there, by name."""
+    return tuple(
+        Present(
+            worker.name,
+            rows.capabilities_of(worker.name, worker.capabilities),
+            read(worker.unfit, now=now),
+        )
+        for worker in workers.living(session, since=now - GONE_AFTER)
+    )
+
+
+def study_view(session: Session, row: Study, *, now: datetime) -> StudyView:
+    """The view of a study within a transaction. Raises Unreadable."""
+    hot.write(session)
+    with rows.whole(f"study '{row.name}' (id {row.id})"):
+        return _view(session, row, now=now)
+
+
+def _view(session: Session, row: Study, *, now: datetime) -> StudyView:
+    spec = rows.spec_of(row)
+    counts = studies.count_trials(session, [row.id])[row.id]
+    present = fleet(session, now=now) if _may_wait(row, counts) else ()
+    summary = _summary(session, row, counts, present)
+    epochs_saved, seconds_saved = trials.saved(session, row)
+    return StudyView(
+        **{name: getattr(summary, name) for name in StudySummary.model_fields},
+        spec=spec,
+        last_event=row.event_seq,
+        device_seconds=row.seconds,
+        warnings=tuple(row.warnings.values()),
+        data_versions=_data_versions(session, row),
+        epochs_saved=epochs_saved,
+        seconds_saved=seconds_saved,
+    )
+
+
+def _data_versions(session: Session, row: Study) -> tuple[DataVersion, ...]:
+    known = DataVersions.of(row.data_versions)
+    if not known.seen:
+        return ()
+    counts = version_rows.count(session, row.id)
+    return tuple(
+        DataVersion(
+            fingerprint=version, trials=counts.get(version, 0), ranked=version == known.ranked
+        )
+        for version in known.seen
+    )
