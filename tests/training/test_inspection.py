@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from tests.training import samples
 from tuner.cli.app import app
 from tuner.errors import DataError
+from tuner.spec.metrics import compute, derive
 from tuner.training import data
 from tuner.training.data import Data
 from tuner.training.inspection import DataReport, report
@@ -53,10 +54,40 @@ def test_oddities_are_told(tmp_path: Path) -> None:
     samples.write_pair(base, "val", "000", np.zeros((40, 60)))
     text = "\n".join(look(tmp_path).warnings)
     assert "'sky' is in no training image" in text
-    assert "'road' is in no validation image" in text
+    assert "'road' is in no validation image: recall.road has no value" in text
+    assert "'sky' is in no training image and cannot be learned; its IoU of 0 counts" in text
     assert "'car' is in no image" in text
     assert "100% of the training pixels are ignored" in text
     assert "1 validation images equal a training image" in text
+
+
+def test_what_is_said_of_absent_classes_is_what_the_metric_does() -> None:
+    """A class without a label has no recall, and an IoU of 0 in the mean once it is predicted."""
+    classes = ("sky", "road")
+    unseen, predicted = ((4, 0), (0, 0)), ((3, 1), (0, 0))
+    assert compute("recall.road", predicted, classes) is None
+    assert derive(unseen, classes)["miou"] == 1.0
+    assert derive(predicted, classes)["miou"] == (3 / 4 + 0) / 2
+    assert derive(predicted, classes)["iou.worst"] == 0.0
+
+
+def test_a_metric_that_the_split_cannot_define_is_told(tmp_path: Path) -> None:
+    """`check-data` says beforehand what would stop the study with its first report."""
+    base = samples.write_folder(tmp_path)
+    for index in range(2):
+        samples.write_pair(base, "val", f"{index:03d}", np.zeros((40, 60)))
+    file = study(tmp_path)
+    document = yaml.safe_load(file.read_text())
+    first, *_, last = samples.CLASSES
+    document["objectives"] = [{"metric": f"iou.{last}"}, {"metric": f"recall.{first}"}]
+    document["constraints"] = [{"metric": f"recall.{last}", "min": 0.1}]
+    file.write_text(yaml.safe_dump(document))
+    call = ["check-data", str(file), "--data-root", str(tmp_path)]
+    done = CliRunner(env={"SEGTUNE_HOME": str(tmp_path / "home")}).invoke(app, call)
+    assert done.exit_code == 0, done.output
+    for metric in (f"iou.{last}", f"recall.{last}"):
+        assert f"warning: {metric} cannot be measured: class '{last}' is in no" in done.output
+    assert f"recall.{first} cannot be measured" not in done.output
 
 
 def test_a_sound_data_set_gives_no_warning(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tuner.spec.views import (
     StudyView,
     TrialCounts,
     TrialSummary,
+    TrialView,
 )
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -102,6 +103,7 @@ class ScriptedClient:
         self.script = tuple(events)
         self.running = tuple(trials)
         self.submitted: list[Any] = []
+        self.whole: TrialView | None = None
 
     def study(self, study: int | str) -> StudyView:
         """The next view."""
@@ -110,6 +112,11 @@ class ScriptedClient:
     def trials(self, study: int | str, **query: Any) -> Iterator[TrialSummary]:
         """The scripted trials."""
         return iter(self.running)
+
+    def trial(self, study: int | str, number: int) -> TrialView:
+        """The scripted trial with all that is known of it."""
+        assert self.whole is not None
+        return self.whole
 
     def events(self, study: int | str, after: int = 0) -> Iterator[Event]:
         """The scripted events; the stream has no end of its own."""

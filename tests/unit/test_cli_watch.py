@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.unit.cli_samples import NOON, ScriptedClient, event, trial, view
 from tuner.cli import narration, screen, watch, wording
+from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState
 from tuner.spec.study import Objective
 from tuner.spec.views import TrialCounts
@@ -39,6 +40,51 @@ def test_the_last_line_tells_the_result() -> None:
         "streets finished: 1 running, 3 completed, 2 pruned; "
         "best miou 0.5000 (trial 2), +0.1000 over trial 0"
     )
+
+
+def test_a_failed_study_ends_with_its_reason() -> None:
+    """The text of the first failure is the last thing said, and no best value is hoped for."""
+    reason = "all 3 trials failed: trial 0 (data): batch_size is 4, the split has 3 images"
+    failed = view(state=StudyState.FAILED, reason=reason, best_value=None, best_trial=None)
+    script = [event(1, "study.finished", state="failed", reason=reason)]
+    *_, counts, last = _plain(ScriptedClient([view(), failed], events=script))
+    assert counts == "streets failed: 1 running, 3 completed, 2 pruned; no trial completed"
+    assert last == f"reason: {reason}"
+
+
+def test_a_study_that_waits_says_why_once() -> None:
+    """At the beginning, and again when a trial lost its worker for another reason."""
+    nobody = view(waiting_for="no worker is there; start one with `segtune worker`")
+    no_gpu = view(waiting_for="it asks for a GPU, and no worker has one")
+    script = [
+        event(1, "trial.waiting", 0, state="waiting"),
+        event(2, "trial.waiting", 0, state="waiting"),
+        event(3, "study.finished", state="finished"),
+    ]
+    lines = _plain(ScriptedClient([nobody, nobody, no_gpu, FINISHED], events=script))
+    assert [line for line in lines if line.startswith("streets waits: ")] == [
+        "streets waits: no worker is there; start one with `segtune worker`",
+        "streets waits: it asks for a GPU, and no worker has one",
+    ]
+
+
+def test_the_picture_says_why_a_study_waits_or_failed() -> None:
+    """Beside its name and state."""
+    for changes, words in (
+        ({"waiting_for": "no worker is there"}, "waits: no worker is there"),
+        ({"state": StudyState.FAILED, "reason": "all 3 trials failed"}, "all 3 trials failed"),
+    ):
+        console = Console(file=io.StringIO(), width=160)
+        console.print(screen.screen(view(**changes), [], NOON))
+        assert words in console.file.getvalue()  # type: ignore[attr-defined]  # StringIO
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_no_kind_of_event_is_forgotten(kind: EventKind) -> None:
+    """Each is a line of its own, except a draw, which its start tells."""
+    data = {"source": "sampler", "state": "running", "step": 1}
+    line = narration.line(event(1, kind, 4, **data), MIOU)
+    assert (line is None) == (kind is EventKind.TRIAL_CREATED)
 
 
 def test_a_study_that_goes_on_after_its_end_is_followed_further() -> None:

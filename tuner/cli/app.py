@@ -20,6 +20,7 @@ from tuner.cli import (
     preview,
     reproduce,
     studies,
+    trial,
     watch,
 )
 from tuner.cli.failures import explain
@@ -90,6 +91,7 @@ app.command(rich_help_panel=STUDY)(watch.watch)
 app.command(rich_help_panel=STUDY)(studies.best)
 app.command("studies", rich_help_panel=STUDY)(studies.list_studies)
 app.command("trials", rich_help_panel=STUDY)(studies.list_trials)
+app.command(rich_help_panel=STUDY)(trial.trial)
 app.command(rich_help_panel=STUDY)(studies.pareto)
 app.command(rich_help_panel=STUDY)(studies.pause)
 app.command(rich_help_panel=STUDY)(studies.resume)

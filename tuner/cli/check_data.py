@@ -29,7 +29,7 @@ def check_data(
     from tuner.submission import parse
     from tuner.submission.batches import size_problems
     from tuner.training.data import load
-    from tuner.training.inspection import report
+    from tuner.training.inspection import report, undefined
     from workers.settings import WorkerSettings
 
     settings = configured(WorkerSettings, data_roots=paths(data_root))
@@ -42,7 +42,9 @@ def check_data(
     for line in facts(found):
         typer.echo(line)
     tables.show(tables.classes(found))
-    for warning in found.warnings:
+    metrics = [each.metric for each in spec.objectives]
+    metrics += [each.metric for each in spec.constraints]
+    for warning in (*undefined(found, metrics), *found.warnings):
         typer.echo(f"warning: {warning}", err=True)
     if wrong := size_problems(spec, found.train):
         raise InvalidSpec(wrong)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.cli import wording
+from tuner.spec.events import EventKind
 from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective
 from tuner.spec.views import Event
@@ -16,16 +17,21 @@ def line(event: Event, objective: Objective) -> str | None:
 
     None for what the next event tells anyway: a drawn trial starts at once.
     """
-    if event.kind == "trial.created" and event.data.get("source") != TrialSource.USER:
+    if event.kind == EventKind.TRIAL_CREATED and event.data.get("source") != TrialSource.USER:
         return None
     return f"{event.created_at.astimezone():%H:%M:%S} {_words(event, objective)}"
 
 
 def ends(event: Event) -> bool:
     """Whether the study has ended with this event."""
-    return event.kind == "study.finished" or (
-        event.kind == "study.changed" and event.data.get("state") in _ENDED
+    return event.kind == EventKind.STUDY_FINISHED or (
+        event.kind == EventKind.STUDY_CHANGED and event.data.get("state") in _ENDED
     )
+
+
+def frees_a_trial(event: Event) -> bool:
+    """Whether a trial has no worker since this event, and may find none."""
+    return event.kind == EventKind.TRIAL_WAITING
 
 
 def _words(event: Event, objective: Objective) -> str:

@@ -42,7 +42,9 @@ def _header(study: StudyView, now: datetime) -> Text:
     if study.started_at:
         text.append(f"  {wording.span((study.finished_at or now) - study.started_at)}", "dim")
     if study.reason:
-        text.append(f"  {study.reason}", "dim")
+        text.append(f"  {study.reason}", "red" if study.state.value == "failed" else "dim")
+    if study.waiting_for:
+        text.append(f"  waits: {study.waiting_for}", "yellow")
     return text
 
 

@@ -48,6 +48,8 @@ def submit(
     with blaming(file):
         study = client.submit(document)
     typer.echo(f"study {study.name} (id {study.id}) is {study.state.value}: {study.budget} trials")
+    if study.waiting_for and not watch:
+        typer.echo(f"it waits: {study.waiting_for}")
     if watch:
         raise typer.Exit(exit_code(follow(client, study.id)))
     typer.echo(f"follow it with `segtune watch {study.name}`")

@@ -12,7 +12,7 @@ from rich.table import Table
 from tuner.cli import wording
 from tuner.spec.study import Objective
 from tuner.spec.versions import short
-from tuner.spec.views import Plan, StudySummary, TrialSummary, WorkerView
+from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView, WorkerView
 
 if TYPE_CHECKING:
     from tuner.training.inspection import DataReport
@@ -37,7 +37,8 @@ def show(table: Table) -> None:
 
 def studies(found: Iterable[StudySummary], now: datetime) -> Table:
     """One row per study."""
-    table = _table("id", "name", "state", "trials", "running", "metric", "best", "gain", "created")
+    names = ("id", "name", "state", "trials", "running", "metric", "best", "gain", "created")
+    table = _table(*names, "reason")
     for study in found:
         table.add_row(
             str(study.id),
@@ -49,6 +50,7 @@ def studies(found: Iterable[StudySummary], now: datetime) -> Table:
             wording.number(study.best_value),
             wording.gain(study.best_value, study.base_value),
             wording.age(study.created_at, now),
+            wording.standstill(study),
         )
     return table
 
@@ -71,8 +73,26 @@ def trials(found: Iterable[TrialSummary], metric: str) -> Table:
             f"{trial.seconds:.0f} s",
             *(short(trial.data_version) for _ in data),
             wording.params(trial.params),
-            trial.reason,
+            wording.why(trial),
         )
+    return table
+
+
+def trial(found: TrialView) -> Table:
+    """One trial, a row per fact; its error text stands below the table."""
+    table = _table("", "")
+    table.add_row("study", found.study)
+    table.add_row("state", found.state.value)
+    table.add_row("epochs", f"{found.step}/{found.epochs}, {found.seconds:.0f} s")
+    if reason := wording.why(found):
+        table.add_row("reason", reason)
+    for path in sorted(found.params):
+        table.add_row(path, str(found.params[path]))
+    for name, value in found.metrics.items():
+        table.add_row(name, wording.number(value))
+    for attempt in found.attempt_history:
+        ended = attempt.outcome or "still held"
+        table.add_row(f"attempt {attempt.number}", f"{ended}, by {attempt.worker}")
     return table
 
 

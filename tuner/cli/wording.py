@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from tuner.spec.failures import gist
 from tuner.spec.study import Objective
 from tuner.spec.views import (
     Best,
@@ -13,6 +14,7 @@ from tuner.spec.views import (
     FrontView,
     Plan,
     StudySummary,
+    TrialSummary,
 )
 
 
@@ -63,10 +65,24 @@ def best(study: StudySummary) -> str:
     """The best value so far, whose it is, and the gain over trial 0."""
     metric = study.objective.metric
     if study.best_value is None:
+        if study.state.has_ended:
+            return "no trial completed"
         return f"no completed trial yet ({better(study.objective)} {metric} is better)"
     text = f"best {metric} {number(study.best_value)} (trial {study.best_trial})"
     difference = gain(study.best_value, study.base_value)
     return f"{text}, {difference} over trial 0" if difference else text
+
+
+def standstill(study: StudySummary) -> str:
+    """Why a study waits, or what its state has as its reason; empty while all is well."""
+    return f"waits: {study.waiting_for}" if study.waiting_for else study.reason
+
+
+def why(trial: TrialSummary) -> str:
+    """A trial's reason with the text of its error, whichever release wrote it."""
+    if not trial.error or trial.reason != trial.error_kind:
+        return trial.reason
+    return f"{trial.reason}: {gist(trial.error)}"
 
 
 def count(number_of: int, what: str) -> str:

@@ -1,12 +1,13 @@
 """What a data set holds: class frequencies, and what is odd about them, before any GPU is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 
 from tuner.spec.config import DatasetConfig
+from tuner.spec.undefined import why_undefined
 from tuner.training.cache import Store
 from tuner.training.data import Data
 from tuner.training.ignore import IGNORE
@@ -98,17 +99,43 @@ def _warnings(
 
 def _odd(found: ClassCount) -> str | None:
     if not found.train_images and not found.val_images:
-        return f"class '{found.name}' is in no image; remove it, or check its label"
+        return (
+            f"class '{found.name}' is in no image; remove it, or check its label: "
+            f"{_unlabelled(found.name)}"
+        )
     if not found.train_images:
-        return f"class '{found.name}' is in no training image and cannot be learned"
+        return (
+            f"class '{found.name}' is in no training image and cannot be learned; "
+            "its IoU of 0 counts in miou"
+        )
     if not found.val_images:
-        return f"class '{found.name}' is in no validation image and does not count in scores"
+        return f"class '{found.name}' is in no validation image: {_unlabelled(found.name)}"
     if found.train_share < _RARE:
         return (
             f"class '{found.name}' has {found.train_share:.3%} of the training pixels; "
             "class weights or another loss may help"
         )
     return None
+
+
+def _unlabelled(name: str) -> str:
+    """What the metrics make of a class without a validation label; see `tuner.spec.metrics`."""
+    return (
+        f"recall.{name} has no value, and a network that predicts the class anywhere has an IoU "
+        "of 0 for it, which counts in miou and iou.worst"
+    )
+
+
+def undefined(found: DataReport, metrics: Iterable[str]) -> Iterator[str]:
+    """What a study cannot go by on this data: each such metric, with the reason."""
+    classes = tuple(each.name for each in found.classes)
+    labelled = tuple(each.val_images for each in found.classes)
+    for metric in dict.fromkeys(metrics):
+        if why := why_undefined(metric, labelled, classes):
+            yield (
+                f"{metric} cannot be measured: {why}; a study that goes by it is stopped with its "
+                "first report"
+            )
 
 
 def _same(data: Data) -> int:
