@@ -15,6 +15,7 @@ from api.dashboard import charts
 from api.dashboard import format as fmt
 from api.prefix import prefix_of
 from api.security import COOKIE
+from tuner.spec.events import EventKind
 
 FOLDER = Path(__file__).parent
 THEMES = ("light", "dark")
@@ -85,4 +86,5 @@ def _environment() -> Environment:
     names = "number setting measure metric gain percent duration ago absolute size pretty flatten"
     environment.filters.update({name: getattr(fmt, name) for name in names.split()})
     environment.globals.update(asset=asset, bar=charts.draw_bar, stack=charts.draw_stack)
+    environment.globals.update(event_kinds=" ".join(EventKind))
     return environment

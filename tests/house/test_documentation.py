@@ -14,6 +14,7 @@ from api.settings import Settings
 from tests.house.tree import ROOT, text
 from tuner import catalog
 from tuner.errors import SegtuneError
+from tuner.spec.events import EventKind
 from workers.settings import WorkerSettings
 
 HEADINGS = ["Context", "Decision", "Consequences", "Rejected", "Held by"]
@@ -59,6 +60,11 @@ def test_every_route_is_documented() -> None:
     }
 
     assert routes == _described("docs/api.md", r"[A-Z]+ /\S+")
+
+
+def test_every_kind_of_event_is_documented() -> None:
+    """docs/api.md has a row for each kind of event, and each row is a kind."""
+    assert set(EventKind) == _described("docs/api.md", r"(?:study|trial)\.\w+")
 
 
 def _errors() -> dict[str, type[SegtuneError]]:

@@ -3,7 +3,6 @@
 "use strict";
 
 const POLL = 30_000, DEBOUNCE = 400, PATIENCE = 4;
-const KINDS = ["study.created", "study.changed", "study.finished", "study.warned", "trial.started", "trial.reported", "trial.ended", "trial.paused", "trial.waiting", "trial.enqueued"];
 
 function morph(old, fresh) {
   if (old.isEqualNode(fresh)) return;
@@ -87,7 +86,7 @@ class Live {
     if (document.hidden) return;
     if (refetch) this.soon(0);
     this.timer = setInterval(() => this.soon(0), this.poll);
-    const { events, ended } = this.root.dataset;
+    const { events, kinds, ended } = this.root.dataset;
     if (!events || ended !== undefined) return this.say(ended === undefined ? "polling" : "");
     this.stream = new EventSource(this.last ? events.replace(/after=\d+/, `after=${this.last}`) : events);
     this.stream.onopen = () => this.say("live");
@@ -96,7 +95,7 @@ class Live {
       this.last = event.lastEventId || this.last;
       this.soon(Math.max(DEBOUNCE, this.cost * PATIENCE));
     };
-    for (const kind of KINDS) this.stream.addEventListener(kind, heard);
+    for (const kind of kinds.split(" ")) this.stream.addEventListener(kind, heard);
   }
 
   stop() {
