@@ -28,6 +28,13 @@ def load(path: Path) -> dict[str, Any]:
     return document
 
 
+def kept(now: Any, then: Any) -> Any:
+    """What is read, without the keys that a later release has added."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {key: kept(now[key], value) for key, value in then.items()}
+    return now
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_studies_of_the_first_version_are_read(path: Path) -> None:
     """Every value is the one that was stored, and the document says its version from then on."""
@@ -35,7 +42,7 @@ def test_studies_of_the_first_version_are_read(path: Path) -> None:
     spec = read_spec(document, "it")
     dumped = spec.dump()
     assert dumped.pop("spec_version") == SPEC_VERSION
-    assert {key: dumped[key] for key in document} == document
+    assert kept(dumped, document) == document
     assert read_spec(spec.dump(), "it") == spec
 
 
@@ -45,7 +52,7 @@ def test_configs_of_the_first_version_are_read(name: str) -> None:
     document = load(FIRST / name)
     document = document.get("config", document)
     config = read_config(document, "it")
-    assert json.loads(config.model_dump_json()) == document
+    assert kept(json.loads(config.model_dump_json()), document) == document
     assert complete(config)
     assert read_config(dump_config(config), "it") == config
 
