@@ -133,6 +133,7 @@ class _Shift:
     def __init__(self, agent: Agent) -> None:
         self.done, self.pause = 0, 0.0
         self._agent, self._notices = agent, Notices(agent.limits.clock)
+        self._asking = Notices(agent.limits.clock)
         self._trainer: TrainerProcess | None = None
         self._pauses = agent.limits.crashes.delays()
 
@@ -175,7 +176,7 @@ class _Shift:
             agent.request,
             stop=agent.stop,
             limits=agent.limits,
-            notices=self._notices,
+            notices=self._asking,
         )
         if assignment is None:
             return None
