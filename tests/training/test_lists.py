@@ -50,13 +50,14 @@ def test_a_list_finds_files_in_any_unicode_form(tmp_path: Path) -> None:
     """The list is of one system, the files are of another."""
     for folder, pixels in (("JPEGImages", (40, 60, 3)), ("SegmentationClass", (40, 60))):
         kind = "jpg" if len(pixels) == 3 else "png"
-        path = tmp_path / "set" / folder / f"{normalize('NFD', 'Größe 2')}.{kind}"
-        path.parent.mkdir(parents=True)
-        Image.fromarray(np.zeros(pixels, dtype=np.uint8)).save(path)
+        for number in (1, 2):
+            path = tmp_path / "set" / folder / f"{normalize('NFD', f'Größe {number}')}.{kind}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros(pixels, dtype=np.uint8)).save(path)
     named = tmp_path / "set" / "ImageSets" / "Segmentation"
     named.mkdir(parents=True)
-    for split in ("train", "val"):
-        (named / f"{split}.txt").write_bytes("\ufeffGröße 2\r\n".encode())
+    for number, split in enumerate(("train", "val"), start=1):
+        (named / f"{split}.txt").write_bytes(f"\ufeffGröße {number}\r\n".encode())
     config = samples.folder(format="voc")
     loaded = data.load(config, cache=tmp_path / "cache", roots=(tmp_path,))
-    assert loaded.train.names == ("Größe 2",)
+    assert (loaded.train.names, loaded.val.names) == (("Größe 1",), ("Größe 2",))

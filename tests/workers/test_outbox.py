@@ -17,7 +17,7 @@ reports = st.builds(
     report=st.builds(
         Report,
         step=st.integers(1, 1000),
-        metrics=st.dictionaries(st.text(max_size=8), numbers, max_size=3),
+        metrics=st.dictionaries(st.text(min_size=1, max_size=8), numbers, max_size=3),
         confusion=st.none() | st.just(((3, 1), (0, 2))),
     ),
 )
