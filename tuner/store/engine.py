@@ -80,6 +80,7 @@ class Database:
         """
         with self._writing, _storage_errors(), Session(self._engine, autoflush=False) as session:
             session.connection(execution_options={"segtune_writes": True})
+            session.info[hot.PIPELINE] = _pipeline
             try:
                 yield session
                 hot.batch_of(session).close(session)
@@ -238,6 +239,22 @@ def _begin(connection: Any) -> None:
     """Take SQLite's write lock at the start: a lock taken later can fail half way through."""
     writes = connection.get_execution_options().get("segtune_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _pipeline(session: Session) -> Iterator[None]:
+    """Send PostgreSQL the block's statements together; SQLite has nobody to wait for."""
+    if session.connection().dialect.name == "sqlite":
+        yield
+        return
+    from psycopg import Error  # here, because it is told in words where it cannot be loaded
+
+    driver: Any = session.connection().connection.driver_connection
+    try:
+        with driver.pipeline():
+            yield
+    except Error as error:  # of a statement whose answer SQLAlchemy did not wait for
+        raise StorageError(f"the database refused: {error}") from error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ plain records. The ORM is for everything else: it costs more than the database.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from tuner.store.group import Need
 from tuner.store.tables import Attempt, Event, Report, Study, Trial, Worker
 
 _BATCH = "batch"  # where a session keeps its own
+PIPELINE = "pipeline"  # where it keeps how statements are sent together, if its database can
 
 
 @dataclass(slots=True)
@@ -210,6 +212,10 @@ class Batch:
     def write(self, session: Session) -> None:
         """Write everything but workers: later statements of the transaction see it."""
         session.flush()
+        with at_once(session):
+            self._write(session)
+
+    def _write(self, session: Session) -> None:
         leases = [{**lease, "trial_id": trial.id} for trial, lease in self.new_leases]
         _insert(session, _ATTEMPTS, leases)
         _insert(session, _REPORTS, self.new_reports)
@@ -221,13 +227,15 @@ class Batch:
 
     def close(self, session: Session) -> None:
         """Write everything, workers last and by id: their rows are locked for the shortest time."""
-        self.write(session)
+        session.flush()
         seen = sorted(self._sightings.items())
-        _run(
-            session,
-            _SAVE_WORKER,
-            [{"which": key, "seen_at": one.seen_at, "done": one.done} for key, one in seen],
-        )
+        with at_once(session):
+            self._write(session)
+            _run(
+                session,
+                _SAVE_WORKER,
+                [{"which": key, "seen_at": one.seen_at, "done": one.done} for key, one in seen],
+            )
         self._sightings.clear()
 
     def moment(self, clock: Callable[[], datetime]) -> datetime:
@@ -290,6 +298,16 @@ def batch_of(session: Session) -> Batch:
     """What this session's transaction has read and is going to write."""
     batch: Batch = session.info.setdefault(_BATCH, Batch())
     return batch
+
+
+def at_once(session: Session) -> AbstractContextManager[object]:
+    """Send what is written in the block without waiting for one statement's end before the next.
+
+    Each wait is a round trip, and on a busy machine a turn of the scheduler.
+    """
+    pipeline: Callable[[Session], AbstractContextManager[object]]
+    pipeline = session.info.get(PIPELINE, nullcontext)
+    return pipeline(session)
 
 
 def _padded(keys: Sequence[Any]) -> list[Any]:
