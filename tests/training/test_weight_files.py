@@ -277,6 +277,23 @@ def test_what_holds_no_state_dict_is_told_by_its_kind(
     assert words in str(found.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda value: value.to(torch.int8), r"holds torch\.int8 where weights are real"),
+        (lambda value: value.to("meta"), "shapes without values"),
+        (lambda value: value / 0, "not finite in 100 tensors"),
+    ],
+)
+def test_values_that_are_no_weights_are_refused(
+    tmp_path: Path, change: Callable[[Tensor], Tensor], words: str
+) -> None:
+    """Quantised, never loaded, diverged: none is rounded, and none fails with a traceback."""
+    real = {k: change(v) if v.is_floating_point() else v for k, v in resnet().items()}
+    with pytest.raises(TrainingError, match=words):
+        weights.load(fresh(), stored(real, tmp_path))
+
+
 def test_folders_arrays_and_whole_models_are_refused(tmp_path: Path) -> None:
     """None of these is loaded, each is named."""
     (tmp_path / "folder.pth").mkdir()

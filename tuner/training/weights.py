@@ -136,8 +136,8 @@ def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder")
     """Load what fits into a `Segmenter`; what does not, a head of other classes, stays as it is.
 
     Raises:
-        TrainingError: the file holds no weights, lacks a tensor of the encoder, or has some of a
-            network that the encoder is not.
+        TrainingError: the file holds no weights, lacks a tensor of the encoder, has some of a
+            network that the encoder is not, or values that are none.
     """
     contents = read(path)
     own, given = model.state_dict(), contents.tensors
@@ -161,6 +161,7 @@ def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder")
             f"weights file {path.name} holds {len(match.foreign)} tensors that {encoder} does not "
             f"have{_first(match.foreign)}{_advice(match, encoder)}"
         )
+    _refuse_values(path, fitting, own)
     model.load_state_dict(fitting, strict=False)
     theirs = _TORCHVISION_EPS.get(_architecture(net)) if match.by_order else None
     if (eps := contents.norm_eps or theirs) is not None:
@@ -176,6 +177,28 @@ def norm_eps(model: nn.Module) -> float | None:
     """What each batch norm of the encoder adds to a variance; None where they differ."""
     found = {each.eps for each in _norms(model.get_submodule("encoder.net"))}
     return found.pop() if len(found) == 1 else None
+
+
+def _refuse_values(path: Path, fitting: Tensors, own: Tensors) -> None:
+    """Raise TrainingError for values that would be rounded, are not there, or are not finite."""
+    real = {name: value for name, value in fitting.items() if own[name].is_floating_point()}
+    whole = [name for name, value in real.items() if not value.is_floating_point()]
+    if whole:
+        raise TrainingError(
+            f"weights file {path.name} holds {real[whole[0]].dtype} where weights are real "
+            f"numbers{_first(whole)}; a quantised network cannot be trained, use its weights from "
+            "before"
+        )
+    if bare := [name for name, value in fitting.items() if value.is_meta]:
+        raise TrainingError(
+            f"weights file {path.name} holds shapes without values{_first(bare)}; save the network "
+            "after its weights were loaded"
+        )
+    if odd := [name for name, value in real.items() if not value.float().isfinite().all()]:
+        raise TrainingError(
+            f"weights file {path.name} holds numbers that are not finite in {len(odd)} tensors"
+            f"{_first(odd)}; the training that wrote it diverged, use an earlier checkpoint of it"
+        )
 
 
 def _norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:
