@@ -161,6 +161,15 @@ def test_all_images_are_of_one_form(
         load(tmp_path)
 
 
+@pytest.mark.parametrize("odd", ["000", "002"])
+def test_an_image_of_fewer_bits_is_named(base: Path, tmp_path: Path, odd: str) -> None:
+    """Bytes among deep images are another scan, whichever comes first."""
+    put(base, "images", DEEP)
+    Image.fromarray(DEEP.astype(np.uint8)).save(base / "images" / "train" / f"{odd}.png")
+    with pytest.raises(DataError, match=r"of 3 images cannot be used: .*8 bits"):
+        load(tmp_path)
+
+
 def test_splits_of_different_channels_are_refused(base: Path, tmp_path: Path) -> None:
     """A network takes one number of channels."""
     for path in (base / "images" / "val").iterdir():

@@ -222,6 +222,11 @@ def _uniform(picture: Picture, split: Split) -> Picture:
             "the image holds more than 8 bits per channel, the first one 8; all images of a split "
             "have the same"
         )
+    if picture.dtype != split.depth and picture.dtype == np.uint8:
+        raise DataError(
+            "the image holds 8 bits per channel, others more; all images of a data set have the "
+            "same"
+        )
     return picture.astype(split.depth, copy=False)
 
 
