@@ -152,6 +152,18 @@ def test_panoptic_segments_become_labels(tmp_path: Path) -> None:
     assert found[0, ::5].tolist() == [IGNORE, 1, 2, IGNORE, 0, 0]
 
 
+def test_panoptic_jpegs_are_refused(tmp_path: Path) -> None:
+    """Compression with loss makes other ids, whatever the file is called."""
+    write(tmp_path, [{"segments_info": []}], "panoptic")
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/panoptic_{split}2017").mkdir()
+        Image.new("RGB", (WIDE, HIGH)).save(
+            tmp_path / f"annotations/panoptic_{split}2017/000000000001.png", "JPEG"
+        )
+    with pytest.raises(DataError, match="is compressed as JPEG"):
+        label(tmp_path, kind="panoptic")
+
+
 @pytest.mark.parametrize(("shift", "unlabelled"), [(0, 0), (1, 255)])
 def test_stuff_pixels_are_category_ids(tmp_path: Path, shift: int, unlabelled: int) -> None:
     """Pixel maps hold ids, `stuffthingmaps` ids less one; the unlabelled are ignored."""

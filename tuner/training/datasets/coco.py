@@ -30,7 +30,7 @@ from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import frames, labels, listed, pairs, paths, regions, rendering
 from tuner.training.annotations import Annotation, Annotations, Id, Kind
-from tuner.training.pictures import read_mask, read_picture
+from tuner.training.pictures import read_colours, read_mask, read_picture
 from tuner.training.rendering import Rules
 from tuner.training.split import Mask, Picture, Split
 
@@ -266,6 +266,6 @@ def _of_runs(found: Sequence[Annotation]) -> regions.Size | None:
 
 def _segment_ids(path: Path) -> NDArray[np.int64]:
     """Ids of a panoptic PNG: red, green and blue are digits in base 256, red the lowest."""
-    digits = read_picture(path).astype(np.int64)
-    ids: NDArray[np.int64] = digits @ np.array([1, 256, 65536])
+    codes = read_colours(path).astype(np.int64)
+    ids: NDArray[np.int64] = (codes >> 16) + (codes & 0xFF00) + ((codes & 0xFF) << 16)
     return ids
