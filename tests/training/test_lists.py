@@ -61,3 +61,13 @@ def test_a_list_finds_files_in_any_unicode_form(tmp_path: Path) -> None:
     config = samples.folder(format="voc")
     loaded = data.load(config, cache=tmp_path / "cache", roots=(tmp_path,))
     assert (loaded.train.names, loaded.val.names) == (("Größe 1",), ("Größe 2",))
+
+
+def test_an_image_that_is_listed_twice_is_named(tmp_path: Path) -> None:
+    """It would count twice in training and in scores."""
+    for kind in ("ImageSets/Segmentation/train.txt", "ImageSets/Segmentation/val.txt"):
+        path = tmp_path / "set" / kind
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a\nb\na\n")
+    with pytest.raises(DataError, match=r"train\.txt names images more than once: 1 \(.*/a\.jpg\)"):
+        data.load(samples.folder(format="voc"), cache=tmp_path / "cache", roots=(tmp_path,))

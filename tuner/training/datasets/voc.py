@@ -4,6 +4,7 @@ Class 0 is the background; the border, 255, is ignored. For the 10,582 augmented
 `train: trainaug` and `masks: SegmentationClassAug`, or use a list whose lines name both files.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,11 @@ def open_split(
     base = paths.allowed(root or ".", roots, what="the data set's root")
     listed = f"{lists}/{train if split == 'train' else val}.txt"
     found = [_pair(line, images, masks) for line in _lines(base, listed, roots)]
+    counts = Counter(image for _, image, _ in found)
+    if doubles := [image for image, count in counts.items() if count > 1]:
+        raise DataError(
+            f"{listed} names images more than once: {pairs.counted(doubles)}; list each once"
+        )
     there = {path: patterns.existing(base, path) for _, *files in found for path in files}
     known = {path: place for path, place in there.items() if place and place.is_file()}
     if lost := [path for path in there if path not in known]:
