@@ -53,6 +53,17 @@ def test_a_damaged_file_without_predecessor_is_an_error(tmp_path: Path) -> None:
         checkpoint.load(path, ME)
 
 
+@pytest.mark.parametrize("damage", [b"", b"text", b"PK\x03\x04 cut off"])
+def test_what_is_no_checkpoint_is_told_in_one_line(tmp_path: Path, damage: bytes) -> None:
+    """Nobody is advised to run the code that a file may hold."""
+    path = save(tmp_path, 1)
+    path.write_bytes(damage)
+    with pytest.raises(TrainingError, match="cannot be read: it is damaged, or none") as found:
+        checkpoint.load(path, ME)
+    assert "\n" not in str(found.value)
+    assert "trust" not in str(found.value)
+
+
 def test_the_micro_batch_comes_back(tmp_path: Path) -> None:
     """A checkpoint of before there were micro-batches has none."""
     path = checkpoint.save(tmp_path, ME, Progress(micro_batch=2), {})

@@ -230,8 +230,15 @@ def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         body = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"checkpoint {path.name} cannot be read: {error}") from error
+    except MemoryError:
+        raise
+    # Whatever bytes stand there: a damaged file raises nearly anything.
+    except Exception as error:
+        # torch's own words fill a page, and advise to run what code the file may hold.
+        why = "" if isinstance(error, pickle.UnpicklingError) else f" ({error})".split("\n")[0]
+        raise TrainingError(
+            f"checkpoint {path.name} cannot be read: it is damaged, or none{why}"
+        ) from error
     if not isinstance(body, dict):
         raise TrainingError(f"checkpoint {path.name} is not a checkpoint of segtune")
     return body
