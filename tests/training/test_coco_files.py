@@ -332,6 +332,15 @@ def test_a_corner_may_lie_a_little_outside(tmp_path: Path) -> None:
         masks(tmp_path)
 
 
+def test_polygons_of_a_larger_picture_are_not_cut(tmp_path: Path) -> None:
+    """The sizes were corrected after a resizing and the polygons were not."""
+    written = document()
+    first(segmentation=[corners(3, 3, 45, 30)])(written)
+    write(tmp_path, written)
+    with pytest.raises(DataError, match=r"partly outside of its image.*was the picture resized"):
+        masks(tmp_path)
+
+
 @pytest.mark.parametrize("area", ["big", None, float("nan"), True])
 def test_an_area_is_a_number_where_it_is_asked_for(tmp_path: Path, area: object) -> None:
     """Without min_area nobody asks."""

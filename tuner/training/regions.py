@@ -14,6 +14,8 @@ Region = NDArray[np.bool_]
 Size = tuple[int, int]
 
 _SHOWN = 60
+# How far a polygon may leave an image whose size is stated: a share of the side, or pixels.
+_OVERHANG, _NEAR = 0.1, 8.0
 _CODE = re.compile(r"[0-o]*")  # the 64 letters of a compressed string
 _LONGEST = 12  # letters of one run: 60 bits are more than any image has
 
@@ -24,7 +26,8 @@ def region(
     """The pixels of a `segmentation`: polygons, run lengths, or compressed run lengths.
 
     Coordinates and runs are for an image of `stated` height and width, the image's own where there
-    is none, and are scaled to `size`. With `slack`, no corner may lie further outside.
+    is none, and are scaled to `size`. No corner may lie further outside than `slack` pixels, or
+    than a tenth of the side (8 pixels of a small image) where none is given.
 
     Raises:
         DataError: it is none of these, does not fill the stated size, or lies outside of it.
@@ -168,12 +171,14 @@ def _refuse_outside(corners: NDArray[np.float64], frame: Size, slack: float | No
     low, high = corners.min(axis=0), corners.max(axis=0)
     edge = np.array([frame[1], frame[0]])
     is_apart = (high < 0).any() or (low > edge).any()
-    is_beyond = slack is not None and ((low < -slack).any() or (high > edge + slack).any())
+    # A drawn line may leave the picture a little; one far outside is of another size.
+    allowed = np.maximum(_OVERHANG * edge, _NEAR) if slack is None else slack
+    is_beyond = (low < -allowed).any() or (high > edge + allowed).any()
     if is_apart or is_beyond:
         raise DataError(
             f"a polygon reaches from ({low[0]:g}, {low[1]:g}) to ({high[0]:g}, {high[1]:g}), "
             f"{'' if is_apart else 'partly '}outside of its image, which is {frame[1]} wide and "
-            f"{frame[0]} high"
+            f"{frame[0]} high; was the picture resized after it was annotated?"
         )
 
 
