@@ -3,7 +3,8 @@
 `images` and `masks` are folders or patterns below `root`, with `{split}` for train and val. In a
 folder an image and its mask have the same path apart from the type, or the mask has the image's
 whole name before its own type (`a.jpg.png`). In patterns, what the wildcards match is the name that
-pairs: `images: "img/*_0000.png"` and `masks: "gt/*_mask.png"` pair `7_0000.png` with `7_mask.png`.
+pairs: `images: "img/*_0000.png"` and `masks: "gt/*_mask.png"` pair `7_0000.png` with `7_mask.png`;
+a file that both find is a mask.
 `values` lists what the masks hold for each class, in order, where that is not
 0, 1, 2, …: `values: [0, 255]` reads black-and-white masks. `palette` lists the colour of each
 class in coloured masks; colours after the last class are ignored.
@@ -62,6 +63,9 @@ def open_split(  # options, all with defaults
         pairs.listing(base, each.replace("{split}", folder), roots)
         for each in (images, masks, *extra)
     )
+    # Where both lie in one folder, `*.png` finds `a.png` and its mask `a_mask.png` alike.
+    masked = set(drawn.values())
+    pictures = {name: path for name, path in pictures.items() if path not in masked} or pictures
     written = {"images": images, "masks": masks}
     where = f"{base.name}/{folder}"
     found = pairs.matched(pictures, drawn, further, where=where, patterns=written)
