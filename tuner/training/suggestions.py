@@ -28,9 +28,9 @@ def remedy(
         return f"; they pair with `images: {first}`{further}"
     if {name.lower() for name in names} <= {name.lower() for name in others}:
         return "; they differ in upper and lower case only: rename them alike"
-    before, after = _common(names)
-    lead, tail = _common(others)
-    if {_core(name, before, after) for name in names} <= {_core(m, lead, tail) for m in others}:
+    before, after = common(names)
+    lead, tail = common(others)
+    if {core(name, before, after) for name in names} <= {core(m, lead, tail) for m in others}:
         image = _pattern(options["images"], (before, after), pictures)
         return f"; they pair with `images: {image}` and `masks: " + (
             f"{_pattern(options['masks'], (lead, tail), masks)}`"
@@ -38,15 +38,22 @@ def remedy(
     return _RULE
 
 
+def pattern(
+    folder: str, affix: tuple[str, str], kinds: Iterable[str], *, is_deep: bool = False
+) -> str:
+    """A folder's pattern, whose `*` leaves out what stands before and after."""
+    found = set(kinds)
+    kind = found.pop() if len(found) == 1 else ".*"
+    return f"{folder}/{'**/' if is_deep else ''}{affix[0]}*{affix[1]}{kind}"
+
+
 def _pattern(option: str, affix: tuple[str, str], files: Mapping[str, Path]) -> str:
-    """A folder's pattern, quoted, whose `*` leaves out what stands before and after."""
-    kinds = {path.suffix for path in files.values()}
-    kind = kinds.pop() if len(kinds) == 1 else ".*"
-    deep = "**/" if any("/" in name for name in files) else ""
-    return json.dumps(f"{option}/{deep}{affix[0]}*{affix[1]}{kind}", ensure_ascii=False)
+    kinds = (path.suffix for path in files.values())
+    is_deep = any("/" in name for name in files)
+    return json.dumps(pattern(option, affix, kinds, is_deep=is_deep), ensure_ascii=False)
 
 
-def _common(names: Sequence[str]) -> tuple[str, str]:
+def common(names: Sequence[str]) -> tuple[str, str]:
     """What all names begin and end with, up to the first digit and from the last one."""
     stems = [name.rpartition("/")[2] for name in names]
     before = _start(stems).rstrip("0123456789")
@@ -61,15 +68,17 @@ def _start(words: Sequence[str]) -> str:
     return "".join(one for one, _ in pairs)
 
 
-def affixes(names: Sequence[str], others: set[str]) -> list[tuple[str, str]]:
-    """What stands before and after another's name in names that cover at least half of them."""
+def affixes(
+    names: Sequence[str], others: set[str], *, enough: float = _ENOUGH
+) -> list[tuple[str, str]]:
+    """What stands before and after another's name in names that cover enough of the others."""
     votes: Counter[tuple[str, str]] = Counter()
     for name in sorted(names)[:_TRIED]:
         votes.update(set(_divisions(name, others)))
     return [
         (before, after)
         for (before, after), _ in sorted(votes.items(), key=lambda vote: (-vote[1], vote[0]))[:8]
-        if len({_core(name, before, after) for name in names} & others) >= _ENOUGH * len(others)
+        if len({core(name, before, after) for name in names} & others) >= enough * len(others)
     ]
 
 
@@ -83,7 +92,8 @@ def _divisions(name: str, others: set[str]) -> Iterable[tuple[str, str]]:
                 yield stem[:start], stem[end:]
 
 
-def _core(name: str, before: str, after: str) -> str | None:
+def core(name: str, before: str, after: str) -> str | None:
+    """A name without what stands before and after; None where it does not stand there."""
     folder, slash, stem = name.rpartition("/")
     if not (stem.startswith(before) and stem.endswith(after)):
         return None
