@@ -12,18 +12,22 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tuner import submission
+from tuner.cli import draft_study
 from tuner.cli.app import app
 from tuner.cli.draft.document import render
 from tuner.cli.draft.layout import Layout, Split, find_layout
+from tuner.cli.draft.naming import Names
 from tuner.cli.draft.proposal import (
+    HOLDOUT,
     choose_batches,
-    choose_labels,
     choose_size,
     propose,
-    valid_names,
+    without_holdout,
 )
 from tuner.cli.draft.survey import Findings, survey
 from tuner.errors import DataError
+from tuner.training.folds import held_out
+from tuner.training.split import Split as TrainingSplit
 
 Make = Callable[..., Path]
 
@@ -46,8 +50,9 @@ def findings(
         pixels,
         dict.fromkeys(pixels, pairs),
         pairs,
-        classes=classes,
-        classes_file="classes.txt" if classes else None,
+        names=Names("classes.txt", dict(enumerate(classes)), is_numbered=False)
+        if classes
+        else None,
     )
 
 
@@ -106,46 +111,6 @@ def test_a_folder_is_read_as_it_is(make: Make) -> None:
         [0, 1, 2, 255],
         4,
     )
-
-
-@pytest.mark.parametrize(
-    ("labels", "classes", "values", "ignore"),
-    [
-        ([0, 1, 2], 3, (0, 1, 2), 255),
-        ([0, 1, 255], 2, (0, 1), 255),
-        ([0, 255], 2, (0, 255), 255),
-        ([0, 1, 250], 2, (0, 1), 250),
-        ([0, 7, 8, 255], 3, (0, 7, 8), 255),
-        ([0], 2, (0, 1), 255),
-    ],
-)
-def test_labels_are_told_from_the_values_of_the_masks(
-    labels: list[int], classes: int, values: tuple[int, ...], ignore: int
-) -> None:
-    """Black-and-white, gaps, a void label and a lone class each get what training needs."""
-    found = choose_labels(findings(dict.fromkeys(labels, 100)))
-    assert (len(found.classes), found.values, found.ignore) == (classes, values, ignore)
-
-
-def test_a_label_beyond_the_class_file_is_ignored() -> None:
-    """Eleven names and twelve labels: the twelfth is void."""
-    names = tuple(f"name {index}" for index in range(11))
-    found = choose_labels(findings(dict.fromkeys(range(12), 9), classes=names))
-    assert (found.classes, found.ignore) == (names, 11)
-
-
-def test_masks_that_are_pictures_are_refused() -> None:
-    """A mask with thousands of values was not saved as an index mask."""
-    with pytest.raises(DataError, match="PNG, not JPEG"):
-        choose_labels(findings(dict.fromkeys(range(1001), 1)))
-
-
-@given(names=st.lists(st.text(max_size=12), min_size=2, max_size=8))
-def test_any_class_names_become_valid_ones(names: list[str]) -> None:
-    """Names differ and hold no dot or comma, whatever the file says."""
-    found = valid_names(tuple(names))
-    assert len(set(found)) == len(found)
-    assert not any(sign in name for name in found for sign in ".,\n")
 
 
 @given(height=st.integers(1, 10_000), width=st.integers(1, 10_000))
@@ -211,3 +176,76 @@ def test_too_few_images_are_told(pairs: int, is_told: bool) -> None:
     proposal = propose(findings({0: 9, 1: 9}, images="images", pairs=pairs), "s", "data")
     assert proposal.batch_sizes == (2,)
     assert any("left to train on" in note for note in proposal.notes) is is_told
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "classes"),
+    [(True, ["class_0", "class_1"]), (False, ["class_0", "class_100", "class_255"])],
+)
+def test_a_doubt_is_asked_at_a_terminal_only(
+    make: Make, monkeypatch: pytest.MonkeyPatch, is_terminal: bool, classes: list[str]
+) -> None:
+    """Elsewhere the value is a class, and the note says what to do if it is void."""
+    folder = make([0, 100, 255])
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(draft_study, "_is_terminal", lambda: is_terminal)
+    done = CliRunner().invoke(app, ["init", "."], input="y\n")
+    assert yaml.safe_load(Path("study.yaml").read_text())["dataset"]["classes"] == classes
+    assert ("Is it void" in done.output, "CHECK: 255" in done.output) == (
+        is_terminal,
+        not is_terminal,
+    )
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 3, 4, 7, 11])
+def test_any_number_of_pairs_is_divided_as_training_divides(pairs: int) -> None:
+    """What init counts on for a batch is what `holdout` leaves to train on."""
+    owners = [f"i{index}" for index in range(pairs)]
+    pool = TrainingSplit(tuple(owners), "key", lambda _: pytest.fail("nothing is read"))
+    expected = len(held_out(pool, HOLDOUT, None)[0]) if pairs > 1 else 0
+    assert without_holdout(pairs) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"images": null, "annotations": [], "categories": []}', "annotations.json"),
+        ('{"images": [3], "annotations": [], "categories": []}', "annotations.json"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "annotations.json"),
+        (
+            '{"images": [{"id": 1, "file_name": "b.png"}], "annotations": [],'
+            ' "categories": [{"id": 1, "name": "cat"}]}',
+            "b.png",
+        ),
+        ("[", "matches"),
+    ],
+)
+def test_broken_annotations_are_named(tmp_path: Path, content: str, message: str) -> None:
+    """Whatever an annotation file holds, the answer is a sentence that names it."""
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    (tmp_path / "annotations.json").write_text(content)
+    done = CliRunner().invoke(app, ["init", str(tmp_path), "-o", str(tmp_path / "study.yaml")])
+    assert done.exit_code == 2, done.output
+    assert message in done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("classes.txt", b"\xff\xfe\x00"),
+        ("classes.json", b"[[1], {}]"),
+        ("labelmap.txt", b"a:1,2\nb:1,2,999"),
+        ("_classes.csv", b"what, is\nthis, ?"),
+        ("dataset.json", b'{"labels": 3}'),
+        ("meta.json", b'{"classes": [{"title": 3}]}'),
+        ("classes.txt", b""),
+    ],
+)
+def test_a_file_that_holds_no_names_does_no_harm(make: Make, name: str, content: bytes) -> None:
+    """The classes get numbers instead."""
+    folder = make([0, 1, 2])
+    (folder / name).write_bytes(content)
+    out = folder / "study.yaml"
+    done = CliRunner().invoke(app, ["init", str(folder), "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert submission.parse(yaml.safe_load(out.read_text())).dataset.classes[2:] != ()

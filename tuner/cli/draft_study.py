@@ -1,9 +1,14 @@
 """`segtune init`: look at a folder of images and masks and write a study for it."""
 
+import re
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tuner.cli.draft.void import Ask
 
 
 def _list_presets(names: list[str] | None) -> list[str] | None:
@@ -37,15 +42,11 @@ def init(
     ] = None,
 ) -> None:
     """Look at a folder of images and write a study for it."""
-    import re
-
     from tuner.cli.documents import write
     from tuner.cli.draft.document import render
-    from tuner.cli.draft.proposal import propose
-    from tuner.cli.draft.survey import survey
+    from tuner.cli.draft.look import look
     from tuner.errors import Conflict
     from tuner.presets import choose
-    from tuner.spec.yaml_core import is_number
 
     presets = choose(preset or [])
     if out.exists() and not force:
@@ -54,12 +55,31 @@ def init(
     is_below = resolved.is_relative_to(here)
     root = resolved.relative_to(here).as_posix() if is_below else resolved.as_posix()
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", name or resolved.name).strip("-._") or "study"
-    label = f"study-{label}" if is_number(label) else label  # numbers are ids
-    proposal = propose(survey(folder), label[:100], root)
+    proposal = look(folder, _named(label[:90]), root, _asking())
     write(out, render(proposal, presets))
     for note in proposal.notes:
         typer.echo(note)
-    typer.echo(f"wrote {out}: {len(proposal.labels.classes)} classes, {proposal.epochs} epochs")
+    typer.echo(f"wrote {out}: {len(proposal.classes)} classes, {proposal.epochs} epochs")
     typer.echo(f"submit it with `segtune submit {out} --watch`")
     if not is_below:
         typer.echo(f"start workers with --data-root {resolved}")
+
+
+def _named(label: str) -> str:
+    """The name, with a word before a number, because numbers are ids of studies."""
+    from tuner.spec import yaml_core
+
+    return f"study-{label}" if yaml_core.is_number(label) else label
+
+
+def _asking() -> "Ask":
+    """Questions where a person sits at a terminal; elsewhere every answer is no."""
+    from tuner.cli.draft.labels import never
+
+    if not _is_terminal():
+        return never
+    return lambda question: typer.confirm(question, default=False)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

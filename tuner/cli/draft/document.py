@@ -6,10 +6,15 @@ from typing import Any
 from tuner.cli.draft.proposal import Proposal
 from tuner.presets import Preset
 from tuner.spec import yaml_core
+from tuner.training.pictures import colour_of
 
-_MODEL_NOTE = "`weights: pretrained` starts from ImageNet, if the workers can download the weights"
+_MODEL_NOTES = (
+    "`weights: pretrained` starts from ImageNet; a worker downloads the weights when it first",
+    "needs them. Offline: fill its Hugging Face cache (HF_HOME) beforehand, or give the path of a",
+    "file below its data roots instead; `weights: none` starts from random numbers",
+)
 _BASE: Mapping[str, str] = {
-    "model": "{decoder: ocr, encoder: hrnet_w18_small, weights: none}",
+    "model": "{decoder: ocr, encoder: hrnet_w18_small, weights: pretrained}",
     "optimizer": "{name: sgd, lr: 0.01, weight_decay: 5.0e-4, momentum: 0.9}",
     "schedule": "{name: poly, power: 0.9, warmup: 0.02}",
     "loss": "{name: cross_entropy}",
@@ -52,30 +57,40 @@ def render(proposal: Proposal, presets: Sequence[Preset] = ()) -> str:
 
 def _found(proposal: Proposal) -> Iterator[str]:
     """Name, data set and objective, with what was seen of the files."""
-    labels = proposal.labels
-    yield f"# A study for {proposal.root}, written by `segtune init` after a look at its files."
+    yield f"# A study for {_one_line(proposal.root)}, written by `segtune init`."
     yield from (f"# - {_one_line(note)}" for note in proposal.notes)
     yield f"name: {_scalar(proposal.name)}"
     yield "dataset:"
-    yield "  format: folder"
+    yield f"  format: {proposal.format}"
     yield _noted(f"  root: {_scalar(proposal.root)}", "on the worker, under its data roots")
     for key, value in proposal.options.items():
         yield _noted(f"  {key}: {_scalar(value)}", _OPTION_NOTES.get(key, ""))
-    yield _noted("  classes:", "share of the labelled pixels, and of the masks that have the class")
-    for name, share, often in zip(labels.classes, proposal.shares, proposal.frequency, strict=True):
-        seen = f"{share:.2%}, in {often:.0%} of masks" if share is not None else "not seen"
-        yield _noted(f"    - {_scalar(name)}", seen)
-    yield f"  ignore_index: {labels.ignore}"
+    yield from _classes(proposal)
+    yield f"  ignore_index: {proposal.ignore}"
     height, width = proposal.size
     yield _noted(f"  size: [{height}, {width}]", "of the network's input; scores are at mask size")
     yield "objectives: [{metric: miou, direction: maximize}]"
+
+
+def _classes(proposal: Proposal) -> Iterator[str]:
+    """Each class with what was seen of it; as a comment where the format knows its classes."""
+    if proposal.knows_classes:
+        names = ", ".join(proposal.classes)
+        yield f"  # the {len(proposal.classes)} classes of {proposal.format}: {names}"
+        return
+    yield _noted("  classes:", "share of the labelled pixels, and of the masks that have the class")
+    for place, name in enumerate(proposal.classes):
+        share, often = proposal.shares[place], proposal.frequency[place]
+        seen = f"{share:.2%}, in {often:.0%} of masks" if share is not None else "not seen"
+        colour = f"{colour_of(proposal.colours[place])}: " if proposal.colours else ""
+        yield _noted(f"    - {_scalar(name)}", colour + seen)
 
 
 def _recipe(proposal: Proposal, presets: Mapping[str, Preset]) -> Iterator[str]:
     yield _noted("base:", "trial 0: the textbook recipe, which the search must beat")
     for section, text in _BASE.items():
         if section == "model":
-            yield f"  # {_MODEL_NOTE}"
+            yield from (f"  # {note}" for note in _MODEL_NOTES)
         if section == "optimizer":
             yield "  # lr is per 8 images and scaled to the batch size"
         preset = presets.get(section)
@@ -109,8 +124,14 @@ def _range(path: str, ranges: Any) -> Iterator[str]:
 
 
 _OPTION_NOTES = {
-    "holdout": "no folder for validation: this share of the files validates",
+    "holdout": "no images for validation: this share of all validates",
     "values": "what the masks hold for each class, in order",
+    "palette": "r, g, b of each class, in order; colours after the last class are ignored",
+    "remap": "what the masks hold: label in `classes`; all else is ignored",
+    "channels": "the files' own bands and depth, instead of RGB of 8 bits",
+    "value_range": "is mapped to 0 to 255; correct it if the files can hold more",
+    "extra": "further channels of each image",
+    "crowd": "all annotations are marked as crowds, which would be ignored",
 }
 
 

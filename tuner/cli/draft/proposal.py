@@ -1,49 +1,42 @@
-"""From what a folder shows to the study that is proposed for it: decisions only, no reading."""
+"""From what was found in a folder to the study that is proposed for it: decisions only."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from unicodedata import normalize
 
 from tuner import catalog
+from tuner.cli.draft.known import Known
+from tuner.cli.draft.labels import IGNORED, choose_labels, never
 from tuner.cli.draft.layout import Layout
+from tuner.cli.draft.sample import Sample
 from tuner.cli.draft.survey import Findings, Size
-from tuner.errors import DataError
+from tuner.cli.draft.void import Ask
+from tuner.spec import shares as counting
 
 _AREA = 512 * 512  # pixels of the network's input that a mid-sized GPU takes in batches of 8
 _MULTIPLE = 8
 _SMALLEST = 32
-_HOLDOUT = 0.2
+HOLDOUT = 0.2
 _FEWEST = 2
 _IMAGES_SEEN = 24_000  # images that a full training should see: about 3,000 steps of 8
 _RARE = 0.02
-_MOST_LABELS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """Class names by label, the label that is ignored, and the mask values if not 0, 1, 2, …"""
-
-    classes: tuple[str, ...]
-    values: tuple[int, ...]
-    ignore: int
-    notes: tuple[str, ...]
-
-    @property
-    def is_mapped(self) -> bool:
-        """Whether the masks' values are not the labels themselves."""
-        return self.values != tuple(range(len(self.values)))
+_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A study for a folder, with what was found as notes."""
+    """A study for a folder, with what was found as notes.
+
+    Where the format knows its `classes`, they are shown and not written.
+    """
 
     name: str
     root: str
+    format: str
     options: Mapping[str, Any]
-    labels: Labels
+    classes: tuple[str, ...]
+    ignore: int
     shares: tuple[float | None, ...]  # of the labelled pixels, by class
     frequency: tuple[float, ...]  # share of masks that have the class
     size: Size
@@ -51,33 +44,92 @@ class Proposal:
     batch_sizes: tuple[int, ...]
     weighted: bool
     notes: tuple[str, ...]
+    colours: tuple[int, ...] = ()  # number of each class's colour, in coloured masks
+    knows_classes: bool = False
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """The data set's section as a study has it."""
+        found: dict[str, Any] = {"format": self.format, "root": self.root, **self.options}
+        if not self.knows_classes:
+            found["classes"] = list(self.classes)
+        return {**found, "ignore_index": self.ignore, "size": list(self.size)}
 
 
-def propose(found: Findings, name: str, root: str) -> Proposal:
-    """Decide on a study. Raises DataError where the masks cannot be index masks."""
-    labels = choose_labels(found)
-    total = sum(found.pixels.get(value, 0) for value in labels.values) or 1
-    shares = tuple(
-        found.pixels[value] / total if value in found.pixels else None for value in labels.values
-    )
+def propose(found: Findings, name: str, root: str, ask: Ask = never) -> Proposal:
+    """Decide on a study for folders of images and masks.
+
+    Raises:
+        DataError: the masks hold no labels.
+    """
+    labels = choose_labels(found, ask)
     options, count = choose_splits(found)
-    rare = any(share is not None and share < _RARE for share in shares)
-    batches = choose_batches(count)
-    return Proposal(
+    total = sum(found.pixels.get(value, 0) for value in labels.sources) or 1
+    return _proposal(
         name=name,
         root=root,
-        options={**options, **({"values": list(labels.values)} if labels.is_mapped else {})},
-        labels=labels,
-        shares=shares,
+        format="folder",
+        options={**options, **found.bands.options, **labels.options},
+        classes=labels.classes,
+        ignore=labels.ignore,
+        shares=tuple(_part(found.pixels.get(value), total) for value in labels.sources),
         frequency=tuple(
-            found.seen_in.get(value, 0) / max(found.masks_read, 1) for value in labels.values
+            found.seen_in.get(value, 0) / max(found.masks_read, 1) for value in labels.sources
         ),
         size=choose_size(found.sizes),
-        epochs=min(100, max(10, round(_IMAGES_SEEN / max(count, 1)))),
-        batch_sizes=batches,
-        weighted=rare and "class_weights" in catalog.find("loss", "cross_entropy").options,
-        notes=(*_folder_notes(found), *_few(count), *labels.notes),
+        count=count,
+        notes=(*_folder_notes(found, options), *labels.notes),
+        colours=labels.sources if found.is_coloured else (),
     )
+
+
+def propose_known(known: Known, read: Sample, name: str, root: str) -> Proposal:
+    """Decide on a study for a data set that has a format of its own."""
+    own = catalog.find("dataset", known.format).constants.get("CLASSES", ())
+    classes = known.classes or tuple(own)
+    total = sum(read.pixels.get(label, 0) for label in range(len(classes))) or 1
+    notes = [
+        f"recognised as {known.format}: {read.train} images to train and {read.val} to validate on",
+        _sizes(read.sizes),
+    ]
+    if ignored := sum(read.pixels.values()) - total:
+        notes.append(f"{ignored / sum(read.pixels.values()):.1%} of all pixels are ignored")
+    return _proposal(
+        name=name,
+        root="/".join(part for part in (root, known.below.strip("/")) if part not in ("", "."))
+        or ".",
+        format=known.format,
+        options=options_of(known),
+        classes=classes,
+        ignore=IGNORED,
+        shares=tuple(_part(read.pixels.get(label), total) for label in range(len(classes))),
+        frequency=tuple(read.seen_in.get(k, 0) / max(read.read, 1) for k in range(len(classes))),
+        size=choose_size(read.sizes),
+        count=read.train,
+        notes=(*notes, *([known.note] if known.note else [])),
+        knows_classes=not known.classes,
+    )
+
+
+def options_of(known: Known) -> dict[str, Any]:
+    """The format's options, with a share held out where nothing else validates."""
+    return {**known.options, **({} if known.has_val else {"holdout": HOLDOUT})}
+
+
+def _proposal(*, count: int, notes: Sequence[str], **said: Any) -> Proposal:
+    """What follows from the number of training images and the frequency of the classes."""
+    rare = any(share is not None and share < _RARE for share in said["shares"])
+    return Proposal(
+        **said,
+        epochs=min(100, max(10, round(_IMAGES_SEEN / max(count, 1)))),
+        batch_sizes=choose_batches(count),
+        weighted=rare and "class_weights" in catalog.find("loss", "cross_entropy").options,
+        notes=(*notes, *_few(count)),
+    )
+
+
+def _part(pixels: int | None, total: int) -> float | None:
+    return None if pixels is None else pixels / total
 
 
 def choose_size(sizes: Mapping[Size, int]) -> Size:
@@ -95,21 +147,26 @@ def choose_splits(found: Findings) -> tuple[dict[str, Any], int]:
     """The folder format's options, and the number of training images."""
     layout = found.layout
     options: dict[str, Any] = {"images": layout.images, "masks": layout.masks}
-    training = "train" if "train" in layout.splits else max(layout.splits, key=found.count)
-    if not layout.is_split:
-        return {**options, "holdout": _HOLDOUT}, _without_holdout(found.count(training))
-    if (word := layout.splits[training].name) != "train":
+    if layout.extra:
+        options["extra"] = list(layout.extra)
+    training = _training(found)
+    if layout.is_split and (word := layout.splits[training].name) != "train":
         options["train"] = word
-    if not found.count("val") or training == "val":
-        return {**options, "holdout": _HOLDOUT}, _without_holdout(found.count(training))
+    if not layout.is_split or not found.count("val") or training == "val":
+        return {**options, "holdout": HOLDOUT}, without_holdout(found.count(training))
     if (word := layout.splits["val"].name) != "val":
         options["val"] = word
     return options, found.count(training)
 
 
-def _without_holdout(images: int) -> int:
+def _training(found: Findings) -> str:
+    splits = found.layout.splits
+    return "train" if found.count("train") else max(splits, key=found.count)
+
+
+def without_holdout(images: int) -> int:
     """What is left to train on, as `tuner.training.folds` divides."""
-    return images - max(round(images * _HOLDOUT), 1)
+    return images - max(counting.nearest(HOLDOUT, images), 1)
 
 
 def choose_batches(images: int) -> tuple[int, ...]:
@@ -117,128 +174,39 @@ def choose_batches(images: int) -> tuple[int, ...]:
     return tuple(size for size in (4, 8, 16) if size <= images) or (_FEWEST,)
 
 
-def choose_labels(found: Findings) -> Labels:
-    """Which mask values are classes, and which one is ignored.
-
-    Raises:
-        DataError: the masks hold no labels, or too many different values to be labels.
-    """
-    seen = sorted(found.pixels)
-    _refuse_pictures(seen, found)
-    if seen == [0, 255]:
-        note = "black-and-white masks: 0 becomes the first class, 255 the second"
-        pair = found.classes if len(found.classes) == 2 else ("class_0", "class_1")
-        return Labels(valid_names(pair), (0, 255), 255, (note,))
-    if found.classes:
-        return _named(found, seen)
-    ignore = _void(seen)
-    labels = [value for value in seen if value != ignore] or [0]
-    note = _ignore_note(ignore, found)
-    if _is_sparse(labels, found):
-        sparse = f"the masks hold {len(labels)} labels with gaps; `values` gives them their order"
-        names = tuple(f"class_{value}" for value in labels)
-        padded = labels if len(labels) > 1 else [*labels, labels[0] + 1]
-        names = names if len(names) > 1 else (*names, f"class_{padded[1]}")
-        taken = ignore if ignore >= len(padded) else 255
-        return Labels(names, tuple(padded), taken, (sparse, note))
-    count = max(2, labels[-1] + 1)
-    missing = sorted(set(range(count)) - set(labels))
-    notes = [note]
-    if missing:
-        notes.append(f"never seen in the sample: {', '.join(f'class_{k}' for k in missing)}")
-    names = tuple(f"class_{value}" for value in range(count))
-    if ignore not in found.pixels and count > 2:
-        notes.append(
-            f"if class_{count - 1} means 'void', take it out of `classes` and set ignore_index: "
-            f"{count - 1}"
-        )
-    return Labels(names, tuple(range(count)), ignore, tuple(notes))
-
-
-def _refuse_pictures(seen: list[int], found: Findings) -> None:
-    if not seen and found.colour_masks:
-        raise DataError(
-            f"the masks are coloured pictures ({found.colour_masks[0]}, …); save them as one "
-            "channel that holds the class index: 0, 1, 2, …"
-        )
-    if not seen:
-        count = len(found.unreadable)
-        raise DataError(f"no mask could be read ({count} files): {found.unreadable[0]}")
-    if len(seen) > _MOST_LABELS or seen[-1] > 65535 or seen[0] < 0:
-        raise DataError(
-            f"the masks hold {len(seen)} different values from {seen[0]} to {seen[-1]}; an index "
-            "mask holds one small whole number per class, saved without loss (PNG, not JPEG)"
-        )
-
-
-def _named(found: Findings, seen: list[int]) -> Labels:
-    """Labels under the names of the class file; one label beyond them is the ignored one."""
-    names = valid_names(found.classes)
-    if len(names) < 2:
-        names = (*names, "class_1")
-    beyond = [value for value in seen if value >= len(names)]
-    ignore = beyond[-1] if beyond else 255 if len(names) <= 255 else 65535
-    notes = [f"class names come from {found.classes_file}", _ignore_note(ignore, found)]
-    if len(beyond) > 1:
-        notes.append(
-            f"WARNING: the masks also hold {_listed(beyond[:-1])}, which {found.classes_file} does "
-            "not name; training will refuse them"
-        )
-    return Labels(names, tuple(range(len(names))), ignore, tuple(notes))
-
-
-def valid_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Class names that a study accepts, as `tuner.submission.names` has it, all different."""
-    found: list[str] = []
-    for index, name in enumerate(names):
-        clean = normalize("NFC", name).replace(".", "_").replace(",", "_")
-        clean = "".join(sign if sign.isprintable() else " " for sign in clean)
-        clean = clean.lstrip("[ ")[:90].strip() or f"class_{index}"
-        clean = "worst_class" if clean == "worst" else clean
-        found.append(clean if clean not in found else f"{clean}_{index}")
-    return tuple(found)
-
-
-def _void(seen: list[int]) -> int:
-    """255 if the masks have it, else a lone label far above the others, else 255."""
-    if 255 in seen or len(seen) < 2:
-        return 255
-    return seen[-1] if seen[-1] >= 200 and seen[-1] > seen[-2] + 1 else max(255, seen[-1] + 1)
-
-
-def _is_sparse(labels: list[int], found: Findings) -> bool:
-    """Whether gaps between labels are surely no rare classes that the sample missed."""
-    if labels[-1] + 1 == len(labels):
-        return False
-    pairs = sum(len(split.pairs) for split in found.layout.splits.values())
-    return found.masks_read >= pairs or 2 * len(labels) <= labels[-1] + 1
-
-
-def _ignore_note(ignore: int, found: Findings) -> str:
-    total = sum(found.pixels.values()) or 1
-    if ignore not in found.pixels:
-        return f"no label is ignored; {ignore} would be"
-    return f"label {ignore} is ignored: {found.pixels[ignore] / total:.1%} of all pixels"
-
-
-def _folder_notes(found: Findings) -> tuple[str, ...]:
+def _folder_notes(found: Findings, options: Mapping[str, Any]) -> tuple[str, ...]:
     layout = found.layout
-    splits = ", ".join(f"{found.count(name)} {name}" for name in layout.splits)
-    notes = [f"{splits if layout.is_split else found.count('')} pairs of image and mask"]
-    common = sorted(found.sizes, key=lambda size: -found.sizes[size])
-    shown = ", ".join(f"{h}×{w} ({found.sizes[h, w]})" for h, w in common[:3])
-    more = f" and {len(common) - 3} other sizes" if len(common) > 3 else ""
-    notes.append(f"images are {shown}{more}, height×width")
-    unpaired = _unpaired(layout)
+    named = [name for name in layout.splits if found.count(name)]
+    splits = ", ".join(f"{found.count(name)} {name}" for name in named)
+    notes = [f"{splits if layout.is_split else found.pairs} pairs of image and mask"]
+    if found.masks_read + len(found.unreadable) < found.pairs:
+        notes.append(f"labels are those of {found.masks_read} masks, a sample")
+    notes.append(_sizes(found.sizes))
+    if found.bands.note:
+        notes.append(found.bands.note)
+    if layout.others:
+        notes.append(f"CHECK: masks are those of {layout.masks}; {layout.others[0]} would pair too")
+    if layout.unused:
+        folders = sorted(layout.unused, key=lambda name: (-layout.unused[name], name))[:_SHOWN]
+        counted = ", ".join(f"{layout.unused[name]} in {name}" for name in folders)
+        notes.append(f"pictures that belong to no pair of these: {counted}")
+    used = [_training(found), *(() if "holdout" in options else ("val",))]
     for what, names in (
-        ("images have no mask", unpaired),
-        ("masks are coloured pictures, not class indices", found.colour_masks),
-        ("masks have another size than their image", found.odd_sizes),
-        ("files are not readable", found.unreadable),
+        ("images without a mask: add it, or move them away", _unpaired(layout, used)),
+        ("masks that do not lie on their image", found.odd_sizes),
+        ("files that cannot be used", found.unreadable),
     ):
         if names:
-            notes.append(f"WARNING: {len(names)} {what}; training will refuse them: {names[0]}, …")
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            notes.append(f"WARNING: training refuses {len(names)} {what}: {names[0]}{more}")
     return tuple(notes)
+
+
+def _sizes(sizes: Mapping[Size, int]) -> str:
+    common = sorted(sizes, key=lambda size: -sizes[size])
+    shown = ", ".join(f"{h}×{w} ({sizes[h, w]})" for h, w in common[:3])
+    more = f" and {len(common) - 3} other sizes" if len(common) > 3 else ""
+    return f"images are {shown}{more}, height×width"
 
 
 def _few(count: int) -> tuple[str, ...]:
@@ -250,9 +218,5 @@ def _few(count: int) -> tuple[str, ...]:
     )
 
 
-def _unpaired(layout: Layout) -> tuple[str, ...]:
-    return tuple(name for split in layout.splits.values() for name in split.unpaired)
-
-
-def _listed(values: list[int]) -> str:
-    return ", ".join(str(value) for value in values)
+def _unpaired(layout: Layout, used: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for split in used for name in layout.splits[split].unpaired)

@@ -1,22 +1,23 @@
 """Reads a sample of a folder's images and masks: sizes, labels, and what is odd about them."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tuner.cli.draft.bands import Bands, find_bands
 from tuner.cli.draft.layout import Layout, find_layout
+from tuner.cli.draft.naming import Names, find_names
 from tuner.errors import DataError
 from tuner.training import mask_palettes, patterns, pictures
 from tuner.training import pairs as pairing
 
-_MASKS_READ = 200
+_MASKS_READ = 400
 _HEADERS_READ = 1000
-_CLASS_FILES = ("classes.txt", "labels.txt", "class_names.txt", "names.txt", "classes.json")
 
 T = TypeVar("T")
 Size = tuple[int, int]  # height, width
@@ -28,96 +29,180 @@ class Findings:
 
     layout: Layout
     sizes: Mapping[Size, int]
-    pixels: Mapping[int, int]  # label → pixels in the sample
-    seen_in: Mapping[int, int]  # label → masks of the sample that have it
+    pixels: Mapping[int, int]  # label, or number of a colour → pixels in the sample
+    seen_in: Mapping[int, int]  # label, or number of a colour → masks of the sample that have it
     masks_read: int
-    colour_masks: tuple[str, ...] = ()
+    is_coloured: bool = False
     odd_sizes: tuple[str, ...] = ()  # masks whose size is not their image's
     unreadable: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()  # from a file of class names
-    classes_file: str | None = None
+    names: Names | None = None
+    nodata: frozenset[int] = frozenset()  # values that files declare to be no data
+    borders: frozenset[int] = frozenset()  # labels that lie in thin lines between others
+    bands: Bands = field(default_factory=Bands)
+    why_coloured: str = ""
 
     def count(self, split: str) -> int:
         """Pairs in a split."""
         return len(self.layout.splits[split].pairs) if split in self.layout.splits else 0
+
+    @property
+    def pairs(self) -> int:
+        """Pairs in all splits."""
+        return sum(len(split.pairs) for split in self.layout.splits.values())
 
 
 def survey(folder: Path) -> Findings:
     """Look at a folder. Raises DataError if it holds no pairs of image and mask."""
     layout = find_layout(patterns.files_below(folder))
     pairs = tuple(pair for split in layout.splits.values() for pair in split.pairs)
-    sizes, unreadable = _sizes(folder, _spread([image for image, _ in pairs], _HEADERS_READ))
-    classes_file, classes = _class_names(folder)
-    labels = _Labels()
+    images = [folder / image for image, _ in _spread(pairs, _HEADERS_READ)]
+    bands = find_bands(images)
+    sizes, unreadable = _sizes(folder, images, bands)
+    names = find_names(folder)
+    sample = [folder / mask for _, mask in _spread(pairs, _MASKS_READ)]
+    reason = _reason_for_colours([folder / mask for _, mask in pairs], sample, names)
+    labels = _Labels(is_coloured=bool(reason))
     for image, mask in _spread(pairs, _MASKS_READ):
-        labels.read(folder, image, mask)
-    labels.compare([folder / mask for _, mask in pairs])
+        labels.read(folder / image, folder / mask)
+    if not reason and (why := _differ([folder / mask for _, mask in pairs])):
+        labels.unreadable.append(why)
     return Findings(
         layout,
         sizes,
         labels.pixels,
         labels.seen_in,
         labels.read_count,
-        tuple(labels.colour),
-        tuple(labels.odd_sizes),
-        (*unreadable, *labels.unreadable),
-        classes,
-        classes_file,
+        is_coloured=bool(reason),
+        odd_sizes=tuple(labels.odd_sizes),
+        unreadable=(*unreadable, *labels.unreadable),
+        names=names,
+        nodata=frozenset(labels.nodata),
+        borders=labels.borders(),
+        bands=bands,
+        why_coloured=reason,
     )
 
 
+@dataclass
 class _Labels:
-    """Counts of labels over the masks read so far."""
+    """Counts of labels, or of colours, over the masks read so far."""
 
-    def __init__(self) -> None:
-        self.pixels: Counter[int] = Counter()
-        self.seen_in: Counter[int] = Counter()
-        self.read_count = 0
-        self.colour: list[str] = []
-        self.odd_sizes: list[str] = []
-        self.unreadable: list[str] = []
+    is_coloured: bool
+    pixels: Counter[int] = field(default_factory=Counter)
+    seen_in: Counter[int] = field(default_factory=Counter)
+    read_count: int = 0
+    odd_sizes: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    nodata: set[int] = field(default_factory=set)
+    contacts: Counter[int] = field(default_factory=Counter)  # label → edges to other labels
+    edges: Counter[int] = field(default_factory=Counter)  # label → all edges of its masks
 
-    def compare(self, masks: Sequence[Path]) -> None:
-        """Note masks whose palettes do not agree."""
+    def read(self, image: Path, mask: Path) -> None:
+        """Count one mask, or note why it cannot be read or does not lie on its image."""
         try:
-            mask_palettes.check(masks)
-        except (DataError, OSError) as error:
-            self.unreadable.append(str(error))
-
-    def read(self, folder: Path, image: str, mask: str) -> None:
-        try:
-            found = pictures.read_values(folder / mask)
+            values = self._values(mask)
         except (DataError, OSError) as error:
             self.unreadable.append(str(error))
             return
-        if found.is_coloured:
-            self.colour.append(mask)
-            return
         try:
-            size = pictures.size_of(folder / image)
-            height, width = found.values.shape
-            pairing.check_fit(folder / image, size, folder / mask, (height, width))
+            height, width = values.shape
+            pairing.check_fit(image, pictures.size_of(image), mask, (height, width))
         except (DataError, OSError) as error:
             self.odd_sizes.append(str(error))
         self.read_count += 1
-        labels, counts = np.unique(found.values, return_counts=True)
+        labels, counts = np.unique(values, return_counts=True)
         for label, count in zip(labels.tolist(), counts.tolist(), strict=True):
             self.pixels[label] += count
             self.seen_in[label] += 1
+        if len(labels) > 2:
+            self._count_edges(values, labels.tolist())
+
+    def borders(self) -> frozenset[int]:
+        """Labels that lie in thin lines between all others, as the void of Pascal VOC does."""
+        return frozenset(
+            label
+            for label, own in self.contacts.items()
+            if self.edges[label] - own <= _APART * own and 2 * self.pixels[label] <= _THIN * own
+        )
+
+    def _values(self, mask: Path) -> NDArray[np.int32]:
+        if self.is_coloured:
+            return pictures.read_colours(mask)
+        found = pictures.read_labels(mask)
+        if found.nodata is not None:
+            self.nodata.add(found.nodata)
+        return found.values
+
+    def _count_edges(self, values: NDArray[np.int32], labels: Sequence[int]) -> None:
+        steps = ((values[:, :-1], values[:, 1:]), (values[:-1], values[1:]))
+        ends = [(one[one != two], two[one != two]) for one, two in steps]
+        both = np.concatenate([end for pair in ends for end in pair])
+        found, counts = np.unique(both, return_counts=True)
+        self.contacts.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+        self.edges.update(dict.fromkeys(labels, len(both) // 2))
 
 
-def _sizes(folder: Path, names: Sequence[str]) -> tuple[Mapping[Size, int], tuple[str, ...]]:
+_APART = 0.05  # share of the edges at which two others may touch
+_THIN = 12  # pixels
+
+
+def _reason_for_colours(masks: Sequence[Path], sample: Sequence[Path], names: Names | None) -> str:
+    """Why masks are read by their colours; empty where they are numbers."""
+    for mask in sample:
+        try:
+            if pictures.read_values(mask).is_coloured:
+                return f"the masks are coloured ({mask.name})"
+        except (DataError, OSError):
+            continue
+    palettes = {palette for mask in sample if (palette := _palette(mask))}
+    if names and names.by_colour and palettes:
+        used = {colour for mask in sample for colour in _colours(mask)}
+        if used <= {r << 16 | g << 8 | b for r, g, b in names.by_colour}:
+            return f"{names.source} names the colours of the masks' palettes"
+    if len(sample) == sum(_palette(mask) is not None for mask in sample) and _differ(masks):
+        return "the masks' palettes differ, so that an index is no label"
+    return ""
+
+
+def _differ(masks: Sequence[Path]) -> str:
+    """Why an index of the masks' palettes is no label; empty where it is."""
+    try:
+        mask_palettes.check(masks)
+    except (DataError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _palette(path: Path) -> bytes | None:
+    try:
+        return pictures.palette_of(path)
+    except (DataError, OSError):
+        return None
+
+
+def _colours(path: Path) -> list[int]:
+    try:
+        found: list[int] = np.unique(pictures.read_colours(path)).tolist()
+    except (DataError, OSError):
+        return []
+    return found
+
+
+def _sizes(
+    folder: Path, images: Sequence[Path], bands: Bands
+) -> tuple[Mapping[Size, int], tuple[str, ...]]:
     sizes: Counter[Size] = Counter()
     unreadable = []
-    for name in names:
+    for image in images:
         try:
-            sizes[pictures.size_of(folder / name)] += 1
-            pictures.check_picture(folder / name)
+            sizes[pictures.size_of(image)] += 1
+            if not bands.is_stored:
+                pictures.check_picture(image)
         except (DataError, OSError) as error:
             unreadable.append(str(error))
     if not sizes:
         raise DataError(
-            f"none of the {len(names)} images below {folder} is readable: {unreadable[0]}"
+            f"none of the {len(images)} images below {folder} is readable: {unreadable[0]}"
         )
     return sizes, tuple(unreadable)
 
@@ -127,19 +212,3 @@ def _spread(items: Sequence[T], most: int) -> Sequence[T]:
     if len(items) <= most:
         return items
     return [items[index * len(items) // most] for index in range(most)]
-
-
-def _class_names(folder: Path) -> tuple[str | None, tuple[str, ...]]:
-    """Names from a file beside the images, one per line or a JSON list."""
-    for name in _CLASS_FILES:
-        path = folder / name
-        if not path.is_file():
-            continue
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-        try:
-            lines = json.loads(text) if path.suffix == ".json" else text.splitlines()
-        except json.JSONDecodeError:
-            continue
-        if isinstance(lines, list):
-            return name, tuple(str(line).strip() for line in lines if str(line).strip())
-    return None, ()
