@@ -5,7 +5,6 @@ A checkpoint belongs to one config and one version of the data: another one's is
 """
 
 import logging
-import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from torch import Tensor
 from tuner.errors import CheckpointMismatch, DataChanged, TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
+from tuner.training import saving
 
 _logger = logging.getLogger(__name__)
 _FORMAT = 1
@@ -92,10 +92,7 @@ def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) 
         "reports": [report.model_dump_json() for report in progress.reports],
         "state": state,
     }
-    with part.open("wb") as file:
-        torch.save(body, file)
-        file.flush()
-        os.fsync(file.fileno())
+    saving.write(body, part)
     _keep(path, folder / PREVIOUS)
     part.replace(path)
     _logger.info("checkpoint at epoch %d, step %d", progress.epoch, progress.cursor)

@@ -21,7 +21,7 @@ from tuner.errors import Diverged
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
-from tuner.training import checkpoint, determinism, evaluate, memory, model
+from tuner.training import checkpoint, determinism, evaluate, memory, model, saving
 from tuner.training.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.checkpoint import Progress
@@ -288,7 +288,7 @@ class _Run:
             "model": weights,
             "norm_eps": norm_eps(self.learner.model),
         }
-        torch.save(body, part)
+        saving.write(body, part)
         part.replace(self.folder / MODEL)
 
     def outcome(self, kind: OutcomeKind) -> Outcome:
