@@ -63,6 +63,25 @@ def test_a_matrix_has_the_size_of_the_study(any_client: TestClient, size: int) -
     assert "step 2" in body["detail"]
 
 
+@pytest.mark.parametrize("seconds", [1e300, 1e9, -1])
+def test_the_time_of_a_step_has_bounds(client: TestClient, seconds: float) -> None:
+    """Sums of it stay finite, so that no study is spent, or unreadable, by one report."""
+    status, body, stored = _send(client, {"seconds": seconds})
+
+    assert (status, stored) == (422, 0)
+    assert [each["location"] for each in body["problems"]] == [["reports", 0, "seconds"]]
+
+
+def test_the_kind_of_an_error_is_a_word(any_client: TestClient) -> None:
+    """What no column holds is refused at the door."""
+    any_client.post("/api/v1/studies", json=study())
+    lease = any_client.post("/api/v1/leases", json={"worker": "w1"}).json()
+    outcome = {"kind": "failed", "error_kind": "k" * 33}
+    url = f"/api/v1/leases/{lease['lease']}/finish"
+
+    assert any_client.post(url, json=outcome, headers=lease_token(lease)).status_code == 422
+
+
 def test_a_matrix_of_the_largest_counts_fits(any_client: TestClient) -> None:
     """An int64 holds up to 2**63 - 1 pixels."""
     status, body, stored = _send(any_client, {"confusion": [[2**63 - 1, 0], [1, 2**63 - 1]]})

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tuner.errors import Problem
+from tuner.spec.messages import ReportBatch
 from tuner.spec.study import StudySpec
 from tuner.spec.validation import invalid, problems
 
@@ -59,6 +60,17 @@ def test_places_are_told_from_where_the_input_stands() -> None:
     assert invalid(caught.value, below=("changes", 2)).problems == (
         Problem(("changes", 2, "name"), "is missing"),
     )
+
+
+def test_a_sequence_is_not_called_short_for_its_refused_items() -> None:
+    """The item's own problem is all that is wrong; an empty sequence is still too short."""
+    with pytest.raises(ValidationError) as caught:
+        ReportBatch.model_validate({"reports": [{"step": 0, "metrics": {}}]})
+    assert [each.location for each in invalid(caught.value).problems] == [("reports", 0, "step")]
+
+    with pytest.raises(ValidationError) as caught:
+        ReportBatch.model_validate({"reports": []})
+    assert [each.location for each in invalid(caught.value).problems] == [("reports",)]
 
 
 def test_a_header_is_not_told_again() -> None:

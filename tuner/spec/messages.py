@@ -12,6 +12,7 @@ Step = Annotated[int, Field(ge=1, le=100_000)]
 MetricName = Annotated[str, Field(min_length=1, max_length=300)]
 Matrix = tuple[tuple[int, ...], ...]
 _MOST_PIXELS = 2**63 - 1  # what a count may be: an int64
+_LONGEST_STEP = 1e8  # seconds, three years: sums of them stay finite
 
 
 class Action(StrEnum):
@@ -142,7 +143,7 @@ class Report(Section):
         default=None,
         description="K×K counts from 0 to 2⁶³ - 1, rows are labels, columns are predictions",
     )
-    seconds: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Annotated[float, Field(ge=0, le=_LONGEST_STEP)] = 0.0
     data: str | None = Field(
         default=None,
         min_length=1,
@@ -184,6 +185,7 @@ class Outcome(Section):
     error: str | None = Field(default=None, max_length=20_000)
     error_kind: str | None = Field(
         default=None,
+        max_length=32,
         description="exception | diverged | data | out_of_memory | crash | hang; of a trial that "
         "was given back for the worker's surroundings: data_unavailable | weights_unavailable | "
         "machine | device",

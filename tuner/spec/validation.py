@@ -24,13 +24,24 @@ def problems(
     items: Iterable[Mapping[str, Any]], model: type[BaseModel] | None = None
 ) -> list[Problem]:
     """Each of pydantic's error details as a problem; `model` knows the keys that are right."""
-    return [_problem(item, model) for item in items]
+    found = list(items)
+    return [_problem(item, model) for item in found if not _is_echo(item, found)]
 
 
 def plain(message: str) -> str:
     """A pydantic message as part of a sentence: "Input should be …" becomes "input should be …"."""
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
+
+
+def _is_echo(item: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a sequence is called too short only because its items were refused."""
+    if item["type"] != "too_short":
+        return False
+    place = item["loc"]
+    return any(
+        other["loc"][: len(place)] == place for other in items if len(other["loc"]) > len(place)
+    )
 
 
 def _problem(item: Mapping[str, Any], model: type[BaseModel] | None) -> Problem:
