@@ -79,7 +79,8 @@ def decide(kind: str, *, agreeing: int, others: bool, trained: bool, tries: int)
 def read(document: Mapping[str, Any] | None, *, now: datetime | None = None) -> dict[str, Unfit]:
     """What a worker's row says; with `now`, without what is too old to count."""
     known = dict[str, Unfit]()
-    for about, one in (document or {}).items():
+    # What is no mapping, whoever wrote it, keeps nobody from work either.
+    for about, one in document.items() if isinstance(document, Mapping) else ():
         with suppress(ValidationError):  # what another release wrote keeps nobody from work
             known[about] = Unfit.model_validate(one)
     if now is None:
@@ -175,7 +176,7 @@ def warning(worker: str, error: str, *, others: bool) -> str:
         after = "its trials go to other workers, and it tries again by itself, ever more rarely"
     else:
         after = (
-            "no other worker can take its trials now, so the study waits; the worker tries again "
-            "by itself, ever more rarely, and goes on when this is put right"
+            "its trials wait until another worker comes or this is put right; the worker tries "
+            "again by itself, ever more rarely"
         )
     return f"worker {worker} cannot train this study: {error}; {after}"

@@ -243,7 +243,8 @@ def best(
         goal = rankings.goal(spec, objective, direction)
         winner = confirmations.leader(session, row, spec)
         if winner is None:
-            raise NotFound(_why_no_best(session, row))
+            with rows.whole(f"study '{row.name}'"):
+                raise NotFound(_why_no_best(session, row))
         value = winner.value
         if goal != spec.objective:
             first = rankings.scored(session, row, spec, goal)[0]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from math import isfinite
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -132,11 +133,11 @@ def damaged_study(
         state=ended[0] if ended else StudyState.FAILED,
         reason=_why(error, f"study '{study.name}'"),
         readable=False,
-        priority=study.priority,
+        priority=int(_number(study.priority)),
         objective=_objective(study.spec),
         budget=sum(counts.values()),
         counts=TrialCounts(**{state.value: number for state, number in counts.items()}),
-        epochs=study.epochs,
+        epochs=int(_number(study.epochs)),
         created_at=study.created_at,
         started_at=study.started_at,
         finished_at=study.finished_at,
@@ -175,15 +176,20 @@ def _damaged_trial(trial: tables.Trial, error: Exception) -> TrialSummary:
         number=trial.number,
         state=TrialState.FAILED,
         params=_mapping(trial.params),
-        step=trial.step,
-        epochs=trial.epochs,
-        attempts=trial.attempts,
+        step=int(_number(trial.step)),
+        epochs=int(_number(trial.epochs)),
+        attempts=int(_number(trial.attempts)),
         reason=_why(error, f"trial {trial.number}"),
-        seconds=trial.seconds,
+        seconds=_number(trial.seconds),
         created_at=trial.created_at,
         started_at=trial.started_at,
         finished_at=trial.finished_at,
     )
+
+
+def _number(value: Any) -> float:
+    """A finite number, or 0 in place of what is none."""
+    return value if isinstance(value, int | float) and isfinite(value) else 0
 
 
 def _mapping(value: Any) -> dict[str, Any]:

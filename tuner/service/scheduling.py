@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy.orm import Session
+
 from tuner.errors import NewerDocument
 from tuner.service import endings, faults, rows
 from tuner.spec.messages import Capabilities, LeaseRequest
@@ -32,27 +34,51 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     """
     damaged, now = dict[int, Exception](), db.now()
     with db.reading() as session:
-        known = faults.read(workers.unfit(session, request.worker))
-        fitting = list[tuple[Study, StudySpec]]()
-        for study in studies.list_open(session):
-            if request.study not in {None, study.name}:
-                continue
-            try:
-                spec = rows.spec_of(study)
-            except NewerDocument as error:
-                logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
-            except rows.DAMAGED as error:
-                damaged[study.id] = error
-            else:
-                barred = faults.bars(known, study.id, now=now)
-                if not barred and fits(spec.resources, request.capabilities):
-                    fitting.append((study, spec))
+        fitting = _fitting(session, request, damaged, now=now)
         loads = studies.load(session, [study.id for study, _ in fitting])
-    ready = [pair for pair in fitting if may_hand_out(pair[0], loads[pair[0].id], now=now)]
-    ready.sort(
-        key=lambda pair: (-pair[0].priority, loads[pair[0].id].running / pair[0].weight, pair[0].id)
-    )
-    return Turn([(study.id, spec) for study, spec in ready], damaged)
+    placed = list[tuple[_Place, StudySpec]]()
+    for study, spec in fitting:
+        try:
+            if may_hand_out(study, loads[study.id], now=now):
+                placed.append((_place(study, loads[study.id]), spec))
+        except rows.DAMAGED as error:
+            damaged[study.id] = error
+    placed.sort(key=lambda pair: pair[0])
+    return Turn([(place.id, spec) for place, spec in placed], damaged)
+
+
+def _fitting(
+    session: Session, request: LeaseRequest, damaged: dict[int, Exception], *, now: datetime
+) -> list[tuple[Study, StudySpec]]:
+    """Open studies that this worker can train; those that cannot be read go to `damaged`."""
+    known = faults.read(workers.unfit(session, request.worker))
+    fitting = list[tuple[Study, StudySpec]]()
+    for study in studies.list_open(session):
+        if request.study not in {None, study.name}:
+            continue
+        try:
+            spec = rows.spec_of(study)
+        except NewerDocument as error:
+            logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
+        except rows.DAMAGED as error:
+            damaged[study.id] = error
+        else:
+            barred = faults.bars(known, study.id, now=now)
+            if not barred and fits(spec.resources, request.capabilities):
+                fitting.append((study, spec))
+    return fitting
+
+
+class _Place(NamedTuple):
+    """Where a study stands among those that are asked: the lowest comes first."""
+
+    priority: float
+    share: float
+    id: int
+
+
+def _place(study: Study, load: studies.Load) -> _Place:
+    return _Place(-study.priority, load.running / study.weight, study.id)
 
 
 def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:

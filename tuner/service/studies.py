@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tuner import submission
-from tuner.errors import Conflict, InvalidSpec, Problem
+from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
 from tuner.resolve import resolve
 from tuner.service import endings, overview, rows, summaries, transfers
 from tuner.service.assignments import trial_seed
@@ -133,11 +133,20 @@ def delete(db: Database, study: int | str) -> None:
     with db.transaction() as session:
         row = studies.lock(session, study)
         running = studies.load(session, [row.id])[row.id].running
-        if running and rows.is_readable(row):  # else cancelling it first would be refused too
-            raise Conflict(
-                f"study '{row.name}' has {running} running trials; cancel it and delete it then"
-            )
+        if running and _can_be_steered(session, row, now=db.now()):
+            ended = StudyState(row.state).has_ended
+            remedy = "delete it when their workers have stopped" if ended else "cancel it first"
+            raise Conflict(f"study '{row.name}' has {running} running trials; {remedy}")
         session.delete(row)
+
+
+def _can_be_steered(session: Session, row: Study, *, now: datetime) -> bool:
+    """Whether a study can be shown and so cancelled: one that is damaged can only be deleted."""
+    try:
+        summaries.study_view(session, row, now=now)
+    except Unreadable:
+        return False
+    return True
 
 
 def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialView:

@@ -101,7 +101,7 @@ def _view(session: Session, row: Study, *, now: datetime) -> StudyView:
         spec=spec,
         last_event=row.event_seq,
         device_seconds=row.seconds,
-        warnings=tuple(row.warnings.values()),
+        warnings=tuple(studies.warnings_of(row).values()),
         data_versions=_data_versions(session, row),
         epochs_saved=epochs_saved,
         seconds_saved=seconds_saved,

@@ -72,14 +72,14 @@ def trained(session: Session, held: Held, *, now: datetime, outcome: Outcome | N
     if worker.unfit:
         worker.unfit = faults.written(faults.recovered(faults.read(worker.unfit), study.id))
     about = f"{_GROUP} {worker.name}"
-    if about in study.warnings:
+    if about in studies.warnings_of(study):
         _warn(session, study, {about: None}, now=now)
         logger.info("worker %s trains %s again", worker.name, study.name)
 
 
 def is_warned(study: Study) -> bool:
     """Whether the study has told of a worker that could not train it."""
-    return any(about.startswith(f"{_GROUP} ") for about in study.warnings)
+    return any(about.startswith(f"{_GROUP} ") for about in studies.warnings_of(study))
 
 
 def _kind(session: Session, held: Held, outcome: Outcome) -> str | None:
@@ -114,6 +114,7 @@ def _fleet(  # what a decision on a trial needs
 
 
 def _warn(session: Session, study: Study, changes: dict[str, str | None], *, now: datetime) -> None:
-    about = {key: text for key, text in study.warnings.items() if key.startswith(f"{_GROUP} ")}
+    known = studies.warnings_of(study)
+    about = {key: text for key, text in known.items() if key.startswith(f"{_GROUP} ")}
     wanted = {key: text for key, text in {**about, **changes}.items() if text is not None}
     studies.warn(session, study, wanted, now=now, group=_GROUP)

@@ -68,6 +68,14 @@ class HeldTrial:
     study_epochs: int | None
     study_seconds: float | None
 
+    def __post_init__(self) -> None:
+        """Read what is no JSON object as an empty one: its worker must be able to end the trial."""
+        self.verdict, self.provenance = _object(self.verdict), _object(self.provenance)
+
+
+def _object(stored: Any) -> dict[str, Any]:
+    return stored if isinstance(stored, dict) else {}
+
 
 def _names(record: type) -> tuple[str, ...]:
     return tuple(each.name for each in fields(record))

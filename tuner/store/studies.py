@@ -158,6 +158,14 @@ def load_of(session: Session, study: Study) -> Load:
     return Load(**{name: counts[study.id].get(name, 0) for name in Load._fields})
 
 
+def warnings_of(study: Study) -> dict[str, str]:
+    """A study's warnings by what they are about, as far as what is stored is any."""
+    stored: object = study.warnings
+    if not isinstance(stored, dict):
+        return {}
+    return {key: text for key, text in stored.items() if key.strip() and isinstance(text, str)}
+
+
 def warn(
     session: Session,
     study: Study,
@@ -170,9 +178,10 @@ def warn(
 
     They go by what they are about, of which the group is the first word.
     """
-    for about in warnings.keys() - study.warnings.keys():
+    known = warnings_of(study)
+    for about in warnings.keys() - known.keys():
         events.append(session, study, EventKind.STUDY_WARNED, now=now, text=warnings[about])
-    others = {about: text for about, text in study.warnings.items() if about.split()[0] != group}
+    others = {about: text for about, text in known.items() if about.split()[0] != group}
     if {**others, **warnings} != study.warnings:
         study.warnings = {**others, **warnings}
 
