@@ -95,7 +95,7 @@ def test_one_worker_alone_waits_for_ever_more_rarely(fleet: Fleet, clock: Clock)
     assert pauses[-1] == 600
     view = study(fleet)
     assert (view.state, view.counts.total, view.counts.failed) == (StudyState.RUNNING, 1, 0)
-    assert "the study waits" in view.warnings[0]
+    assert "wait until another worker comes or this is put right" in view.warnings[0]
 
 
 def test_a_study_that_all_workers_cannot_train_fails(fleet: Fleet) -> None:
