@@ -47,12 +47,22 @@ class Fleet:
         return assignment
 
     def report(
-        self, held: Assignment, *steps: int, value: float = 0.5, loss: float = 1.0
+        self,
+        held: Assignment,
+        *steps: int,
+        value: float = 0.5,
+        loss: float = 1.0,
+        data: str | None = None,
     ) -> LeaseStatus:
         """Send the reports of these steps in one batch."""
         batch = ReportBatch(
             reports=tuple(
-                Report(step=step, metrics={"miou": value, "train_loss": loss}, seconds=2.0)
+                Report(
+                    step=step,
+                    metrics={"miou": value, "train_loss": loss},
+                    seconds=2.0,
+                    data=data,
+                )
                 for step in steps
             )
         )

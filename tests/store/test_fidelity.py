@@ -24,10 +24,10 @@ def staged_study(**search: object) -> StudySpec:
 
 
 def train(fleet: Fleet, held: Assignment) -> None:
-    """Report the steps of one training, and obey."""
-    end = held.steps or EPOCHS
+    """Report the steps of one training, and obey; fewer images have a fingerprint of their own."""
+    end, images = held.steps or EPOCHS, f"{held.config.dataset.subset:g} of the images"
     for step in range(held.last_step + 1, end + 1):
-        verdict = fleet.report(held, step, value=VALUES[held.trial]).verdict
+        verdict = fleet.report(held, step, value=VALUES[held.trial], data=images).verdict
         if verdict.action is Action.PAUSE:
             assert step == end
             fleet.finish(held, OutcomeKind.PAUSED)
@@ -59,6 +59,8 @@ def test_a_trial_is_trained_anew_on_more_at_each_rung(database: Database) -> Non
     view = overview.trial(database, "streets", 2)
     assert view.state is TrialState.COMPLETED
     assert view.config.dataset.subset == 1.0
+    assert view.data_version == "1 of the images"
+    assert not overview.study(database, "streets").warnings
 
 
 def test_the_base_recipe_is_trained_once_and_fully(database: Database) -> None:

@@ -12,10 +12,13 @@ from typing import Any
 
 from tuner.spec import shares
 from tuner.spec.config import TrialConfig
+from tuner.spec.states import TrialSource
 from tuner.spec.study import StudySpec
 
 SMALLEST = 32  # pixels of a shrunk image's shorter side; encoders divide it by 32
 _MULTIPLE = 8
+# Trials that are trained once and fully, whatever rungs there are.
+WHOLE = frozenset({TrialSource.BASE, TrialSource.CONFIRM})
 
 
 def is_staged(spec: StudySpec) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
 from tuner.resolve import resolve
-from tuner.search.fidelity import is_staged, staged, target
+from tuner.search.fidelity import WHOLE, is_staged, staged, target
 from tuner.search.judge import is_judged, judged_steps
 from tuner.service import ahead, copies, endings, faults, rows
 from tuner.service.isolation import set_aside
@@ -27,8 +27,6 @@ from tuner.store.leases import Granted
 from tuner.store.tables import Study, Trial
 
 logger = logging.getLogger(__name__)
-# Trials that are trained once and fully, whatever rungs there are.
-_WHOLE = frozenset({TrialSource.BASE, TrialSource.CONFIRM})
 
 
 def take(
@@ -256,7 +254,7 @@ def _steps(trial: Trial, spec: StudySpec) -> int | None:
     """The step that the training at hand leads to; None where a step is an epoch."""
     if not is_staged(spec):
         return None
-    if trial.source in _WHOLE:
+    if trial.source in WHOLE:
         return trial.epochs
     return target(spec, trial.step, judged_steps(spec))
 
@@ -271,7 +269,7 @@ def _resume(session: Session, trial: Trial, spec: StudySpec) -> ArtifactRef | No
     """The checkpoint to go on from; none at a rung from which a trial is trained anew."""
     if trial.attempts <= 1 and not trial.step:
         return None
-    if is_staged(spec) and trial.source not in _WHOLE and is_judged(spec, trial.step):
+    if is_staged(spec) and trial.source not in WHOLE and is_judged(spec, trial.step):
         artifacts.drop(session, artifacts.checkpoints(session, trial.id))
         return None
     checkpoint = artifacts.last_checkpoint(session, trial.id)

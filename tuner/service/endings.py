@@ -33,7 +33,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     leases.end(attempt, outcome, now=now)
     trial.error, trial.error_kind = outcome.error, outcome.error_kind
     trial.provenance = {**trial.provenance, **outcome.provenance}
-    versions.note_outcome(session, study, trial, outcome, now=now)
+    versions.note_outcome(session, study, spec, trial, outcome, now=now)
     fault = surroundings.fault_of(session, held, spec, outcome, now=now)
     if fault is not None:
         outcome = outcome.model_copy(update={"kind": OutcomeKind.YIELDED})

@@ -67,8 +67,8 @@ def report(  # a use case names all that it needs
         held, now = leases.hold(session, lease, token), db.moment(session)
         fresh = [message for message in batch.reports if message.step > held.trial.step]
         _refuse_disorder(held.trial, fresh)
-        version = versions.told_by(held.trial, fresh)
         spec = rows.spec_of(held.study)
+        version = versions.told_by(spec, held.trial, fresh)
         _refuse_misfits(spec, fresh)
         if version is not None:
             versions.note(session, held.study, held.trial, version, now=now)

@@ -7,8 +7,11 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict
+from tuner.search.fidelity import WHOLE, is_staged, target
+from tuner.search.judge import judged_steps
 from tuner.spec.messages import Outcome, OutcomeKind, Report
 from tuner.spec.states import TrialSource
+from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable, short
 from tuner.store import artifacts, hot, studies
 from tuner.store import versions as rows
@@ -20,12 +23,17 @@ TOPIC = "data"  # of the study's warning
 _LONGEST = 64  # of a fingerprint
 
 
-def told_by(trial: HeldTrial, fresh: Sequence[Report]) -> str | None:
+def told_by(spec: StudySpec, trial: HeldTrial, fresh: Sequence[Report]) -> str | None:
     """The version that new reports of a trial name, if they are the first of it to name one.
+
+    A rung that is a training on fewer images names those alone, which says nothing of the version.
 
     Raises:
         Conflict: they name several, or another one than the reports before them.
     """
+    is_part = is_staged(spec) and trial.source not in WHOLE
+    if is_part and target(spec, trial.step, judged_steps(spec)) < trial.epochs:
+        return None
     named = {report.data for report in fresh if report.data is not None}
     if trial.data_version is not None:
         named.add(trial.data_version)
@@ -44,11 +52,19 @@ def note(session: Session, study: Study, trial: HeldTrial, version: str, *, now:
     _become(session, study, _known(session, study).with_seen(version), now=now)
 
 
-def note_outcome(
-    session: Session, study: Study, trial: HeldTrial, outcome: Outcome, *, now: datetime
+def note_outcome(  # what an attempt's end may tell
+    session: Session,
+    study: Study,
+    spec: StudySpec,
+    trial: HeldTrial,
+    outcome: Outcome,
+    *,
+    now: datetime,
 ) -> None:
     """Note what only an attempt's end told: workers of earlier releases name no data before."""
     told = outcome.provenance.get("data")
+    if is_staged(spec) and trial.source not in WHOLE and outcome.kind is not OutcomeKind.COMPLETED:
+        return
     if outcome.kind is OutcomeKind.OUTDATED or not trial.step or told == trial.data_version:
         return
     if isinstance(told, str) and 0 < len(told) <= _LONGEST:
