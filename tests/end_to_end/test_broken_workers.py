@@ -63,7 +63,7 @@ def test_one_worker_alone_says_what_is_missing_and_goes_on(sqlite_url: str, tmp_
         start_worker(processes, "only", tmp_path / "root")
         processes.until("hole", warned)
         waiting = processes.client.study("hole")
-        assert "the study waits" in waiting.warnings[0]
+        assert "its trials wait" in waiting.warnings[0]
         assert (waiting.state, waiting.counts.total) == (StudyState.RUNNING, 1)
         write_folder(tmp_path / "root")
         processes.until("hole", ended)
