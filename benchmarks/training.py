@@ -23,7 +23,6 @@ from typing import Any
 from unittest import mock
 
 import torch
-from PIL import Image
 
 from benchmarks import usual_loop
 from benchmarks.machine import conclude, describe
@@ -34,6 +33,7 @@ from tuner.training.batches import Batches
 from tuner.training.data import Data, load
 from tuner.training.determinism import Machine, applied
 from tuner.training.learner import Learner
+from tuner.training.rasters import decode
 from tuner.training.train import train
 from workers.settings import WorkerSettings
 
@@ -186,9 +186,12 @@ def on_files(drawn: TrialConfig) -> TrialConfig:
 def opened(chosen: TrialConfig, folder: Path) -> tuple[int, float, Data]:
     """How many files were decoded to open the data set, the seconds it took, and the data."""
     began = perf_counter()
-    with mock.patch.object(Image, "open", side_effect=Image.open) as decode:
+    with (
+        mock.patch.object(decode, "stored", side_effect=decode.stored) as stored,
+        mock.patch.object(decode, "as_rgb", side_effect=decode.as_rgb) as converted,
+    ):
         data = load(chosen.dataset, cache=folder / "cache", roots=(folder,))
-    return decode.call_count, perf_counter() - began, data
+    return stored.call_count + converted.call_count, perf_counter() - began, data
 
 
 def measure(name: str, model: dict[str, str], options: argparse.Namespace, **what: Any) -> Any:
