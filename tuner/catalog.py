@@ -24,7 +24,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner import timm_names
 from tuner.errors import Problem, UnknownComponent
-from tuner.spec.hints import nearest as nearest  # asked for under this name in many places
+from tuner.spec.hints import nearest
 from tuner.spec.validation import plain
 
 FOLDERS: Mapping[str, str] = {

@@ -15,6 +15,7 @@ from tuner import catalog
 from tuner.catalog import Component, Option
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
+from tuner.spec.hints import nearest
 from tuner.spec.validation import invalid
 
 # Section → the fields of it that name a component, with the component's kind.
@@ -84,7 +85,7 @@ def _put(tree: dict[str, Any], path: str, value: object) -> Problem | None:
         return Problem((path,), f"no config path '{path}'; paths are {', '.join(sections)}")
     if section == "training" and key not in FIELDS[section]:
         valid = tuple(f"training.{name}" for name in sorted(FIELDS[section]))
-        return Problem((path,), f"no config path '{path}'; {catalog.nearest(path, valid)}")
+        return Problem((path,), f"no config path '{path}'; {nearest(path, valid)}")
     tree[section][key] = value
     return None
 
@@ -151,7 +152,7 @@ def _foreign(section: str, key: str, chosen: Iterable[Component], *, drawn: bool
         )
     own = [name for component in chosen for name in component.options]
     valid = tuple(sorted({*FIELDS[section], *own}))
-    return Problem((section, key), f"{names} has no option '{key}'; {catalog.nearest(key, valid)}")
+    return Problem((section, key), f"{names} has no option '{key}'; {nearest(key, valid)}")
 
 
 def _settle_terms(tree: dict[str, Any]) -> list[Problem]:
@@ -190,7 +191,7 @@ def _settle_term(term: dict[str, Any], option: str) -> Iterator[tuple[tuple[str,
         return
     own = {**component.options, "weight": WEIGHT}
     for key in sorted(term.keys() - own.keys() - {"name"}):
-        hint = catalog.nearest(key, ("name", *own))
+        hint = nearest(key, ("name", *own))
         yield (key,), f"{component.name} has no option '{key}'; {hint}"
     for key, known in own.items():
         term[key], wrong = known.check(term.get(key, known.default))
@@ -203,7 +204,7 @@ def _settle_augment(tree: dict[str, Any]) -> list[Problem]:
     known = catalog.components("augment")
     for name in tree:
         if name not in known:
-            hint = catalog.nearest(name, tuple(known))
+            hint = nearest(name, tuple(known))
             problems.append(
                 Problem(("augment", name), f"no augmentation is called '{name}'; {hint}")
             )

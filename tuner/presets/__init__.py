@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tuner import catalog
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.documents import parse_yaml
+from tuner.spec.hints import nearest
 
 _FOLDER = Path(__file__).parent
 
@@ -45,7 +45,7 @@ def choose(names: Sequence[str]) -> tuple[Preset, ...]:
     chosen: dict[str, Preset] = {}
     for name in names:
         if name not in presets():
-            hint = catalog.nearest(name, tuple(presets()))
+            hint = nearest(name, tuple(presets()))
             raise InvalidSpec([Problem(("preset",), f"no preset is called '{name}'; {hint}")])
         preset = presets()[name]
         other = chosen.setdefault(preset.section, preset)

@@ -10,8 +10,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tuner import catalog
 from tuner.errors import InvalidSpec, Problem
+from tuner.spec.hints import nearest
 from tuner.spec.space import Choice, Params
 from tuner.spec.states import TrialState
 from tuner.spec.study import EPOCHS, StudySpec
@@ -77,7 +77,7 @@ def _path_problems(known: Mapping[str, str], spec: StudySpec) -> Iterator[Proble
     valid = tuple(sorted({*searchable_paths(), *spec.space.root}))
     for name, path in known.items():
         if path not in valid:
-            hint = catalog.nearest(path, valid) if "." in path else "use --map or --ignore"
+            hint = nearest(path, valid) if "." in path else "use --map or --ignore"
             yield Problem(("map", name), f"param '{name}' is no config path: '{path}'; {hint}")
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tuner.catalog import nearest
 from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.search import analysis
 from tuner.service import confirmations, cursors, rankings, rows, summaries
+from tuner.spec.hints import nearest
 from tuner.spec.metrics import metric_names, unknown_metric
 from tuner.spec.space import Choice
 from tuner.spec.states import StudyState, TrialSource, TrialState

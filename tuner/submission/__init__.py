@@ -13,6 +13,7 @@ from tuner import catalog
 from tuner.errors import InvalidSpec, Problem
 from tuner.resolve import resolve
 from tuner.spec import grid
+from tuner.spec.hints import nearest
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.spec.validation import problems as problems_of_shape
@@ -156,13 +157,13 @@ def _strategy(strategy: Strategy, kind: str) -> Iterator[Problem]:
         return
     if strategy.name not in catalog.names(kind):
         valid = ("auto", *catalog.names(kind))
-        hint = catalog.nearest(strategy.name, valid)
+        hint = nearest(strategy.name, valid)
         yield Problem((*place, "name"), f"no {kind} is called '{strategy.name}'; {hint}")
         return
     known = catalog.find(kind, strategy.name).options
     for name, value in strategy.options.items():
         if name not in known:
-            hint = catalog.nearest(name, tuple(known)) if known else "it has none"
+            hint = nearest(name, tuple(known)) if known else "it has none"
             yield Problem((*place, name), f"{strategy.name} has no option '{name}'; {hint}")
         elif wrong := known[name].check(value)[1]:
             yield Problem((*place, name), f"{wrong}, not {value!r}")

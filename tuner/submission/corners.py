@@ -7,6 +7,7 @@ from typing import Any
 from tuner import catalog
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.resolve import FIELDS, NAMED, TERM, resolve
+from tuner.spec.hints import nearest
 from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
 from tuner.spec.study import StudySpec
 
@@ -44,7 +45,7 @@ def _wrong_path(path: str) -> str | None:
     if TERM.fullmatch(path):
         return None  # whether the term is there and takes it is seen where it is tried
     valid = searchable_paths()
-    return None if path in valid else f"no config path '{path}'; {catalog.nearest(path, valid)}"
+    return None if path in valid else f"no config path '{path}'; {nearest(path, valid)}"
 
 
 def searchable_paths() -> tuple[str, ...]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tuner import catalog
 from tuner.errors import InvalidSpec, Problem
 from tuner.presets import presets
 from tuner.recipes import fitting, recipe_params
+from tuner.spec.hints import nearest
 from tuner.spec.study import StudySpec
 
 
@@ -27,7 +27,7 @@ def _config_problems(spec: StudySpec, config: Mapping[str, Any]) -> Iterator[Pro
     fits = fitting(spec, config)
     for path, value in config.items():
         if path not in searched:
-            hint = catalog.nearest(path, searched)
+            hint = nearest(path, searched)
             yield Problem((path,), f"{path} is not searched; set it in base, or search it; {hint}")
         elif path not in fits:
             message = f"{value!r} is never drawn here: it lies outside, or its `when` does not hold"
@@ -41,7 +41,7 @@ def _config_problems(spec: StudySpec, config: Mapping[str, Any]) -> Iterator[Pro
 def _wrong_preset(spec: StudySpec, name: str) -> str | None:
     preset = presets().get(name)
     if preset is None:
-        return f"no preset is called '{name}'; {catalog.nearest(name, tuple(presets()))}"
+        return f"no preset is called '{name}'; {nearest(name, tuple(presets()))}"
     values = {f"{preset.section}.{key}": value for key, value in preset.base.items()}
     if fitting(spec, values):
         return None

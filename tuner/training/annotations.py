@@ -15,8 +15,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from tuner import catalog
 from tuner.errors import DataError
+from tuner.spec.hints import nearest
 from tuner.training import paths
 from tuner.training.regions import Size, shown
 
@@ -127,7 +127,7 @@ class Annotations:
         if unknown := [name for name in wanted if name not in known.values()]:
             raise DataError(
                 f"{self._path.name} has no category '{unknown[0]}'; "
-                f"{catalog.nearest(unknown[0], sorted(set(known.values())))}"
+                f"{nearest(unknown[0], sorted(set(known.values())))}"
             )
         return {id_: wanted[name] for id_, name in known.items() if name in wanted}
 
