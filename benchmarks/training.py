@@ -30,10 +30,10 @@ from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report, Verdict
 from tuner.training.batches import Batches
-from tuner.training.data import Data, load
+from tuner.training.data.load import Data, load
+from tuner.training.data.rasters import decode
 from tuner.training.determinism import Machine, applied
 from tuner.training.learner import Learner
-from tuner.training.rasters import decode
 from tuner.training.train import train
 from workers.settings import WorkerSettings
 

@@ -18,7 +18,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from tuner.spec.config import TrialConfig
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.ignore import IGNORE
 from tuner.training.learner import Learner

@@ -38,7 +38,7 @@ from workers.protocol import (
 )
 
 if TYPE_CHECKING:
-    from tuner.training.data import Data
+    from tuner.training.data.load import Data
     from tuner.training.determinism import Machine
 
 log = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ class Trainer:
 
     def _load(self, dataset: DatasetConfig) -> "Data":
         """The data as they are now: decoded already, they cost a look at each file's date."""
-        from tuner.training.data import load
+        from tuner.training.data.load import load
 
         with self.wire.loading():
             return load(dataset, cache=self.cache, roots=self.roots)

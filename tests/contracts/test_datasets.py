@@ -8,7 +8,7 @@ import pytest
 from tuner import catalog
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training.split import Split
+from tuner.training.data.split import Split
 
 CLASSES = ("road", "sky", "car")
 

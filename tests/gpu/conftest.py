@@ -42,6 +42,6 @@ def device() -> Iterator[str]:
 def scenes(tmp_path: Path):  # type: ignore[no-untyped-def]  # torch is not named before it is there
     """Synthetic street scenes, decoded."""
     from tests.gpu.runs import CONFIG
-    from tuner.training.data import load
+    from tuner.training.data.load import load
 
     return load(CONFIG.dataset, cache=tmp_path / "cache")

@@ -10,7 +10,7 @@ from tests.training import samples
 from tuner.resolve import resolve
 from tuner.spec.config import Recipe, TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.train import MODEL, train
 

@@ -6,7 +6,7 @@ import torch
 from tests.gpu.runs import CONFIG
 from tuner.training import batches
 from tuner.training.batches import Batches
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 
 
 def test_resident_and_prefetched_batches_are_equal(

@@ -11,7 +11,7 @@ import pytest
 from tests.gpu.runs import CONFIG, Run
 from tests.training.samples import timeless
 from tuner.spec.messages import Device
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from workers import devices
 
 SEEN = "import torch; print(torch.cuda.device_count())"
@@ -20,7 +20,7 @@ import json, sys
 from pathlib import Path
 from tests.gpu.runs import CONFIG, Run
 from tests.training.samples import timeless
-from tuner.training.data import load
+from tuner.training.data.load import load
 folder = Path(sys.argv[1])
 run = Run(load(CONFIG.dataset, cache=folder / "cache"), folder / "run", "cuda:0")
 print(json.dumps(timeless(run.reports)))

@@ -13,7 +13,7 @@ from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import OutcomeKind
 from tuner.training import memory
-from tuner.training.data import Data, load
+from tuner.training.data.load import Data, load
 from tuner.training.determinism import Machine
 
 MIB = 2**20

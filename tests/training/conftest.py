@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.training import samples
-from tuner.training.data import Data, load
+from tuner.training.data.load import Data, load
 
 
 @pytest.fixture(scope="session")

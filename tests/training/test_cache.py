@@ -9,8 +9,9 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError
-from tuner.training import data, pairs
-from tuner.training.data import Data
+from tuner.training.data import load as data
+from tuner.training.data import pairs
+from tuner.training.data.load import Data
 from tuner.training.ignore import IGNORE
 
 

@@ -10,8 +10,9 @@ from PIL import Image
 from tests.training import samples
 from tuner.errors import DataError
 from tuner.spec.messages import OutcomeKind, Report, Verdict
-from tuner.training import data, pictures
-from tuner.training.data import Data
+from tuner.training.data import load as data
+from tuner.training.data import pictures
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.train import train
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 from tests.training.samples import SIZE
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import annotations, data
-from tuner.training.frames import Frame, frame
-from tuner.training.split import Split
+from tuner.training.data import annotations, load
+from tuner.training.data.split import Split
+from tuner.training.datasets._frames import Frame, frame
 
 HIGH, WIDE = 20, 30
 CLASSES = ("background", "cat", "dog")
@@ -72,7 +72,7 @@ def splits(root: Path, **options: Any) -> tuple[Split, Split]:
     """Training and validation half of the data set that `write` wrote."""
     given = {"format": "coco", "root": ".", "size": SIZE, "classes": CLASSES, "holdout": 0.5}
     files = {"images": "images", "annotations": "labels.json"}
-    return data.splits(DatasetConfig.model_validate({**given, **files, **options}), (root,))
+    return load.splits(DatasetConfig.model_validate({**given, **files, **options}), (root,))
 
 
 def masks(root: Path, **options: Any) -> dict[str, np.ndarray]:
@@ -375,7 +375,7 @@ def test_one_fault_of_many_images_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"6 of 6 images cannot be used: \d\.png: .*and so 5 more: "
     ) as told:
-        data.load(config, cache=tmp_path / "cache", roots=(tmp_path,))
+        load.load(config, cache=tmp_path / "cache", roots=(tmp_path,))
     assert "an image of 20×30, but the file is 10×15" in str(told.value)
     assert str(told.value).count("rescale: true") == 1
 

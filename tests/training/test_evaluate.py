@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.training import samples
 from tuner.errors import Diverged
 from tuner.training import evaluate, model
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.ignore import IGNORE
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError
-from tuner.training import data, pictures
-from tuner.training.data import Data
+from tuner.training.data import load as data
+from tuner.training.data import pictures
+from tuner.training.data.load import Data
 
 
 def load(tmp_path: Path, **options: Any) -> Data:

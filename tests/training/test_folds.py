@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from tests.training import samples
 from tuner.errors import DataError
-from tuner.training import data, folds
-from tuner.training.data import Data
-from tuner.training.split import Split
+from tuner.training.data import folds
+from tuner.training.data import load as data
+from tuner.training.data.load import Data
+from tuner.training.data.split import Split
 
 
 def split(names: list[str]) -> Split:

@@ -11,8 +11,8 @@ from PIL import Image
 from tests.training.samples import SIZE
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import data
-from tuner.training.data import Data
+from tuner.training.data import load as data
+from tuner.training.data.load import Data
 from tuner.training.ignore import IGNORE
 
 GREY = (24, 32)

@@ -14,8 +14,8 @@ from PIL import Image
 from tests.training import samples
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import data, folds
-from tuner.training.split import Split
+from tuner.training.data import folds, load
+from tuner.training.data.split import Split
 
 relaxed = settings(deadline=None, max_examples=60)
 shares = st.floats(0.01, 0.99)
@@ -122,7 +122,7 @@ def test_validation_on_the_training_images_is_refused(tmp_path: Path) -> None:
 
 def opened(root: Path, dataset: DatasetConfig) -> tuple[Split, Split]:
     """Both parts of a data set below a root."""
-    return data.splits(dataset, (root,))
+    return load.splits(dataset, (root,))
 
 
 def put(path: Path, value: int = 0) -> None:

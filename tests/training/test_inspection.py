@@ -14,9 +14,9 @@ from tests.training import samples
 from tuner.cli.app import app
 from tuner.errors import DataError
 from tuner.spec.metrics import compute, derive
-from tuner.training import data
-from tuner.training.data import Data
-from tuner.training.inspection import DataReport, report
+from tuner.training.data import load as data
+from tuner.training.data.inspection import DataReport, report
+from tuner.training.data.load import Data
 
 
 def load(tmp_path: Path, **options: Any) -> Data:

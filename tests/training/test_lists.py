@@ -9,7 +9,8 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError
-from tuner.training import data, lists
+from tuner.training.data import lists
+from tuner.training.data.load import load
 
 NAMES = [["2007_1"], ["Größe 2"]]
 
@@ -59,7 +60,7 @@ def test_a_list_finds_files_in_any_unicode_form(tmp_path: Path) -> None:
     for number, split in enumerate(("train", "val"), start=1):
         (named / f"{split}.txt").write_bytes(f"\ufeffGröße {number}\r\n".encode())
     config = samples.folder(format="voc")
-    loaded = data.load(config, cache=tmp_path / "cache", roots=(tmp_path,))
+    loaded = load(config, cache=tmp_path / "cache", roots=(tmp_path,))
     assert (loaded.train.names, loaded.val.names) == (("Größe 1",), ("Größe 2",))
 
 
@@ -70,4 +71,4 @@ def test_an_image_that_is_listed_twice_is_named(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("a\nb\na\n")
     with pytest.raises(DataError, match=r"train\.txt names images more than once: 1 \(.*/a\.jpg\)"):
-        data.load(samples.folder(format="voc"), cache=tmp_path / "cache", roots=(tmp_path,))
+        load(samples.folder(format="voc"), cache=tmp_path / "cache", roots=(tmp_path,))

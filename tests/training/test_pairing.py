@@ -14,8 +14,9 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError, DataUnavailable
-from tuner.training import data, pairs, patterns
-from tuner.training.data import Data
+from tuner.training.data import load as data
+from tuner.training.data import pairs, patterns
+from tuner.training.data.load import Data
 
 Form = Literal["NFC", "NFD"]
 MASK = np.resize(np.arange(3, dtype=np.uint8), (40, 60))

@@ -9,7 +9,7 @@ import torch
 
 from tests.training import samples
 from tuner.training.batches import Batches
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.prefetch import Prefetch
 
 

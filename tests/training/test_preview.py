@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.training import preview
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.ignore import IGNORE
 from tuner.training.palette import colours
 from tuner.training.preview import Look

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.training import pictures
-from tuner.training.rasters.decode import turned
+from tuner.training.data import pictures
+from tuner.training.data.rasters.decode import turned
 
 SHAPE = (9, 14)
 INDICES = (np.arange(9 * 14).reshape(SHAPE) % 5).astype(np.uint8)

@@ -7,7 +7,7 @@ import torch
 
 from tests.training.samples import config
 from tuner.training.batches import Batches
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.learner import Learner
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from tuner.errors import DataError
-from tuner.training.regions import from_polygon, region, unpacked
+from tuner.training.data.regions import from_polygon, region, unpacked
 
 relaxed = settings(deadline=None, max_examples=40)
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12))

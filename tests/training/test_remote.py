@@ -10,8 +10,9 @@ import pytest
 
 from tests.training import samples
 from tuner.errors import DataError
-from tuner.training import data, remote
-from tuner.training.data import Data
+from tuner.training.data import load as data
+from tuner.training.data import remote
+from tuner.training.data.load import Data
 from workers.settings import WorkerSettings
 
 URL = "memory://bucket/set"

@@ -19,7 +19,8 @@ from tuner.errors import (
     WeightsUnavailable,
 )
 from tuner.spec.messages import Unfitness
-from tuner.training import cache, data, pairs
+from tuner.training.data import cache, pairs
+from tuner.training.data import load as data
 from tuner.training.failures import classify
 
 REFUSALS = (errno.EACCES, errno.EIO, errno.ENOENT, errno.ESTALE, errno.ENOTCONN, errno.EMFILE)

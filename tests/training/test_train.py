@@ -16,7 +16,7 @@ from tuner.spec.config import Change, TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
 from tuner.training import batches, checkpoint, learner
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.failures import classify
 from tuner.training.train import MODEL, train

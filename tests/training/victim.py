@@ -13,7 +13,7 @@ from tuner import catalog
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 from tuner.training import checkpoint
-from tuner.training.data import load
+from tuner.training.data.load import load
 from tuner.training.determinism import Machine
 from tuner.training.train import train
 

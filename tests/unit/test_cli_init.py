@@ -26,8 +26,8 @@ from tuner.cli.draft.proposal import (
 )
 from tuner.cli.draft.survey import Findings, survey
 from tuner.errors import DataError
-from tuner.training.folds import held_out
-from tuner.training.split import Split as TrainingSplit
+from tuner.training.data.folds import held_out
+from tuner.training.data.split import Split as TrainingSplit
 
 Make = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from tuner.cli.app import app
 from tuner.cli.documents import read_study
 from tuner.spec.config import Recipe
 from tuner.spec.messages import Report, Verdict
-from tuner.training.data import load
+from tuner.training.data.load import load
 
 
 @pytest.fixture(autouse=True)

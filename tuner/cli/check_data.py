@@ -10,7 +10,7 @@ from tuner.cli.options import DataRoots, configured, paths
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tuner.training.inspection import DataReport
+    from tuner.training.data.inspection import DataReport
 
 
 def check_data(
@@ -28,8 +28,8 @@ def check_data(
     from tuner.resolve import resolve
     from tuner.submission import parse
     from tuner.submission.batches import size_problems
-    from tuner.training.data import load
-    from tuner.training.inspection import report, undefined
+    from tuner.training.data.inspection import report, undefined
+    from tuner.training.data.load import load
     from workers.settings import WorkerSettings
 
     settings = configured(WorkerSettings, data_roots=paths(data_root))

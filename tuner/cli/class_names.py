@@ -54,7 +54,7 @@ def _roots(given: tuple[Path, ...] | None) -> tuple[Path, ...]:
 
 
 def _classes(dataset: Mapping[str, Any], base: Path) -> tuple[str, ...] | None:
-    from tuner.training.annotations import category_names
+    from tuner.training.data.annotations import category_names
     from tuner.training.datasets.coco import BACKGROUND, document_of
 
     kind = dataset.get("kind", "instances")

@@ -46,7 +46,7 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
     from tuner.cli.documents import read_study
     from tuner.cli.retraining import with_changes
     from tuner.training import preview as drawing
-    from tuner.training.data import load
+    from tuner.training.data.load import load
     from workers.settings import WorkerSettings
 
     check_suffix(out)

@@ -104,7 +104,7 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
         DataChanged: the data are not those that are expected, or that the checkpoint knows.
         DataError, TrainingError: the data set or the training does not allow it.
     """
-    from tuner.training.data import load
+    from tuner.training.data.load import load
     from tuner.training.determinism import Machine
     from tuner.training.train import train
 

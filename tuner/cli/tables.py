@@ -15,7 +15,7 @@ from tuner.spec.versions import short
 from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView, WorkerView
 
 if TYPE_CHECKING:
-    from tuner.training.inspection import DataReport
+    from tuner.training.data.inspection import DataReport
 
 # Wide enough that nothing is cut where the output is read by a program.
 _PIPE = 4000

@@ -11,7 +11,7 @@ from tuner.errors import DataError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
 from tuner.training.augmentation import Augmentation, Source
-from tuner.training.cache import Store
+from tuner.training.data.cache import Store
 from tuner.training.prefetch import Prefetch
 
 Pair = tuple[Tensor, Tensor]

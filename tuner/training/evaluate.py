@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tuner.errors import Diverged
-from tuner.training.cache import Store
+from tuner.training.data.cache import Store
 from tuner.training.determinism import Machine, autocast
 from tuner.training.ignore import IGNORE
 from tuner.training.model import Segmenter

@@ -11,7 +11,7 @@ from tuner import catalog, single_value
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import checkpoint, draws, memory, model, rates
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine, autocast
 from tuner.training.ema import Average
 from tuner.training.gradients import clip, clip_weights

@@ -25,7 +25,7 @@ from tuner.training import checkpoint, determinism, evaluate, memory, model, sav
 from tuner.training.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.checkpoint import Progress
-from tuner.training.data import Data
+from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.gauges import Gauges
 from tuner.training.learner import Learner

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import DataError
-from tuner.training import pictures
+from tuner.training.data import pictures
 
 _READ = 40
 _WHITE = 255.0

@@ -6,7 +6,7 @@ from typing import Any
 from tuner.cli.draft.proposal import Proposal
 from tuner.presets import Preset
 from tuner.spec import yaml_core
-from tuner.training.pictures import colour_of
+from tuner.training.data.pictures import colour_of
 
 _MODEL_NOTES = (
     "`weights: pretrained` starts from ImageNet; a worker downloads the weights when it first",

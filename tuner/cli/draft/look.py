@@ -12,7 +12,7 @@ from tuner.cli.draft.void import Ask
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
 from tuner.submission.formats import completed
-from tuner.training import patterns
+from tuner.training.data import patterns
 
 _ANY_SIZE = [32, 32]  # for opening alone; the size is chosen from the files
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import DataError
-from tuner.training import lists
+from tuner.training.data import lists
 
 Colour = tuple[int, int, int]
 # What a reader meets in a file of that name that holds something else.

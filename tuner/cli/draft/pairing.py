@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuner.training import suggestions
-from tuner.training.patterns import is_wild
+from tuner.training.data import suggestions
+from tuner.training.data.patterns import is_wild
 
 MASK = re.compile(
     r"mask|label|annot|segm|target|truth|manual|matte|(^|[_.-])(gt|seg)([_.-]|$)|^(gt|seg)",

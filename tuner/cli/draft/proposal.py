@@ -165,7 +165,7 @@ def _training(found: Findings) -> str:
 
 
 def without_holdout(images: int) -> int:
-    """What is left to train on, as `tuner.training.folds` divides."""
+    """What is left to train on, as `tuner.training.data.folds` divides."""
     return images - max(counting.nearest(HOLDOUT, images), 1)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import data, mask_palettes
-from tuner.training.split import Split
+from tuner.training.data import load, mask_palettes
+from tuner.training.data.split import Split
 
 _READ = 60
 
@@ -31,7 +31,7 @@ class Sample:
 
 def sample(dataset: DatasetConfig, folder: Path) -> Sample:
     """Open both splits below the folder and read some of the training images. Raises DataError."""
-    train, val = data.splits(dataset, (folder,))
+    train, val = load.splits(dataset, (folder,))
     sizes: Counter[Size] = Counter()
     pixels: Counter[int] = Counter()
     seen_in: Counter[int] = Counter()
@@ -54,7 +54,7 @@ def sample(dataset: DatasetConfig, folder: Path) -> Sample:
 def fault(dataset: DatasetConfig, folder: Path) -> str:
     """Why training would refuse the data set, as far as its first files tell; empty for nothing."""
     try:
-        splits = data.splits(dataset, (folder,))
+        splits = load.splits(dataset, (folder,))
         if splits[0].channels != splits[1].channels:
             return (
                 f"training images have {splits[0].channels} channels, validation images "

@@ -13,8 +13,8 @@ from tuner.cli.draft.bands import Bands, find_bands
 from tuner.cli.draft.layout import Layout, find_layout
 from tuner.cli.draft.naming import Names, find_names
 from tuner.errors import DataError
-from tuner.training import mask_palettes, patterns, pictures
-from tuner.training import pairs as pairing
+from tuner.training.data import mask_palettes, patterns, pictures
+from tuner.training.data import pairs as pairing
 
 _MASKS_READ = 400
 _HEADERS_READ = 1000

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from tuner.spec.config import DatasetConfig
-from tuner.training import pairs, paths
-from tuner.training.pairs import Reading
-from tuner.training.pictures import read_mask
-from tuner.training.split import Mask, Split
+from tuner.training import paths
+from tuner.training.data import pairs
+from tuner.training.data.pairs import Reading
+from tuner.training.data.pictures import read_mask
+from tuner.training.data.split import Mask, Split
 
 # The benchmark's order, each by the first of its names.
 # fmt: off

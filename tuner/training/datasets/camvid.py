@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from tuner.spec.config import DatasetConfig
-from tuner.training import labels, pairs, paths
-from tuner.training.pairs import Reading
-from tuner.training.split import Split
+from tuner.training import paths
+from tuner.training.data import labels, pairs
+from tuner.training.data.pairs import Reading
+from tuner.training.data.split import Split
 
 # fmt: off
 CLASSES = (

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from tuner.spec.config import DatasetConfig
-from tuner.training import labels as labelling
-from tuner.training import pairs, paths
-from tuner.training.pairs import Reading
-from tuner.training.split import Split
+from tuner.training import paths
+from tuner.training.data import labels as labelling
+from tuner.training.data import pairs
+from tuner.training.data.pairs import Reading
+from tuner.training.data.split import Split
 
 # In the order of the train ids, as the ids below.
 # fmt: off

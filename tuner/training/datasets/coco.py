@@ -28,11 +28,13 @@ from pydantic import Field
 
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
-from tuner.training import frames, labels, listed, pairs, paths, regions, rendering
-from tuner.training.annotations import Annotation, Annotations, Id, Kind
-from tuner.training.pictures import read_colours, read_mask, read_picture
-from tuner.training.rendering import Rules
-from tuner.training.split import Mask, Picture, Split
+from tuner.training import paths
+from tuner.training.data import labels, listed, pairs, regions
+from tuner.training.data.annotations import Annotation, Annotations, Id, Kind
+from tuner.training.data.pictures import read_colours, read_mask, read_picture
+from tuner.training.data.split import Mask, Picture, Split
+from tuner.training.datasets import _frames, _rendering
+from tuner.training.datasets._rendering import Rules
 
 BACKGROUND = "background"
 _MASKS = {"panoptic": "annotations/panoptic_{split}2017", "stuff": "stuff_{split}2017_pixelmaps"}
@@ -59,7 +61,7 @@ class _Source:
     annotations: Annotations
     rules: Rules
     shift: int
-    exif: frames.Exif
+    exif: _frames.Exif
     rescale: bool
 
 
@@ -229,7 +231,7 @@ def _mask(source: _Source, sample: _Sample, size: regions.Size) -> Mask:
     found = source.annotations.of(sample.id)
     if source.kind == "panoptic":
         assert sample.mask is not None
-        return rendering.of_segments(
+        return _rendering.of_segments(
             found,
             ids,
             _segment_ids(sample.mask),
@@ -245,9 +247,9 @@ def _drawn(
     if not found:
         return np.full(size, source.rules.background, dtype=np.int32)
     stated = source.annotations.images[sample.id].size or _of_runs(found)
-    turn = frames.orientation(sample.image)
-    frame = frames.frame(stated, size, turn, exif=source.exif, rescale=source.rescale)
-    mask = rendering.of_instances(
+    turn = _frames.orientation(sample.image)
+    frame = _frames.frame(stated, size, turn, exif=source.exif, rescale=source.rescale)
+    mask = _rendering.of_instances(
         found,
         source.annotations.labels,
         source.rules,

@@ -28,11 +28,12 @@ from pydantic import Field
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training import labels, pairs, paths
-from tuner.training.labels import STRANGE, Table
-from tuner.training.pairs import Reading
-from tuner.training.pictures import colour_of, read_colours, read_labels
-from tuner.training.split import Mask, Split
+from tuner.training import paths
+from tuner.training.data import labels, pairs
+from tuner.training.data.labels import STRANGE, Table
+from tuner.training.data.pairs import Reading
+from tuner.training.data.pictures import colour_of, read_colours, read_labels
+from tuner.training.data.split import Mask, Split
 
 _NAMED = 5
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tuner.spec.config import DatasetConfig
 from tuner.training import draws
-from tuner.training.split import Mask, Picture, Split
+from tuner.training.data.split import Mask, Picture, Split
 
 # In the order of painting, far to near: colour, and how often it appears.
 PAINTERS: dict[str, tuple[tuple[int, int, int], float]] = {

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
-from tuner.training import labels, lists, pairs, paths, patterns
-from tuner.training.pairs import Pair, Reading
-from tuner.training.split import Split
+from tuner.training import paths
+from tuner.training.data import labels, lists, pairs, patterns
+from tuner.training.data.pairs import Pair, Reading
+from tuner.training.data.split import Split
 
 # fmt: off
 CLASSES = (

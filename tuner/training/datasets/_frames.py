@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.errors import DataError
-from tuner.training.regions import Size, dimensions
+from tuner.training.data.regions import Size, dimensions
 
 Exif = Literal["", "upright", "stored"]
 _ORIENTATION = 0x0112

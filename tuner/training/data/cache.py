@@ -30,8 +30,8 @@ from tuner import catalog
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
+from tuner.training.data.split import Mask, Picture, Split
 from tuner.training.ignore import IGNORE
-from tuner.training.split import Mask, Picture, Split
 
 _logger = logging.getLogger(__name__)
 _VERSION = 3

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from tuner.errors import DataError
 from tuner.spec.hints import nearest
 from tuner.training import paths
-from tuner.training.regions import Size, shown
+from tuner.training.data.regions import Size, shown
 
 Id = int | str
 Kind = Literal["instances", "panoptic", "stuff"]

@@ -8,8 +8,8 @@ import numpy as np
 
 from tuner.spec.config import DatasetConfig
 from tuner.spec.undefined import why_undefined
-from tuner.training.cache import Store
-from tuner.training.data import Data
+from tuner.training.data.cache import Store
+from tuner.training.data.load import Data
 from tuner.training.ignore import IGNORE
 
 _RARE = 1e-3

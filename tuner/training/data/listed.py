@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.training import pairs, paths
-from tuner.training.pictures import SUFFIXES
+from tuner.training import paths
+from tuner.training.data import pairs
+from tuner.training.data.pictures import SUFFIXES
 
 _Id = int | str
 

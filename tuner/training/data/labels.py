@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training.split import Mask, Picture, Split
+from tuner.training.data.split import Mask, Picture, Split
 
 # What no class and no ignore_index can be; the cache counts and names it.
 STRANGE = -1

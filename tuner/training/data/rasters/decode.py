@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import ImageOps
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.training.rasters import magic, pillow, tiff
-from tuner.training.rasters.header import Header, explained
+from tuner.training.data.rasters import magic, pillow, tiff
+from tuner.training.data.rasters.header import Header, explained
 
 
 def header(path: Path) -> Header:

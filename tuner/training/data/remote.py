@@ -18,7 +18,7 @@ from filelock import FileLock
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
-from tuner.training.patterns import is_litter
+from tuner.training.data.patterns import is_litter
 
 _logger = logging.getLogger(__name__)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from tuner.training.patterns import is_wild
+from tuner.training.data.patterns import is_wild
 
 _TRIED = 40
 _ENOUGH = 0.5

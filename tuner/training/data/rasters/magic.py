@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tuner.errors import DataError
-from tuner.training.rasters.header import explained
+from tuner.training.data.rasters.header import explained
 
 READ = ("PNG", "JPEG", "TIFF", "WebP", "GIF", "BMP", ".npy")
 _START = 4096

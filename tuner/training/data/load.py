@@ -7,10 +7,11 @@ from pathlib import Path
 from tuner import catalog
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
-from tuner.training import folds, labels, mask_palettes, paths, remote
-from tuner.training.cache import Store, is_stored, open_store
+from tuner.training import paths
+from tuner.training.data import folds, labels, mask_palettes, remote
+from tuner.training.data.cache import Store, is_stored, open_store
+from tuner.training.data.split import Split
 from tuner.training.ignore import IGNORE
-from tuner.training.split import Split
 
 
 @dataclass(frozen=True)

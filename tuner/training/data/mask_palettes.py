@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner.errors import DataError
-from tuner.training import pictures
+from tuner.training.data import pictures
 
 _THREADS = 8
 

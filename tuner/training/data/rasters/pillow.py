@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tuner.training.rasters.header import Colour, Header, explained, upright
+from tuner.training.data.rasters.header import Colour, Header, explained, upright
 
 _FORMATS = {
     "PNG": ("PNG",),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.training.rasters.header import Colour, Header, Reader, explained, upright
+from tuner.training.data.rasters.header import Colour, Header, Reader, explained, upright
 
 Tags = Mapping[int, Any]
 _LOSSLESS = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})

@@ -17,7 +17,7 @@ from tuner.errors import DataError
 from tuner.spec import shares
 from tuner.spec.config import DatasetConfig
 from tuner.training import draws
-from tuner.training.split import Mask, Picture, Split
+from tuner.training.data.split import Mask, Picture, Split
 
 _NAMED = 5
 _PARTS = ("train", "val")

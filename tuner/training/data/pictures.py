@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import DataError
-from tuner.training.rasters import decode
-from tuner.training.rasters.header import Header
-from tuner.training.split import Depth, Picture
+from tuner.training.data.rasters import decode
+from tuner.training.data.rasters.header import Header
+from tuner.training.data.split import Depth, Picture
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy"},

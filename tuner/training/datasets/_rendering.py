@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import DataError
-from tuner.training.annotations import Annotation, Id
-from tuner.training.frames import Frame
-from tuner.training.regions import Region, region
-from tuner.training.split import Mask
+from tuner.training.data.annotations import Annotation, Id
+from tuner.training.data.regions import Region, region
+from tuner.training.data.split import Mask
+from tuner.training.datasets._frames import Frame
 
 Overlap = Literal["ignore", "conflict", "smaller"]
 _NAMED = 5

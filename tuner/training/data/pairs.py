@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.training import paths, patterns, suggestions
-from tuner.training.labels import STRANGE, Table, translate
-from tuner.training.pictures import (
+from tuner.training import paths
+from tuner.training.data import patterns, suggestions
+from tuner.training.data.labels import STRANGE, Table, translate
+from tuner.training.data.pictures import (
     form,
     has_alpha,
     orientation,
@@ -21,7 +22,7 @@ from tuner.training.pictures import (
     read_mask,
     read_picture,
 )
-from tuner.training.split import Depth, Mask, Picture, Split
+from tuner.training.data.split import Depth, Mask, Picture, Split
 
 Size = tuple[int, int]  # height, width
 _NAMED = 5
