@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tuner import catalog
-from tuner.training.backbone import Pyramid
+from tuner.training.network.backbone import Pyramid
 
 CHANNELS = (8, 12, 16, 24)
 CLASSES = 5

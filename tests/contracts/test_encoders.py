@@ -7,7 +7,7 @@ import torch
 
 from tests.training.networks import place_of
 from tuner import catalog
-from tuner.training.backbone import Encoder
+from tuner.training.network.backbone import Encoder
 
 SMALLEST = (
     "hrnet_w18_small",

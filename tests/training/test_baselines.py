@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.training.samples import config
-from tuner.training import model
-from tuner.training.backbone import Pyramid
 from tuner.training.decoders import cnn, reseg
+from tuner.training.network import model
+from tuner.training.network.backbone import Pyramid
 
 PYRAMID = Pyramid((3, 4, 5, 6), (4, 8, 16, 32), 32)
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from tests.training import samples
 from tuner.errors import Diverged
-from tuner.training import evaluate, model
+from tuner.training import evaluate
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.ignore import IGNORE
+from tuner.training.network import model
 
 
 @given(seed=st.integers(0, 10_000), height=st.integers(1, 9), width=st.integers(1, 9))

@@ -14,11 +14,11 @@ from tests.training.networks import randomise, take_over
 from tests.training.samples import config
 from tuner import catalog
 from tuner.errors import TrainingError, WeightsUnavailable
-from tuner.training import backbone, model
-from tuner.training.backbone import Pyramid
 from tuner.training.decoders import deeplabv3, ocr
+from tuner.training.decoders._object_context import gather
 from tuner.training.encoders import hrnet, resnet
-from tuner.training.object_context import gather
+from tuner.training.network import backbone, model
+from tuner.training.network.backbone import Pyramid
 
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 

@@ -11,9 +11,9 @@ from tuner import catalog
 from tuner.errors import InvalidSpec
 from tuner.resolve import resolve
 from tuner.spec.config import DatasetConfig, Recipe
-from tuner.training.backbone import Pyramid
-from tuner.training.layers import MeanPool
-from tuner.training.model import parameter_count
+from tuner.training.network.backbone import Pyramid
+from tuner.training.network.layers import MeanPool
+from tuner.training.network.model import parameter_count
 
 FAMILIES = (
     "hrnet_w18_small",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tests.training.networks import randomise
 from tests.training.samples import config
-from tuner.training import model, norms
+from tuner.training.network import model, norms
 
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 

@@ -14,10 +14,11 @@ from torchvision.models.segmentation import fcn_resnet50
 
 from tests.training.networks import randomise, settle, take_over
 from tests.training.samples import config
-from tuner.training import evaluate, model
-from tuner.training.backbone import Pyramid
+from tuner.training import evaluate
 from tuner.training.decoders import asp_ocr, fcn, ocr, unet
 from tuner.training.encoders import hrnet, resnet
+from tuner.training.network import model
+from tuner.training.network.backbone import Pyramid
 
 State = Mapping[str, Tensor]
 Up = Callable[[Tensor, Tensor], Tensor]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from tuner.training.resize import resize, resize_by_matrices
+from tuner.training.network.resize import resize, resize_by_matrices
 
 sides = st.integers(1, 20)
 

@@ -9,8 +9,8 @@ import torch
 
 from tests.training.networks import randomise
 from tests.training.samples import config
-from tuner.training import model, weights
 from tuner.training.encoders import any_timm
+from tuner.training.network import model, weights
 
 ZERO, ONE = (0.0,) * 3, (1.0,) * 3
 

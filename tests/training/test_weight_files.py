@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from tests.training.networks import randomise
 from tests.training.samples import config
 from tuner.errors import TrainingError
-from tuner.training import model, weights
 from tuner.training.encoders import any_timm, convnext, efficientnet, mobilenet
+from tuner.training.network import model, weights
 
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 Tensors = dict[str, Tensor]

@@ -18,7 +18,7 @@ from tests.training.networks import randomise
 from tests.training.samples import config
 from tuner.errors import TrainingError, WeightsUnavailable
 from tuner.resolve import resolve
-from tuner.training import model, weights
+from tuner.training.network import model, weights
 
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 SMALL = {"model.encoder": "resnet18", "model.decoder": "fcn"}

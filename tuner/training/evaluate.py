@@ -9,8 +9,8 @@ from tuner.errors import Diverged
 from tuner.training.data.cache import Store
 from tuner.training.determinism import Machine, autocast
 from tuner.training.ignore import IGNORE
-from tuner.training.model import Segmenter
-from tuner.training.resize import resize
+from tuner.training.network.model import Segmenter
+from tuner.training.network.resize import resize
 
 
 @torch.inference_mode()

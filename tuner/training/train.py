@@ -21,7 +21,7 @@ from tuner.errors import Diverged
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
-from tuner.training import checkpoint, determinism, evaluate, memory, model, saving
+from tuner.training import checkpoint, determinism, evaluate, memory, saving
 from tuner.training.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.checkpoint import Progress
@@ -29,8 +29,9 @@ from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.gauges import Gauges
 from tuner.training.learner import Learner
+from tuner.training.network import model
+from tuner.training.network.weights import norm_eps
 from tuner.training.steps import Pace
-from tuner.training.weights import norm_eps
 
 _logger = logging.getLogger(__name__)
 MODEL = "model.pt"

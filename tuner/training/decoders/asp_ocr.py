@@ -16,9 +16,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.backbone import Pyramid
-from tuner.training.layers import conv_bn_relu
-from tuner.training.object_context import ObjectAttention, gather
+from tuner.training.decoders._object_context import ObjectAttention, gather
+from tuner.training.network.backbone import Pyramid
+from tuner.training.network.layers import conv_bn_relu
 
 OUTPUT_STRIDES = (8, 16)
 NORMALISES = "coarsest"

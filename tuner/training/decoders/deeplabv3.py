@@ -12,8 +12,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.backbone import Pyramid
-from tuner.training.layers import AtrousPyramid, conv_bn_relu, fcn_head
+from tuner.training.network.backbone import Pyramid
+from tuner.training.network.layers import AtrousPyramid, conv_bn_relu, fcn_head
 
 OUTPUT_STRIDES = (8, 16)
 NORMALISES = "image"

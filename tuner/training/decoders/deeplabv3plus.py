@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.backbone import Pyramid
-from tuner.training.layers import AtrousPyramid, conv_bn_relu, fcn_head, separable_bn_relu
-from tuner.training.resize import resize
+from tuner.training.network.backbone import Pyramid
+from tuner.training.network.layers import AtrousPyramid, conv_bn_relu, fcn_head, separable_bn_relu
+from tuner.training.network.resize import resize
 
 OUTPUT_STRIDES = (16, 8)
 NORMALISES = "image"

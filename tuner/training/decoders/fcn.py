@@ -10,8 +10,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.backbone import Pyramid
-from tuner.training.layers import conv_bn_relu, fcn_head, joined
+from tuner.training.network.backbone import Pyramid
+from tuner.training.network.layers import conv_bn_relu, fcn_head, joined
 
 OUTPUT_STRIDES = (8, 16, 32, 4)
 NORMALISES = "coarsest"

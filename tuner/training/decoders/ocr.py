@@ -17,9 +17,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.backbone import Pyramid
-from tuner.training.layers import conv_bn_relu, joined
-from tuner.training.object_context import ObjectAttention, gather
+from tuner.training.decoders._object_context import ObjectAttention, gather
+from tuner.training.network.backbone import Pyramid
+from tuner.training.network.layers import conv_bn_relu, joined
 
 OUTPUT_STRIDES = (4, 8, 16)
 NORMALISES = "coarsest"

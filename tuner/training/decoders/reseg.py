@@ -13,9 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.backbone import Pyramid
-from tuner.training.layers import conv_bn_relu, fcn_head
-from tuner.training.resize import resize
+from tuner.training.network.backbone import Pyramid
+from tuner.training.network.layers import conv_bn_relu, fcn_head
+from tuner.training.network.resize import resize
 
 OUTPUT_STRIDES = (16, 8, 32)
 _Recurrent = nn.GRU | nn.LSTM

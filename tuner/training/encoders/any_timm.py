@@ -11,7 +11,8 @@ from torch import nn
 
 from tuner import timm_names
 from tuner.errors import TrainingError
-from tuner.training import atrous, backbone
+from tuner.training.encoders import _atrous
+from tuner.training.network import backbone
 
 PREFIX = "tu-"
 NAMES = ("tu-regnety_002", "tu-resnext50_32x4d", "tu-seresnet18")
@@ -88,7 +89,7 @@ def build(
     net = backbone.create(model, pretrained=pretrained, channels=channels, **options)
     found = backbone.strides_of(net)
     if is_plain:
-        atrous.dilate(cast(nn.ModuleDict, net), output_stride)
+        _atrous.dilate(cast(nn.ModuleDict, net), output_stride)
         found = tuple(min(stride, output_stride) for stride in found)
     wanted = tuple(min(stride, output_stride) for stride in (4, 8, 16, 32))
     if found[-4:] != wanted:

@@ -1,6 +1,6 @@
 """ConvNeXt (Liu et al. 2022), dilated in its last stages; its finest features have stride 4."""
 
-from tuner.training import backbone
+from tuner.training.network import backbone
 
 NAMES = (
     "convnext_atto",

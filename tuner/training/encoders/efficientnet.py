@@ -1,6 +1,6 @@
 """EfficientNet (Tan and Le 2019), dilated in its last stages."""
 
-from tuner.training import backbone
+from tuner.training.network import backbone
 
 NAMES = (
     "efficientnet_b0",

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from tuner.training import backbone
-from tuner.training.resize import resize
+from tuner.training.network import backbone
+from tuner.training.network.resize import resize
 
 NAMES = ("hrnet_w18_small", "hrnet_w18_small_v2", "hrnet_w18", "hrnet_w32", "hrnet_w48")
 OUTPUT_STRIDES = (4,)

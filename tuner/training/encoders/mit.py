@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from segmentation_models_pytorch.encoders import get_encoder
 
-from tuner.training import backbone
+from tuner.training.network import backbone
 
 NAMES = ("mit_b0", "mit_b1", "mit_b2")
 OUTPUT_STRIDES = (32,)

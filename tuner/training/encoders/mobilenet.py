@@ -3,7 +3,7 @@
 They end with the last block: the 960 to 1280 channels of their classifiers are not built.
 """
 
-from tuner.training import backbone
+from tuner.training.network import backbone
 
 NAMES = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 OUTPUT_STRIDES = (8, 16, 32)

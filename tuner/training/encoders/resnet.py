@@ -1,6 +1,6 @@
 """ResNet (He et al. 2016), dilated in its last stages as torchvision and DeepLab do."""
 
-from tuner.training import backbone
+from tuner.training.network import backbone
 
 NAMES = ("resnet18", "resnet34", "resnet50", "resnet101")
 OUTPUT_STRIDES = (8, 16, 32)

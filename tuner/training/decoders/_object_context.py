@@ -4,7 +4,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from tuner.training.layers import conv_bn_relu
+from tuner.training.network.layers import conv_bn_relu
 
 
 def gather(pixels: Tensor, regions: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from tuner import catalog
 from tuner.errors import TrainingError
-from tuner.training.weight_files import digest_of, locate, read
+from tuner.training.network.weight_files import digest_of, locate, read
 
 __all__ = ["Matched", "load", "locate", "norm_eps"]
 

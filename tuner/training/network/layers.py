@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from tuner.training.resize import resize
+from tuner.training.network.resize import resize
 
 
 def conv_bn_relu(

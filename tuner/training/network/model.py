@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from tuner import catalog
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
-from tuner.training import draws, norms, weights
-from tuner.training.backbone import Encoder
-from tuner.training.resize import resize
+from tuner.training import draws
+from tuner.training.network import norms, weights
+from tuner.training.network.backbone import Encoder
+from tuner.training.network.resize import resize
 
 _RGB = 3
 _FINEST = 4  # stride of the finest features that most decoders read
