@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tuner import catalog
-from tuner.training import augmentation, grain, warp, windows
-from tuner.training.augment import policy
+from tuner.training import augmentation, warp, windows
+from tuner.training.augment import _grain, policy
 from tuner.training.augmentation import Augmentation, Source
 from tuner.training.ignore import IGNORE
 
@@ -226,13 +226,13 @@ def test_hue_keeps_grey_grey() -> None:
 
 def test_the_grain_is_pinned() -> None:
     """The stream must never change, or resumed runs would not continue as they began."""
-    found = grain.bits(np.array([0.25, 0.5]), 2, torch.device("cpu"))
+    found = _grain.bits(np.array([0.25, 0.5]), 2, torch.device("cpu"))
     assert found[0].tolist() == [2705414736, 765553080]
 
 
 def test_the_grain_is_normal() -> None:
     """Mean, variance and neighbour correlation of 100,000 numbers are those of a normal law."""
-    numbers = grain.normals(np.array([0.3]), 100_000, torch.device("cpu"))[0].numpy()
+    numbers = _grain.normals(np.array([0.3]), 100_000, torch.device("cpu"))[0].numpy()
     assert abs(numbers.mean()) < 0.01
     assert abs(numbers.var() - 1) < 0.02
     assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 0.01

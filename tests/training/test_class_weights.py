@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.training.class_weights import class_weights
+from tuner.training.losses._class_weights import class_weights
 
 RULES = ("median_frequency", "inverse_log", "effective_number")
 SHARES = (0.7, 0.2, 0.1)

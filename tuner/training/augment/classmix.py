@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import grain
+from tuner.training.augment import _grain
 from tuner.training.ignore import IGNORE
 
 ACTS_ON = "mix"
@@ -30,7 +30,7 @@ def build(
     pasted = torch.zeros(len(labels), IGNORE + 1, dtype=torch.bool, device=labels.device)
     pasted.scatter_(1, labels.flatten(1), True)
     pasted[:, IGNORE] = False
-    lots = grain.bits(draws[:, 2], IGNORE + 1, labels.device).masked_fill(~pasted, 2**32)
+    lots = _grain.bits(draws[:, 2], IGNORE + 1, labels.device).masked_fill(~pasted, 2**32)
     ranks = lots.argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     pasted &= ranks < (pasted.sum(dim=1, keepdim=True) + 1) // 2
     happens = torch.from_numpy(draws[:, :1] < strength).to(labels.device, non_blocking=True)

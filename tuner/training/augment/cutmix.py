@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import boxes
+from tuner.training.augment import _boxes
 
 ACTS_ON = "mix"
 ORDER = 10
@@ -27,4 +27,4 @@ def build(
     (Yun et al. 2019, with Beta(1, 1)).
     """
     area = np.where(draws[:, :1] < strength, draws[:, 2:3], 0.0)
-    return boxes.inside(np.repeat(np.sqrt(area), 2, axis=1), draws[:, 3:], labels)
+    return _boxes.inside(np.repeat(np.sqrt(area), 2, axis=1), draws[:, 3:], labels)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import boxes
+from tuner.training.augment import _boxes
 
 ACTS_ON = "hole"
 ORDER = 10
@@ -22,4 +22,4 @@ def build(
     strength: Annotated[float, Field(ge=0, le=1)] = 0.0,
 ) -> Tensor:
     """Mask N×h×w of what is hidden; the box's centre lies anywhere (DeVries and Taylor 2017)."""
-    return boxes.inside(draws[:, :2] * strength, draws[:, 2:], labels)
+    return _boxes.inside(draws[:, :2] * strength, draws[:, 2:], labels)

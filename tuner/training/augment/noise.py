@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import grain
+from tuner.training.augment import _grain
 
 ACTS_ON = "pixels"
 ORDER = 30
@@ -26,5 +26,5 @@ def build(
     deviations = torch.from_numpy((draws[:, 0] * strength).astype(np.float32)).to(
         pixels.device, non_blocking=True
     )
-    noise = grain.normals(draws[:, 1], pixels[0].numel(), pixels.device).view_as(pixels)
+    noise = _grain.normals(draws[:, 1], pixels[0].numel(), pixels.device).view_as(pixels)
     return torch.addcmul(pixels, noise, deviations.view(-1, 1, 1, 1)).clamp_(0, 255)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import grain, windows
+from tuner.training import windows
+from tuner.training.augment import _grain
 from tuner.training.ignore import IGNORE
 
 ACTS_ON = "choice"
@@ -31,7 +32,7 @@ def build(
     class-uniform sampling of Zhu et al. 2019, within an image.
     """
     points = windows.counts(seen)
-    lots = grain.bits(draws[:, 1], IGNORE, seen.device)
+    lots = _grain.bits(draws[:, 1], IGNORE, seen.device)
     target = lots.masked_fill(points.sum(dim=1) == 0, -1).argmax(dim=1)
     hits = points.gather(2, target.view(-1, 1, 1).expand(-1, points.shape[1], 1)).squeeze(2)
     lacking = (1 - hits / (_ENOUGH * seen.shape[2])).clamp(min=0)

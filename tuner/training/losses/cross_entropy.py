@@ -1,8 +1,8 @@
 """Cross-entropy per pixel, with label smoothing and class weights.
 
 `beta` is for the weights `effective_number` alone; None suits it to the shares of the classes.
-The mean goes over valid pixels, whatever the weights; `tuner.training.class_weights` tells the
-rules and keeps their scale.
+The mean goes over valid pixels, whatever the weights; `losses/_class_weights.py` tells
+the rules and keeps their scale.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tuner.training.class_weights import class_weights as weights_by_rule
 from tuner.training.ignore import IGNORE, mean_over_valid
+from tuner.training.losses._class_weights import class_weights as weights_by_rule
 
 
 def build(

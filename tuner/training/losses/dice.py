@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.overlap import overlap
+from tuner.training.losses._overlap import overlap
 
 
 def build(

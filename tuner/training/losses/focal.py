@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tuner.training.class_weights import class_weights as weights_by_rule
 from tuner.training.ignore import IGNORE, mean_over_valid
+from tuner.training.losses._class_weights import class_weights as weights_by_rule
 
 _LEAST = 1e-6  # (1 - p)^gamma has no finite slope at p = 1 where gamma is below 1
 

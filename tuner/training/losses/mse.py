@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.class_weights import class_weights as weights_by_rule
 from tuner.training.ignore import IGNORE, mean_over_valid, one_hot
+from tuner.training.losses._class_weights import class_weights as weights_by_rule
 
 
 def build(

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tuner.spec import shares
-from tuner.training.class_weights import class_weights as weights_by_rule
 from tuner.training.ignore import IGNORE, mean_over_valid, mean_where
+from tuner.training.losses._class_weights import class_weights as weights_by_rule
 
 _PARTS = 10**9  # digits of `keep` beyond the ninth do not count; int64 holds the products
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.overlap import overlap
+from tuner.training.losses._overlap import overlap
 
 _LEAST = 1e-7  # x^gamma has no finite slope at 0 where gamma is below 1
 
