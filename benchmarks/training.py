@@ -29,7 +29,7 @@ from benchmarks.machine import conclude, describe
 from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report, Verdict
-from tuner.training.batches import Batches
+from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data, load
 from tuner.training.data.rasters import decode
 from tuner.training.determinism import Machine, applied

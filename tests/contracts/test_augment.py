@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tuner import catalog
-from tuner.training.augmentation import Augmentation, Source
+from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.ignore import IGNORE
 
 SIZE = (32, 48)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.gpu.runs import CONFIG
-from tuner.training import batches
-from tuner.training.batches import Batches
+from tuner.training.batches import batches
+from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 
 

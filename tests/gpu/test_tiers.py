@@ -10,7 +10,7 @@ from tests.training.samples import timeless
 from tuner import catalog
 from tuner.spec.messages import OutcomeKind
 from tuner.training import checkpoint
-from tuner.training.batches import Batches
+from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine, applied, autocast
 from tuner.training.learner import Learner

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tuner import catalog
-from tuner.training import augmentation, warp, windows
 from tuner.training.augment import _grain, policy
-from tuner.training.augmentation import Augmentation, Source
+from tuner.training.batches import augmentation, warp, windows
+from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.ignore import IGNORE
 
 SIZE = (32, 48)

@@ -10,7 +10,7 @@ from tests.training import samples
 from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.messages import Outcome, Verdict
 from tuner.training import checkpoint, memory
-from tuner.training.batches import Batches
+from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.failures import classify

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests.training import samples
-from tuner.training.batches import Batches
+from tuner.training.batches.batches import Batches
+from tuner.training.batches.prefetch import Prefetch
 from tuner.training.data.load import Data
-from tuner.training.prefetch import Prefetch
 
 
 class Source:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.training.samples import config
-from tuner.training.batches import Batches
+from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.learner import Learner

@@ -8,7 +8,7 @@ from tests.training import samples
 from tuner.errors import OutOfMemory, TrainingError
 from tuner.resolve import resolve
 from tuner.spec.config import Recipe
-from tuner.training.batches import Batches
+from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.learner import Learner

@@ -15,7 +15,8 @@ from tuner.errors import CheckpointMismatch, DataError, Diverged, InvalidSpec
 from tuner.spec.config import Change, TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
-from tuner.training import batches, checkpoint, learner
+from tuner.training import checkpoint, learner
+from tuner.training.batches import batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.failures import classify

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tuner import catalog
 from tuner.spec.config import TrialConfig
-from tuner.training.augmentation import Augmentation, Source
+from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.data.cache import Store
 from tuner.training.ignore import IGNORE
 from tuner.training.palette import colours

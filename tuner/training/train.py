@@ -22,7 +22,7 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
 from tuner.training import checkpoint, determinism, evaluate, memory, saving
-from tuner.training.batches import Batches
+from tuner.training.batches.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.checkpoint import Progress
 from tuner.training.data.load import Data

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import windows
+from tuner.training.batches import windows
 
 ACTS_ON = "choice"
 ORDER = 10

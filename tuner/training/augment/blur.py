@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import warp
+from tuner.training.batches import warp
 
 ACTS_ON = "pixels"
 ORDER = 20

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from tuner.training import windows
 from tuner.training.augment import _grain
+from tuner.training.batches import windows
 from tuner.training.ignore import IGNORE
 
 ACTS_ON = "choice"

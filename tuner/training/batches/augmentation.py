@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner import catalog
-from tuner.training import draws, warp, windows
+from tuner.training import draws
+from tuner.training.batches import warp, windows
+from tuner.training.batches.warp import Matrices, Size
 from tuner.training.ignore import IGNORE
-from tuner.training.warp import Matrices, Size
 
 Indices = NDArray[np.int64]
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from tuner.errors import DataError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
-from tuner.training.augmentation import Augmentation, Source
+from tuner.training.batches.augmentation import Augmentation, Source
+from tuner.training.batches.prefetch import Prefetch
 from tuner.training.data.cache import Store
-from tuner.training.prefetch import Prefetch
 
 Pair = tuple[Tensor, Tensor]
 

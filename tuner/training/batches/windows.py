@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tuner.training.batches.warp import pick
 from tuner.training.ignore import IGNORE
-from tuner.training.warp import pick
 
 CANDIDATES = 8
 _RASTER = 16
