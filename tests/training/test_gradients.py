@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tuner.spec.config import TrainingConfig
-from tuner.training import gradients
+from tuner.training.optimization import gradients
 
 
 def network(*values: float) -> nn.Module:

@@ -8,7 +8,7 @@ from torch import nn
 
 from tests.training.samples import config
 from tuner import catalog
-from tuner.training.parameters import groups, set_rate
+from tuner.training.optimization.parameters import groups, set_rate
 
 
 def network() -> nn.Module:

@@ -10,14 +10,15 @@ from torch.optim import Optimizer
 from tuner import catalog, single_value
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
-from tuner.training import checkpoint, draws, memory, rates
+from tuner.training import checkpoint, draws, memory
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine, autocast
-from tuner.training.ema import Average
-from tuner.training.gradients import clip, clip_weights
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
-from tuner.training.parameters import groups, set_decay, set_rate
+from tuner.training.optimization import rates
+from tuner.training.optimization.ema import Average
+from tuner.training.optimization.gradients import clip, clip_weights
+from tuner.training.optimization.parameters import groups, set_decay, set_rate
 
 _ONE_VALUE = "Expected more than 1 value per channel"  # torch's words
 
