@@ -228,11 +228,11 @@ def drawing(start: Start, data: "Data") -> Iterator[None]:
 
 def draw(start: Start, data: "Data") -> None:
     """Write the preview into the trial's folder; a trial does not fail for want of a picture."""
-    from tuner.training import preview
+    from tuner.training.preview.sheet import sheet, write
 
     try:
-        sheet = preview.sheet(start.config, data.train)
-        preview.write(start.folder / PREVIEW, sheet)
+        picture = sheet(start.config, data.train)
+        write(start.folder / PREVIEW, picture)
     except Exception:
         log.warning("no preview was drawn", exc_info=True)
 

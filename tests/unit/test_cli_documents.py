@@ -14,7 +14,7 @@ from tuner.cli.app import app
 from tuner.cli.documents import read_result, read_study, render, write
 from tuner.errors import StorageError
 from tuner.spec import yaml_core
-from tuner.training import preview
+from tuner.training.preview import sheet
 
 DATA = "dataset: {format: synthetic, classes: [a, b], size: [32, 48]}\n"
 
@@ -175,7 +175,7 @@ def test_a_picture_that_cannot_be_written_is_named(out: str, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(OSError, match="cannot write") as caught:
-        preview.write(tmp_path / out, Image.new("RGB", (4, 4)))
+        sheet.write(tmp_path / out, Image.new("RGB", (4, 4)))
 
     assert caught.value.filename == str(tmp_path / out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]

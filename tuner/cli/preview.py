@@ -45,8 +45,8 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
     from tuner.cli.class_names import with_classes
     from tuner.cli.documents import read_study
     from tuner.cli.retraining import with_changes
-    from tuner.training import preview as drawing
     from tuner.training.data.load import load
+    from tuner.training.preview.sheet import Look, described, sheet, write
     from workers.settings import WorkerSettings
 
     check_suffix(out)
@@ -60,9 +60,9 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
     config = with_changes(config, changes or ())
     settings = configured(WorkerSettings, data_roots=paths(data_root))
     data = load(config.dataset, cache=settings.cache_folder, roots=settings.data_roots)
-    look = drawing.Look(samples=samples, epochs=epochs, title=title)
-    drawing.write(out, drawing.sheet(config, data.train, look))
-    typer.echo(f"wrote {out}: {drawing.described(config)}")
+    look = Look(samples=samples, epochs=epochs, title=title)
+    write(out, sheet(config, data.train, look))
+    typer.echo(f"wrote {out}: {described(config)}")
 
 
 def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":

@@ -15,7 +15,7 @@ from tuner.spec.config import TrialConfig
 from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.data.cache import Store
 from tuner.training.ignore import IGNORE
-from tuner.training.palette import colours
+from tuner.training.preview.palette import colours
 
 Pixels = NDArray[np.uint8]
 _OPACITY = 0.38
