@@ -12,7 +12,7 @@ from api.dashboard.trial_table import Axis, TableQuery
 from api.documents import MEBIBYTE, body, document
 from api.settings import Settings
 from api.waiting import Bell
-from tuner import submission
+from tuner.configs import checks
 from tuner.service.forests import Forests
 from tuner.service.searches import Searches
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
@@ -74,7 +74,7 @@ async def _db(request: Request) -> Database:
 async def _submitted(request: Request) -> StudySpec:
     parse = await document(request)
     # Every corner of the space is tried: too long for the event loop.
-    return await run_in_threadpool(lambda: submission.parse(parse()))
+    return await run_in_threadpool(lambda: checks.parse(parse()))
 
 
 async def _table(

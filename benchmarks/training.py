@@ -26,7 +26,7 @@ import torch
 
 from benchmarks import usual_loop
 from benchmarks.machine import conclude, describe
-from tuner.resolve import complete
+from tuner.configs.resolve import complete
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report, Verdict
 from tuner.training.batches.batches import Batches

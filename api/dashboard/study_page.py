@@ -7,8 +7,8 @@ from api.dashboard import charts, facts, front_chart
 from api.dashboard.format import flatten, short_paths
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
+from tuner.configs.resolve import resolve
 from tuner.errors import NotFound
-from tuner.resolve import resolve
 from tuner.service import fronts, overview
 from tuner.spec.states import TrialState
 from tuner.spec.views import Best, Curve, StudyView

@@ -9,7 +9,7 @@ import pytest
 from api import openapi
 from api.app import create_app
 from api.settings import Settings
-from tuner import submission
+from tuner.configs import checks
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
 REWRITE = "UPDATE_OPENAPI=1 pytest tests/api/test_openapi.py"
@@ -65,4 +65,4 @@ def test_examples_are_valid() -> None:
     """Every example of a body is one that the server takes."""
     for name, model in openapi.BODIES.items():
         assert model.model_validate(openapi.EXAMPLES[name])
-    assert submission.parse(openapi.EXAMPLES["create_study"]).name == "camvid-street"
+    assert checks.parse(openapi.EXAMPLES["create_study"]).name == "camvid-street"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from tuner import catalog
+from tuner.configs import catalog
 
 
 def pytest_generate_tests(metafunc: Any) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.ignore import IGNORE
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
 from tuner.training.data.split import Split

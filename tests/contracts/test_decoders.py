@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.network.backbone import Pyramid
 
 CHANNELS = (8, 12, 16, 24)

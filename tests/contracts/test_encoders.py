@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.training.networks import place_of
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.network.backbone import Encoder
 
 SMALLEST = (

@@ -16,7 +16,7 @@ from optuna.trial import TrialState as OptunaState
 
 from tests.unit.samples import SPACE, completed, study, toy_value
 from tests.unit.search_runs import CUBE, best, search, sphere
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.search.observation import Observation
 from tuner.search.suggest import Suggester
 from tuner.spec.states import TrialState

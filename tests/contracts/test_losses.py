@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.ignore import IGNORE
 
 CLASSES = 4

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from tuner import catalog
+from tuner.configs import catalog
 
 
 def build(optimizer: str, parameter: nn.Parameter, lr: float = 0.01) -> Optimizer:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import few
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.search.course import Course, Setting
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import TrialState

@@ -3,7 +3,7 @@
 from optuna.samplers import BaseSampler
 
 from tests.unit.samples import completed, study
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.search.suggest import Suggester
 from tuner.spec.study import StudySpec
 

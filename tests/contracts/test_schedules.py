@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner import catalog
+from tuner.configs import catalog
 
 
 @given(total=st.integers(1, 5000), share=st.floats(0, 1))

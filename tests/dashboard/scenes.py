@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tuner import submission
+from tuner.configs import checks
 from tuner.service import assignments, leases, studies
 from tuner.service.searches import Searches
 from tuner.spec.config import TrialConfig
@@ -62,7 +62,7 @@ class Scene:
     @classmethod
     def submit(cls, db: Database, name: str = "camvid-street", **search: Any) -> "Scene":
         """Queue a study."""
-        view, _ = studies.submit(db, submission.parse(document(name, **search)))
+        view, _ = studies.submit(db, checks.parse(document(name, **search)))
         return cls(db, view)
 
     def take(self, worker: str = "gpu-0") -> Assignment:

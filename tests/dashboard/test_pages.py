@@ -17,7 +17,7 @@ from api.settings import Settings
 from tests.dashboard.scenes import Scene, document
 from tests.store.fleet import Fleet
 from tests.store.populations import copies, population, run
-from tuner import submission
+from tuner.configs import checks
 from tuner.service import files, fronts, overview, studies
 from tuner.spec.messages import OutcomeKind, Unfitness
 from tuner.spec.states import StudyState
@@ -400,7 +400,7 @@ def test_a_study_that_is_called_by_a_number_is_fetched_by_its_id(
     client: TestClient, db: Database
 ) -> None:
     """A name that an earlier release took stands for another study's id in a command."""
-    view, _ = studies.submit(db, submission.parse(document("7"), is_new=False))
+    view, _ = studies.submit(db, checks.parse(document("7"), is_new=False))
     Scene(db, view).play(1)
 
     assert f"segtune best {view.id} -o best.json" in client.get(f"/studies/{view.id}").text

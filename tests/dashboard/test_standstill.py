@@ -6,7 +6,7 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from tests.dashboard.scenes import Scene, document
-from tuner import submission
+from tuner.configs import checks
 from tuner.service import studies
 from tuner.spec.events import EventKind
 from tuner.spec.messages import OutcomeKind
@@ -27,7 +27,7 @@ def damage(db: Database, name: str) -> None:
 def test_a_study_that_waits_says_why(client: TestClient, db: Database, path: str) -> None:
     """On its page and in the list, and no longer once a worker took a trial."""
     asked = {**document(), "resources": {"gpus": 1}}
-    view, _ = studies.submit(db, submission.parse(asked))
+    view, _ = studies.submit(db, checks.parse(asked))
     assert "no worker is there; start one with" in client.get(path).text
     Scene(db, view).take()
     assert "no worker is there" not in client.get(path).text

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from tests.training import samples
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.config import Recipe, TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 from tuner.training.data.load import Data

@@ -8,8 +8,8 @@ import torch
 
 from tests.gpu.runs import Run, config
 from tests.training import samples
+from tuner.configs.resolve import complete
 from tuner.errors import OutOfMemory
-from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import OutcomeKind
 from tuner.training import memory

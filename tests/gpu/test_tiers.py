@@ -7,7 +7,7 @@ import torch
 
 from tests.gpu.runs import Run, config, differing
 from tests.training.samples import timeless
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.spec.messages import OutcomeKind
 from tuner.training import checkpoint
 from tuner.training.batches.batches import Batches

@@ -3,8 +3,8 @@
 import os
 
 from tests.house.tree import ROOT
-from tuner import catalog
-from tuner.catalog import Component, Option
+from tuner.configs import catalog
+from tuner.configs.catalog import Component, Option
 
 PAGE = ROOT / "docs" / "components.md"
 HEADINGS = {

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from tests.house.tree import ROOT, text
-from tuner import submission
+from tuner.configs import checks
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
@@ -38,7 +38,7 @@ def test_the_worked_example_is_a_loss() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_can_be_submitted(path: Any) -> None:
     """Every study under examples/ passes all checks of a submission."""
-    spec = submission.parse(yaml.safe_load(path.read_text(encoding="utf-8")))
+    spec = checks.parse(yaml.safe_load(path.read_text(encoding="utf-8")))
 
     assert spec.space.root
 
@@ -47,5 +47,5 @@ def test_the_study_of_the_readme_can_be_submitted() -> None:
     """The study in twelve lines passes all checks, and has twelve lines."""
     (document,) = _blocks("README.md", "yaml")
 
-    assert "streets" == submission.parse(yaml.safe_load(document)).name
+    assert "streets" == checks.parse(yaml.safe_load(document)).name
     assert 12 == len(document.splitlines())

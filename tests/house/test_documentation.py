@@ -12,7 +12,7 @@ import api.errors
 import tuner.errors
 from api.settings import Settings
 from tests.house.tree import ROOT, text
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import SegtuneError
 from tuner.spec.events import EventKind
 from workers.settings import WorkerSettings

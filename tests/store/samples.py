@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.study import StudySpec
 from tuner.store.tables import Study, Trial
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from tests.databases import Clock
 from tests.store.fleet import LEASE_SECONDS, Fleet
 from tests.store.samples import spec
+from tuner.configs.resolve import resolve
 from tuner.errors import Conflict, LeaseLost
-from tuner.resolve import resolve
 from tuner.service import overview, studies, upkeep
 from tuner.spec.messages import Action, Assignment, OutcomeKind
 from tuner.spec.states import StudyState, TrialState

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
 from tuner.spec.messages import Report
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.augment import _grain, policy
 from tuner.training.batches import augmentation, warp, windows
 from tuner.training.batches.augmentation import Augmentation, Source

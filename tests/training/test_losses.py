@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.ignore import IGNORE
 from tuner.training.losses.ohem import build as ohem
 

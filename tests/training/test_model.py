@@ -12,7 +12,7 @@ from torchvision.models.segmentation import deeplabv3_resnet50
 
 from tests.training.networks import randomise, take_over
 from tests.training.samples import config
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import TrainingError, WeightsUnavailable
 from tuner.training.decoders import deeplabv3, ocr
 from tuner.training.decoders._object_context import gather

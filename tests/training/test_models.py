@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.networks import place_of
-from tuner import catalog
+from tuner.configs import catalog
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
-from tuner.resolve import resolve
 from tuner.spec.config import DatasetConfig, Recipe
 from tuner.training.network.backbone import Pyramid
 from tuner.training.network.layers import MeanPool

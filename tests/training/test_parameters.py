@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.training.samples import config
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.optimization.parameters import groups, set_rate
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.training.samples import config
 from tests.unit.samples import few
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training.optimization import rates
 
 

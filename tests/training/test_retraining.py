@@ -13,7 +13,7 @@ from tests.training.samples import folder, write_folder, write_pair
 from tuner.cli import training_progress
 from tuner.cli.app import app
 from tuner.cli.documents import read_result
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.config import Recipe
 from tuner.spec.views import Best
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.training import samples
+from tuner.configs.resolve import resolve
 from tuner.errors import OutOfMemory, TrainingError
-from tuner.resolve import resolve
 from tuner.spec.config import Recipe
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data

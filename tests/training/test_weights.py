@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tests.training.networks import randomise
 from tests.training.samples import config
+from tuner.configs.resolve import resolve
 from tuner.errors import TrainingError, WeightsUnavailable
-from tuner.resolve import resolve
 from tuner.training.network import model, weights
 
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}

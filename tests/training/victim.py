@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.training import samples
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 from tuner.training import checkpoint

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.unit.samples import study
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import Objective
 from tuner.spec.views import (

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import document, few
-from tuner import single_value
+from tuner.configs import single_value
+from tuner.configs.checks import parse
+from tuner.configs.checks.batches import training_images
 from tuner.errors import InvalidSpec
 from tuner.spec.config import DatasetConfig, TrainingConfig
-from tuner.submission import parse
-from tuner.submission.batches import training_images
 
 Location = tuple[str | int, ...]
 CNN = {"decoder": "cnn", "encoder": "resnet18"}

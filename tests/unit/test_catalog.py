@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tuner import catalog, timm_names
+from tuner.configs import _timm, catalog
 from tuner.errors import UnknownComponent
 
 
@@ -77,7 +77,7 @@ def test_a_name_that_timm_cannot_serve_is_refused(name: str, reason: str) -> Non
 
 def test_without_timm_its_names_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server without it leaves the check to the worker."""
-    monkeypatch.setattr(timm_names, "files", dict)
+    monkeypatch.setattr(_timm, "files", dict)
     assert catalog.find("encoder", "tu-anything").name == "tu-anything"
 
 

@@ -8,10 +8,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.unit.cli_samples import ScriptedClient, best, view
-from tuner import submission
 from tuner.cli import studies
 from tuner.cli.app import app
 from tuner.cli.documents import read_result, read_study, render, write
+from tuner.configs import checks
 from tuner.errors import StorageError
 from tuner.spec import yaml_core
 from tuner.training.preview import sheet
@@ -25,11 +25,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> ScriptedClient:
 
     class Checking(ScriptedClient):
         def submit(self, document: Any) -> Any:
-            submission.parse(document)
+            checks.parse(document)
             return super().submit(document)
 
         def plan(self, document: Any, **_: Any) -> Any:
-            submission.parse(document)
+            checks.parse(document)
             return super().plan(document)
 
     client = Checking([view()])

@@ -11,7 +11,7 @@ from tests.unit.samples import document
 from tuner.cli import studies
 from tuner.cli import trial as command
 from tuner.cli.app import app
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import AttemptView, TrialView
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from tuner import submission
 from tuner.cli import draft_study
 from tuner.cli.app import app
 from tuner.cli.draft.document import render
@@ -25,6 +24,7 @@ from tuner.cli.draft.proposal import (
     without_holdout,
 )
 from tuner.cli.draft.survey import Findings, survey
+from tuner.configs import checks
 from tuner.errors import DataError
 from tuner.training.data.folds import held_out
 from tuner.training.data.split import Split as TrainingSplit
@@ -138,7 +138,7 @@ def test_every_proposal_can_be_submitted(
     """The file that is written passes the server's own check."""
     found = findings(pixels, images=images, pairs=pairs, classes=classes, size=size)
     text = render(propose(found, "my-study", "data: #1"))
-    assert submission.parse(yaml.safe_load(text)).dataset.options["root"] == "data: #1"
+    assert checks.parse(yaml.safe_load(text)).dataset.options["root"] == "data: #1"
 
 
 def test_the_command_writes_a_study_and_keeps_an_old_one(
@@ -151,7 +151,7 @@ def test_the_command_writes_a_study_and_keeps_an_old_one(
         CliRunner().invoke(app, ["init", folder, *flags]).exit_code
         for flags in ([], [], ["--force"])
     ]
-    study = submission.parse(yaml.safe_load((tmp_path / "study.yaml").read_text()))
+    study = checks.parse(yaml.safe_load((tmp_path / "study.yaml").read_text()))
     assert (codes, study.dataset.options["root"]) == ([0, 2, 0], "data")
 
 
@@ -248,4 +248,4 @@ def test_a_file_that_holds_no_names_does_no_harm(make: Make, name: str, content:
     out = folder / "study.yaml"
     done = CliRunner().invoke(app, ["init", str(folder), "-o", str(out)])
     assert done.exit_code == 0, done.output
-    assert submission.parse(yaml.safe_load(out.read_text())).dataset.classes[2:] != ()
+    assert checks.parse(yaml.safe_load(out.read_text())).dataset.classes[2:] != ()

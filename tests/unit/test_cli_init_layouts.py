@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.init_layouts import LAYOUTS, Write, three_pairs, voc
-from tuner import submission
 from tuner.cli.app import app
 from tuner.cli.documents import read_study
+from tuner.configs import checks
 from tuner.spec.config import Recipe
 from tuner.spec.messages import Report, Verdict
 from tuner.training.data.load import load
@@ -36,7 +36,7 @@ def test_what_init_writes_is_what_training_reads(layout: Write) -> None:
     study, expected = drafted(layout)
     found = {key: study["dataset"].get(key) for key in expected}
     assert found == expected
-    assert submission.parse(study).base.model.weights == "pretrained"
+    assert checks.parse(study).base.model.weights == "pretrained"
     checked = CliRunner().invoke(app, ["check-data", "study.yaml"])
     assert checked.exit_code == 0, checked.output
 
@@ -44,11 +44,11 @@ def test_what_init_writes_is_what_training_reads(layout: Write) -> None:
 @pytest.mark.parametrize("layout", [three_pairs, voc], ids=lambda layout: layout.__name__)
 def test_a_drafted_study_trains(layout: Write, tmp_path: Path) -> None:
     """One epoch of a small network runs on the data set and the batch that init chose."""
-    from tuner.resolve import resolve
+    from tuner.configs.resolve import resolve
     from tuner.training.train import train
 
     study, _ = drafted(layout)
-    spec = submission.parse(study)
+    spec = checks.parse(study)
     batch = spec.base.training.batch_size
     small = {
         "model": {"decoder": "cnn", "encoder": "resnet18", "weights": "none"},

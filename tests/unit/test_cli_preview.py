@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from tuner.cli import preview
 from tuner.cli.app import app
-from tuner.submission import parse
+from tuner.configs.checks import parse
 
 STUDY = {
     "name": "tiny",

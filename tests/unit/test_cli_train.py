@@ -15,11 +15,11 @@ from tuner.cli.app import app
 from tuner.cli.comparison import Record
 from tuner.cli.comparison import compare as compared
 from tuner.cli.retraining import choose_threads, with_changes
+from tuner.configs.checks import parse
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
-from tuner.resolve import resolve
 from tuner.spec.config import TrialConfig
 from tuner.spec.views import Best
-from tuner.submission import parse
 
 scores = st.dictionaries(
     st.sampled_from(["miou", "dice", "iou.car", "train_loss"]), st.floats(0, 1), min_size=1

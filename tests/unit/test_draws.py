@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.samples import completed, spaces, study
-from tuner import catalog
-from tuner.resolve import resolve
+from tuner.configs import catalog
+from tuner.configs.resolve import resolve
 from tuner.search.observation import Observation
 from tuner.search.suggest import Suggester, point_key
 from tuner.spec.states import TrialState

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import study
+from tuner.configs.checks import check
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
-from tuner.resolve import resolve
 from tuner.search.course import Course
 from tuner.search.fidelity import SMALLEST, staged, target
 from tuner.search.judge import judge, judged_steps
@@ -15,7 +16,6 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
-from tuner.submission import check
 
 
 def spec(fidelity: str, *, epochs: int = 27, **search: object) -> StudySpec:

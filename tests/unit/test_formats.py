@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.unit.samples import document
-from tuner import catalog
+from tuner.configs import catalog
+from tuner.configs.checks import parse
 from tuner.errors import InvalidSpec
-from tuner.submission import parse
 
 COUNTS = {"camvid": 11, "cityscapes": 19, "voc": 21, "ade20k": 150, "synthetic": 11}
 

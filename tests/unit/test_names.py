@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import document, few
 from tests.unit.test_submission import mistakes
+from tuner.configs.checks import parse
+from tuner.configs.checks.names import wrong_path
 from tuner.errors import InvalidSpec
-from tuner.submission import parse
-from tuner.submission.names import wrong_path
 from workers.settings import WorkerSettings
 
 DATA = {"format": "folder", "root": "sets/street", "classes": ["road", "car"], "size": [32, 32]}

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import study
+from tuner.configs.checks import check
 from tuner.errors import InvalidSpec
 from tuner.search.course import Course
 from tuner.search.judge import choose_pruner, judge, judged_steps, models, promotion, varied
@@ -16,7 +17,6 @@ from tuner.spec.messages import Action
 from tuner.spec.space import Params
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
-from tuner.submission import check
 
 
 def spec(**options: object) -> StudySpec:

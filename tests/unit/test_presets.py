@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from tests.unit.samples import study
 from tuner.cli.app import app
+from tuner.configs.checks import parse, problems
+from tuner.configs.presets import choose, presets
 from tuner.errors import InvalidSpec
-from tuner.presets import choose, presets
 from tuner.spec.config import Recipe
-from tuner.submission import parse, problems
 
 
 @pytest.mark.parametrize("name", sorted(presets()))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import few, spaces, study
-from tuner.recipes import fitting, point_of, preset_values, prior_points, recipe_params
-from tuner.resolve import resolve
+from tuner.configs.recipes import fitting, point_of, preset_values, prior_points, recipe_params
+from tuner.configs.resolve import resolve
 from tuner.search.suggest import Suggester
 
 PRESETS = {

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.samples import study
+from tuner.configs.resolve import complete, resolve
 from tuner.errors import InvalidSpec
-from tuner.resolve import complete, resolve
 from tuner.spec.config import Change, TrialConfig
 
 

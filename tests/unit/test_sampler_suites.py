@@ -13,7 +13,7 @@ from optuna.testing.pytest_samplers import (
 )
 
 from tests.unit.samples import study
-from tuner import catalog
+from tuner.configs import catalog
 
 # The suites provoke warnings of Optuna's own on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -26,7 +26,7 @@ from benchmarks.search.simulator import (
 )
 from benchmarks.search.table import Table, coordinates
 from benchmarks.search.task import Curve, Task, params_at, params_in
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.messages import Action
 from tuner.spec.space import Params
 from tuner.store.tables import Attempt, Trial

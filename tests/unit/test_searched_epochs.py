@@ -6,11 +6,12 @@ import optuna
 import pytest
 
 from tests.unit.samples import completed, document, study
-from tuner import catalog
 from tuner.cli import wording
+from tuner.configs import catalog
+from tuner.configs.checks import parse
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
 from tuner.optuna_encoding import distributions
-from tuner.resolve import resolve
 from tuner.search.course import setting_of
 from tuner.search.judge import judged_steps
 from tuner.search.observation import Observation
@@ -19,7 +20,6 @@ from tuner.search.plan import plan, rungs, wall_hours
 from tuner.search.suggest import Suggester
 from tuner.spec.study import StudySpec
 from tuner.spec.views import Plan as PlanView
-from tuner.submission import parse
 
 PRUNERS: dict[str, dict[str, Any]] = {
     "none": {},

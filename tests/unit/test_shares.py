@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import few, study
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.search.course import Course, Setting, setting_of
 from tuner.search.fidelity import staged
 from tuner.search.pruners import percentile

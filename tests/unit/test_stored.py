@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tuner import submission
 from tuner.cli.documents import read_result
+from tuner.configs import checks
+from tuner.configs.resolve import complete
 from tuner.errors import InvalidSpec, NewerDocument, Unreadable
-from tuner.resolve import complete
 from tuner.spec import stored, upgrades
 from tuner.spec.config import TrialConfig
 from tuner.spec.stored import dump_config, read_config, read_spec, upgraded_result
@@ -120,7 +120,7 @@ def test_a_newer_study_is_refused_at_submission_too() -> None:
     """The problem stands at the key."""
     document = {**load(FIRST / "study-demo.json"), "spec_version": SPEC_VERSION + 1}
     with pytest.raises(InvalidSpec) as caught:
-        submission.parse(document)
+        checks.parse(document)
     assert [problem.location for problem in caught.value.problems] == [("spec_version",)]
     assert "newer than this release" in str(caught.value)
 

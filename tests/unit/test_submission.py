@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from tests.unit.samples import document, few, spaces, study
+from tuner.configs.checks import capabilities, check, parse, problems
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.study import StudySpec
-from tuner.submission import check, parse, problems, sampling
 
 
 def mistakes(submitted: object) -> dict[tuple[str | int, ...], str]:
@@ -272,10 +272,10 @@ def test_a_good_prior_is_no_problem() -> None:
 
 def test_a_server_without_a_samplers_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The packages that are missing are named; other samplers need none of them."""
-    monkeypatch.setattr(sampling, "find_spec", lambda package: None)
+    monkeypatch.setattr(capabilities, "find_spec", lambda package: None)
     with pytest.raises(InvalidSpec, match="gp needs scipy and torch, which this server does not"):
-        sampling.require_packages(study(search={"sampler": "gp"}))
-    sampling.require_packages(study(search={"sampler": "tpe"}))
+        capabilities.require_packages(study(search={"sampler": "gp"}))
+    capabilities.require_packages(study(search={"sampler": "tpe"}))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import completed, few, spaces, study, toy_value
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
-from tuner.resolve import resolve
 from tuner.search.observation import Observation, Translator
 from tuner.search.suggest import (
     Draw,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training.samples import folder, write_folder, write_pair
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.spec.config import Recipe, TrialConfig
 from tuner.spec.messages import Action, OutcomeKind, Report, Verdict
 from workers.protocol import Finished, Start

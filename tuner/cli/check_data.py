@@ -24,10 +24,10 @@ def check_data(
     from tuner.cli import tables
     from tuner.cli.class_names import with_classes
     from tuner.cli.documents import blaming, read_study
+    from tuner.configs.checks import parse
+    from tuner.configs.checks.batches import size_problems
+    from tuner.configs.resolve import resolve
     from tuner.errors import InvalidSpec
-    from tuner.resolve import resolve
-    from tuner.submission import parse
-    from tuner.submission.batches import size_problems
     from tuner.training.data.inspection import report, undefined
     from tuner.training.data.load import load
     from workers.settings import WorkerSettings

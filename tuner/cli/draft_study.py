@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _list_presets(names: list[str] | None) -> list[str] | None:
     """Print the presets and end, where `list` is asked for."""
     if names and "list" in names:
-        from tuner.presets import presets
+        from tuner.configs.presets import presets
 
         for preset in presets().values():
             typer.echo(f"{preset.name:<14} {preset.section:<10} {preset.summary}")
@@ -45,8 +45,8 @@ def init(
     from tuner.cli.documents import write
     from tuner.cli.draft.document import render
     from tuner.cli.draft.look import look
+    from tuner.configs.presets import choose
     from tuner.errors import Conflict
-    from tuner.presets import choose
 
     presets = choose(preset or [])
     if out.exists() and not force:

@@ -34,9 +34,9 @@ def optuna(
     url: Url = None,
 ) -> None:
     """Import an Optuna study as a finished one."""
-    from tuner import submission
     from tuner.cli.documents import blaming, read_study
     from tuner.cli.optuna_source import load
+    from tuner.configs import checks
     from tuner.search.past import of_optuna
     from tuner.service import imports
     from tuner.store.engine import Database
@@ -44,7 +44,7 @@ def optuna(
 
     document = read_study(file)
     with blaming(file):
-        spec = submission.parse(document)
+        spec = checks.parse(document)
     source = load(storage, study)
     past = of_optuna(source, spec, paths=_pairs(mapped or []), ignored=ignored or ())
     where = database_url(url)

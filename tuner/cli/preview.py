@@ -68,8 +68,8 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
 def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":
     """The base recipe of a study, or the configuration of a result file. Raises InvalidSpec."""
     from tuner.cli.documents import blaming, read_result
-    from tuner.resolve import complete
-    from tuner.submission import parse
+    from tuner.configs.checks import parse
+    from tuner.configs.resolve import complete
 
     with blaming(file):
         if "config" in document or "name" not in document:
@@ -79,7 +79,7 @@ def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":
 
 def resolve_base(spec: "StudySpec") -> "TrialConfig":
     """The configuration of trial 0."""
-    from tuner.resolve import resolve
+    from tuner.configs.resolve import resolve
 
     return resolve(spec.base, spec.dataset, {}, seed=spec.search.seed)
 

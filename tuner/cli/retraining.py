@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from tuner.cli.comparison import Record
 from tuner.cli.training_progress import Display
+from tuner.configs.resolve import complete
 from tuner.errors import DataChanged, InvalidSpec, Malformed, NotFound, Problem
-from tuner.resolve import complete
 from tuner.spec.config import TrialConfig
 from tuner.spec.documents import parse_yaml
 from tuner.spec.messages import OutcomeKind, Report, Verdict

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.configs.recipes import prior_points
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name, to_optuna
-from tuner.recipes import prior_points
 from tuner.search.units import from_unit, to_unit
 from tuner.spec.space import AnyDimension, Params, SearchSpace
 from tuner.spec.states import TrialSource

@@ -6,8 +6,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from tuner import catalog
-from tuner.catalog import Component
+from tuner.configs import catalog
+from tuner.configs.catalog import Component
 from tuner.search.agreement import Agreement, agreements
 from tuner.search.course import Course, Setting, setting_of
 from tuner.search.fidelity import is_staged

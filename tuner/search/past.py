@@ -10,12 +10,12 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
+from tuner.configs.checks.corners import searchable_paths
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.hints import nearest
 from tuner.spec.space import Choice, Params
 from tuner.spec.states import TrialState
 from tuner.spec.study import EPOCHS, StudySpec
-from tuner.submission.corners import searchable_paths
 
 _ENDED = {OptunaState.COMPLETE: TrialState.COMPLETED, OptunaState.PRUNED: TrialState.PRUNED}
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.optuna_encoding import distribution, from_optuna
 from tuner.search.fidelity import is_staged
 from tuner.search.judge import choose_pruner, judged_steps

@@ -17,9 +17,9 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
-from tuner import catalog
+from tuner.configs import catalog
+from tuner.configs.recipes import recipe_params
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
-from tuner.recipes import recipe_params
 from tuner.search import guides
 from tuner.search.observation import Observation, Translator, by_number, open_study
 from tuner.search.transfer import Earlier, WarmGuide

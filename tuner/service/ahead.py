@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import NotFound
 from tuner.search.suggest import choose_sampler
 from tuner.service import endings, rows

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from tuner.configs.resolve import resolve
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
-from tuner.resolve import resolve
 from tuner.search.fidelity import WHOLE, is_staged, staged, target
 from tuner.search.judge import is_judged, judged_steps
 from tuner.service import ahead, copies, endings, faults, rows

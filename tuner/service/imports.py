@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec, Problem
-from tuner.resolve import resolve
 from tuner.search.past import Past
 from tuner.service import summaries
 from tuner.service.assignments import trial_seed

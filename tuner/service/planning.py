@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from tuner.resolve import resolve
+from tuner.configs.resolve import resolve
 from tuner.search import plan as search
 from tuner.search.observation import Observation
 from tuner.search.suggest import Suggester

@@ -9,9 +9,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tuner import submission
+from tuner.configs import checks
+from tuner.configs.checks import capabilities, corners
+from tuner.configs.checks.names import path_problems_of
+from tuner.configs.resolve import resolve
 from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
-from tuner.resolve import resolve
 from tuner.service import endings, overview, rows, summaries, transfers
 from tuner.service.assignments import trial_seed
 from tuner.spec.events import EventKind
@@ -23,8 +25,6 @@ from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
 from tuner.store import events, studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study
-from tuner.submission import corners, sampling
-from tuner.submission.names import path_problems_of
 
 logger = logging.getLogger(__name__)
 LONGEST_STEM = 94  # of a copy's name, so that its number has room
@@ -40,7 +40,7 @@ def submit(
         InvalidSpec: its sampler needs a package that this server does not have, or a study that it
             is to be warm-started from is unknown or still runs.
     """
-    sampling.require_packages(spec)
+    capabilities.require_packages(spec)
     document = spec.dump()
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
     with db.transaction() as session:
@@ -81,7 +81,7 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
         raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
     known = rows.spec_of(row).dump()
     document = {**known, **top, "search": {**known["search"], **search}}
-    spec = submission.parse(document, is_new=False)
+    spec = checks.parse(document, is_new=False)
     row.spec, row.priority, row.weight = document, spec.priority, spec.weight
     events.append(session, row, EventKind.STUDY_CHANGED, now=now, **top, **search)
     if row.state == StudyState.FINISHED:
@@ -108,7 +108,7 @@ def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
         original = studies.find(session, study)
         document = {**rows.spec_of(original).dump(), **request.changes}
         document["name"] = request.name or _free_name(session, original.name)
-        spec = submission.parse(document)
+        spec = checks.parse(document)
         transfers.require_finished(session, spec)
         copy = studies.add(session, spec.dump(), now=now)
         return summaries.study_view(session, copy, now=now)

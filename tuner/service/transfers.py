@@ -6,8 +6,8 @@ from math import inf, isfinite
 
 from sqlalchemy.orm import Session
 
+from tuner.configs.recipes import point_of
 from tuner.errors import InvalidSpec, NotFound, Problem
-from tuner.recipes import point_of
 from tuner.search.transfer import Earlier
 from tuner.service import rows
 from tuner.spec.states import StudyState, TrialState

@@ -2,7 +2,7 @@
 
 Component options (`momentum`, `power`, `mid_channels`, …) are not listed here: they stand beside
 the component's name and are declared by the `build(...)` of that component's own file, so that a
-new component is one new file. `tuner.resolve` checks them and fills in their defaults.
+new component is one new file. `tuner.configs.resolve` checks them and fills in their defaults.
 """
 
 import re

@@ -6,7 +6,7 @@ A path has one dimension, or several alternatives of which at most one is active
                    {float: [1.0e-5, 3.0e-3], log: true, when: {optimizer.name: adamw}}]
 
 The space checks itself: what it says of its own paths. Whether a path or a name exists at all is
-checked by `tuner.submission`, which also knows the component catalog.
+checked by `tuner.configs.checks`, which also knows the component catalog.
 """
 
 from collections.abc import Iterator, Mapping

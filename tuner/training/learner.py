@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tuner import catalog, single_value
+from tuner.configs import catalog, single_value
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import checkpoint, draws, memory

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tuner.cli.draft.proposal import Proposal
-from tuner.presets import Preset
+from tuner.configs.presets import Preset
 from tuner.spec import yaml_core
 from tuner.training.data.pictures import colour_of
 
@@ -46,7 +46,7 @@ _NOTE_COLUMN = 40
 
 
 def render(proposal: Proposal, presets: Sequence[Preset] = ()) -> str:
-    """The study file; `tuner.submission.parse` accepts it as it is.
+    """The study file; `tuner.configs.checks.parse` accepts it as it is.
 
     A preset replaces what the file says of its section of the config.
     """

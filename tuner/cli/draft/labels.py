@@ -157,7 +157,7 @@ def _numbered(names: Names | None, seen: Sequence[int], found: Findings, ask: As
 
 
 def valid_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Class names that a study accepts, as `tuner.submission.names` has it, all different."""
+    """Class names that a study accepts, as `tuner.configs.checks.names` has it, all different."""
     found: list[str] = []
     for index, name in enumerate(names):
         clean = normalize("NFC", name).replace(".", "_").replace(",", "_")

@@ -9,9 +9,9 @@ from tuner.cli.draft.proposal import Proposal, options_of, propose, propose_know
 from tuner.cli.draft.sample import Sample, fault, sample
 from tuner.cli.draft.survey import survey
 from tuner.cli.draft.void import Ask
+from tuner.configs.checks.formats import completed
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.submission.formats import completed
 from tuner.training.data import patterns
 
 _ANY_SIZE = [32, 32]  # for opening alone; the size is chosen from the files

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuner import catalog
 from tuner.cli.draft.known import Known
 from tuner.cli.draft.labels import IGNORED, choose_labels, never
 from tuner.cli.draft.layout import Layout
 from tuner.cli.draft.sample import Sample
 from tuner.cli.draft.survey import Findings, Size
 from tuner.cli.draft.void import Ask
+from tuner.configs import catalog
 from tuner.spec import shares as counting
 
 _AREA = 512 * 512  # pixels of the network's input that a mid-sized GPU takes in batches of 8

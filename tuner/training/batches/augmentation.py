@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.training import draws
 from tuner.training.batches import warp, windows
 from tuner.training.batches.warp import Matrices, Size

@@ -26,7 +26,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths

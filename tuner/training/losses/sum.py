@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner import catalog
+from tuner.configs import catalog
 
 TERMS = "terms"
 

@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws

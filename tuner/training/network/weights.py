@@ -18,7 +18,7 @@ import torch
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.errors import TrainingError
 from tuner.training.network.weight_files import digest_of, locate, read
 

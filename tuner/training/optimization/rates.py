@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import sqrt
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.spec import shares
 from tuner.spec.config import ScheduleConfig, TrialConfig
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tuner import catalog
+from tuner.configs import catalog
 from tuner.spec.config import TrialConfig
 from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.data.cache import Store

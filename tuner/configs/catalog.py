@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tuner import timm_names
+from tuner.configs import _timm
 from tuner.errors import Problem, UnknownComponent
 from tuner.spec.hints import nearest
 from tuner.spec.validation import plain
@@ -39,7 +39,7 @@ FOLDERS: Mapping[str, str] = {
     "pruner": "search/pruners",
 }
 ENTRIES: Mapping[str, str] = {"dataset": "open_split", "pruner": "should_prune"}
-_ROOT = Path(__file__).parent
+_ROOT = Path(__file__).parents[1]
 _ANNOTATIONS = {
     "Annotated": Annotated,
     "Field": Field,
@@ -114,7 +114,7 @@ def load(kind: str, name: str) -> ModuleType:
 
 def _of_timm(family: Component, name: str, prefix: str) -> Component:
     """The family as the component of one of its models; where timm is missing, of any name."""
-    files, strides = timm_names.files(), family.constants["STRIDES"]
+    files, strides = _timm.files(), family.constants["STRIDES"]
     if not files:
         return replace(family, name=name)
     file = files.get(name.removeprefix(prefix))

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from tuner.configs.presets import Preset, presets
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
-from tuner.presets import Preset, presets
-from tuner.resolve import resolve
 from tuner.spec.grid import as_drawn
 from tuner.spec.space import Params, SearchSpace
 from tuner.spec.study import StudySpec

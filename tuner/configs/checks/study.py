@@ -9,20 +9,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuner import catalog
+from tuner.configs import catalog
+from tuner.configs.checks.batches import batch_problems
+from tuner.configs.checks.capabilities import epochs_problems, fidelity_problems, sampler_problems
+from tuner.configs.checks.corners import space_problems
+from tuner.configs.checks.formats import class_problems, completed, hints
+from tuner.configs.checks.names import name_problems
+from tuner.configs.checks.priors import prior_problems
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec, Problem
-from tuner.resolve import resolve
 from tuner.spec import grid
 from tuner.spec.hints import nearest
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.spec.validation import problems as problems_of_shape
-from tuner.submission.batches import batch_problems
-from tuner.submission.corners import space_problems
-from tuner.submission.formats import class_problems, completed, hints
-from tuner.submission.names import name_problems
-from tuner.submission.priors import prior_problems
-from tuner.submission.sampling import epochs_problems, fidelity_problems, sampler_problems
 
 _PER_LOCATION = 5
 _KINDS: Mapping[type, str] = {type(None): "an empty document", list: "a list"}

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tuner import catalog
-from tuner.catalog import Component, Option
+from tuner.configs import catalog
+from tuner.configs.catalog import Component, Option
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
 from tuner.spec.hints import nearest

@@ -7,8 +7,8 @@ A format file says it in constants: `CLASSES`, the names of its labels in order,
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tuner import catalog
-from tuner.catalog import Component
+from tuner.configs import catalog
+from tuner.configs.catalog import Component
 from tuner.errors import Problem
 from tuner.spec.config import DatasetConfig
 

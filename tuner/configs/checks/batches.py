@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from tuner import catalog, single_value
+from tuner.configs import catalog, single_value
+from tuner.configs.checks.corners import COMBINATIONS, combinations
 from tuner.errors import Problem
 from tuner.spec.config import DatasetConfig, ModelConfig, TrainingConfig
 from tuner.spec.space import Params, SearchSpace
 from tuner.spec.study import StudySpec
-from tuner.submission.corners import COMBINATIONS, combinations
 
 _BATCH = ("training.batch_size", "training.micro_batch")
 _MODEL = (

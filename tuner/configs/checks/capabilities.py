@@ -9,8 +9,8 @@ A sampler file says it in constants: `CONDITIONAL = False` (no `when`), `OBJECTI
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
-from tuner import catalog
-from tuner.catalog import Component
+from tuner.configs import catalog
+from tuner.configs.catalog import Component
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.config import may_change
 from tuner.spec.space import Choice

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tuner.configs.presets import presets
+from tuner.configs.recipes import fitting, recipe_params
 from tuner.errors import InvalidSpec, Problem
-from tuner.presets import presets
-from tuner.recipes import fitting, recipe_params
 from tuner.spec.hints import nearest
 from tuner.spec.study import StudySpec
 

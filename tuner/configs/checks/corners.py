@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from tuner import catalog
+from tuner.configs import catalog
+from tuner.configs.resolve import FIELDS, NAMED, TERM, resolve
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
-from tuner.resolve import FIELDS, NAMED, TERM, resolve
 from tuner.spec.hints import nearest
 from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
 from tuner.spec.study import StudySpec

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Any
 
-from tuner import catalog
-from tuner.catalog import Component
+from tuner.configs import catalog
+from tuner.configs.catalog import Component
 from tuner.errors import UnknownComponent
 from tuner.spec.config import ModelConfig, TrainingConfig
 
