@@ -54,7 +54,7 @@ def test_use_cases_hand_sessions_on_and_say_no_sql() -> None:
 def test_the_server_starts_without_torch() -> None:
     """The application imports, and lists every component, where torch is not installed."""
     listing = "[catalog.components(kind) for kind in catalog.FOLDERS]"
-    done = _imports(f"import api.app; from tuner import catalog; {listing}", blocked=TORCH)
+    done = _imports(f"import api.app; from tuner.configs import catalog; {listing}", blocked=TORCH)
 
     assert 0 == done.returncode, done.stderr
 

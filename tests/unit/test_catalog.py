@@ -28,7 +28,7 @@ def test_every_default_is_a_valid_option(kind: str) -> None:
 def test_listing_imports_no_component() -> None:
     """A server without torch knows every loss and decoder."""
     code = (
-        "import sys; from tuner import catalog; "
+        "import sys; from tuner.configs import catalog; "
         "[catalog.components(kind) for kind in catalog.FOLDERS]; "
         "assert 'torch' not in sys.modules and 'optuna' not in sys.modules"
     )
