@@ -15,7 +15,7 @@ from api.settings import Settings
 from tests.api.samples import running, study, train
 from tests.store.samples import spec
 from tuner.cli.app import app
-from tuner.cli.optuna_source import load
+from tuner.cli.import_.optuna_source import load
 from tuner.errors import NotFound, StorageError
 from tuner.service import studies
 from tuner.store.engine import UNPOOLED, Database

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from tests.training import samples
 from tuner.cli.app import app
-from tuner.cli.draft.survey import survey
+from tuner.cli.init.survey import survey
 
 MASK = np.resize(np.arange(3, dtype=np.uint8), (40, 60))
 RED, GREEN = [0, 0, 0, 250, 0, 0, 0, 250, 0], [0, 0, 0, 0, 250, 0, 250, 0, 0]

@@ -10,9 +10,9 @@ import torch
 from typer.testing import CliRunner, Result
 
 from tests.training.samples import folder, write_folder, write_pair
-from tuner.cli import training_progress
 from tuner.cli.app import app
 from tuner.cli.documents import read_result
+from tuner.cli.train import progress
 from tuner.configs.resolve import resolve
 from tuner.spec.config import Recipe
 from tuner.spec.views import Best
@@ -52,13 +52,13 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Let Ctrl-C be pressed before that optimizer step, once."""
     left = [step]
 
-    def press(_: training_progress.Display) -> bool:
+    def press(_: progress.Display) -> bool:
         left[0] -= 1
         if left[0] == 0:
             signal.raise_signal(signal.SIGINT)
         return False
 
-    monkeypatch.setattr(training_progress.Display, "step", press)
+    monkeypatch.setattr(progress.Display, "step", press)
 
 
 def weights(out: str) -> dict[str, torch.Tensor]:

@@ -9,9 +9,11 @@ from typer.testing import CliRunner, Result
 
 from tests.unit.cli_samples import ScriptedClient, best, event, trial, view
 from tests.unit.samples import document
-from tuner.cli import demonstration, household, studies, wording
+from tuner.cli import processes, studies
 from tuner.cli.app import app
+from tuner.cli.demo import demonstration
 from tuner.cli.failures import explain
+from tuner.cli.show import wording
 from tuner.errors import (
     Conflict,
     InvalidSpec,
@@ -247,7 +249,7 @@ def test_a_taken_port_is_left_alone() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert household.free_port("127.0.0.1", port) != port
+        assert processes.free_port("127.0.0.1", port) != port
         result = _run("up", "--port", str(port))
     assert (result.exit_code, f"port {port}" in result.stderr) == (2, True)
 
@@ -260,13 +262,13 @@ def test_workers_are_spread_over_devices(
     device: str, workers: int | None, expected: tuple[str, ...]
 ) -> None:
     """As many as asked for, on the device named."""
-    assert household.devices(device, workers) == expected
+    assert processes.devices(device, workers) == expected
 
 
 def test_workers_on_the_processor_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers on four cores get two threads each, and each has a name of its own."""
     monkeypatch.setattr("workers.devices.cores", lambda: 4)
-    commands = household.worker_commands("http://127.0.0.1:1", ("cpu", "cpu"))
+    commands = processes.worker_commands("http://127.0.0.1:1", ("cpu", "cpu"))
     names: list[Any] = [each.arguments[each.arguments.index("--name") + 1] for each in commands]
     assert {each.environment["SEGTUNE_THREADS"] for each in commands} == {"2"}
     assert len(set(names)) == 2

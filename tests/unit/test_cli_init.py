@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from tuner.cli import draft_study
 from tuner.cli.app import app
-from tuner.cli.draft.document import render
-from tuner.cli.draft.layout import Layout, Split, find_layout
-from tuner.cli.draft.naming import Names
-from tuner.cli.draft.proposal import (
+from tuner.cli.init import command
+from tuner.cli.init.document import render
+from tuner.cli.init.layout import Layout, Split, find_layout
+from tuner.cli.init.naming import Names
+from tuner.cli.init.proposal import (
     HOLDOUT,
     choose_batches,
     choose_size,
     propose,
     without_holdout,
 )
-from tuner.cli.draft.survey import Findings, survey
+from tuner.cli.init.survey import Findings, survey
 from tuner.configs import checks
 from tuner.errors import DataError
 from tuner.training.data.folds import held_out
@@ -188,7 +188,7 @@ def test_a_doubt_is_asked_at_a_terminal_only(
     """Elsewhere the value is a class, and the note says what to do if it is void."""
     folder = make([0, 100, 255])
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(draft_study, "_is_terminal", lambda: is_terminal)
+    monkeypatch.setattr(command, "_is_terminal", lambda: is_terminal)
     done = CliRunner().invoke(app, ["init", "."], input="y\n")
     assert yaml.safe_load(Path("study.yaml").read_text())["dataset"]["classes"] == classes
     assert ("Is it void" in done.output, "CHECK: 255" in done.output) == (

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.cli.draft.labels import Labels, choose_labels, valid_names
-from tuner.cli.draft.layout import Layout, Split
-from tuner.cli.draft.naming import Names
-from tuner.cli.draft.survey import Findings
+from tuner.cli.init.labels import Labels, choose_labels, valid_names
+from tuner.cli.init.layout import Layout, Split
+from tuner.cli.init.naming import Names
+from tuner.cli.init.survey import Findings
 from tuner.errors import DataError
 
 

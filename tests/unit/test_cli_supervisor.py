@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.cli import household, supervisor
-from tuner.cli.household import start_server
+from tuner.cli import processes, supervisor
+from tuner.cli.processes import start_server
 from tuner.cli.supervisor import Command, Supervisor, _Child, _tend, back_off
 from tuner.errors import ServerError
 
@@ -23,17 +23,17 @@ def test_the_pause_grows_to_half_a_minute(failures: int) -> None:
 def test_a_command_that_ends_well_is_not_started_again(tmp_path: Path) -> None:
     """Its exit code is kept and its output is in its log."""
     log = tmp_path / "log"
-    with Supervisor() as house:
-        house.start(Command("version", ("version",), log=log))
-        house.wait("version")
-        assert (house.ended("version"), "segtune" in log.read_text()) == (0, True)
+    with Supervisor() as running:
+        running.start(Command("version", ("version",), log=log))
+        running.wait("version")
+        assert (running.ended("version"), "segtune" in log.read_text()) == (0, True)
 
 
 def test_a_server_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     """A wrong setting is told at once, with the log's place; nothing is started again."""
     command = Command("server", ("serve", "--port", "99999"), log=tmp_path / "log")
-    with Supervisor() as house, pytest.raises(ServerError, match="exit code 2"):
-        start_server(house, command, "http://127.0.0.1:9")
+    with Supervisor() as running, pytest.raises(ServerError, match="exit code 2"):
+        start_server(running, command, "http://127.0.0.1:9")
 
 
 def test_a_command_that_died_is_started_again_after_a_pause(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_service_is_started_again_whatever_ends_it(
     tmp_path: Path, code: int, is_proven: bool, is_final: bool
 ) -> None:
     """Only what another start cannot change is final."""
-    command = household.server_command("127.0.0.1", 1, log=tmp_path / "log")
+    command = processes.server_command("127.0.0.1", 1, log=tmp_path / "log")
     child = _Child(command, ended(code), started=100.0, is_proven=is_proven)
     _tend(child, 101.0)
     assert (child.is_done, child.due is None) == (is_final, is_final)
@@ -79,7 +79,7 @@ def test_a_service_is_started_again_whatever_ends_it(
 
 def test_a_worker_is_a_service_too() -> None:
     """It goes on for as long as its server."""
-    (command,) = household.worker_commands("http://127.0.0.1:1", ["cpu"])
+    (command,) = processes.worker_commands("http://127.0.0.1:1", ["cpu"])
     assert command.final == supervisor.SERVICE
 
 
@@ -87,7 +87,7 @@ def test_leaving_ends_what_runs(tmp_path: Path) -> None:
     """A worker that waits for its server ends when it is asked."""
     arguments = ("worker", "--server", "http://127.0.0.1:9", "--device", "cpu")
     home = {"SEGTUNE_HOME": str(tmp_path)}
-    house = Supervisor()
-    house.start(Command("worker", arguments, stage=1, environment=home, log=tmp_path / "log"))
-    house.stop()
-    assert all(child.process.returncode is not None for child in house._children)
+    running = Supervisor()
+    running.start(Command("worker", arguments, stage=1, environment=home, log=tmp_path / "log"))
+    running.stop()
+    assert all(child.process.returncode is not None for child in running._children)

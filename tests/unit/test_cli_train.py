@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from tests.unit.samples import document
 from tuner.cli.app import app
-from tuner.cli.comparison import Record
-from tuner.cli.comparison import compare as compared
-from tuner.cli.retraining import choose_threads, with_changes
+from tuner.cli.train.comparison import Record
+from tuner.cli.train.comparison import compare as compared
+from tuner.cli.train.retraining import choose_threads, with_changes
 from tuner.configs.checks import parse
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec

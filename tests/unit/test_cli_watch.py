@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.unit.cli_samples import NOON, ScriptedClient, event, trial, view
-from tuner.cli import narration, screen, watch, wording
+from tuner.cli import watch
+from tuner.cli.show import narration, screen, wording
 from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState
 from tuner.spec.study import Objective

@@ -8,8 +8,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.unit.cli_samples import NOON, event, view
-from tuner.cli import machines, narration, screen
+from tuner.cli import workers as command
 from tuner.cli.app import app
+from tuner.cli.show import narration, screen
 from tuner.spec.messages import Capabilities
 from tuner.spec.views import WorkerView
 
@@ -34,7 +35,7 @@ def worker(name: str, **changes: Any) -> WorkerView:
 
 def listed(monkeypatch: pytest.MonkeyPatch, *workers: WorkerView) -> str:
     """What the command prints for these workers."""
-    monkeypatch.setattr(machines, "connect", lambda server, token: Fleet(*workers))
+    monkeypatch.setattr(command, "connect", lambda server, token: Fleet(*workers))
     return CliRunner().invoke(app, ["workers"]).output
 
 

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from tests.unit.samples import completed, document, study
-from tuner.cli import wording
+from tuner.cli.show import wording
 from tuner.configs import catalog
 from tuner.configs.checks import parse
 from tuner.configs.resolve import resolve

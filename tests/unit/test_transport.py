@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.cli.household import start_server
+from tuner.cli.processes import start_server
 from tuner.cli.supervisor import Command, Supervisor
 from tuner.client import Client
 from tuner.errors import InvalidSpec, SegtuneError
@@ -92,8 +92,8 @@ def ask_as_worker(url: str, folder: Path) -> None:
 
 def ask_as_up(url: str, folder: Path) -> None:
     """`segtune up`, which waits for its server."""
-    with Supervisor() as house:
-        start_server(house, Command("server", ("version",), log=folder / "log"), url)
+    with Supervisor() as running:
+        start_server(running, Command("server", ("version",), log=folder / "log"), url)
 
 
 CLIENTS = pytest.mark.parametrize("ask", [ask_as_user, ask_as_worker, ask_as_up])

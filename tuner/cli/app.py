@@ -9,21 +9,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tuner.cli import (
-    check_data,
-    database,
-    demo,
-    draft_study,
-    fleet,
-    importing,
-    machines,
-    preview,
-    reproduce,
-    studies,
-    trial,
-    watch,
-)
+from tuner.cli import check_data, db, preview, serve, studies, trial, up, watch, worker, workers
+from tuner.cli.demo.command import demo
 from tuner.cli.failures import explain
+from tuner.cli.import_ import command as import_
+from tuner.cli.init.command import init
+from tuner.cli.train.command import train
 from tuner.errors import SegtuneError
 
 
@@ -62,7 +53,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: without it every start would import all of rich
     help="Hyperparameter tuning for semantic segmentation.",
 )
-database_app = typer.Typer(
+db_app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="The database behind the server."
 )
 import_app = typer.Typer(
@@ -73,17 +64,17 @@ SERVICE = "Server and workers"
 STUDY = "Studies"
 FILES = "Files"
 
-app.command(rich_help_panel=SERVICE)(demo.demo)
-app.command(rich_help_panel=SERVICE)(fleet.up)
-app.command(rich_help_panel=SERVICE)(fleet.serve)
-app.command(rich_help_panel=SERVICE)(fleet.worker)
-app.command(rich_help_panel=SERVICE)(machines.workers)
-app.add_typer(database_app, name="db", rich_help_panel=SERVICE)
-database_app.command()(database.upgrade)
-database_app.command()(database.current)
+app.command(rich_help_panel=SERVICE)(demo)
+app.command(rich_help_panel=SERVICE)(up.up)
+app.command(rich_help_panel=SERVICE)(serve.serve)
+app.command(rich_help_panel=SERVICE)(worker.worker)
+app.command(rich_help_panel=SERVICE)(workers.workers)
+app.add_typer(db_app, name="db", rich_help_panel=SERVICE)
+db_app.command()(db.upgrade)
+db_app.command()(db.current)
 app.add_typer(import_app, name="import", rich_help_panel=SERVICE)
-import_app.callback()(importing.importing)
-import_app.command()(importing.optuna)
+import_app.callback()(import_.importing)
+import_app.command()(import_.optuna)
 
 app.command(rich_help_panel=STUDY)(studies.submit)
 app.command(rich_help_panel=STUDY)(studies.plan)
@@ -97,10 +88,10 @@ app.command(rich_help_panel=STUDY)(studies.pause)
 app.command(rich_help_panel=STUDY)(studies.resume)
 app.command(rich_help_panel=STUDY)(studies.cancel)
 
-app.command("init", rich_help_panel=FILES)(draft_study.init)
+app.command("init", rich_help_panel=FILES)(init)
 app.command("check-data", rich_help_panel=FILES)(check_data.check_data)
 app.command(rich_help_panel=FILES)(preview.preview)
-app.command(rich_help_panel=FILES)(reproduce.train)
+app.command(rich_help_panel=FILES)(train)
 
 
 @app.command(rich_help_panel=FILES)

@@ -21,9 +21,9 @@ def check_data(
     data_root: DataRoots = None,
 ) -> None:
     """Read a study's data set and count its classes."""
-    from tuner.cli import tables
     from tuner.cli.class_names import with_classes
     from tuner.cli.documents import blaming, read_study
+    from tuner.cli.show import tables
     from tuner.configs.checks import parse
     from tuner.configs.checks.batches import size_problems
     from tuner.configs.resolve import resolve

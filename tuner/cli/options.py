@@ -1,5 +1,6 @@
-"""Options that several commands share; environment and `.env` stand in where none is given."""
+"""What several commands share: options, which `.env` and environment stand in for, and logging."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -17,6 +18,8 @@ Server = Annotated[
 Token = Annotated[
     str | None, typer.Option(help="The server's token; else SEGTUNE_TOKEN.", show_default=False)
 ]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name or id of a study.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, …", show_default=False)]
 DataRoots = Annotated[
@@ -71,3 +74,14 @@ def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
 
 def _setting(location: tuple[str | int, ...]) -> tuple[str, ...]:
     return ("SEGTUNE_" + "_".join(str(part) for part in location).upper(),) if location else ()
+
+
+def log_from(level: str) -> None:
+    """Log to standard error from a level on; libraries only their warnings."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        force=True,
+    )
+    for room in ("tuner", "api", "workers"):
+        logging.getLogger(room).setLevel(level.upper())

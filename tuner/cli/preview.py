@@ -44,7 +44,7 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
     """Draw what a configuration does to real samples."""
     from tuner.cli.class_names import with_classes
     from tuner.cli.documents import read_study
-    from tuner.cli.retraining import with_changes
+    from tuner.cli.train.retraining import with_changes
     from tuner.training.data.load import load
     from tuner.training.preview.sheet import Look, described, sheet, write
     from workers.settings import WorkerSettings

@@ -39,7 +39,7 @@ def submit(
         document["name"] = name
     client = connect(server, token)
     if dry_run:
-        from tuner.cli import tables
+        from tuner.cli.show import tables
 
         with blaming(file):
             found = client.plan(document)
@@ -68,9 +68,9 @@ def plan(
     token: Token = None,
 ) -> None:
     """Show what a study would train and cost, without submitting it."""
-    from tuner.cli import tables
     from tuner.cli.class_names import with_classes
     from tuner.cli.documents import blaming, read_study
+    from tuner.cli.show import tables
 
     document = with_classes(read_study(file))
     client = connect(server, token)
@@ -95,8 +95,8 @@ def best(
     token: Token = None,
 ) -> None:
     """Take the best configuration found so far."""
-    from tuner.cli import wording
     from tuner.cli.documents import render, write
+    from tuner.cli.show import wording
 
     client = connect(server, token)
     found = client.best(study, objective=objective)
@@ -120,7 +120,7 @@ def list_studies(
     """List studies, newest first."""
     from datetime import UTC, datetime
 
-    from tuner.cli import tables
+    from tuner.cli.show import tables
     from tuner.spec.states import StudyState
 
     found = tuple(connect(server, token).studies(state=_state(StudyState, state)))
@@ -146,7 +146,7 @@ def list_trials(
     """List the trials of a study."""
     from itertools import islice
 
-    from tuner.cli import tables
+    from tuner.cli.show import tables
     from tuner.spec.states import TrialState
 
     client = connect(server, token)
@@ -171,7 +171,7 @@ def pareto(
     token: Token = None,
 ) -> None:
     """Show the trials that no other beats in every objective, and the front's hypervolume."""
-    from tuner.cli import tables, wording
+    from tuner.cli.show import tables, wording
 
     client = connect(server, token)
     view = client.front(study, reference=reference or None)

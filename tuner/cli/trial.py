@@ -19,7 +19,7 @@ def trial(
     if json:
         typer.echo(found.model_dump_json(indent=2))
         return
-    from tuner.cli import tables
+    from tuner.cli.show import tables
 
     tables.show(tables.trial(found))
     if found.error:

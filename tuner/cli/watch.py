@@ -66,7 +66,7 @@ def live(
 
     from rich.live import Live
 
-    from tuner.cli.screen import screen
+    from tuner.cli.show.screen import screen
     from tuner.spec.states import TrialState
 
     with Live(console=console, auto_refresh=False) as display:
@@ -81,7 +81,7 @@ def live(
 
 def plain(client: Watched, study: int | str, write: Callable[[str], None]) -> "StudyState":
     """Write one line per event, from the first on, until the study has ended."""
-    from tuner.cli import narration, wording
+    from tuner.cli.show import narration, wording
 
     view = client.study(study)
     waiting = _tell_wait(view, None, write)

@@ -9,7 +9,7 @@ def workers(server: Server = None, token: Token = None) -> None:
     """List workers, the last seen first; one that is unfit says why."""
     from datetime import UTC, datetime
 
-    from tuner.cli import tables
+    from tuner.cli.show import tables
 
     found = connect(server, token).workers()
     if not found:

@@ -45,10 +45,10 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     Ctrl-C saves a checkpoint, from which --resume goes on to the same numbers. Exit code 1 if the
     data are not those that the file's result was made with.
     """
-    from tuner.cli.comparison import Record, compare
     from tuner.cli.documents import read_result
-    from tuner.cli.retraining import Places, choose_threads, retrain, with_changes
-    from tuner.cli.training_progress import describe_stop, shown
+    from tuner.cli.train.comparison import Record, compare
+    from tuner.cli.train.progress import describe_stop, shown
+    from tuner.cli.train.retraining import Places, choose_threads, retrain, with_changes
 
     recorded, found = read_result(file)
     config = with_changes(recorded, changes or ())

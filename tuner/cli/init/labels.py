@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import normalize
 
-from tuner.cli.draft.colours import find_palette
-from tuner.cli.draft.naming import Names
-from tuner.cli.draft.survey import Findings
-from tuner.cli.draft.void import FULL, Ask, Void, find_void
+from tuner.cli.init.colours import find_palette
+from tuner.cli.init.naming import Names
+from tuner.cli.init.survey import Findings
+from tuner.cli.init.void import FULL, Ask, Void, find_void
 from tuner.errors import DataError
 
 IGNORED = 255

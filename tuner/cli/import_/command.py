@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.database import Url, database_url
+from tuner.cli.db import Url, database_url
 
 
 def importing() -> None:
@@ -35,7 +35,7 @@ def optuna(
 ) -> None:
     """Import an Optuna study as a finished one."""
     from tuner.cli.documents import blaming, read_study
-    from tuner.cli.optuna_source import load
+    from tuner.cli.import_.optuna_source import load
     from tuner.configs import checks
     from tuner.search.past import of_optuna
     from tuner.service import imports

@@ -9,8 +9,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tuner.cli import household, wording
+from tuner.cli import processes
 from tuner.cli.documents import render, write
+from tuner.cli.show import wording
 from tuner.cli.supervisor import Supervisor
 from tuner.cli.watch import follow
 from tuner.client import Client
@@ -117,7 +118,7 @@ def _empty(home: Path) -> None:
             path.unlink()
 
 
-def start(house: Supervisor, home: Path, port: int) -> Client:
+def start(supervisor: Supervisor, home: Path, port: int) -> Client:
     """Start a server and workers that keep all they have in the folder. Raises ServerError."""
     environment = {
         "SEGTUNE_HOME": str(home),
@@ -127,14 +128,14 @@ def start(house: Supervisor, home: Path, port: int) -> Client:
         "SEGTUNE_LABELS": "",
     }
     host = "127.0.0.1"
-    url = household.address(host, port)
-    serving = household.server_command(host, port, environment, home / "server.log")
-    household.start_server(house, serving, url)
-    devices = household.devices(None, None)
+    url = processes.address(host, port)
+    serving = processes.server_command(host, port, environment, home / "server.log")
+    processes.start_server(supervisor, serving, url)
+    devices = processes.devices(None, None)
     if devices == ("cpu",) and cores() > 1:
         devices = ("cpu", "cpu")  # so small a model trains faster twice at once than on more cores
-    for command in household.worker_commands(url, devices, (), environment, home / "worker.log"):
-        house.start(command)
+    for command in processes.worker_commands(url, devices, (), environment, home / "worker.log"):
+        supervisor.start(command)
     return Client(url)
 
 

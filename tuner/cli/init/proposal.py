@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.cli.draft.known import Known
-from tuner.cli.draft.labels import IGNORED, choose_labels, never
-from tuner.cli.draft.layout import Layout
-from tuner.cli.draft.sample import Sample
-from tuner.cli.draft.survey import Findings, Size
-from tuner.cli.draft.void import Ask
+from tuner.cli.init.known import Known
+from tuner.cli.init.labels import IGNORED, choose_labels, never
+from tuner.cli.init.layout import Layout
+from tuner.cli.init.sample import Sample
+from tuner.cli.init.survey import Findings, Size
+from tuner.cli.init.void import Ask
 from tuner.configs import catalog
 from tuner.spec import shares as counting
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli import wording
+from tuner.cli.show import wording
 from tuner.spec.views import StudyView, TrialSummary
 
 STYLES = {

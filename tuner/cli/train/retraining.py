@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuner.cli.comparison import Record
-from tuner.cli.training_progress import Display
+from tuner.cli.train.comparison import Record
+from tuner.cli.train.progress import Display
 from tuner.configs.resolve import complete
 from tuner.errors import DataChanged, InvalidSpec, Malformed, NotFound, Problem
 from tuner.spec.config import TrialConfig

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from tuner.cli.draft.naming import Colour, Names, is_unlabelled, is_void
-from tuner.cli.draft.survey import Findings
+from tuner.cli.init.naming import Colour, Names, is_unlabelled, is_void
+from tuner.cli.init.survey import Findings
 from tuner.errors import DataError
 from tuner.training.data.pictures import colour_of
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.cli.draft.bands import Bands, find_bands
-from tuner.cli.draft.layout import Layout, find_layout
-from tuner.cli.draft.naming import Names, find_names
+from tuner.cli.init.bands import Bands, find_bands
+from tuner.cli.init.layout import Layout, find_layout
+from tuner.cli.init.naming import Names, find_names
 from tuner.errors import DataError
 from tuner.training.data import mask_palettes, patterns, pictures
 from tuner.training.data import pairs as pairing

@@ -8,8 +8,8 @@ without an answer the value is a class, so that nothing is ignored unseen.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tuner.cli.draft.naming import Names, is_unlabelled, is_void
-from tuner.cli.draft.survey import Findings
+from tuner.cli.init.naming import Names, is_unlabelled, is_void
+from tuner.cli.init.survey import Findings
 
 Ask = Callable[[str], bool]
 FULL = (255, 65535)  # the highest value of 8 and of 16 bits

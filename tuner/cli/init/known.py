@@ -9,8 +9,8 @@ from os.path import commonpath
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tuner.cli.draft.labels import valid_names
-from tuner.cli.draft.layout import SPLITS
+from tuner.cli.init.labels import valid_names
+from tuner.cli.init.layout import SPLITS
 from tuner.errors import DataError
 from tuner.training.data.annotations import category_names
 from tuner.training.data.listed import located

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tuner.cli import wording
+from tuner.cli.show import wording
 from tuner.spec.events import EventKind
 from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective

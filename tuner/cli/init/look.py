@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tuner.cli.draft.known import Known, recognised
-from tuner.cli.draft.layout import find_layout
-from tuner.cli.draft.proposal import Proposal, options_of, propose, propose_known
-from tuner.cli.draft.sample import Sample, fault, sample
-from tuner.cli.draft.survey import survey
-from tuner.cli.draft.void import Ask
+from tuner.cli.init.known import Known, recognised
+from tuner.cli.init.layout import find_layout
+from tuner.cli.init.proposal import Proposal, options_of, propose, propose_known
+from tuner.cli.init.sample import Sample, fault, sample
+from tuner.cli.init.survey import survey
+from tuner.cli.init.void import Ask
 from tuner.configs.checks.formats import completed
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tuner.cli.draft.void import Ask
+    from tuner.cli.init.void import Ask
 
 
 def _list_presets(names: list[str] | None) -> list[str] | None:
@@ -43,8 +43,8 @@ def init(
 ) -> None:
     """Look at a folder of images and write a study for it."""
     from tuner.cli.documents import write
-    from tuner.cli.draft.document import render
-    from tuner.cli.draft.look import look
+    from tuner.cli.init.document import render
+    from tuner.cli.init.look import look
     from tuner.configs.presets import choose
     from tuner.errors import Conflict
 
@@ -74,7 +74,7 @@ def _named(label: str) -> str:
 
 def _asking() -> "Ask":
     """Questions where a person sits at a terminal; elsewhere every answer is no."""
-    from tuner.cli.draft.labels import never
+    from tuner.cli.init.labels import never
 
     if not _is_terminal():
         return never

@@ -113,12 +113,12 @@ def running() -> Iterator[Supervisor]:
     The first signal (Ctrl-C, SIGTERM, a closed terminal) raises KeyboardInterrupt; those that
     come while the children end kill what is left.
     """
-    house = Supervisor()
+    supervisor = Supervisor()
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
-            house.hurry()
+            supervisor.hurry()
             return
         asked.set()
         raise KeyboardInterrupt
@@ -126,14 +126,14 @@ def running() -> Iterator[Supervisor]:
     known = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {name: signal.signal(getattr(signal, name), ask) for name in known}
     try:
-        with house:
-            yield house
+        with supervisor:
+            yield supervisor
     finally:
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
 
 
-def start_server(house: Supervisor, command: Command, url: str) -> None:
+def start_server(supervisor: Supervisor, command: Command, url: str) -> None:
     """Start the server and wait until it answers.
 
     Raises:
@@ -145,15 +145,15 @@ def start_server(house: Supervisor, command: Command, url: str) -> None:
 
     from tuner.transport import to
 
-    house.start(command)
+    supervisor.start(command)
     seen = f"; see {command.log}" if command.log else ""
     deadline = time.monotonic() + _READY_SECONDS
     while True:
         with suppress(httpx.HTTPError), httpx.Client(transport=to(url), timeout=5) as client:
             if client.get(f"{url}/health/ready").is_success:
-                house.prove(command.name)
+                supervisor.prove(command.name)
                 return
-        if (code := house.ended(command.name)) is not None:
+        if (code := supervisor.ended(command.name)) is not None:
             raise ServerError(f"the server ended with exit code {code}{seen}")
         if time.monotonic() > deadline:
             raise ServerError(f"the server did not answer within {_READY_SECONDS:.0f} s{seen}")

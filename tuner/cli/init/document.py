@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tuner.cli.draft.proposal import Proposal
+from tuner.cli.init.proposal import Proposal
 from tuner.configs.presets import Preset
 from tuner.spec import yaml_core
 from tuner.training.data.pictures import colour_of

@@ -8,7 +8,7 @@ from os.path import commonpath
 from pathlib import PurePosixPath
 from unicodedata import normalize
 
-from tuner.cli.draft.pairing import IMAGE, MASK, Candidate, File, Group, candidates
+from tuner.cli.init.pairing import IMAGE, MASK, Candidate, File, Group, candidates
 from tuner.errors import DataError
 from tuner.training.data.patterns import is_litter
 from tuner.training.data.pictures import SUFFIXES

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.options import log_from
+
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path(".demo"),
@@ -19,18 +21,18 @@ def demo(
     """Run a whole study on drawn street scenes, here and now."""
     import sys
 
-    from tuner.cli import demonstration, household
-    from tuner.cli.logs import set_up
+    from tuner.cli import processes
+    from tuner.cli.demo import demonstration
     from tuner.cli.watch import exit_code
 
-    set_up("WARNING")
-    with demonstration.prepared(folder, keep=keep) as home, household.running() as house:
-        client = demonstration.start(house, home, household.free_port("127.0.0.1", port))
+    log_from("WARNING")
+    with demonstration.prepared(folder, keep=keep) as home, processes.running() as supervisor:
+        client = demonstration.start(supervisor, home, processes.free_port("127.0.0.1", port))
         typer.echo(f"dashboard: {client.server}/")
         study = demonstration.run(client)
         for line in demonstration.summary(client, study, folder):
             typer.echo(line)
         if serve and sys.stdout.isatty():
             typer.echo(f"serving on {client.server}/ until Ctrl-C")
-            house.wait("server")
+            supervisor.wait("server")
     raise typer.Exit(exit_code(study.state))

@@ -1,0 +1,1 @@
+"""`segtune demo`: a whole study on this machine."""

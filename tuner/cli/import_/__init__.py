@@ -1,0 +1,1 @@
+"""`segtune import`: studies of other tools."""

@@ -1,0 +1,1 @@
+"""What commands print: tables, a live screen, lines as things happen, and the words in them."""
