@@ -55,7 +55,7 @@ class Ledger:
 def _together(ledger: Ledger, works: dict[str, Callable[[Session], Any]]) -> dict[str, Any]:
     """Run the first work; while it waits for its commit, the others queue up behind it."""
     needs = {name: (Need(int(name[-1])), work) for name, work in works.items()}
-    return queued(GroupCommit(ledger.transaction), needs, until=ledger.go)
+    return queued(GroupCommit(lambda needs: ledger.transaction()), needs, until=ledger.go)
 
 
 def test_works_that_wait_share_one_transaction_by_rising_key() -> None:
@@ -172,7 +172,7 @@ def test_a_work_that_fails_alone_raises_its_error() -> None:
     """A bug in a work reaches its caller, and the next work runs."""
     ledger = Ledger()
     ledger.go.set()
-    group = GroupCommit(ledger.transaction)
+    group = GroupCommit(lambda needs: ledger.transaction())
 
     def broken(_: Session) -> None:
         raise ZeroDivisionError

@@ -17,7 +17,7 @@ from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import failures, hot, leases, studies, trials
-from tuner.store.hot import HeldTrial
+from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study, Trial
 

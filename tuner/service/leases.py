@@ -27,7 +27,7 @@ from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import events, leases, reports, studies, workers
 from tuner.store.engine import Database
-from tuner.store.hot import HeldTrial
+from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study
 

@@ -27,7 +27,7 @@ from tuner.spec.views import (
     WorkerView,
 )
 from tuner.store import tables
-from tuner.store.hot import HeldTrial
+from tuner.store.held import HeldTrial
 
 logger = logging.getLogger(__name__)
 # What reading a damaged row may raise; errors of the database itself are none of these.

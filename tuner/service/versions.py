@@ -15,7 +15,7 @@ from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable, short
 from tuner.store import artifacts, hot, studies
 from tuner.store import versions as rows
-from tuner.store.hot import HeldTrial
+from tuner.store.held import HeldTrial
 from tuner.store.tables import Study
 
 logger = logging.getLogger(__name__)

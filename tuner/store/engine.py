@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,7 +51,7 @@ class Database:
     def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
         self.url = normalize(url)
         self._engine = _create_engine(self.url)
-        is_sqlite = self._engine.dialect.name == "sqlite"
+        self._is_sqlite = is_sqlite = self._engine.dialect.name == "sqlite"
         self._clock = clock or (_machine_time if is_sqlite else _ServerClock(self.url))
         # Threads of one process queue here; SQLite's own busy wait is a lottery among them.
         self._writing: AbstractContextManager[Any] = (
@@ -64,7 +64,7 @@ class Database:
             if is_sqlite
             else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        self._group = GroupCommit(self.transaction, hot.prepare)
+        self._group = GroupCommit(self._transaction)
 
     @property
     def engine(self) -> Engine:
@@ -78,13 +78,21 @@ class Database:
         Raises:
             StorageError: the database refused or could not be reached.
         """
-        with self._writing, _storage_errors(), Session(self._engine, autoflush=False) as session:
+        with self._transaction(()) as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self, needs: Sequence[Need]) -> Iterator[Session]:
+        """A transaction that begins with what a group of works needs, if there is one."""
+        # A group says BEGIN together with its reads.
+        engine = self._reader if needs and not self._is_sqlite else self._engine
+        with self._writing, _storage_errors(), Session(engine, autoflush=False) as session:
             session.connection(execution_options={"segtune_writes": True})
-            session.info[hot.PIPELINE] = _pipeline
             try:
+                if needs:
+                    hot.prepare(session, needs)
                 yield session
                 hot.batch_of(session).close(session)
-                session.commit()
             except BaseException:
                 session.rollback()
                 for call in session.info.get(_UNDO, ()):
@@ -239,22 +247,6 @@ def _begin(connection: Any) -> None:
     """Take SQLite's write lock at the start: a lock taken later can fail half way through."""
     writes = connection.get_execution_options().get("segtune_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def _pipeline(session: Session) -> Iterator[None]:
-    """Send PostgreSQL the block's statements together; SQLite has nobody to wait for."""
-    if session.connection().dialect.name == "sqlite":
-        yield
-        return
-    from psycopg import Error  # here, because it is told in words where it cannot be loaded
-
-    driver: Any = session.connection().connection.driver_connection
-    try:
-        with driver.pipeline():
-            yield
-    except Error as error:  # of a statement whose answer SQLAlchemy did not wait for
-        raise StorageError(f"the database refused: {error}") from error
 
 
 @contextmanager

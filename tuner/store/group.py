@@ -68,16 +68,14 @@ class _Undone(Exception):  # no error: it breaks a transaction off
 class GroupCommit:
     """Works of many threads, in few transactions, in the order in which they came by study.
 
-    `prepare` is told at the start of a transaction what its works need.
+    `transaction` is told at its start what its works need.
     """
 
     def __init__(
         self,
-        transaction: Callable[[], AbstractContextManager[Session]],
-        prepare: Callable[[Session, Sequence[Need]], None] = lambda session, needs: None,
+        transaction: Callable[[Sequence[Need]], AbstractContextManager[Session]],
     ) -> None:
         self._transaction = transaction
-        self._prepare = prepare
         self._lock = threading.Lock()
         self._queue: list[_Ticket] = []
         self._is_led = False
@@ -142,8 +140,7 @@ class GroupCommit:
 
     def _attempt(self, batch: Sequence[_Ticket]) -> None:
         """Do the works in one transaction. Raises _Undone when one of them has to be left out."""
-        with self._transaction() as session:
-            self._prepare(session, [ticket.need for ticket in batch])
+        with self._transaction([ticket.need for ticket in batch]) as session:
             for ticket in batch:
                 ticket.try_in(session)
             if any(ticket.has_spoilt for ticket in batch):

@@ -7,152 +7,23 @@ plain records. The ORM is for everything else: it costs more than the database.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
-from sqlalchemy import Table, Update, bindparam, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Insert, Select, Update, inspect
+from sqlalchemy.orm import Session, make_transient_to_detached
 
+from tuner.store import pipeline
+from tuner.store import statements as sql
 from tuner.store.group import Need
-from tuner.store.tables import Attempt, Event, Report, Study, Trial, Worker
+from tuner.store.held import HeldAttempt, HeldTrial, KnownWorker
+from tuner.store.pipeline import Query
+from tuner.store.tables import Study, Trial
 
+Rows = Iterable[Sequence[Any]]
 _BATCH = "batch"  # where a session keeps its own
-PIPELINE = "pipeline"  # where it keeps how statements are sent together, if its database can
-
-
-@dataclass(slots=True)
-class HeldAttempt:
-    """A lease, as far as its holder may change it; columns of `attempts`."""
-
-    id: str
-    trial_id: int
-    number: int
-    worker_id: int
-    token_hash: str
-    expires_at: datetime
-    ended_at: datetime | None
-    outcome: str | None
-    error: str | None
-    error_kind: str | None
-
-
-@dataclass(slots=True)
-class HeldTrial:
-    """A trial that is leased, as far as reports and ends may change it; columns of `trials`."""
-
-    id: int
-    study_id: int
-    number: int
-    state: str
-    source: str
-    step: int
-    epochs: int
-    value: float | None
-    best_value: float | None
-    metrics: dict[str, Any]
-    feasible: bool | None
-    attempts: int
-    verdict: dict[str, Any]
-    reason: str
-    error: str | None
-    error_kind: str | None
-    provenance: dict[str, Any]
-    seconds: float
-    revision: int
-    data_version: str | None
-    threads: int | None
-    started_at: datetime | None
-    finished_at: datetime | None
-    study_epochs: int | None
-    study_seconds: float | None
-
-    def __post_init__(self) -> None:
-        """Read what is no JSON object as an empty one: its worker must be able to end the trial."""
-        self.verdict, self.provenance = _object(self.verdict), _object(self.provenance)
-
-
-def _object(stored: Any) -> dict[str, Any]:
-    return stored if isinstance(stored, dict) else {}
-
-
-def _names(record: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(record))
-
-
-def _table(model: Any) -> Table:
-    table: Table = model.__table__
-    return table
-
-
-_ATTEMPTS, _TRIALS, _WORKERS = _table(Attempt), _table(Trial), _table(Worker)
-_REPORTS, _EVENTS = _table(Report), _table(Event)
-_ATTEMPT, _TRIAL = _names(HeldAttempt), _names(HeldTrial)
-# What a report changes of its trial, and what else an end changes.
-_PROGRESS = (
-    "step",
-    "value",
-    "best_value",
-    "metrics",
-    "verdict",
-    "seconds",
-    "revision",
-    "data_version",
-    "threads",
-)
-_END = (
-    "state",
-    "feasible",
-    "reason",
-    "error",
-    "error_kind",
-    "provenance",
-    "finished_at",
-    "study_epochs",
-    "study_seconds",
-)
-_LOCK = (
-    select(Study)
-    .where(Study.id.in_(bindparam("ids", expanding=True)))
-    .order_by(Study.id)  # whoever locks several does so in one order
-    .with_for_update()
-    .execution_options(populate_existing=True)
-)
-_LEASES = (
-    select(
-        *(_ATTEMPTS.c[name] for name in _ATTEMPT),
-        *(_TRIALS.c[name] for name in _TRIAL),
-        _WORKERS.c.unfit.is_not(None),
-    )
-    .join(_TRIALS, _TRIALS.c.id == _ATTEMPTS.c.trial_id)
-    .join(_WORKERS, _WORKERS.c.id == _ATTEMPTS.c.worker_id)
-    .where(_ATTEMPTS.c.id.in_(bindparam("ids", expanding=True)))
-)
-_SAVE_TRIAL = update(_TRIALS).where(_TRIALS.c.id == bindparam("which"))
-_RENEW = update(_ATTEMPTS).where(_ATTEMPTS.c.id.in_(bindparam("ids", expanding=True)))
-_END_LEASE = update(_ATTEMPTS).where(_ATTEMPTS.c.id == bindparam("which"))
-_SAVE_WORKER = (
-    update(_WORKERS)
-    .where(_WORKERS.c.id == bindparam("which"))
-    .values(
-        last_seen_at=bindparam("seen_at"), trials_done=_WORKERS.c.trials_done + bindparam("done")
-    )
-)
-
-
-_NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities, _WORKERS.c.unfit).where(
-    _WORKERS.c.name.in_(bindparam("names", expanding=True))
-)
-_INSERTS = {table.name: insert(table) for table in (_ATTEMPTS, _REPORTS, _EVENTS)}
-
-
-class KnownWorker(NamedTuple):
-    """A worker as it is stored."""
-
-    id: int
-    capabilities: dict[str, Any]
-    unfit: dict[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -185,22 +56,34 @@ class Batch:
         """Hold the rows of those studies that exist to the end of the transaction."""
         missing = sorted(set(ids) - self.studies.keys())
         if missing:
-            found = session.scalars(_LOCK, {"ids": _padded(missing)})
+            found = session.scalars(sql.LOCK, {"ids": _padded(missing)})
             self.studies.update({study.id: study for study in found})
+
+    def hold(self, session: Session, rows: Rows) -> None:
+        """Take in studies that were locked before anything else was read."""
+        for row in rows:
+            study = Study(**dict(zip(sql.STUDY, row, strict=True)))
+            make_transient_to_detached(study)
+            session.add(study)
+            self.studies[study.id] = study
 
     def read(self, session: Session, leases: Iterable[str]) -> None:
         """Read leases with their trials; the caller has locked their studies."""
         missing = sorted(set(leases) - self.attempts.keys())
         if not missing:
             return
-        for row in session.connection().execute(_LEASES, {"ids": _padded(missing)}):
-            attempt = HeldAttempt(*row[: len(_ATTEMPT)])
+        self.keep(session.connection().execute(sql.LEASES, {"ids": _padded(missing)}))
+
+    def keep(self, rows: Rows) -> None:
+        """Take in leases with their trials, as they were read."""
+        for row in rows:
+            attempt = HeldAttempt(*row[: len(sql.ATTEMPT)])
             self.attempts[attempt.id] = attempt
             self._read_attempts[attempt.id] = replace(attempt)
             if row[-1]:
                 self.unfit.add(attempt.id)
             if attempt.trial_id not in self.trials:
-                trial = HeldTrial(*row[len(_ATTEMPT) : -1])
+                trial = HeldTrial(*row[len(sql.ATTEMPT) : -1])
                 self.trials[trial.id] = trial
                 self._read_trials[trial.id] = replace(trial)
 
@@ -208,8 +91,17 @@ class Batch:
         """Read the workers of these names, as far as there are any."""
         missing = sorted(set(names) - self.workers.keys())
         if missing:
-            for name, *rest in session.connection().execute(_NAMED, {"names": _padded(missing)}):
-                self.workers[name] = KnownWorker(*rest)
+            self.know(session.connection().execute(sql.NAMED, {"names": _padded(missing)}))
+
+    def know(self, rows: Rows) -> None:
+        """Take in workers, as they were read."""
+        self.workers.update({name: KnownWorker(*rest) for name, *rest in rows})
+
+    def weigh(self, studies: Iterable[int], rows: Rows) -> None:
+        """Take in how many trials of these studies wait, run or are paused."""
+        self.counts.update({study_id: {} for study_id in studies})
+        for study_id, state, number in rows:
+            self.counts[study_id][state] = number
 
     def count(self, study_id: int, state: str, number: int) -> None:
         """Note that so many trials more, or fewer, of a study are in a state."""
@@ -220,31 +112,61 @@ class Batch:
     def write(self, session: Session) -> None:
         """Write everything but workers: later statements of the transaction see it."""
         session.flush()
-        with at_once(session):
+        with pipeline.writing(session):
             self._write(session)
 
+    def close(self, session: Session) -> None:
+        """Write everything and commit, workers last and by id: their rows are locked for the
+        shortest time.
+        """
+        new_trials, studies = self._take_over(session)
+        session.flush()
+        seen = sorted(self._sightings.items())
+        with pipeline.writing(session):
+            _run(session, sql.ADD_TRIAL, new_trials)
+            for changed in studies:
+                _run(session, sql.SAVE_STUDY, [changed])
+            self._write(session)
+            _run(
+                session,
+                sql.SAVE_WORKER,
+                [{"which": key, "seen_at": one.seen_at, "done": one.done} for key, one in seen],
+            )
+            session.commit()
+
+    def _take_over(self, session: Session) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The rows of new trials and what changed of locked studies, which the ORM lets go of.
+
+        It would wait for each of them, and nothing comes after.
+        """
+        new_trials = [each for each in session.new if isinstance(each, Trial)]
+        rows = [{name: getattr(each, name) for name in sql.NEW_TRIAL} for each in new_trials]
+        for trial in new_trials:
+            session.expunge(trial)
+        studies = []
+        for study in self.studies.values():
+            if study in session.dirty:
+                changed = _changes(study)
+                session.expunge(study)
+                if changed:
+                    studies.append({"which": study.id, **changed})
+        return rows, studies
+
     def _write(self, session: Session) -> None:
-        leases = [{**lease, "trial_id": trial.id} for trial, lease in self.new_leases]
-        _insert(session, _ATTEMPTS, leases)
-        _insert(session, _REPORTS, self.new_reports)
-        _insert(session, _EVENTS, self.new_events)
+        stored = [{**lease, "trial_id": trial.id} for trial, lease in self.new_leases if trial.id]
+        unstored = [
+            {**lease, "of": trial.study_id, "new": trial.number}
+            for trial, lease in self.new_leases
+            if not trial.id
+        ]
+        _run(session, sql.ADD_LEASE, stored)
+        _run(session, sql.LEASE_NEW, unstored)
+        _run(session, sql.ADD_REPORT, self.new_reports)
+        _run(session, sql.ADD_EVENT, self.new_events)
         for new in (self.new_leases, self.new_reports, self.new_events):
             new.clear()
         self._save_trials(session)
         self._save_attempts(session)
-
-    def close(self, session: Session) -> None:
-        """Write everything, workers last and by id: their rows are locked for the shortest time."""
-        session.flush()
-        seen = sorted(self._sightings.items())
-        with at_once(session):
-            self._write(session)
-            _run(
-                session,
-                _SAVE_WORKER,
-                [{"which": key, "seen_at": one.seen_at, "done": one.done} for key, one in seen],
-            )
-        self._sightings.clear()
 
     def moment(self, clock: Callable[[], datetime]) -> datetime:
         """The time when it was first asked for."""
@@ -261,10 +183,10 @@ class Batch:
         changed = [
             trial for key, trial in sorted(self.trials.items()) if trial != self._read_trials[key]
         ]
-        ended = [each for each in changed if _differ(each, self._read_trials[each.id], _END)]
+        ended = [each for each in changed if _differ(each, self._read_trials[each.id], sql.END)]
         reported = [each for each in changed if each not in ended]
-        _run(session, _SAVE_TRIAL, [_values(each, _PROGRESS) for each in reported])
-        _run(session, _SAVE_TRIAL, [_values(each, _PROGRESS + _END) for each in ended])
+        _run(session, sql.SAVE_TRIAL, [_values(each, sql.PROGRESS) for each in reported])
+        _run(session, sql.SAVE_TRIAL, [_values(each, sql.PROGRESS + sql.END) for each in ended])
         for trial in changed:
             self._read_trials[trial.id] = replace(trial)
             known = session.identity_map.get(session.identity_key(Trial, trial.id))
@@ -282,19 +204,34 @@ class Batch:
             if attempt.ended_at is None:
                 renewed.setdefault(attempt.expires_at, []).append(attempt.id)
         for moment, ids in renewed.items():
-            session.connection().execute(_RENEW, {"ids": _padded(ids), "expires_at": moment})
+            session.connection().execute(sql.RENEW, {"ids": _padded(ids), "expires_at": moment})
         ends = ("ended_at", "outcome", "error", "error_kind")
-        _run(session, _END_LEASE, [_values(a, ends) for a in changed if a.ended_at is not None])
+        _run(session, sql.END_LEASE, [_values(a, ends) for a in changed if a.ended_at is not None])
         for attempt in changed:
             self._read_attempts[attempt.id] = replace(attempt)
 
 
 def prepare(session: Session, needs: Sequence[Need]) -> None:
-    """Lock and read what a group of works needs: its studies, then its leases."""
+    """Begin the transaction of a group of works: lock and read all that they need, at once.
+
+    First their studies, then their leases and workers, and the loads of those studies that are
+    asked for a trial.
+    """
     batch = batch_of(session)
-    batch.lock(session, [need.study for need in needs])
-    batch.read(session, [need.lease for need in needs if need.lease is not None])
-    batch.meet(session, [need.worker for need in needs if need.worker is not None])
+    asked = {need.study for need in needs if need.is_late}
+    wanted: list[tuple[Select[Any], str, set[Any], Callable[[Rows], None]]] = [
+        (sql.LOCK_ROWS, "ids", {need.study for need in needs}, partial(batch.hold, session)),
+        (sql.LEASES, "ids", {need.lease for need in needs} - {None}, batch.keep),
+        (sql.NAMED, "names", {need.worker for need in needs} - {None}, batch.know),
+        (sql.LOAD, "ids", asked, partial(batch.weigh, asked)),
+    ]
+    wanted = [each for each in wanted if each[2]]
+    found = pipeline.read(
+        session,
+        [Query(statement, {name: _padded(sorted(keys))}) for statement, name, keys, _ in wanted],
+    )
+    for (*_, take), rows in zip(wanted, found, strict=True):
+        take(rows)
 
 
 def write(session: Session) -> None:
@@ -308,30 +245,20 @@ def batch_of(session: Session) -> Batch:
     return batch
 
 
-def at_once(session: Session) -> AbstractContextManager[object]:
-    """Send what is written in the block without waiting for one statement's end before the next.
-
-    Each wait is a round trip, and on a busy machine a turn of the scheduler.
-    """
-    pipeline: Callable[[Session], AbstractContextManager[object]]
-    pipeline = session.info.get(PIPELINE, nullcontext)
-    return pipeline(session)
-
-
 def _padded(keys: Sequence[Any]) -> list[Any]:
     """The keys, the last one repeated: few lengths of IN are few statements to prepare."""
     size = 1 << (len(keys) - 1).bit_length()
     return [*keys, *[keys[-1]] * (size - len(keys))]
 
 
-def _insert(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        session.connection().execute(_INSERTS[table.name], rows)
-
-
-def _run(session: Session, statement: Update, rows: Sequence[Mapping[str, Any]]) -> None:
+def _run(session: Session, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         session.connection().execute(statement, rows)
+
+
+def _changes(study: Study) -> dict[str, Any]:
+    """The columns of a study that were set to something else since it was read."""
+    return {each.key: each.value for each in inspect(study).attrs if each.history.has_changes()}
 
 
 def _values(record: HeldAttempt | HeldTrial, names: Sequence[str]) -> dict[str, Any]:

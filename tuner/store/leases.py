@@ -14,7 +14,7 @@ from tuner.errors import LeaseLost, NotFound
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.store import hot, studies
 from tuner.store.group import Need
-from tuner.store.hot import HeldAttempt, HeldTrial
+from tuner.store.held import HeldAttempt, HeldTrial
 from tuner.store.tables import Attempt, Report, Study, Trial, Worker
 
 LOSSES = (OutcomeKind.LOST, OutcomeKind.CRASHED, OutcomeKind.HUNG)

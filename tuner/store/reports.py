@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from tuner.spec.messages import Report as Message
 from tuner.spec.states import TrialSource
 from tuner.store import hot
-from tuner.store.hot import HeldTrial
+from tuner.store.held import HeldTrial
 from tuner.store.tables import Report, Study, Trial
 from tuner.store.versions import comparable
 

@@ -4,27 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, false, func, select
+from sqlalchemy import ColumnElement, delete, false, func, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, IllegalMove, NotFound
 from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState, TrialState
-from tuner.store import events, hot
+from tuner.store import events, hot, statements
 from tuner.store.tables import IdempotencyKey, Study, Trial
 
 _LONGEST_ID = 18  # digits that every database's integers have
 OPEN = (StudyState.QUEUED, StudyState.RUNNING)
 # What every lease asks is built once: building a query costs as much as running it.
 _OPEN = select(Study).where(Study.state.in_(OPEN)).order_by(Study.priority.desc(), Study.id)
-_LOAD = (
-    select(Trial.study_id, Trial.state, func.count())
-    .where(
-        Trial.study_id.in_(bindparam("ids", expanding=True)),
-        Trial.state.in_([TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED]),
-    )
-    .group_by(Trial.study_id, Trial.state)
-)
 
 
 def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
@@ -144,7 +136,7 @@ class Load(NamedTuple):
 def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
     """The load of each study."""
     loads = dict.fromkeys(study_ids, Load())
-    for study_id, state, number in session.execute(_LOAD, {"ids": list(study_ids)}):
+    for study_id, state, number in session.execute(statements.LOAD, {"ids": list(study_ids)}):
         loads[study_id] = loads[study_id]._replace(**{state: number})
     return loads
 

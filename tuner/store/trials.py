@@ -12,7 +12,7 @@ from tuner.errors import IllegalMove, NotFound
 from tuner.spec.events import EventKind
 from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events, hot
-from tuner.store.hot import HeldTrial
+from tuner.store.held import HeldTrial
 from tuner.store.tables import Study, Trial
 from tuner.store.versions import comparable
 

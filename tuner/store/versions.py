@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.versions import DataVersions
 from tuner.store import hot
-from tuner.store.hot import HeldTrial
+from tuner.store.held import HeldTrial
 from tuner.store.tables import Report, Study, Trial
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tuner.store import hot
-from tuner.store.hot import KnownWorker
+from tuner.store.held import KnownWorker
 from tuner.store.tables import Attempt, Study, Trial, Worker
 
 _WORKERS: Table = Worker.__table__  # type: ignore[assignment]  # a table, typed as any FROM

@@ -1,0 +1,104 @@
+"""Statements that a database server is sent together: none waits for the answer to another.
+
+Each wait is a round trip, and on a busy machine a turn of the scheduler: a group of requests waits
+twice, once for all that it reads and once for all that it writes. SQLite has nobody to wait for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import Dialect, Select, TypeDecorator
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from tuner.errors import StorageError
+
+
+class Query(NamedTuple):
+    """A statement that is kept for the life of the process, and its values."""
+
+    statement: Select[Any]
+    values: Mapping[str, Any]
+
+
+def read(session: Session, queries: Sequence[Query]) -> list[list[tuple[Any, ...]]]:
+    """Begin a transaction with these reads, in this order, each seeing what was committed before
+    it; gives their rows as plain tuples.
+
+    The session's connection is one on which nothing has been begun.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        return [
+            [tuple(row) for row in connection.execute(query.statement, query.values)]
+            for query in queries
+        ]
+    driver: Any = connection.connection.driver_connection
+    with _refusals(), driver.pipeline():
+        driver.execute("BEGIN")
+        answers = [_send(driver, connection.dialect, query) for query in queries]
+    return [answer.rows() for answer in answers]
+
+
+@contextmanager
+def writing(session: Session) -> Iterator[None]:
+    """Send together what the block writes."""
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    with _refusals(), driver.pipeline():
+        yield
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    from psycopg import Error  # here, because it is told in words where it cannot be loaded
+
+    try:
+        yield
+    except Error as error:  # of a statement whose answer SQLAlchemy did not wait for
+        raise StorageError(f"the database refused: {error}") from error
+
+
+class _Answer(NamedTuple):
+    """The rows of a query to come, and what its columns' types make of their values."""
+
+    cursor: DBAPICursor
+    readers: Sequence[tuple[int, Any]]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All of them."""
+        found = self.cursor.fetchall()
+        if not self.readers:
+            return [tuple(row) for row in found]
+        return [self._read(list(row)) for row in found]
+
+    def _read(self, row: list[Any]) -> tuple[Any, ...]:
+        for index, read_value in self.readers:
+            row[index] = read_value(row[index])
+        return tuple(row)
+
+
+def _send(driver: Any, dialect: Dialect, query: Query) -> _Answer:
+    compiled, readers = _compiled(dialect, query.statement)
+    expanded = compiled.construct_expanded_state(dict(query.values))
+    return _Answer(driver.execute(expanded.statement, expanded.parameters), readers)
+
+
+@cache
+def _compiled(
+    dialect: Dialect, statement: Select[Any]
+) -> tuple[SQLCompiler, Sequence[tuple[int, Any]]]:
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    readers = [
+        (index, partial(column.type.process_result_value, dialect=dialect))
+        for index, column in enumerate(statement.selected_columns)
+        if isinstance(column.type, TypeDecorator)  # the driver knows all others
+    ]
+    return compiled, readers

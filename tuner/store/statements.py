@@ -1,0 +1,104 @@
+"""The statements of the hot path, built once: building one costs as much as running it."""
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Table, bindparam, func, insert, select, update
+
+from tuner.spec.states import TrialState
+from tuner.store.held import HeldAttempt, HeldTrial
+from tuner.store.tables import Attempt, Event, Report, Study, Trial, Worker
+
+
+def _names(record: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(record))
+
+
+def _table(model: Any) -> Table:
+    table: Table = model.__table__
+    return table
+
+
+_STUDIES = _table(Study)
+_ATTEMPTS, _TRIALS, _WORKERS = _table(Attempt), _table(Trial), _table(Worker)
+_REPORTS, _EVENTS = _table(Report), _table(Event)
+ATTEMPT, TRIAL = _names(HeldAttempt), _names(HeldTrial)
+# What a report changes of its trial, and what else an end changes.
+PROGRESS = (
+    "step",
+    "value",
+    "best_value",
+    "metrics",
+    "verdict",
+    "seconds",
+    "revision",
+    "data_version",
+    "threads",
+)
+END = (
+    "state",
+    "feasible",
+    "reason",
+    "error",
+    "error_kind",
+    "provenance",
+    "finished_at",
+    "study_epochs",
+    "study_seconds",
+)
+STUDY = tuple(column.name for column in _STUDIES.c)
+NEW_TRIAL = tuple(column.name for column in _TRIALS.c if column.name != "id")
+LOCK = (
+    select(Study)
+    .where(Study.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Study.id)  # whoever locks several does so in one order
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+LOCK_ROWS = (
+    select(*_STUDIES.c)
+    .where(_STUDIES.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_STUDIES.c.id)
+    .with_for_update()
+)
+LEASES = (
+    select(
+        *(_ATTEMPTS.c[name] for name in ATTEMPT),
+        *(_TRIALS.c[name] for name in TRIAL),
+        _WORKERS.c.unfit.is_not(None),
+    )
+    .join(_TRIALS, _TRIALS.c.id == _ATTEMPTS.c.trial_id)
+    .join(_WORKERS, _WORKERS.c.id == _ATTEMPTS.c.worker_id)
+    .where(_ATTEMPTS.c.id.in_(bindparam("ids", expanding=True)))
+)
+SAVE_TRIAL = update(_TRIALS).where(_TRIALS.c.id == bindparam("which"))
+RENEW = update(_ATTEMPTS).where(_ATTEMPTS.c.id.in_(bindparam("ids", expanding=True)))
+END_LEASE = update(_ATTEMPTS).where(_ATTEMPTS.c.id == bindparam("which"))
+SAVE_WORKER = (
+    update(_WORKERS)
+    .where(_WORKERS.c.id == bindparam("which"))
+    .values(
+        last_seen_at=bindparam("seen_at"), trials_done=_WORKERS.c.trials_done + bindparam("done")
+    )
+)
+
+
+NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities, _WORKERS.c.unfit).where(
+    _WORKERS.c.name.in_(bindparam("names", expanding=True))
+)
+LOAD = (
+    select(_TRIALS.c.study_id, _TRIALS.c.state, func.count())
+    .where(
+        _TRIALS.c.study_id.in_(bindparam("ids", expanding=True)),
+        _TRIALS.c.state.in_([TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED]),
+    )
+    .group_by(_TRIALS.c.study_id, _TRIALS.c.state)
+)
+ADD_LEASE, ADD_REPORT, ADD_EVENT = insert(_ATTEMPTS), insert(_REPORTS), insert(_EVENTS)
+ADD_TRIAL = insert(_TRIALS).inline()  # nobody asks for the ids
+LEASE_NEW = insert(_ATTEMPTS).values(
+    trial_id=select(_TRIALS.c.id)
+    .where(_TRIALS.c.study_id == bindparam("of"), _TRIALS.c.number == bindparam("new"))
+    .scalar_subquery()
+)
+SAVE_STUDY = update(_STUDIES).where(_STUDIES.c.id == bindparam("which"))
