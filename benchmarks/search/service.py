@@ -132,9 +132,15 @@ class _TimedSearches(Searches):
 
     @contextmanager
     def of(
-        self, session: Session, study: Study, spec: StudySpec, *, version: str | None = None
+        self,
+        session: Session,
+        study: Study,
+        spec: StudySpec,
+        *,
+        version: str | None = None,
+        ahead: bool = False,
     ) -> Iterator[Search]:
-        with super().of(session, study, spec, version=version) as search:
+        with super().of(session, study, spec, version=version, ahead=ahead) as search:
             yield cast(Search, _TimedSearch(search, self._times))
 
 

@@ -107,6 +107,7 @@ def _take_from(  # what a use case needs, for one study
                 study_id,
                 worker=request.worker,
                 is_late=True,
+                since=searches.since(study_id, spec),
                 look=partial(studies.lock, study=study_id),
             )
             return db.together(need, grant)
@@ -154,7 +155,7 @@ def _next_trial(
         return trials.next_waiting(session, study)
     spec = rows.spec_of(study)
     all_drawn = not endings.may_draw(study, spec)
-    with searches.of(session, study, spec) as search:
+    with searches.of(session, study, spec, ahead=True) as search:
         promoted = search.promotion(closing=all_drawn) if load.paused else None
         if promoted is not None:
             return _go_on(session, study, spec, search, *promoted, now=now)

@@ -5,14 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy.orm import Session
-
 from tuner.errors import NewerDocument
 from tuner.service import endings, faults, rows
 from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
 from tuner.spec.study import Resources, StudySpec
-from tuner.store import studies, workers
+from tuner.store import studies
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 
@@ -34,39 +32,26 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     """
     damaged, now = dict[int, Exception](), db.now()
     with db.reading() as session:
-        fitting = _fitting(session, request, damaged, now=now)
-        loads = studies.load(session, [study.id for study, _ in fitting])
+        asked = studies.asked(session, request.worker)
+    known = faults.read(asked.unfit)
     placed = list[tuple[_Place, StudySpec]]()
-    for study, spec in fitting:
-        try:
-            if may_hand_out(study, loads[study.id], now=now):
-                placed.append((_place(study, loads[study.id]), spec))
-        except rows.DAMAGED as error:
-            damaged[study.id] = error
-    placed.sort(key=lambda pair: pair[0])
-    return Turn([(place.id, spec) for place, spec in placed], damaged)
-
-
-def _fitting(
-    session: Session, request: LeaseRequest, damaged: dict[int, Exception], *, now: datetime
-) -> list[tuple[Study, StudySpec]]:
-    """Open studies that this worker can train; those that cannot be read go to `damaged`."""
-    known = faults.read(workers.unfit(session, request.worker))
-    fitting = list[tuple[Study, StudySpec]]()
-    for study in studies.list_open(session):
+    for study, load in asked.studies:
         if request.study not in {None, study.name}:
             continue
         try:
             spec = rows.spec_of(study)
+            if (
+                not faults.bars(known, study.id, now=now)
+                and fits(spec.resources, request.capabilities)
+                and may_hand_out(study, load, now=now)
+            ):
+                placed.append((_place(study, load), spec))
         except NewerDocument as error:
             logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
         except rows.DAMAGED as error:
             damaged[study.id] = error
-        else:
-            barred = faults.bars(known, study.id, now=now)
-            if not barred and fits(spec.resources, request.capabilities):
-                fitting.append((study, spec))
-    return fitting
+    placed.sort(key=lambda pair: pair[0])
+    return Turn([(place.id, spec) for place, spec in placed], damaged)
 
 
 class _Place(NamedTuple):

@@ -26,9 +26,10 @@ from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
-from tuner.store import hot, observed, reports
+from tuner.store import hot, observed
 from tuner.store.engine import on_rollback
-from tuner.store.observed import Seen
+from tuner.store.held import Seen
+from tuner.store.observed import History, Since
 from tuner.store.tables import Study, Trial
 
 logger = logging.getLogger(__name__)
@@ -55,19 +56,32 @@ class Searches:
 
     @contextmanager
     def of(
-        self, session: Session, study: Study, spec: StudySpec, *, version: str | None = None
+        self,
+        session: Session,
+        study: Study,
+        spec: StudySpec,
+        *,
+        version: str | None = None,
+        ahead: bool = False,
     ) -> Iterator["Search"]:
         """The search of a locked study, having seen all that the transaction can see.
 
         It knows trials on one version of the data: the one asked for, or the one that is ranked.
+        With `ahead` it lacks what others of the same group report at this moment.
         """
         version = version or DataVersions.of(study.data_versions).ranked
         search = self._find(session, study, spec, version)
         # It may have seen rows that others of this transaction wrote: they go with it.
         on_rollback(session, partial(self._forget, study.id))
         with search.lock:
-            search.look(session, study)
+            search.look(session, study, ahead=ahead)
             yield search
+
+    def since(self, study_id: int, spec: StudySpec) -> Since:
+        """What the study's search has to read before it may draw."""
+        with self._lock:
+            known = [search.revision for key, search in self._kept.items() if key[0] == study_id]
+        return since(spec, min(known, default=0))
 
     def took(self, study: Study, trial: Trial, *, since: int) -> None:
         """Take in a locked study's trial that was just handed out: all that changed since then.
@@ -134,21 +148,34 @@ class Search:
         """The last event of the study that was taken in."""
         return self._revision
 
-    def look(self, session: Session, study: Study) -> None:
-        """Take in what changed since the last look; the caller holds the lock."""
+    @property
+    def since(self) -> Since:
+        """What it would read to know everything."""
+        return since(self.spec, self._revision)
+
+    def look(self, session: Session, study: Study, *, ahead: bool = False) -> None:
+        """Take in what changed since the last look; the caller holds the lock.
+
+        With `ahead` what the transaction read at its beginning will do, if it has.
+        """
         if study.event_seq == self._revision:
             return
-        hot.write(session)
-        for seen in observe(session, study, self.spec, self._version, since=self._revision):
-            self._put(seen)
+        history = hot.batch_of(session).histories.get(study.id) if ahead else None
+        if history is None or history.after > self._revision:
+            hot.write(session)
+            history = observed.changed(session, study, self.since)
+        if history.upto > self._revision:
+            for seen in observations(history, study.name, self.spec, self._version):
+                self._put(seen)
         # Who only reads may come late, with a row that others have changed since.
-        self._revision = max(self._revision, study.event_seq)
+        self._revision = max(self._revision, history.upto)
 
     def put(self, study: Study, trial: Trial, *, since: int) -> None:
-        """Take in a trial without reports, if all before it is known; the caller has the lock."""
-        if self._revision == since and not trial.step and trial.source != TrialSource.CONFIRM:
+        """Take in a trial without reports that was just handed out; the caller has the lock."""
+        if not trial.step and trial.source != TrialSource.CONFIRM:
             self._put(_observation(trial, self.spec, {}))
-            self._revision = study.event_seq
+            if self._revision == since:  # all before it is known
+                self._revision = study.event_seq
 
     def _put(self, seen: Observation) -> None:
         self._unseen.append(seen)
@@ -212,43 +239,45 @@ def _course(seen: Observation) -> Course:
     return Course(seen.number, seen.state, seen.steps, seen.others, seen.pace)
 
 
+def since(spec: StudySpec, revision: int) -> Since:
+    """What a search of the study reads, from an event on."""
+    steps = judged_steps(spec)
+    return Since(
+        revision,
+        tuple(objective.metric for objective in spec.objectives),
+        None if steps is None else steps | {spec.most_epochs},
+    )
+
+
 def observe(
-    session: Session,
-    study: Study,
-    spec: StudySpec,
-    version: str | None = None,
-    *,
-    since: int = 0,
+    session: Session, study: Study, spec: StudySpec, version: str | None = None
 ) -> tuple[Observation, ...]:
-    """Trials of a study that changed after an event, as the search sees them, by number.
+    """Trials of a study as a new search sees them, by number."""
+    history = observed.changed(session, study, since(spec, 0))
+    return observations(history, study.name, spec, version)
+
+
+def observations(
+    history: History, study: str, spec: StudySpec, version: str | None
+) -> tuple[Observation, ...]:
+    """Trials as the search sees them, by number.
 
     Those that confirm a leader are none of its affair. Of those on another version of the data
     it sees that they exist, and no value.
     """
-    stored = observed.changed_since(session, study, since)
-    changed = [trial for trial in stored if trial.source != TrialSource.CONFIRM]
-    if not changed:
-        return ()
-    steps = judged_steps(spec)
-    metrics = [objective.metric for objective in spec.objectives]
-    told = reports.since(
-        session,
-        study.id,
-        since,
-        metrics=metrics,
-        steps=None if steps is None else {*steps, spec.most_epochs},
-    )
     found = list[Observation]()
-    for trial in changed:
+    for trial in history.trials:
+        if trial.source == TrialSource.CONFIRM:
+            continue
         try:
             if is_comparable(trial.data_version, version):
-                steps_told = _comparable(trial, spec, told.get(trial.number, {}))
-                found.append(_observation(trial, spec, steps_told))
+                steps = _comparable(trial, spec, history.steps.get(trial.number, {}))
+                found.append(_observation(trial, spec, steps))
             else:
                 state = TrialState(trial.state)
                 found.append(Observation(trial.number, state, trial.params, attrs=trial.attrs))
         except DAMAGED as error:
-            logger.warning("trial %s of %s is not searched by: %s", trial.number, study.name, error)
+            logger.warning("trial %s of %s is not searched by: %s", trial.number, study, error)
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from tuner.errors import SegtuneError, StorageError
+from tuner.store.observed import Since
 
 T = TypeVar("T")
 Work = Callable[[Session], T]
@@ -24,13 +25,15 @@ MOST = 32  # works in one transaction: the last waits for the first
 class Need:
     """What a work is about: its study's id, and its lease or worker if it has one, so that they
     can be read for the whole group at once; and a look at them, which may refuse but writes
-    nothing. A late work comes after the others of its study, because it goes by what they report.
+    nothing. A late work comes after the others of its study, because it asks for a trial; `since`
+    is what it wants to know of the others.
     """
 
     study: int
     lease: str | None = None
     worker: str | None = None
     is_late: bool = False
+    since: Since | None = None
     look: Work[object] = lambda session: None
 
 

@@ -1,4 +1,4 @@
-"""Plain records of what a transaction has locked: a lease, its trial, its worker."""
+"""Plain records of what a transaction has read of leases, trials and workers, without the ORM."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,3 +66,19 @@ class KnownWorker(NamedTuple):
     id: int
     capabilities: dict[str, Any]
     unfit: dict[str, Any] | None
+
+
+class Seen(NamedTuple):
+    """A trial as a search sees it, but for its reports."""
+
+    number: int
+    state: str
+    source: str
+    params: dict[str, Any]
+    attrs: dict[str, Any]
+    step: int
+    epochs: int
+    metrics: dict[str, Any]
+    seconds: float
+    error_kind: str | None
+    data_version: str | None

@@ -6,7 +6,7 @@ they changed with one statement a table, however many they are. Between the two 
 plain records. The ORM is for everything else: it costs more than the database.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -15,14 +15,16 @@ from typing import Any
 from sqlalchemy import Insert, Select, Update, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 
-from tuner.store import pipeline
+from tuner.store import observed, pipeline
 from tuner.store import statements as sql
 from tuner.store.group import Need
 from tuner.store.held import HeldAttempt, HeldTrial, KnownWorker
+from tuner.store.observed import History, Since
 from tuner.store.pipeline import Query
 from tuner.store.tables import Study, Trial
 
 Rows = Iterable[Sequence[Any]]
+_Read = tuple[Sequence[Query], Callable[..., None]]  # queries, and who takes in their rows
 _BATCH = "batch"  # where a session keeps its own
 
 
@@ -47,6 +49,7 @@ class Batch:
     workers: dict[str, KnownWorker] = field(default_factory=dict)
     unfit: set[str] = field(default_factory=set)  # leases of workers with a reason not to train
     counts: dict[int, dict[str, int]] = field(default_factory=dict)  # trials by study and state
+    histories: dict[int, History] = field(default_factory=dict)
     _sightings: dict[int, _Sighting] = field(default_factory=dict)
     _moment: datetime | None = None
     _read_trials: dict[int, HeldTrial] = field(default_factory=dict)
@@ -102,6 +105,12 @@ class Batch:
         self.counts.update({study_id: {} for study_id in studies})
         for study_id, state, number in rows:
             self.counts[study_id][state] = number
+
+    def remember(self, study_id: int, since: Since, trials: Rows, steps: Rows) -> None:
+        """Take in what changed of a study before this transaction, if there is the study."""
+        if study_id in self.studies:
+            study = self.studies[study_id]
+            self.histories[study_id] = observed.history(study, since, trials, steps)
 
     def count(self, study_id: int, state: str, number: int) -> None:
         """Note that so many trials more, or fewer, of a study are in a state."""
@@ -218,20 +227,40 @@ def prepare(session: Session, needs: Sequence[Need]) -> None:
     asked for a trial.
     """
     batch = batch_of(session)
+    reads = [*_rows_needed(session, batch, needs), *_histories_needed(batch, needs)]
+    queries = [query for queries, _ in reads for query in queries]
+    found = iter(pipeline.read(session, queries, begins=True))
+    for asked, take in reads:
+        take(*(next(found) for _ in asked))
+
+
+def _rows_needed(session: Session, batch: "Batch", needs: Sequence[Need]) -> Iterator[_Read]:
+    """One read a table."""
     asked = {need.study for need in needs if need.is_late}
-    wanted: list[tuple[Select[Any], str, set[Any], Callable[[Rows], None]]] = [
-        (sql.LOCK_ROWS, "ids", {need.study for need in needs}, partial(batch.hold, session)),
-        (sql.LEASES, "ids", {need.lease for need in needs} - {None}, batch.keep),
-        (sql.NAMED, "names", {need.worker for need in needs} - {None}, batch.know),
-        (sql.LOAD, "ids", asked, partial(batch.weigh, asked)),
-    ]
-    wanted = [each for each in wanted if each[2]]
-    found = pipeline.read(
-        session,
-        [Query(statement, {name: _padded(sorted(keys))}) for statement, name, keys, _ in wanted],
-    )
-    for (*_, take), rows in zip(wanted, found, strict=True):
-        take(rows)
+    leases = {need.lease for need in needs if need.lease is not None}
+    names = {need.worker for need in needs if need.worker is not None}
+    yield _keyed(sql.LOCK_ROWS, "ids", {need.study for need in needs}), partial(batch.hold, session)
+    if leases:
+        yield _keyed(sql.LEASES, "ids", leases), batch.keep
+    if names:
+        yield _keyed(sql.NAMED, "names", names), batch.know
+    if asked:
+        yield _keyed(sql.LOAD, "ids", asked), partial(batch.weigh, asked)
+
+
+def _histories_needed(batch: "Batch", needs: Sequence[Need]) -> Iterator[_Read]:
+    """Two reads for each study of which somebody wants to know what changed."""
+    wanted: dict[int, Since] = {}
+    for need in needs:
+        if need.since is not None:
+            others = wanted.get(need.study, need.since)
+            wanted[need.study] = min(others, need.since, key=lambda since: since.revision)
+    for study_id, since in wanted.items():
+        yield observed.queries(study_id, since), partial(batch.remember, study_id, since)
+
+
+def _keyed(statement: Select[Any], name: str, keys: Collection[Any]) -> tuple[Query]:
+    return (Query(statement, {name: _padded(sorted(keys))}),)
 
 
 def write(session: Session) -> None:

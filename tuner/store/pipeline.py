@@ -24,11 +24,12 @@ class Query(NamedTuple):
     values: Mapping[str, Any]
 
 
-def read(session: Session, queries: Sequence[Query]) -> list[list[tuple[Any, ...]]]:
-    """Begin a transaction with these reads, in this order, each seeing what was committed before
-    it; gives their rows as plain tuples.
+def read(
+    session: Session, queries: Sequence[Query], *, begins: bool = False
+) -> list[list[tuple[Any, ...]]]:
+    """The rows of these reads, as plain tuples; each sees all that was committed before it.
 
-    The session's connection is one on which nothing has been begun.
+    With `begins` they begin a transaction, on a connection that otherwise commits by itself.
     """
     connection = session.connection()
     if connection.dialect.name == "sqlite":
@@ -38,7 +39,8 @@ def read(session: Session, queries: Sequence[Query]) -> list[list[tuple[Any, ...
         ]
     driver: Any = connection.connection.driver_connection
     with _refusals(), driver.pipeline():
-        driver.execute("BEGIN")
+        if begins:
+            driver.execute("BEGIN")
         answers = [_send(driver, connection.dialect, query) for query in queries]
     return [answer.rows() for answer in answers]
 

@@ -4,7 +4,7 @@ import zlib
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from math import isfinite, isqrt
+from math import isqrt
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, func, insert, literal, select
@@ -102,38 +102,6 @@ def metric_of(
         if value is not None:
             values[trial_id][step] = value
     return values
-
-
-def since(
-    session: Session,
-    study_id: int,
-    revision: int,
-    *,
-    metrics: Sequence[str],
-    steps: Collection[int] | None,
-) -> dict[int, dict[int, tuple[float, ...]]]:
-    """Metrics by step, by number, of the study's trials that changed after that event.
-
-    A step at which one of them is no finite number is left out: not every database can hold it.
-
-    Args:
-        metrics: the objectives, the first one first.
-        steps: the steps of interest; None for all.
-    """
-    further = [Report.metrics[name].as_float() for name in metrics[1:]]
-    query = (
-        select(Trial.number, Report.step, Report.value, *further)
-        .join(Trial, Trial.id == Report.trial_id)
-        .where(Trial.study_id == study_id, Trial.revision > revision, Report.value.is_not(None))
-        .order_by(Trial.number, Report.step)
-    )
-    if steps is not None:
-        query = query.where(Report.step.in_(sorted(steps)))
-    found: dict[int, dict[int, tuple[float, ...]]] = {}
-    for number, step, *values in session.execute(query):
-        if all(value is not None and isfinite(value) for value in values):
-            found.setdefault(number, {})[step] = tuple(values)
-    return found
 
 
 def last_confusion(session: Session, trial_id: int) -> Matrix | None:

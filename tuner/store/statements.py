@@ -1,12 +1,14 @@
 """The statements of the hot path, built once: building one costs as much as running it."""
 
+from collections.abc import Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Select, Table, bindparam, func, insert, select, update
 
-from tuner.spec.states import TrialState
-from tuner.store.held import HeldAttempt, HeldTrial
+from tuner.spec.states import StudyState, TrialState
+from tuner.store.held import HeldAttempt, HeldTrial, Seen
 from tuner.store.tables import Attempt, Event, Report, Study, Trial, Worker
 
 
@@ -86,13 +88,20 @@ SAVE_WORKER = (
 NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities, _WORKERS.c.unfit).where(
     _WORKERS.c.name.in_(bindparam("names", expanding=True))
 )
-LOAD = (
+OPEN = (StudyState.QUEUED, StudyState.RUNNING)  # may hand out trials
+OPEN_STUDIES = (
+    select(*_STUDIES.c)
+    .where(_STUDIES.c.state.in_(OPEN))
+    .order_by(_STUDIES.c.priority.desc(), _STUDIES.c.id)
+)
+_LOADS = (
     select(_TRIALS.c.study_id, _TRIALS.c.state, func.count())
-    .where(
-        _TRIALS.c.study_id.in_(bindparam("ids", expanding=True)),
-        _TRIALS.c.state.in_([TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED]),
-    )
+    .where(_TRIALS.c.state.in_([TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED]))
     .group_by(_TRIALS.c.study_id, _TRIALS.c.state)
+)
+LOAD = _LOADS.where(_TRIALS.c.study_id.in_(bindparam("ids", expanding=True)))
+OPEN_LOADS = _LOADS.where(
+    _TRIALS.c.study_id.in_(select(_STUDIES.c.id).where(_STUDIES.c.state.in_(OPEN)))
 )
 ADD_LEASE, ADD_REPORT, ADD_EVENT = insert(_ATTEMPTS), insert(_REPORTS), insert(_EVENTS)
 ADD_TRIAL = insert(_TRIALS).inline()  # nobody asks for the ids
@@ -102,3 +111,30 @@ LEASE_NEW = insert(_ATTEMPTS).values(
     .scalar_subquery()
 )
 SAVE_STUDY = update(_STUDIES).where(_STUDIES.c.id == bindparam("which"))
+SEEN = (
+    select(*(_TRIALS.c[name] for name in Seen._fields))
+    .where(_TRIALS.c.study_id == bindparam("study"), _TRIALS.c.revision > bindparam("since"))
+    .order_by(_TRIALS.c.number)
+)
+
+
+@lru_cache(maxsize=256)
+def steps_seen(metrics: Sequence[str], *, are_chosen: bool) -> Select[Any]:
+    """Number, step and these metrics of what trials reported that changed since an event.
+
+    The first metric is the first objective; with `are_chosen`, at the chosen steps alone.
+    """
+    further = [Report.metrics[name].as_float() for name in metrics[1:]]
+    query = (
+        select(Trial.number, Report.step, Report.value, *further)
+        .join(Trial, Trial.id == Report.trial_id)
+        .where(
+            Trial.study_id == bindparam("study"),
+            Trial.revision > bindparam("since"),
+            Report.value.is_not(None),
+        )
+        .order_by(Trial.number, Report.step)
+    )
+    if are_chosen:
+        query = query.where(Report.step.in_(bindparam("steps", expanding=True)))
+    return query

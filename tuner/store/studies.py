@@ -1,6 +1,6 @@
 """Rows of studies: add, find, lock, move."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from tuner.errors import Conflict, IllegalMove, NotFound
 from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState, TrialState
-from tuner.store import events, hot, statements
+from tuner.store import events, hot, pipeline, statements
+from tuner.store.held import KnownWorker
+from tuner.store.pipeline import Query
 from tuner.store.tables import IdempotencyKey, Study, Trial
 
 _LONGEST_ID = 18  # digits that every database's integers have
-OPEN = (StudyState.QUEUED, StudyState.RUNNING)
-# What every lease asks is built once: building a query costs as much as running it.
-_OPEN = select(Study).where(Study.state.in_(OPEN)).order_by(Study.priority.desc(), Study.id)
+OPEN = statements.OPEN
 
 
 def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
@@ -89,11 +89,6 @@ def _key(study: int | str) -> ColumnElement[bool]:
     return Study.id == int(study) if known else false()
 
 
-def list_open(session: Session) -> Sequence[Study]:
-    """Studies that may hand out trials, highest priority and oldest first."""
-    return session.scalars(_OPEN).all()
-
-
 def list_in(session: Session, states: Sequence[StudyState]) -> Sequence[Study]:
     """Studies in any of these states, by id."""
     return session.scalars(select(Study).where(Study.state.in_(states)).order_by(Study.id)).all()
@@ -135,10 +130,38 @@ class Load(NamedTuple):
 
 def load(session: Session, study_ids: Sequence[int]) -> dict[int, Load]:
     """The load of each study."""
+    return _loads(study_ids, session.execute(statements.LOAD, {"ids": list(study_ids)}))
+
+
+def _loads(study_ids: Sequence[int], rows: Iterable[Sequence[Any]]) -> dict[int, Load]:
     loads = dict.fromkeys(study_ids, Load())
-    for study_id, state, number in session.execute(statements.LOAD, {"ids": list(study_ids)}):
-        loads[study_id] = loads[study_id]._replace(**{state: number})
+    for study_id, state, number in rows:
+        if study_id in loads:  # one that was opened between two reads is not asked for yet
+            loads[study_id] = loads[study_id]._replace(**{state: number})
     return loads
+
+
+class Asked(NamedTuple):
+    """What decides which study a worker is given a trial of."""
+
+    unfit: Mapping[str, Any] | None  # what keeps the worker from training, as its row has it
+    studies: Sequence[tuple[Study, Load]]  # open ones, highest priority and oldest first
+
+
+def asked(session: Session, worker: str) -> Asked:
+    """The studies that a worker may be given a trial of; the objects are for reading."""
+    named, rows, counts = pipeline.read(
+        session,
+        [
+            Query(statements.NAMED, {"names": [worker]}),
+            Query(statements.OPEN_STUDIES, {}),
+            Query(statements.OPEN_LOADS, {}),
+        ],
+    )
+    found = [Study(**dict(zip(statements.STUDY, row, strict=True))) for row in rows]
+    loads = _loads([study.id for study in found], counts)
+    known = KnownWorker(*named[0][1:]) if named else None
+    return Asked(known and known.unfit, [(study, loads[study.id]) for study in found])
 
 
 def load_of(session: Session, study: Study) -> Load:

@@ -52,11 +52,6 @@ def _insert(session: Session, name: str, capabilities: Mapping[str, Any], *, now
         session.execute(insert(_WORKERS), {**values, "first_seen_at": now, "last_seen_at": now})
 
 
-def unfit(session: Session, name: str) -> Mapping[str, Any] | None:
-    """What keeps the worker of that name from training, as its row has it."""
-    return session.scalar(select(Worker.unfit).where(Worker.name == name))
-
-
 def may_be_unfit(session: Session, lease: str) -> bool:
     """Whether anything is written down that keeps the worker of a lease from training."""
     return lease in hot.batch_of(session).unfit
