@@ -3,6 +3,7 @@ pydantic straight from the views, and every body is parsed once.
 """
 
 import asyncio
+from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response, status
 from starlette.concurrency import run_in_threadpool
@@ -10,7 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from api.deps import AppRooms, Ask, Batch, End, LeaseId, LeaseToken, Rooms
 from tuner.service import assignments, leases
 from tuner.spec.messages import Assignment, LeaseRequest, LeaseStatus
+from tuner.store.group import Job
 
+T = TypeVar("T")
 router = APIRouter(prefix="/leases", tags=["leases"])
 # One trial that ended frees one place; each worker that finds work wakes as many again.
 _WAKE = 8
@@ -31,29 +34,37 @@ async def take_trial(request: Request, rooms: AppRooms, ask: Ask) -> Response:
 
 
 @router.put("/{lease}", response_model=LeaseStatus)
-def renew_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken) -> Response:
+async def renew_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken) -> Response:
     """Say that the worker is alive; the reply carries a verdict."""
     seconds = rooms.settings.lease_seconds
-    return _json(leases.heartbeat(rooms.db, lease, token, lease_seconds=seconds))
+    return _json(await _done(rooms, leases.renewal(rooms.db, lease, token, lease_seconds=seconds)))
 
 
 @router.post("/{lease}/reports", response_model=LeaseStatus)
-def report_steps(rooms: AppRooms, lease: LeaseId, token: LeaseToken, batch: Batch) -> Response:
+async def report_steps(
+    rooms: AppRooms, lease: LeaseId, token: LeaseToken, batch: Batch
+) -> Response:
     """Hand in the metrics of steps, stored once each; the reply is the verdict."""
     seconds = rooms.settings.lease_seconds
-    answer = leases.report(
+    job = leases.reporting(
         rooms.db, lease, token, batch, lease_seconds=seconds, searches=rooms.searches
     )
+    answer = await _done(rooms, job)
     rooms.changes.ring()
     return _json(answer)
 
 
 @router.post("/{lease}/finish", status_code=status.HTTP_204_NO_CONTENT)
-def finish_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken, end: End) -> Response:
+async def finish_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken, end: End) -> Response:
     """Say how the attempt ended; the same outcome again is fine."""
-    leases.finish(rooms.db, lease, token, end)
+    await _done(rooms, leases.ending(rooms.db, lease, token, end))
     rooms.ring(_WAKE)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+async def _done(rooms: Rooms, job: Job[T]) -> T:
+    """The result of a job that shares its transaction; meanwhile no thread waits for it."""
+    return await asyncio.wrap_future(rooms.db.soon(job))
 
 
 async def _take(request: Request, rooms: Rooms, ask: LeaseRequest) -> Assignment | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tuner.store.group import GroupCommit, Need
+from tuner.store.group import GroupCommit, Job, Need
 
 
 def queued(
@@ -20,7 +20,7 @@ def queued(
 
     def run(name: str, need: Need, work: Callable[[Session], Any]) -> None:
         try:
-            answers[name] = group.run(need, work)
+            answers[name] = group.run(Job(need, work))
         except Exception as error:
             answers[name] = error
 
@@ -48,7 +48,7 @@ def share(group: GroupCommit, calls: Mapping[str, Callable[[], Any]]) -> dict[st
         except Exception as error:
             answers[name] = error
 
-    first = threading.Thread(target=group.run, args=(Need(0), hold))
+    first = threading.Thread(target=group.run, args=(Job(Need(0), hold),))
     threads = [first, *(threading.Thread(target=call, args=(name,)) for name in calls)]
     for before, thread in enumerate(threads):
         thread.start()

@@ -20,7 +20,7 @@ from tuner.spec.events import EventKind
 from tuner.spec.messages import LeaseRequest, Report
 from tuner.store import events, hot, leases, reports, studies, workers
 from tuner.store.engine import Database
-from tuner.store.group import GroupCommit, Need
+from tuner.store.group import GroupCommit, Job, Need
 
 
 class Ledger:
@@ -178,9 +178,9 @@ def test_a_work_that_fails_alone_raises_its_error() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        group.run(Need(0), broken)
+        group.run(Job(Need(0), broken))
 
-    assert "NEXT" == group.run(Need(0), ledger.write("next"))
+    assert "NEXT" == group.run(Job(Need(0), ledger.write("next")))
 
 
 def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
@@ -204,7 +204,7 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        database.together(Need(1), spoilt)
+        database.together(Job(Need(1), spoilt))
 
     for size in (1, 2):
         enqueue(database, "streets", {"training.batch_size": size})

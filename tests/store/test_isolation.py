@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text, update
-from sqlalchemy.orm import Session
 
 from tests.databases import Clock
 from tests.store.fleet import LEASE_SECONDS, Fleet
@@ -21,7 +20,7 @@ from tuner.spec.upgrades import SPEC_VERSION
 from tuner.spec.views import CloneRequest, StudyChange
 from tuner.store import studies as study_rows
 from tuner.store.engine import Database
-from tuner.store.group import Need
+from tuner.store.group import Job
 from tuner.store.tables import Study, Trial, Worker
 
 DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -202,10 +201,10 @@ def test_a_database_that_refuses_one_study_is_no_fault_of_it(
     """The next study is asked; only where none gives a trial does the worker hear of it."""
     together = fleet.db.together
 
-    def refuses(need: Need, work: Callable[[Session], Any]) -> Any:
-        if need.study == broken:
+    def refuses(job: Job[Any]) -> Any:
+        if job.need.study == broken:
             raise StorageError("the disk is full")
-        return together(need, work)
+        return together(job)
 
     broken = overview.study(fleet.db, "broken").id
     monkeypatch.setattr(fleet.db, "together", refuses)

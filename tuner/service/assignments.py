@@ -22,7 +22,7 @@ from tuner.spec.stored import dump_config
 from tuner.spec.study import StudySpec
 from tuner.store import artifacts, hot, leases, studies, trials, workers
 from tuner.store.engine import Database
-from tuner.store.group import Need
+from tuner.store.group import Job, Need
 from tuner.store.leases import Granted
 from tuner.store.tables import Study, Trial
 
@@ -110,7 +110,7 @@ def _take_from(  # what a use case needs, for one study
                 since=searches.since(study_id, spec),
                 look=partial(studies.lock, study=study_id),
             )
-            return db.together(need, grant)
+            return db.together(Job(need, grant))
     except NotFound:
         with db.reading() as session:
             if studies.exists(session, study_id):

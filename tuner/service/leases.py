@@ -1,6 +1,8 @@
 """What the holder of a lease does with it: heartbeat, report, finish.
 
 Each is one transaction, which those that come at the same moment share: see `tuner.store.group`.
+A thread calls `heartbeat`, `report` and `finish`; a server hands the jobs that they do to
+`Database.soon`, so that no thread waits for each.
 """
 
 import logging
@@ -27,6 +29,7 @@ from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import events, leases, reports, studies, workers
 from tuner.store.engine import Database
+from tuner.store.group import Job
 from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study
@@ -36,6 +39,11 @@ logger = logging.getLogger(__name__)
 
 def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> LeaseStatus:
     """Renew the lease; the reply carries a verdict. Raises LeaseLost."""
+    return db.together(renewal(db, lease, token, lease_seconds=lease_seconds))
+
+
+def renewal(db: Database, lease: str, token: str, *, lease_seconds: float) -> Job[LeaseStatus]:
+    """What `heartbeat` does, as a job."""
 
     def renew(session: Session) -> LeaseStatus:
         held, now = leases.hold(session, lease, token), db.moment(session)
@@ -43,7 +51,7 @@ def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> 
         verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study), now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
 
-    return db.together(leases.need(lease, token), renew)
+    return Job(leases.need(lease, token), renew)
 
 
 def report(  # a use case names all that it needs
@@ -62,6 +70,21 @@ def report(  # a use case names all that it needs
         Conflict: a step came before the one that it follows, or from other data.
         InvalidSpec: a step lies beyond the trial's budget, a matrix has not the study's classes.
     """
+    return db.together(
+        reporting(db, lease, token, batch, lease_seconds=lease_seconds, searches=searches)
+    )
+
+
+def reporting(  # a use case names all that it needs
+    db: Database,
+    lease: str,
+    token: str,
+    batch: ReportBatch,
+    *,
+    lease_seconds: float,
+    searches: Searches,
+) -> Job[LeaseStatus]:
+    """What `report` does, as a job."""
 
     def store(session: Session) -> LeaseStatus:
         held, now = leases.hold(session, lease, token), db.moment(session)
@@ -80,7 +103,7 @@ def report(  # a use case names all that it needs
         verdict = standing_verdict(held.study, held.trial, spec, now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
 
-    return db.together(leases.need(lease, token), store)
+    return Job(leases.need(lease, token), store)
 
 
 def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
@@ -90,6 +113,11 @@ def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
         LeaseLost: the lease ended in another way.
         Conflict: the trial is said to be completed, but steps are missing.
     """
+    db.together(ending(db, lease, token, outcome))
+
+
+def ending(db: Database, lease: str, token: str, outcome: Outcome) -> Job[None]:
+    """What `finish` does, as a job."""
 
     def end(session: Session) -> None:
         held = leases.locked(session, lease, token)
@@ -106,7 +134,7 @@ def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
         is_done = TrialState(held.trial.state).has_ended
         workers.ended(session, held.attempt.worker_id, is_done=is_done, now=now)
 
-    db.together(leases.need(lease, token), end)
+    return Job(leases.need(lease, token), end)
 
 
 def standing_verdict(study: Study, trial: HeldTrial, spec: StudySpec, *, now: datetime) -> Verdict:

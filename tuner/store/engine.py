@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from tuner.errors import StorageError
 from tuner.store import hot
-from tuner.store.group import GroupCommit, Need
+from tuner.store.group import GroupCommit, Job, Need
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
@@ -99,9 +100,13 @@ class Database:
                     call()
                 raise
 
-    def together(self, need: Need, work: Callable[[Session], T]) -> T:
-        """Do `work` in a transaction that other threads may share; see `GroupCommit.run`."""
-        return self._group.run(need, work)
+    def together(self, job: Job[T]) -> T:
+        """Do a job in a transaction that other threads may share; see `GroupCommit.run`."""
+        return self._group.run(job)
+
+    def soon(self, job: Job[T]) -> "Future[T]":
+        """The same for whoever cannot wait as a thread does; see `GroupCommit.soon`."""
+        return self._group.soon(job)
 
     def moment(self, session: Session) -> datetime:
         """The time at which a transaction that works share first asked for it: one for all."""
@@ -125,6 +130,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close every connection."""
+        self._group.close()
         self._engine.dispose()
 
 

@@ -7,9 +7,10 @@ they pay once (DeWitt et al. 1984, "Implementation techniques for main memory da
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -37,18 +38,49 @@ class Need:
     look: Work[object] = lambda session: None
 
 
-class _Ticket:
-    """One thread's work, and how it went."""
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T]):
+    """A work with what it is about."""
 
-    def __init__(self, need: Need, work: Work[Any]) -> None:
-        self.need = need
-        self.work = work
+    need: Need
+    work: Work[T]
+
+
+class _Ticket:
+    """A job of a thread that waits for it, or of a future, and how it went."""
+
+    def __init__(self, job: Job[Any], future: "Future[Any] | None" = None) -> None:
+        self.need = job.need
+        self.work = job.work
+        self.future = future
         self.result: Any = None
         self.error: Exception | None = None
         self.has_spoilt = False  # it may have written before it raised
         self.is_committed = False
         self.leads = False
         self.called = threading.Event()
+
+    def is_wanted(self) -> bool:
+        """Whether anybody still waits for it; from here on its future cannot be cancelled."""
+        return self.future is None or self.future.set_running_or_notify_cancel()
+
+    def outcome(self) -> Any:
+        """What the work gave, once it is committed. Raises what it raised, or StorageError."""
+        if self.error is not None:
+            raise self.error
+        if not self.is_committed:
+            raise StorageError("the transaction was broken off; nothing was stored, ask again")
+        return self.result
+
+    def close(self) -> None:
+        """Tell who waits that it is over."""
+        self.leads = False
+        self.called.set()
+        if self.future is not None:
+            try:
+                self.future.set_result(self.outcome())
+            except Exception as error:
+                self.future.set_exception(error)
 
     def try_in(self, session: Session) -> None:
         """Do the work; an error of ours is its own affair."""
@@ -82,9 +114,11 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._queue: list[_Ticket] = []
         self._is_led = False
+        # Its thread starts with the first future, and leads from then on while anything waits.
+        self._leader = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
 
-    def run(self, need: Need, work: Work[T]) -> T:
-        """Do `work` in a transaction that others may share, and give its result once committed.
+    def run(self, job: Job[T]) -> T:
+        """Do a job in a transaction that others may share, and give its result once committed.
 
         A work that raises leaves no trace: what it wrote is taken back, and the others are done
         again without it.
@@ -92,37 +126,59 @@ class GroupCommit:
         Raises:
             StorageError: the database refused; nothing of this work was stored.
         """
-        ticket = _Ticket(need, work)
-        with self._lock:
-            self._queue.append(ticket)
-            ticket.leads = not self._is_led
-            self._is_led = True
+        ticket = _Ticket(job)
+        ticket.leads = self._queue_up(ticket)
         if not ticket.leads:
             ticket.called.wait()
         if ticket.leads:
-            self._lead()
-        if ticket.error is not None:
-            raise ticket.error
-        if not ticket.is_committed:
-            raise StorageError("the transaction was broken off; nothing was stored, ask again")
-        result: T = ticket.result
+            self._lead(ticket)
+        result: T = ticket.outcome()
         return result
 
-    def _lead(self) -> None:
-        """Commit what waits, the leader's own work among it, and appoint the next leader."""
+    def soon(self, job: Job[T]) -> "Future[T]":
+        """The result of a job to come, as `run` gives it: for callers that are not threads."""
+        future: Future[T] = Future()
+        if self._queue_up(_Ticket(job, future)):
+            self._leader.submit(self._lead)
+        return future
+
+    def close(self) -> None:
+        """End the thread that leads where nobody else does."""
+        self._leader.shutdown()
+
+    def _queue_up(self, ticket: _Ticket) -> bool:
+        """Add a ticket to those that wait; whether somebody has to lead now."""
         with self._lock:
-            batch, self._queue = self._queue[:MOST], self._queue[MOST:]
-        try:
-            self._commit(sorted(batch, key=lambda each: (each.need.study, each.need.is_late)))
-        finally:
+            self._queue.append(ticket)
+            was_led, self._is_led = self._is_led, True
+        return not was_led
+
+    def _lead(self, own: _Ticket | None = None) -> None:
+        """Commit what waits, group by group; a thread with a ticket of its `own` only the first."""
+        while True:
             with self._lock:
-                self._is_led = bool(self._queue)
-                if self._queue:
-                    self._queue[0].leads = True
-                    self._queue[0].called.set()
-            for ticket in batch:
-                ticket.leads = False
-                ticket.called.set()
+                batch, self._queue = self._queue[:MOST], self._queue[MOST:]
+            batch = [ticket for ticket in batch if ticket.is_wanted()]
+            try:
+                self._commit(sorted(batch, key=lambda each: (each.need.study, each.need.is_late)))
+            finally:
+                with self._lock:
+                    heir = self._queue[0] if self._queue else None
+                    self._is_led = heir is not None
+                if heir is not None and own is not None:
+                    self._hand_on(heir)
+                for ticket in batch:
+                    ticket.close()
+            if heir is None or own is not None:
+                return
+
+    def _hand_on(self, heir: _Ticket) -> None:
+        """Let the thread of a ticket lead, or one of our own where it has none."""
+        if heir.future is not None:
+            self._leader.submit(self._lead)
+            return
+        heir.leads = True
+        heir.called.set()
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
         """Commit every work that can be; one that raised is left out, and the rest done again."""
