@@ -1,14 +1,14 @@
 """What comes back over HTTP, for every client of the server: errors, event streams and files."""
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from tuner.errors import (
     Conflict,
@@ -37,6 +37,29 @@ _BY_STATUS: Mapping[int, type[SegtuneError]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, whichever library has asked."""
+
+    url: str
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The body as text, for people."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError."""
+        return json.loads(self.body)
+
+
 def messages(lines: Iterable[str]) -> Iterator[str]:
     """The data of each message of a server-sent event stream; comments are keep-alives."""
     data: list[str] = []
@@ -48,30 +71,28 @@ def messages(lines: Iterable[str]) -> Iterator[str]:
             data = []
 
 
-def save(response: httpx.Response, path: Path, sha256: str | None = None) -> Path:
+def save(url: str, chunks: Iterable[bytes], path: Path, sha256: str) -> Path:
     """Stream an answer into a file that appears only when it is whole and its digest is right.
 
+    Args:
+        sha256: what the digest must be; empty where nobody has said it.
+
     Raises:
-        DigestMismatch: the bytes do not have the digest given, or that of the answer's ETag.
-        ServerUnreachable: the stream broke off.
+        DigestMismatch: the bytes have another digest.
     """
-    wanted = sha256 or response.headers.get("ETag", "").removeprefix("W/").strip('"')
     digest = hashlib.sha256()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            for chunk in response.iter_bytes():
+            for chunk in chunks:
                 digest.update(chunk)
                 file.write(chunk)
-        if wanted and digest.hexdigest() != wanted:
+        if sha256 and digest.hexdigest() != sha256:
             raise DigestMismatch(
-                f"{response.request.url} sent bytes with sha256 {digest.hexdigest()}, not "
-                f"{wanted}; fetch it again"
+                f"{url} sent bytes with sha256 {digest.hexdigest()}, not {sha256}; fetch it again"
             )
         Path(name).replace(path)
-    except httpx.TransportError as error:
-        raise unreachable(str(response.request.url), error) from error
     finally:
         Path(name).unlink(missing_ok=True)
     return path
@@ -85,19 +106,19 @@ def unreachable(server: str, error: Exception) -> ServerUnreachable:
     )
 
 
-def error_of(response: httpx.Response) -> SegtuneError:
+def error_of(answer: Answer) -> SegtuneError:
     """The error that a refusal stands for: an RFC 9457 problem body, or whatever came."""
-    body = _problem_body(response)
-    detail = str(body.get("detail") or body.get("title") or response.text[:500])
+    body = _problem_body(answer)
+    detail = str(body.get("detail") or body.get("title") or answer.text[:500])
     if problems := _problems(body):
         return InvalidSpec(problems)
     kind = str(body.get("type", "")).removeprefix("urn:segtune:")
-    chosen = _BY_TYPE.get(kind) or _BY_STATUS.get(response.status_code)
+    chosen = _BY_TYPE.get(kind) or _BY_STATUS.get(answer.status)
     if chosen is Unauthorized:
         detail += "; set SEGTUNE_TOKEN to the server's token"
     if chosen is not None:
         return chosen(detail)
-    return ServerError(f"{response.request.url} answered {response.status_code}: {detail}")
+    return ServerError(f"{answer.url} answered {answer.status}: {detail}")
 
 
 def _problems(body: Mapping[str, Any]) -> list[Problem]:
@@ -107,9 +128,9 @@ def _problems(body: Mapping[str, Any]) -> list[Problem]:
     return []
 
 
-def _problem_body(response: httpx.Response) -> Mapping[str, Any]:
+def _problem_body(answer: Answer) -> Mapping[str, Any]:
     try:
-        body = response.json()
+        body = answer.json()
     except ValueError:
         return {}
     return body if isinstance(body, Mapping) else {}

@@ -8,10 +8,12 @@ import ipaddress
 import os
 import urllib.request
 from contextlib import suppress
-from urllib.parse import urlsplit
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
 import httpx
+import urllib3
 
 from tuner.errors import InvalidSpec, Problem
 
@@ -26,10 +28,41 @@ def to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
     try:
         return httpx.HTTPTransport(proxy=proxy, retries=retries)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
-        message = (
-            f"the proxy '{proxy}' for {url} cannot be used: {error}; set NO_PROXY for its host"
+        raise _unusable(proxy, url, error) from error
+
+
+class Road(NamedTuple):
+    """Connections that are kept to one server, and what the URLs asked of them begin with."""
+
+    pool: urllib3.HTTPConnectionPool | urllib3.ProxyManager
+    base: str
+
+
+def road_to(url: str, *, connections: int = 4) -> Road:
+    """Connections to one server for the busiest callers: a worker asks with each step it trains.
+
+    Raises:
+        InvalidSpec: the proxy of the environment is none that can be used.
+    """
+    proxy = proxy_for(url)
+    if proxy is None:
+        pool = urllib3.connection_from_url(url, maxsize=connections)
+        return Road(pool, urlsplit(url).path.rstrip("/"))
+    try:
+        parts = urlsplit(proxy)
+        user, _, place = parts.netloc.rpartition("@")
+        headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
+        manager = urllib3.ProxyManager(
+            parts._replace(netloc=place).geturl(), maxsize=connections, proxy_headers=headers
         )
-        raise InvalidSpec([Problem((_variable(url),), message)]) from error
+    except (ValueError, urllib3.exceptions.HTTPError) as error:
+        raise _unusable(proxy, url, error) from error
+    return Road(manager, url.rstrip("/"))
+
+
+def _unusable(proxy: str | None, url: str, error: Exception) -> InvalidSpec:
+    message = f"the proxy '{proxy}' for {url} cannot be used: {error}; set NO_PROXY for its host"
+    return InvalidSpec([Problem((_variable(url),), message)])
 
 
 def proxy_for(url: str) -> str | None:

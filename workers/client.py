@@ -4,15 +4,16 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
-import httpx
+import urllib3
 from pydantic import BaseModel, ValidationError
 
 import tuner
-from tuner.answers import error_of, save, unreachable
+from tuner.answers import Answer, error_of, save, unreachable
 from tuner.errors import (
     SegtuneError,
     ServerError,
@@ -31,7 +32,7 @@ from tuner.spec.messages import (
     ReportBatch,
     Unfitness,
 )
-from tuner.transport import to
+from tuner.transport import road_to
 from workers.backoff import Backoff
 from workers.endings import unfit
 from workers.patience import Patience
@@ -39,6 +40,7 @@ from workers.patience import Patience
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+_API = "/api/v1/"
 _CHUNK = 1 << 20
 # What asking again does not change; everything else a worker logs, and goes on.
 FATAL = (Unauthorized, UnsupportedVersion)
@@ -66,16 +68,13 @@ class ServerClient:
         self.server = server
         self._timeout = timeout
         self._backoff = backoff or Backoff()
-        self._http = httpx.Client(
-            base_url=f"{server}/api/v1/",
-            headers={"Authorization": f"Bearer {token}"} if token else {},
-            timeout=timeout,
-            transport=to(server),
-        )
+        self._road = road_to(server)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        pool = self._road.pool
+        pool.clear() if isinstance(pool, urllib3.ProxyManager) else pool.close()
 
     def lease(self, request: LeaseRequest) -> Assignment | None:
         """Ask for a trial; None when there is none within `request.wait` seconds.
@@ -87,19 +86,19 @@ class ServerClient:
         # Left out where there is nothing to say: a server of the release before does not know it.
         unsaid = {"unfit"} if request.unfit is None else None
         body = request.model_dump_json(exclude=unsaid)
-        response = self._send("POST", "leases", body, wait=request.wait)
-        if response.status_code == httpx.codes.NO_CONTENT:
+        answer = self._send("POST", "leases", body, wait=request.wait)
+        if answer.status == HTTPStatus.NO_CONTENT:
             return None
         try:
-            return Assignment.model_validate_json(response.content)
+            return Assignment.model_validate_json(answer.body)
         except ValidationError as error:
-            raise self._unreadable(response, error) from error
+            raise self._unreadable(answer, error) from error
 
-    def _unreadable(self, response: httpx.Response, error: ValidationError) -> SegtuneError:
+    def _unreadable(self, answer: Answer, error: ValidationError) -> SegtuneError:
         """The error for an answer that is no assignment, or one of a newer server."""
-        lease, token = _keys(response)
+        lease, token = _keys(answer)
         if lease is None or token is None:
-            return _no(Assignment, response, error)
+            return _no(Assignment, answer, error)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         message = (
@@ -145,14 +144,16 @@ class ServerClient:
 
     def download(self, artifact: ArtifactRef, path: Path) -> Path:
         """Fetch an artifact into a file. Raises DigestMismatch, NotFound."""
+        asked = f"artifacts/{artifact.id}"
+        response = self._ask("GET", asked, preload_content=False)
         try:
-            with self._http.stream("GET", f"artifacts/{artifact.id}") as response:
-                if not response.is_success:
-                    response.read()
-                self._check(response)
-                return save(response, path, artifact.sha256)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unreachable(self.server, error) from error
+            if response.status != HTTPStatus.OK:
+                self._check(Answer(self._url(asked), response.status, response.data))
+            return save(self._url(asked), response.stream(_CHUNK), path, artifact.sha256)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.close()
 
     def patiently(
         self,
@@ -190,49 +191,75 @@ class ServerClient:
         *,
         headers: Mapping[str, str] | None = None,
         wait: float = 0.0,
-    ) -> httpx.Response:
+    ) -> Answer:
         kind = {"Content-Type": "application/json"} if isinstance(body, str) else {}
-        timeout = httpx.Timeout(self._timeout, read=self._timeout + wait)
-        try:
-            response = self._http.request(
-                method, path, content=body, headers={**kind, **(headers or {})}, timeout=timeout
-            )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unreachable(self.server, error) from error
-        self._check(response)
-        return response
+        response = self._ask(
+            method,
+            path,
+            body=body.encode() if isinstance(body, str) else body,
+            headers={**kind, **(headers or {})},
+            timeout=urllib3.Timeout(connect=self._timeout, read=self._timeout + wait),
+        )
+        answer = Answer(self._url(path), response.status, response.data)
+        self._check(answer)
+        return answer
 
-    def _check(self, response: httpx.Response) -> None:
-        if response.is_success:
+    def _ask(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any
+    ) -> urllib3.BaseHTTPResponse:
+        """One attempt; `preload_content=False` leaves the body to be read."""
+        request.setdefault("timeout", self._timeout)
+        try:
+            return self._road.pool.urlopen(
+                method,
+                f"{self._road.base}{_API}{path}",
+                headers={**self._headers, **(headers or {})},
+                retries=False,
+                redirect=False,
+                **request,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _url(self, path: str) -> str:
+        return f"{self.server}{_API}{path}"
+
+    def _unreachable(self, error: Exception) -> ServerUnreachable:
+        """The error for a server that did not answer, with what the system said of it."""
+        said = error.__cause__ or error.__context__ or error
+        return unreachable(self.server, said if isinstance(said, Exception) else error)
+
+    def _check(self, answer: Answer) -> None:
+        if answer.is_success:
             return
-        status, error = response.status_code, error_of(response)
-        if response.is_server_error or status in _MAY_PASS:
+        status, error = answer.status, error_of(answer)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _MAY_PASS:
             raise ServerFailing(f"{error}; asking again later")
-        if status == httpx.codes.FORBIDDEN and "urn:segtune:" not in response.text:
+        if status == HTTPStatus.FORBIDDEN and "urn:segtune:" not in answer.text:
             # Some gateway between us and the server, which has no say about our token.
-            raise ServerError(f"{response.request.url} answered 403: {response.text[:200]}")
+            raise ServerError(f"{answer.url} answered 403: {answer.text[:200]}")
         raise error
 
 
-def _parse(model: type[M], response: httpx.Response) -> M:
+def _parse(model: type[M], answer: Answer) -> M:
     try:
-        return model.model_validate_json(response.content)
+        return model.model_validate_json(answer.body)
     except ValidationError as error:
-        raise _no(model, response, error) from error
+        raise _no(model, answer, error) from error
 
 
-def _no(model: type[BaseModel], response: httpx.Response, error: ValidationError) -> ServerFailing:
+def _no(model: type[BaseModel], answer: Answer, error: ValidationError) -> ServerFailing:
     # A proxy's own page while the server is away looks like this, so it may pass.
     return ServerFailing(
-        f"{response.request.url} answered with no {model.__name__}: "
+        f"{answer.url} answered with no {model.__name__}: "
         f"{error.errors()[0]['msg']}; asking again later"
     )
 
 
-def _keys(response: httpx.Response) -> tuple[str | None, str | None]:
+def _keys(answer: Answer) -> tuple[str | None, str | None]:
     """Lease and token of an answer that has both."""
     with suppress(ValueError):
-        body = response.json()
+        body = answer.json()
         if isinstance(body, dict):
             lease, token = body.get("lease"), body.get("token")
             if isinstance(lease, str) and isinstance(token, str):

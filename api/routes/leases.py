@@ -37,7 +37,8 @@ async def take_trial(request: Request, rooms: AppRooms, ask: Ask) -> Response:
 async def renew_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken) -> Response:
     """Say that the worker is alive; the reply carries a verdict."""
     seconds = rooms.settings.lease_seconds
-    return _json(await _done(rooms, leases.renewal(rooms.db, lease, token, lease_seconds=seconds)))
+    answer = await _done(rooms, leases.renewal(rooms.db, lease, token, lease_seconds=seconds))
+    return _json(answer)
 
 
 @router.post("/{lease}/reports", response_model=LeaseStatus)

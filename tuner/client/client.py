@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tuner.answers import error_of, messages, save, unreachable
+from tuner.answers import Answer, error_of, messages, save, unreachable
 from tuner.errors import InvalidSpec, Problem, ServerError, ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.config import Section
@@ -282,7 +282,11 @@ class Client:
     def download(self, artifact: int, path: str | os.PathLike[str]) -> Path:
         """Save an artifact; the file appears only when it is whole. Raises DigestMismatch."""
         with self._stream("GET", f"artifacts/{artifact}") as response:
-            return save(response, Path(path))
+            digest = response.headers.get("ETag", "").removeprefix("W/").strip('"')
+            try:
+                return save(str(response.url), response.iter_bytes(), Path(path), digest)
+            except httpx.TransportError as error:
+                raise unreachable(str(response.url), error) from error
 
     # ── Transport ────────────────────────────────────────────────────────────────────────────
 
@@ -316,7 +320,7 @@ class Client:
         except httpx.TransportError as error:
             raise unreachable(self.server, error) from error
         if not response.is_success:
-            raise error_of(response)
+            raise error_of(_answer(response))
         return response
 
     def _stream(self, method: str, path: str, **request: Any) -> "_Stream":
@@ -349,7 +353,7 @@ class _Stream:
         except httpx.TransportError as error:
             raise unreachable(self._server, error) from error
         if not self._response.is_success:
-            raise error_of(self._response)
+            raise error_of(_answer(self._response))
         return self._response
 
     def __exit__(self, *_: object) -> None:
@@ -385,3 +389,7 @@ def _body(model: Section) -> dict[str, Any]:
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
+
+
+def _answer(response: httpx.Response) -> Answer:
+    return Answer(str(response.request.url), response.status_code, response.content)
