@@ -20,6 +20,7 @@ from api.settings import Settings
 from api.upkeep import Upkeep
 from api.waiting import Bell
 from tuner import __version__
+from tuner.configs import catalog
 from tuner.service import upkeep
 from tuner.service.forests import Forests
 from tuner.service.searches import Searches
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(upgrade, settings.database_url)
+        await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
         with Background() as background, _open(settings, background) as rooms, _upkeep(rooms):
             rooms.work.open()
             rooms.changes.open()
