@@ -7,6 +7,7 @@ only asked for: the store decides whether it exists.
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from math import inf, isnan
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -143,6 +144,27 @@ class Remembered(FrozenTrial):
     """A trial that keeps its params as the numbers that samplers want at every draw."""
 
     _numbers: tuple[tuple[str, ...], tuple[float, ...]] | None = None
+    _merit: tuple[float, ...] | None = None
+
+    def merit(self, *, maximize: bool) -> tuple[float, ...]:
+        """Where an ended trial stands by its one objective, the lowest first.
+
+        Feasible completed trials by value, then pruned ones by step and value, then those that
+        break a bound, by how far. The direction is the same at every call: that of the study.
+        """
+        if self._merit is None:
+            sign = -1.0 if maximize else 1.0
+            excess = sum(bound for bound in self.constraints.values() if bound > 0)
+            if excess > 0:
+                self._merit = (2, excess)
+            elif self.state is TrialState.COMPLETE:
+                self._merit = (0, sign * self.values[0])
+            elif self.intermediate_values:
+                step, value = max(self.intermediate_values.items())
+                self._merit = (1, -step, inf if isnan(value) else sign * value)
+            else:
+                self._merit = (1, 1, 0.0)
+        return self._merit
 
     def numbers(self, space: Mapping[str, BaseDistribution]) -> tuple[float, ...] | None:
         """The params of a space in its order; None while the trial has not all of them.
