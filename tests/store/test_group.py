@@ -1,7 +1,7 @@
 """Group commit: works of many threads share transactions, and none is answered too early."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -212,3 +212,54 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
     last = take()
     assert last is not None
     assert 4 == last.config.training.batch_size
+
+
+def test_futures_share_transactions_with_threads() -> None:
+    """Jobs that no thread waits for are committed like others, and each has its own outcome."""
+    ledger = Ledger()
+    group = GroupCommit(lambda needs: ledger.transaction())
+
+    def refuse(_: Session) -> None:
+        raise Conflict("it has ended")
+
+    first = group.soon(Job(Need(0), ledger.write("first")))
+    later = group.soon(Job(Need(2), ledger.write("later")))
+    refused = group.soon(Job(Need(1), refuse))
+    ledger.go.set()
+
+    assert "THREAD" == group.run(Job(Need(3), ledger.write("thread")))
+    assert ["FIRST", "LATER"] == [first.result(10), later.result(10)]
+    with pytest.raises(Conflict, match="it has ended"):
+        refused.result(10)
+    group.close()
+
+
+def test_a_future_that_is_cancelled_in_time_is_not_done() -> None:
+    """A caller that has gone before its group began leaves nothing behind."""
+    ledger = Ledger()
+    group = GroupCommit(lambda needs: ledger.transaction())
+
+    first = group.soon(Job(Need(0), ledger.write("first")))
+    while not first.running():
+        pass  # its transaction waits for `go`
+    gone, kept = (group.soon(Job(Need(1), ledger.write(word))) for word in ("gone", "kept"))
+    gone.cancel()
+    ledger.go.set()
+
+    assert "KEPT" == kept.result(10)
+    assert [["first"], ["kept"]] == ledger.commits
+    group.close()
+
+
+def test_a_future_hears_of_a_broken_transaction() -> None:
+    """What the database refuses is an error of its caller, not a wait without end."""
+
+    @contextmanager
+    def refused(_: Sequence[Need]) -> Iterator[Session]:
+        raise StorageError("the disk is full")
+        yield
+
+    group = GroupCommit(refused)
+    with pytest.raises(StorageError, match="the disk is full"):
+        group.soon(Job(Need(0), lambda _: None)).result(10)
+    group.close()
