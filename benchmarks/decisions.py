@@ -16,9 +16,9 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.machine import conclude, describe
-from tuner.search.course import Course
-from tuner.search.field import Field
+from tuner.search.curve_table import CurveTable
 from tuner.search.judge import judge, judged_steps, promotion
+from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
 from tuner.search.suggest import Suggester
 from tuner.spec.space import Params
@@ -95,17 +95,17 @@ def main() -> None:
         for number in range(options.trials)
     ]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    suggester, field = Suggester(spec), Field(map(_course, seen))
+    suggester, table = Suggester(spec), CurveTable(map(_curve, seen))
     suggester.draw(seen, options.trials)  # the first draw reads all of them
     draws, verdicts, promotions = list[float](), list[float](), list[float]()
     for turn in range(10 if options.quick else 50):
         number = options.trials + turn
         drawn = timed(partial(suggester.draw, seen[-1:], number), draws)
         seen.append(finished(number, drawn.params, chance, rungs))
-        course = Course(number, TrialState.RUNNING, {rungs[0]: chance.random()})
-        field.put(course)
-        timed(partial(judge, spec, course, field), verdicts)
-        timed(partial(promotion, spec, field), promotions)
+        curve = LearningCurve(number, TrialState.RUNNING, {rungs[0]: chance.random()})
+        table.put(curve)
+        timed(partial(judge, spec, curve, table), verdicts)
+        timed(partial(promotion, spec, table), promotions)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     told = {"draw_ms": draws, "verdict_ms": verdicts, "promotion_ms": promotions}
     result: dict[str, Any] = {name: round(statistics.median(t), 1) for name, t in told.items()}
@@ -113,8 +113,8 @@ def main() -> None:
     conclude({**describe("optuna"), **result, "trials": options.trials, "search_mb": grown // 1024})
 
 
-def _course(seen: Observation) -> Course:
-    return Course(seen.number, seen.state, seen.steps)
+def _curve(seen: Observation) -> LearningCurve:
+    return LearningCurve(seen.number, seen.state, seen.steps)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.search.simulator import Clock, Tuner
 from benchmarks.search.task import Task, params_at
-from tuner.search.past import Past
+from tuner.search.optuna_import import ImportedTrial
 from tuner.service.imports import bring_in
 from tuner.spec.space import Params
 from tuner.spec.states import TrialState
@@ -97,7 +97,7 @@ def _prior(which: str, task: Task, seed: int) -> Params:
     return tried[int(np.argmin(keys) if which == "best" else np.argmax(keys))]
 
 
-def _earlier(name: str, task: Task, seed: int) -> tuple[StudySpec, list[Past]]:
+def _earlier(name: str, task: Task, seed: int) -> tuple[StudySpec, list[ImportedTrial]]:
     """The finished study that a search starts from."""
     if task.kin is None:
         raise ValueError(f"{task.name} has no task beside it to start from")
@@ -107,11 +107,11 @@ def _earlier(name: str, task: Task, seed: int) -> tuple[StudySpec, list[Past]]:
     finals = [curve.values[-1] for curve in task.kin.curves(tried)]
     if name.endswith("@odds"):
         finals = [max(finals) + min(finals) - value for value in finals]
-    past = [
-        Past(params, TrialState.COMPLETED, (value,))
+    imported = [
+        ImportedTrial(params, TrialState.COMPLETED, (value,))
         for params, value in zip(tried, finals, strict=True)
     ]
-    return spec.model_copy(update={"name": "earlier"}), past
+    return spec.model_copy(update={"name": "earlier"}), imported
 
 
 def _baseline(name: str) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import torch
 from benchmarks.search.flat import decode, dimensions, labels
 from benchmarks.search.simulator import Job
 from benchmarks.search.task import Task
-from tuner.search.course import setting_of
+from tuner.search.learning_curve import context_of
 from tuner.search.rungs import ladder
 from tuner.spec.messages import Action
 from tuner.spec.space import AnyDimension, Choice, Float
@@ -73,7 +73,7 @@ def build(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> NepsT
     torch.manual_seed(seed)
     study = task.study({})
     known = {key: _parameter(found) for key, found in dimensions(study.space).items()}
-    first = ladder(setting_of(study), eta=3, min_step=None)[0]
+    first = ladder(context_of(study), eta=3, min_step=None)[0]
     fidelity = neps.IntegerFidelity(first, task.epochs)
     space = type("Space", (neps.PipelineSpace,), {**known, FIDELITY: fidelity})()
     algorithm = {"neps-asha": neps.algorithms.asha, "neps-priorband": neps.algorithms.priorband}

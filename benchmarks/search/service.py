@@ -164,9 +164,9 @@ class _TimedSearch:
         with _timed(self._times.promotion):
             return self._search.promotion(closing=closing)
 
-    def models(self, number: int) -> tuple[int, ...]:
+    def donors(self, number: int) -> tuple[int, ...]:
         with _timed(self._times.promotion):
-            return self._search.models(number)
+            return self._search.donors(number)
 
 
 @contextmanager

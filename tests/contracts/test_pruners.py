@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import few
 from tuner.configs import catalog
-from tuner.search.course import Course, Setting
+from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
@@ -20,112 +20,126 @@ from tuner.spec.study import Objective
 EPOCHS = 20
 VALUES = st.floats(0, 1) | st.just(float("nan"))
 CURVES = st.dictionaries(st.integers(1, EPOCHS), VALUES, min_size=1)
-SETTINGS = st.sampled_from(
+CONTEXTS = st.sampled_from(
     [
-        Setting(Objective(metric="miou"), EPOCHS),
-        Setting(Objective(metric="train_loss", direction="minimize"), EPOCHS, warmup=1),
+        PruningContext(Objective(metric="miou"), EPOCHS),
+        PruningContext(Objective(metric="train_loss", direction="minimize"), EPOCHS, warmup=1),
     ]
 )
 
 
 @st.composite
-def fields(draw: st.DrawFn) -> list[Course]:
+def fields(draw: st.DrawFn) -> list[LearningCurve]:
     """Peers of every state, numbered from 1."""
     curves = draw(st.lists(CURVES, max_size=12))
     states = st.sampled_from(list(TrialState))
-    return [Course(number, draw(states), curve) for number, curve in enumerate(curves, start=1)]
+    return [
+        LearningCurve(number, draw(states), curve) for number, curve in enumerate(curves, start=1)
+    ]
 
 
-def verdict(pruner: str, trial: Course, peers: list[Course], setting: Setting) -> Verdict:
+def verdict(
+    pruner: str, trial: LearningCurve, peers: list[LearningCurve], context: PruningContext
+) -> Verdict:
     """What the pruner says with its defaults."""
-    found: Any = catalog.load("pruner", pruner).should_prune(trial, peers, setting)
+    found: Any = catalog.load("pruner", pruner).should_prune(trial, peers, context)
     assert isinstance(found, Verdict)
     return found
 
 
 @few
-@given(CURVES, fields(), SETTINGS, st.randoms())
+@given(CURVES, fields(), CONTEXTS, st.randoms())
 def test_the_order_of_peers_does_not_matter(
-    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting, chance: Any
+    pruner: str,
+    curve: dict[int, float],
+    peers: list[LearningCurve],
+    context: PruningContext,
+    chance: Any,
 ) -> None:
     """Whoever reported first, the verdict is the same."""
-    trial = Course(0, TrialState.RUNNING, curve)
+    trial = LearningCurve(0, TrialState.RUNNING, curve)
     shuffled = list(peers)
     chance.shuffle(shuffled)
-    assert verdict(pruner, trial, peers, setting) == verdict(pruner, trial, shuffled, setting)
+    assert verdict(pruner, trial, peers, context) == verdict(pruner, trial, shuffled, context)
 
 
 @few
-@given(CURVES, fields(), SETTINGS, st.floats(0, 1))
+@given(CURVES, fields(), CONTEXTS, st.floats(0, 1))
 def test_a_better_value_never_hurts(
-    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting, better: float
+    pruner: str,
+    curve: dict[int, float],
+    peers: list[LearningCurve],
+    context: PruningContext,
+    better: float,
 ) -> None:
     """A trial that goes on would go on with a better last value too."""
     step = max(curve)
-    if not setting.objective.is_better(better, curve[step]):
+    if not context.objective.is_better(better, curve[step]):
         return
-    kept = verdict(pruner, Course(0, TrialState.RUNNING, curve), peers, setting)
-    improved = Course(0, TrialState.RUNNING, {**curve, step: better})
+    kept = verdict(pruner, LearningCurve(0, TrialState.RUNNING, curve), peers, context)
+    improved = LearningCurve(0, TrialState.RUNNING, {**curve, step: better})
     if kept.action is Action.CONTINUE:
-        assert verdict(pruner, improved, peers, setting).action is Action.CONTINUE
+        assert verdict(pruner, improved, peers, context).action is Action.CONTINUE
 
 
 @few
-@given(CURVES, fields(), SETTINGS)
+@given(CURVES, fields(), CONTEXTS)
 def test_other_steps_of_peers_do_not_matter(
-    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting
+    pruner: str, curve: dict[int, float], peers: list[LearningCurve], context: PruningContext
 ) -> None:
     """Only what peers had at this very step counts, however far they are."""
     step = max(curve)
-    trial = Course(0, TrialState.RUNNING, curve)
+    trial = LearningCurve(0, TrialState.RUNNING, curve)
     at_step = [
-        Course(peer.number, peer.state, {step: peer.values[step]})
+        LearningCurve(peer.number, peer.state, {step: peer.values[step]})
         for peer in peers
         if step in peer.values
     ]
-    assert verdict(pruner, trial, peers, setting) == verdict(pruner, trial, at_step, setting)
+    assert verdict(pruner, trial, peers, context) == verdict(pruner, trial, at_step, context)
 
 
 @few
-@given(fields(), SETTINGS, st.integers(1, EPOCHS))
+@given(fields(), CONTEXTS, st.integers(1, EPOCHS))
 def test_the_best_of_all_goes_on(
-    pruner: str, peers: list[Course], setting: Setting, step: int
+    pruner: str, peers: list[LearningCurve], context: PruningContext, step: int
 ) -> None:
     """No rule stops the leader, or lets it wait when no other trial will come."""
-    best = 2.0 if setting.objective.direction == "maximize" else -1.0
-    trial = Course(0, TrialState.RUNNING, {step: best})
-    assert verdict(pruner, trial, peers, setting).action is not Action.PRUNE
-    last = replace(setting, closing=True)
+    best = 2.0 if context.objective.direction == "maximize" else -1.0
+    trial = LearningCurve(0, TrialState.RUNNING, {step: best})
+    assert verdict(pruner, trial, peers, context).action is not Action.PRUNE
+    last = replace(context, closing=True)
     assert verdict(pruner, trial, peers, last).action is Action.CONTINUE
 
 
 @few
-@given(CURVES, SETTINGS)
-def test_alone_a_trial_goes_on(pruner: str, curve: dict[int, float], setting: Setting) -> None:
+@given(CURVES, CONTEXTS)
+def test_alone_a_trial_goes_on(
+    pruner: str, curve: dict[int, float], context: PruningContext
+) -> None:
     """Nothing to compare with, nothing to prune; a rule that looks at one trial may stop it."""
     if not catalog.find("pruner", pruner).constants.get("PEERS", True):
         return
-    trial = Course(0, TrialState.RUNNING, curve)
+    trial = LearningCurve(0, TrialState.RUNNING, curve)
     if isfinite(curve[max(curve)]):
-        assert verdict(pruner, trial, [], replace(setting, closing=True)) == Verdict()
+        assert verdict(pruner, trial, [], replace(context, closing=True)) == Verdict()
 
 
 @few
-@given(CURVES, fields(), SETTINGS)
+@given(CURVES, fields(), CONTEXTS)
 def test_whoever_does_not_go_on_is_told_why(
-    pruner: str, curve: dict[int, float], peers: list[Course], setting: Setting
+    pruner: str, curve: dict[int, float], peers: list[LearningCurve], context: PruningContext
 ) -> None:
     """A pruned or paused trial is told why, with metric and epoch."""
-    found = verdict(pruner, Course(0, TrialState.RUNNING, curve), peers, setting)
+    found = verdict(pruner, LearningCurve(0, TrialState.RUNNING, curve), peers, context)
     if found.action is not Action.CONTINUE:
-        assert setting.objective.metric in found.reason
+        assert context.objective.metric in found.reason
         assert f"epoch {max(curve)}" in found.reason
     else:
         assert found == Verdict()
 
 
-@given(SETTINGS)
-def test_judged_steps_lie_before_the_end(pruner: str, setting: Setting) -> None:
+@given(CONTEXTS)
+def test_judged_steps_lie_before_the_end(pruner: str, context: PruningContext) -> None:
     """The last epoch is never judged; every step may be meant by None."""
-    steps = catalog.load("pruner", pruner).judged_steps(setting)
-    assert steps is None or all(1 <= step < setting.epochs for step in steps)
+    steps = catalog.load("pruner", pruner).judged_steps(context)
+    assert steps is None or all(1 <= step < context.epochs for step in steps)

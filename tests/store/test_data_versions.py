@@ -17,7 +17,7 @@ from tuner.service import (
     transfers,
     versions,
 )
-from tuner.service.searches import courses, observe
+from tuner.service.searches import curves, observe
 from tuner.spec.messages import (
     Action,
     Assignment,
@@ -141,7 +141,7 @@ def test_the_search_sees_values_of_one_version(fleet: Fleet) -> None:
     with fleet.db.reading() as session:
         row = study_rows.find(session, "streets")
         seen = observe(session, row, spec(), NEW)
-        found = courses(session, row, spec())
+        found = curves(session, row, spec())
     assert [one.values for one in seen] == [None, (0.5,)]
     assert [one.state for one in seen] == [TrialState.COMPLETED] * 2
     assert [bool(one.values) for one in found] == [False, True]
@@ -234,13 +234,13 @@ def test_a_search_forgets_what_a_trial_lost(database: Database) -> None:
     with fleet.db.transaction() as session:
         row = study_rows.lock(session, "streets")
         with fleet.searches.of(session, row, spec(search=search)) as known:
-            assert known.field.of(held.trial).values == {2: 0.9}
+            assert known.table.of(held.trial).values == {2: 0.9}
     fleet.finish(held, OutcomeKind.OUTDATED)
     with fleet.db.transaction() as session:
         row = study_rows.lock(session, "streets")
         with fleet.searches.of(session, row, spec(search=search)) as known:
-            assert known.field.of(held.trial).values == {}
-            assert sum(value == value for value in known.field.column(2)) == 1
+            assert known.table.of(held.trial).values == {}
+            assert sum(value == value for value in known.table.column(2)) == 1
 
 
 def test_a_user_who_cancelled_is_heard(fleet: Fleet) -> None:

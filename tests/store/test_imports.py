@@ -13,7 +13,7 @@ from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.cli.app import app
 from tuner.errors import InvalidSpec
-from tuner.search.past import Past, of_optuna
+from tuner.search.optuna_import import ImportedTrial, imported_trials
 from tuner.service import imports, overview, summaries
 from tuner.service import studies as use_cases
 from tuner.spec.states import StudyState, TrialSource, TrialState
@@ -149,7 +149,7 @@ def test_directions_must_agree() -> None:
     bounded = ours(constraints=[{"metric": "dice", "min": 0.5}])
     minimized = optuna.create_study(direction="minimize")
     with pytest.raises(InvalidSpec) as caught:
-        of_optuna(minimized, bounded)
+        imported_trials(minimized, bounded)
     first, second = caught.value.problems
     assert "the Optuna study has minimize, this one maximize" in first.message
     assert second.location == ("constraints",)
@@ -160,14 +160,14 @@ def test_values_that_are_no_numbers_stay_behind() -> None:
     study = optuna.create_study(direction="maximize")
     for value in (0.5, float("inf")):
         study.add_trial(optuna.trial.create_trial(value=value))
-    assert [one.values for one in of_optuna(study, ours())] == [(0.5,)]
+    assert [one.values for one in imported_trials(study, ours())] == [(0.5,)]
 
 
 def test_params_that_make_no_config_are_refused(clocked_database: Database) -> None:
     """The trial is named with its path, and nothing of the study is stored."""
-    past = [Past({"optimizer.lr": -1.0}, TrialState.COMPLETED, (0.5,))]
+    imported = [ImportedTrial({"optimizer.lr": -1.0}, TrialState.COMPLETED, (0.5,))]
     with pytest.raises(InvalidSpec) as caught:
-        imports.bring_in(clocked_database, ours(), past, origin="a test")
+        imports.bring_in(clocked_database, ours(), imported, origin="a test")
     assert caught.value.problems[0].location[:2] == ("trials", 0)
     with pytest.raises(InvalidSpec, match="no completed or pruned trial"):
         imports.bring_in(clocked_database, ours(), [], origin="a test")
@@ -175,13 +175,13 @@ def test_params_that_make_no_config_are_refused(clocked_database: Database) -> N
 
 def test_an_imported_study_goes_on_and_teaches(clocked_database: Database) -> None:
     """A larger budget draws what is new, and another study starts from its best."""
-    past = of_optuna(source(), ours(), paths=NAMES, ignored={"workers"})
-    imports.bring_in(clocked_database, ours(), past, origin="a test")
+    imported = imported_trials(source(), ours(), paths=NAMES, ignored={"workers"})
+    imports.bring_in(clocked_database, ours(), imported, origin="a test")
     search = {"sampler": "random", "trials": 4, "warm_start": ["kept"]}
     fleet = Fleet(clocked_database)
     fleet.submit(spec("next", space=ours().space.model_dump(mode="json"), search=search))
     taught = [fleet.take(study="next").config.optimizer.lr for _ in range(2)][1]
-    whole = [one for one in past if one.state is TrialState.COMPLETED]
+    whole = [one for one in imported if one.state is TrialState.COMPLETED]
     assert taught == max(whole, key=lambda one: one.values).params["optimizer.lr"]
     view = use_cases.change(clocked_database, "kept", StudyChange(trials=7))
     assert view.state is StudyState.RUNNING

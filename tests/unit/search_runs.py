@@ -5,7 +5,7 @@ from typing import Any
 
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
-from tuner.search.transfer import Earlier
+from tuner.search.transfer import SourceTrial
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
@@ -25,7 +25,7 @@ def search(
     workers: int = 1,
     restart_at: Sequence[int] = (),
     before: Sequence[dict[str, Any]] = (),
-    earlier: Sequence[Sequence[Earlier]] = (),
+    earlier: Sequence[Sequence[SourceTrial]] = (),
 ) -> tuple[list[Draw], list[Observation]]:
     """Draws and trials of a study whose trials end in the order in which they began.
 

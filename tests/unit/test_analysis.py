@@ -18,8 +18,8 @@ from tuner.search.analysis import (
     pareto_front,
     violations,
 )
-from tuner.search.course import Course
 from tuner.search.importance import fanova, importance
+from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
 from tuner.search.suggest import Suggester
 from tuner.spec.space import Params
@@ -106,14 +106,14 @@ def test_history_tells_each_new_best() -> None:
 
 def test_pruning_saves_what_was_not_trained() -> None:
     """Spent are reported epochs; saved is the rest of pruned trials."""
-    courses = [
-        Course(0, TrialState.COMPLETED, dict.fromkeys(range(1, 21), 0.5)),
-        Course(1, TrialState.PRUNED, {1: 0.1, 2: 0.1}),
-        Course(2, TrialState.FAILED, {}),
-        Course(3, TrialState.RUNNING, {1: 0.1}),
+    curves = [
+        LearningCurve(0, TrialState.COMPLETED, dict.fromkeys(range(1, 21), 0.5)),
+        LearningCurve(1, TrialState.PRUNED, {1: 0.1, 2: 0.1}),
+        LearningCurve(2, TrialState.FAILED, {}),
+        LearningCurve(3, TrialState.RUNNING, {1: 0.1}),
     ]
-    assert epochs_spent(courses) == 23
-    assert epochs_saved(courses, 20) == 18
+    assert epochs_spent(curves) == 23
+    assert epochs_saved(curves, 20) == 18
 
 
 def searched(count: int) -> list[Observation]:

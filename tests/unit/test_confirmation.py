@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import few, study
 from tuner.search.confirmation import (
+    LeaderResult,
     Rerun,
-    Standing,
     compare,
     fresh_seeds,
-    standings,
+    ranked_leaders,
     two_sided,
 )
 from tuner.spec.study import Objective, StudySpec
@@ -18,9 +18,9 @@ from tuner.spec.study import Objective, StudySpec
 MIOU = Objective(metric="miou")
 
 
-def standing(number: int, *values: float) -> Standing:
+def result(number: int, *values: float) -> LeaderResult:
     """A leader with these values at the first seeds."""
-    return Standing(number, 0.5, dict(enumerate(values)), lost=0, is_feasible=True)
+    return LeaderResult(number, 0.5, dict(enumerate(values)), lost=0, is_feasible=True)
 
 
 def reruns(leader: int, *values: float | None, **metrics: float) -> list[Rerun]:
@@ -33,7 +33,9 @@ def reruns(leader: int, *values: float | None, **metrics: float) -> list[Rerun]:
 
 def test_leaders_rank_by_their_fresh_seeds_alone() -> None:
     """The value that won the search does not count: it was selected for being high."""
-    ranked = standings(study(), {3: 0.9, 5: 0.8}, [*reruns(3, 0.60, 0.62), *reruns(5, 0.70, 0.66)])
+    ranked = ranked_leaders(
+        study(), {3: 0.9, 5: 0.8}, [*reruns(3, 0.60, 0.62), *reruns(5, 0.70, 0.66)]
+    )
     assert [one.trial for one in ranked] == [5, 3]
     assert ranked[0].mean == pytest.approx(0.68)
     assert ranked[0].spread == pytest.approx(0.0283, abs=1e-4)
@@ -41,7 +43,9 @@ def test_leaders_rank_by_their_fresh_seeds_alone() -> None:
 
 def test_a_failed_confirmation_is_counted_and_left_out() -> None:
     """A leader's mean is over the seeds that completed; one without any comes last."""
-    ranked = standings(study(), {1: 0.9, 2: 0.5}, [*reruns(1, None, None), *reruns(2, 0.4, None)])
+    ranked = ranked_leaders(
+        study(), {1: 0.9, 2: 0.5}, [*reruns(1, None, None), *reruns(2, 0.4, None)]
+    )
     assert [(one.trial, one.mean, one.lost) for one in ranked] == [(2, 0.4, 1), (1, None, 2)]
 
 
@@ -49,7 +53,7 @@ def test_a_leader_that_breaks_a_constraint_in_the_mean_ranks_below() -> None:
     """What only kept its bound by luck is not preferred for its objective."""
     bounded = study(constraints=[{"metric": "iou.car", "min": 0.5}])
     fresh = [*reruns(1, 0.9, 0.9, **{"iou.car": 0.4}), *reruns(2, 0.6, 0.6, **{"iou.car": 0.5})]
-    ranked = standings(bounded, {1: 0.9, 2: 0.6}, fresh)
+    ranked = ranked_leaders(bounded, {1: 0.9, 2: 0.6}, fresh)
     assert [(one.trial, one.is_feasible) for one in ranked] == [(2, True), (1, False)]
 
 
@@ -64,7 +68,7 @@ def test_leaders_of_several_objectives_are_told_whether_they_stay_on_the_front()
         *reruns(4, 0.95, train_loss=0.95),
         *reruns(5, None),
     ]
-    ranked = standings(spec, dict.fromkeys(range(1, 6), 0.5), fresh)
+    ranked = ranked_leaders(spec, dict.fromkeys(range(1, 6), 0.5), fresh)
     assert [(one.trial, one.is_on_front) for one in ranked] == [
         (1, True),
         (3, False),
@@ -73,14 +77,14 @@ def test_leaders_of_several_objectives_are_told_whether_they_stay_on_the_front()
         (5, None),
     ]
     assert ranked[0].others == {"train_loss": {0: 0.6, 1: 0.6}}
-    assert standings(study(), {1: 0.9}, reruns(1, 0.6))[0].is_on_front is None
+    assert ranked_leaders(study(), {1: 0.9}, reruns(1, 0.6))[0].is_on_front is None
 
 
 def test_a_minimized_objective_ranks_the_lowest_first() -> None:
     """The lead is counted in the objective's favour, so that it is positive."""
     spec: StudySpec = study(objectives=[{"metric": "train_loss", "direction": "minimize"}])
     fresh = [Rerun(n, s, {"train_loss": 0.1 * n + 0.01 * s}) for n in (2, 1) for s in (0, 1)]
-    first, second = standings(spec, {1: 0.2, 2: 0.1}, fresh)
+    first, second = ranked_leaders(spec, {1: 0.2, 2: 0.1}, fresh)
     found = compare(first, second, spec.objective)
     assert first.trial == 1
     assert found is not None
@@ -89,7 +93,7 @@ def test_a_minimized_objective_ranks_the_lowest_first() -> None:
 
 def test_a_steady_lead_is_more_than_noise() -> None:
     """Pairing takes out what a seed does to both: a small steady lead counts."""
-    first, second = standing(1, 0.601, 0.652, 0.623), standing(2, 0.590, 0.642, 0.612)
+    first, second = result(1, 0.601, 0.652, 0.623), result(2, 0.590, 0.642, 0.612)
     found = compare(first, second, MIOU)
     assert found is not None
     assert (found.pairs, found.is_noise) == (3, False)
@@ -97,17 +101,17 @@ def test_a_steady_lead_is_more_than_noise() -> None:
 
 def test_a_lead_that_changes_sides_is_noise() -> None:
     """A leader that only wins with one of three seeds has not won."""
-    found = compare(standing(1, 0.70, 0.60, 0.61), standing(2, 0.61, 0.62, 0.62), MIOU)
+    found = compare(result(1, 0.70, 0.60, 0.61), result(2, 0.61, 0.62, 0.62), MIOU)
     assert found is not None
     assert found.is_noise
 
 
 def test_one_seed_proves_nothing() -> None:
     """Without a spread there is no test, and without a shared seed no comparison."""
-    found = compare(standing(1, 0.7), standing(2, 0.6), MIOU)
+    found = compare(result(1, 0.7), result(2, 0.6), MIOU)
     assert found is not None
     assert (found.p_value, found.is_noise) == (None, True)
-    assert compare(standing(1, 0.7), standing(2), MIOU) is None
+    assert compare(result(1, 0.7), result(2), MIOU) is None
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from tests.unit.samples import study
 from tuner.configs.checks import check
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
-from tuner.search.course import Course
 from tuner.search.fidelity import SMALLEST, staged, target
 from tuner.search.judge import judge, judged_steps
+from tuner.search.learning_curve import LearningCurve
 from tuner.search.plan import plan
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Action
@@ -71,8 +71,8 @@ def test_a_training_leads_to_the_next_rung() -> None:
 
 def test_who_leads_at_a_rung_is_paused_too() -> None:
     """There is nothing to go on with in place."""
-    trials = [Course(number, TrialState.PAUSED, {3: number / 10}) for number in range(3)]
-    leader = Course(9, TrialState.RUNNING, {3: 0.9})
+    trials = [LearningCurve(number, TrialState.PAUSED, {3: number / 10}) for number in range(3)]
+    leader = LearningCurve(9, TrialState.RUNNING, {3: 0.9})
     verdict = judge(spec("data"), leader, trials)
     assert verdict.action is Action.PAUSE
     assert verdict.reason == ("miou 0.900 at epoch 3 is among the best: to be trained anew on more")

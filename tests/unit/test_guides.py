@@ -10,9 +10,9 @@ from optuna.trial import TrialState as OptunaState
 
 from tests.unit.samples import SPACE, few, spaces, study
 from tests.unit.search_runs import CUBE, best, search, sphere
-from tuner.search.guides import Cloud, PriorGuide
-from tuner.search.memory import frozen
+from tuner.search.in_memory_storage import frozen
 from tuner.search.observation import Observation, Translator
+from tuner.search.proposers import Neighbourhood, PriorProposer
 from tuner.search.suggest import Draw, Suggester, base_params
 from tuner.spec.space import SearchSpace
 from tuner.spec.states import TrialSource, TrialState
@@ -31,7 +31,7 @@ def prior(**changes: Any) -> StudySpec:
 def believed(at: float, monkeypatch: pytest.MonkeyPatch, *, trials: int, seed: int) -> StudySpec:
     """A study of four numbers that believes in a point on the diagonal."""
     point = dict.fromkeys(CUBE, at)
-    monkeypatch.setattr("tuner.search.guides.prior_points", lambda spec: [point])
+    monkeypatch.setattr("tuner.search.proposers.prior_points", lambda spec: [point])
     named = {"name": "tpe"}
     return study(
         space=CUBE,
@@ -94,7 +94,7 @@ def test_about_half_of_the_first_draws_are_near_the_prior() -> None:
 
 
 def _points(spec: StudySpec) -> list[dict[str, Any]]:
-    return list(PriorGuide(spec).candidates)
+    return list(PriorProposer(spec).candidates)
 
 
 def share_of(spec: StudySpec, own: float, others: float, trials: int) -> float:
@@ -111,7 +111,7 @@ def share_of(spec: StudySpec, own: float, others: float, trials: int) -> float:
         )
         for number, value in ((k, own if k % 3 == 0 else others) for k in range(trials))
     ]
-    return PriorGuide(spec).share([translate(seen) for seen in told])
+    return PriorProposer(spec).share([translate(seen) for seen in told])
 
 
 def test_the_share_falls_with_results_and_with_defeats() -> None:
@@ -129,7 +129,7 @@ def test_trials_that_cannot_be_trained_are_defeats() -> None:
     spec = prior(weight=0.5)
     fine = [frozen(k, OptunaState.PRUNED, steps={2: 0.5}) for k in range(4)]
     heavy = [frozen(k, OptunaState.PRUNED, attrs={"source": "prior"}) for k in range(4, 8)]
-    assert PriorGuide(spec).share([*fine, *heavy]) < 0.02
+    assert PriorProposer(spec).share([*fine, *heavy]) < 0.02
 
 
 def test_a_good_prior_helps_and_a_bad_one_hardly_hurts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_a_cloud_lies_in_the_space(document: dict[str, Any], seed: int, number: 
     """Around any point of any space."""
     spec = study(space=document, search={"sampler": "random"})
     centre = Suggester(spec).draw([], number).params
-    params = Cloud(spec.space).near(centre, random.Random(seed))
+    params = Neighbourhood(spec.space).near(centre, random.Random(seed))
     for path in spec.space.root:
         active = spec.space.active(path, params)
         assert (path in params) == (active is not None)
@@ -190,7 +190,7 @@ def test_a_cloud_is_dense_at_its_centre() -> None:
         "augment.rotate": 10,
     }
     rng = random.Random(0)
-    drawn = [Cloud(space).near(centre, rng) for _ in range(400)]
+    drawn = [Neighbourhood(space).near(centre, rng) for _ in range(400)]
     assert 260 < sum(params["optimizer.name"] == "sgd" for params in drawn) < 340
     near = [p for p in drawn if 1e-4 / 15.8 < p["optimizer.weight_decay"] < 1e-4 * 15.8]
     assert 220 < len(near) < 340  # within 1.2 of 4 decades: 1.5 standard deviations, cut at the top

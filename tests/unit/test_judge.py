@@ -3,8 +3,8 @@
 import pytest
 
 from tests.unit.samples import study
-from tuner.search.course import Course
 from tuner.search.judge import choose_pruner, judge, judged_steps
+from tuner.search.learning_curve import LearningCurve
 from tuner.search.plan import plan, rungs
 from tuner.spec.messages import Action
 from tuner.spec.states import TrialState
@@ -17,81 +17,81 @@ def spec(epochs: int = 20, pruner: object = "asha", **changes: object) -> StudyS
     return study(base=base, search={"pruner": pruner, "trials": 30}, **changes)
 
 
-def course(number: int, **values: float) -> Course:
+def curve(number: int, **values: float) -> LearningCurve:
     """A running trial: `e2=0.4` is 0.4 at epoch 2."""
     steps = {int(key[1:]): value for key, value in values.items()}
-    return Course(number, TrialState.RUNNING, steps)
+    return LearningCurve(number, TrialState.RUNNING, steps)
 
 
-PEERS = [course(k, e1=0.1, e2=0.40 + k / 100) for k in range(8)]
+PEERS = [curve(k, e1=0.1, e2=0.40 + k / 100) for k in range(8)]
 
 
 def test_a_weak_trial_is_pruned_at_a_rung() -> None:
     """The reason says what was compared, in words and numbers."""
-    verdict = judge(spec(), course(8, e1=0.1, e2=0.39), PEERS)
+    verdict = judge(spec(), curve(8, e1=0.1, e2=0.39), PEERS)
     assert verdict.action is Action.PRUNE
     assert verdict.reason == "miou 0.390 at epoch 2 is below the best third of 9 trials (0.450)"
 
 
 def test_a_strong_trial_goes_on() -> None:
     """Among the best third, whatever the others do."""
-    assert judge(spec(), course(8, e2=0.46), PEERS).action is Action.CONTINUE
+    assert judge(spec(), curve(8, e2=0.46), PEERS).action is Action.CONTINUE
 
 
 def test_a_trial_equal_to_the_bar_goes_on() -> None:
     """Ties are not losses."""
-    assert judge(spec(), course(8, e2=0.45), PEERS).action is Action.CONTINUE
+    assert judge(spec(), curve(8, e2=0.45), PEERS).action is Action.CONTINUE
 
 
 def test_between_rungs_nobody_is_judged() -> None:
     """Epoch 3 of 20 is no rung."""
-    assert judge(spec(), course(8, e3=0.0), [course(1, e3=0.9)] * 9).action is Action.CONTINUE
+    assert judge(spec(), curve(8, e3=0.0), [curve(1, e3=0.9)] * 9).action is Action.CONTINUE
 
 
 def test_the_first_trials_at_a_rung_go_on() -> None:
     """Fewer than eta results are no comparison."""
-    assert judge(spec(), course(8, e2=0.0), PEERS[:1]).action is Action.CONTINUE
+    assert judge(spec(), curve(8, e2=0.0), PEERS[:1]).action is Action.CONTINUE
 
 
 def test_the_final_step_is_never_pruned() -> None:
     """There is nothing left to save."""
-    peers = [course(k, e4=0.9) for k in range(9)]
+    peers = [curve(k, e4=0.9) for k in range(9)]
     tight = spec(4, {"name": "asha", "min_step": 4})
-    assert judge(tight, course(9, e4=0.0), peers).action is Action.CONTINUE
+    assert judge(tight, curve(9, e4=0.0), peers).action is Action.CONTINUE
 
 
 def test_a_trial_is_not_its_own_peer() -> None:
     """Its own earlier self among the peers changes nothing."""
-    trial = course(3, e2=0.43)
+    trial = curve(3, e2=0.43)
     others = [peer for peer in PEERS if peer.number != 3]
     assert judge(spec(), trial, PEERS) == judge(spec(), trial, others)
 
 
 def test_a_trial_without_reports_goes_on() -> None:
     """Nothing reported, nothing judged."""
-    assert judge(spec(), course(8), PEERS).action is Action.CONTINUE
+    assert judge(spec(), curve(8), PEERS).action is Action.CONTINUE
 
 
 def test_a_value_that_is_no_number_loses() -> None:
     """A trial that diverged is not kept for the noise of others."""
-    assert judge(spec(), course(8, e2=float("nan")), PEERS).action is Action.PRUNE
+    assert judge(spec(), curve(8, e2=float("nan")), PEERS).action is Action.PRUNE
 
 
 def test_less_is_better_where_the_objective_says_so() -> None:
     """With train_loss, the highest value is the weakest."""
     low = spec(objectives=[{"metric": "train_loss", "direction": "minimize"}])
-    verdict = judge(low, course(8, e2=0.9), PEERS)
+    verdict = judge(low, curve(8, e2=0.9), PEERS)
     assert verdict.action is Action.PRUNE
     assert "is above the best third" in verdict.reason
-    assert judge(low, course(8, e2=0.1), PEERS).action is Action.CONTINUE
+    assert judge(low, curve(8, e2=0.1), PEERS).action is Action.CONTINUE
 
 
 def test_the_median_rule_compares_the_best_so_far() -> None:
     """A dip does not hurt a trial that was good before."""
     middle = spec(20, {"name": "median", "startup": 3})
-    peers = [course(k, e3=0.5) for k in range(5)]
-    assert judge(middle, course(8, e2=0.6, e3=0.1), peers).action is Action.CONTINUE
-    verdict = judge(middle, course(8, e2=0.2, e3=0.3), peers)
+    peers = [curve(k, e3=0.5) for k in range(5)]
+    assert judge(middle, curve(8, e2=0.6, e3=0.1), peers).action is Action.CONTINUE
+    verdict = judge(middle, curve(8, e2=0.2, e3=0.3), peers)
     assert verdict.reason == (
         "best miou 0.300 up to epoch 3 is below the median of 5 trials (0.500)"
     )
@@ -100,10 +100,10 @@ def test_the_median_rule_compares_the_best_so_far() -> None:
 def test_the_median_rule_waits_for_peers_and_warm_up() -> None:
     """Neither too few results nor warm-up epochs say anything."""
     middle = spec(20, {"name": "median", "startup": 5, "warmup": 3})
-    peers = [course(k, e3=0.5, e4=0.5) for k in range(5)]
-    assert judge(middle, course(8, e3=0.1), peers).action is Action.CONTINUE
-    assert judge(middle, course(8, e4=0.1), peers[:4]).action is Action.CONTINUE
-    assert judge(middle, course(8, e4=0.1), peers).action is Action.PRUNE
+    peers = [curve(k, e3=0.5, e4=0.5) for k in range(5)]
+    assert judge(middle, curve(8, e3=0.1), peers).action is Action.CONTINUE
+    assert judge(middle, curve(8, e4=0.1), peers[:4]).action is Action.CONTINUE
+    assert judge(middle, curve(8, e4=0.1), peers).action is Action.PRUNE
 
 
 @pytest.mark.parametrize(

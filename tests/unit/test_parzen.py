@@ -7,7 +7,7 @@ import pytest
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from tuner.search.memory import Memory, frozen
+from tuner.search.in_memory_storage import InMemoryStorage, frozen
 from tuner.search.samplers._parzen import ParzenSampler
 
 SPACE: dict[str, optuna.distributions.BaseDistribution] = {
@@ -18,10 +18,10 @@ SPACE: dict[str, optuna.distributions.BaseDistribution] = {
 STATES = (TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
-def _study(sampler: optuna.samplers.BaseSampler) -> tuple[optuna.Study, Memory]:
+def _study(sampler: optuna.samplers.BaseSampler) -> tuple[optuna.Study, InMemoryStorage]:
     """Forty trials of which some are running, and some lack a param."""
-    memory = Memory()
-    memory.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "streets")
+    storage = InMemoryStorage()
+    storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "streets")
     for number in range(40):
         params: dict[str, Any] = {
             "lr": 1e-4 * 1.15**number,
@@ -39,9 +39,9 @@ def _study(sampler: optuna.samplers.BaseSampler) -> tuple[optuna.Study, Memory]:
             values=[number % 13 / 13] if state is TrialState.COMPLETE else None,
             steps={1: number % 5 / 5},
         )
-        memory.put(trial)
-    memory.next_number = 40
-    return optuna.Study("streets", memory, sampler=sampler), memory
+        storage.put(trial)
+    storage.next_number = 40
+    return optuna.Study("streets", storage, sampler=sampler), storage
 
 
 @pytest.mark.parametrize("multivariate", [True, False])
@@ -52,14 +52,14 @@ def test_the_draws_are_those_of_optuna(multivariate: bool, liar: bool) -> None:
     drawn = []
     for kind in (TPESampler, ParzenSampler):
         sampler = kind(seed=7, n_startup_trials=2, multivariate=multivariate, constant_liar=liar)
-        study, memory = _study(sampler)
+        study, storage = _study(sampler)
         found = []
         for number in range(40, 46):
-            memory.next_number = number
+            storage.next_number = number
             found.append(study.ask(SPACE).params)
-            memory.withdraw()
+            storage.withdraw()
             ended: dict[str, Any] = {"params": found[-1], "distributions": SPACE, "values": [0.9]}
-            memory.put(frozen(number, TrialState.COMPLETE, **ended))
+            storage.put(frozen(number, TrialState.COMPLETE, **ended))
         drawn.append(found)
 
     assert drawn[0] == drawn[1]

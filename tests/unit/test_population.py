@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.samples import study
 from tuner.configs.checks import check
 from tuner.errors import InvalidSpec
-from tuner.search.course import Course
-from tuner.search.judge import choose_pruner, judge, judged_steps, models, promotion, varied
+from tuner.search.judge import choose_pruner, donors, judge, judged_steps, perturbed, promotion
+from tuner.search.learning_curve import LearningCurve
 from tuner.search.plan import plan
 from tuner.spec.config import may_change
 from tuner.spec.messages import Action
@@ -28,14 +28,14 @@ def spec(**options: object) -> StudySpec:
     )
 
 
-def course(number: int, state: TrialState = TrialState.PAUSED, **values: float) -> Course:
+def curve(number: int, state: TrialState = TrialState.PAUSED, **values: float) -> LearningCurve:
     """A trial: `e4=0.4` is 0.4 at epoch 4."""
-    return Course(number, state, {int(key[1:]): value for key, value in values.items()})
+    return LearningCurve(number, state, {int(key[1:]): value for key, value in values.items()})
 
 
-def population(*values: float, state: TrialState = TrialState.PAUSED) -> list[Course]:
+def population(*values: float, state: TrialState = TrialState.PAUSED) -> list[LearningCurve]:
     """Trials numbered from 0 with these values at epoch 4."""
-    return [course(number, state, e4=value) for number, value in enumerate(values)]
+    return [curve(number, state, e4=value) for number, value in enumerate(values)]
 
 
 def test_the_sampler_judges_itself() -> None:
@@ -47,7 +47,7 @@ def test_the_sampler_judges_itself() -> None:
 
 def test_a_trial_gives_way_until_the_population_is_complete() -> None:
     """New ones are drawn before anybody goes on."""
-    verdict = judge(spec(), course(0, TrialState.RUNNING, e4=0.5), [])
+    verdict = judge(spec(), curve(0, TrialState.RUNNING, e4=0.5), [])
     assert verdict.action is Action.PAUSE
     assert verdict.reason == "at epoch 4 it gives way: the population is not complete"
     assert promotion(spec(), population(0.1, 0.2)) is None
@@ -55,17 +55,17 @@ def test_a_trial_gives_way_until_the_population_is_complete() -> None:
 
 def test_a_trial_gives_way_to_those_behind() -> None:
     """Who has trained longest waits."""
-    here = course(9, TrialState.RUNNING, e4=0.5)
+    here = curve(9, TrialState.RUNNING, e4=0.5)
     verdict = judge(spec(), here, population(0.1, 0.2), closing=True)
     assert verdict.reason == "at epoch 4 it gives way to 2 that stand no further"
-    ahead = [course(0, e4=0.1, e8=0.2)]
+    ahead = [curve(0, e4=0.1, e8=0.2)]
     assert judge(spec(), here, ahead, closing=True).action is Action.CONTINUE
 
 
 def test_with_a_worker_for_each_nobody_pauses_but_the_worst() -> None:
     """The worst of four asks for its replacement."""
     peers = population(0.5, 0.6, 0.7, state=TrialState.RUNNING)
-    strong, weak = course(9, TrialState.RUNNING, e4=0.8), course(9, TrialState.RUNNING, e4=0.1)
+    strong, weak = curve(9, TrialState.RUNNING, e4=0.8), curve(9, TrialState.RUNNING, e4=0.1)
     assert judge(spec(), strong, peers, closing=True).action is Action.CONTINUE
     verdict = judge(spec(), weak, peers, closing=True)
     assert verdict.action is Action.PAUSE
@@ -74,22 +74,22 @@ def test_with_a_worker_for_each_nobody_pauses_but_the_worst() -> None:
 
 def test_the_one_furthest_behind_is_next() -> None:
     """Of those at the same epoch the oldest."""
-    trials = [course(0, e4=0.5, e8=0.6), *population(0.5, 0.6, 0.7)[1:]]
+    trials = [curve(0, e4=0.5, e8=0.6), *population(0.5, 0.6, 0.7)[1:]]
     assert promotion(spec(), trials, closing=True) == (1, "goes on from epoch 4: it is its turn")
 
 
 def test_the_worst_may_be_replaced_by_any_of_the_best() -> None:
     """Two of eight; whoever was replaced before does not count."""
     trials = population(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-    gone = [course(20 + at, TrialState.PRUNED, e4=0.9) for at in range(4)]
-    assert models(spec(), [*trials, *gone], 0) == (7, 6)
-    assert models(spec(), [*trials, *gone], 1) == (7, 6)
-    assert models(spec(), [*trials, *gone], 2) == ()
+    gone = [curve(20 + at, TrialState.PRUNED, e4=0.9) for at in range(4)]
+    assert donors(spec(), [*trials, *gone], 0) == (7, 6)
+    assert donors(spec(), [*trials, *gone], 1) == (7, 6)
+    assert donors(spec(), [*trials, *gone], 2) == ()
 
 
 def test_too_few_to_compare_replace_nobody() -> None:
     """A quarter of three is none."""
-    assert models(spec(), population(0.1, 0.2, 0.3), 0) == ()
+    assert donors(spec(), population(0.1, 0.2, 0.3), 0) == ()
 
 
 def test_only_what_may_change_is_varied() -> None:
@@ -101,7 +101,7 @@ def test_only_what_may_change_is_varied() -> None:
         "augment.rotate": {"int": [0, 20]},
     }
     document = spec().model_copy(update={"space": study(space=space).space})
-    moved = [varied(document, params, random.Random(seed)) for seed in range(50)]
+    moved = [perturbed(document, params, random.Random(seed)) for seed in range(50)]
     assert {path for values in moved for path in values} == {"optimizer.lr", "augment.rotate"}
     assert all(0.0025 < values.get("optimizer.lr", 0.01) < 0.04 for values in moved)
 
@@ -114,7 +114,7 @@ def test_nobody_gives_way_to_a_worse_one(values: list[float], share: float) -> N
     """Whatever the population, models are no worse, and never the trial itself."""
     trials = population(*values)
     for trial in trials:
-        for number in models(spec(share=share), trials, trial.number):
+        for number in donors(spec(share=share), trials, trial.number):
             assert number != trial.number
             assert values[number] >= values[trial.number]
 

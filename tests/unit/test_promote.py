@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import few, study
 from tuner.search.agreement import spearman
-from tuner.search.course import Course, Setting
 from tuner.search.judge import judge, promotion, unreliable
+from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners import hyperband, promote
 from tuner.spec.messages import Action
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
 
 COST_AWARE = {"name": "promote", "cost_aware": True}
-SETTING = Setting(Objective(metric="miou"), 52)  # rungs 3, 9, 27
+CONTEXT = PruningContext(Objective(metric="miou"), 52)  # rungs 3, 9, 27
 
 
 def spec(pruner: object = "promote", **changes: object) -> StudySpec:
@@ -26,19 +26,19 @@ def spec(pruner: object = "promote", **changes: object) -> StudySpec:
     return study(base=base, search={"pruner": pruner, "trials": 30}, **changes)
 
 
-def course(number: int, state: TrialState = TrialState.PAUSED, **values: float) -> Course:
+def curve(number: int, state: TrialState = TrialState.PAUSED, **values: float) -> LearningCurve:
     """A paused trial: `e3=0.4` is 0.4 at epoch 3."""
-    return Course(number, state, {int(key[1:]): value for key, value in values.items()})
+    return LearningCurve(number, state, {int(key[1:]): value for key, value in values.items()})
 
 
-def running(number: int, **values: float) -> Course:
+def running(number: int, **values: float) -> LearningCurve:
     """A running trial."""
-    return course(number, TrialState.RUNNING, **values)
+    return curve(number, TrialState.RUNNING, **values)
 
 
 def test_a_trial_waits_until_there_is_something_to_compare_with() -> None:
     """The first two of eta trials are paused, and are told what for."""
-    verdict = judge(spec(), running(1, e3=0.5), [course(0, e3=0.1)])
+    verdict = judge(spec(), running(1, e3=0.5), [curve(0, e3=0.1)])
     assert verdict.action is Action.PAUSE
     assert verdict.reason == (
         "miou 0.500 at epoch 3 waits for others to compare with: 2 of 3 trials are there"
@@ -47,13 +47,13 @@ def test_a_trial_waits_until_there_is_something_to_compare_with() -> None:
 
 def test_a_trial_that_is_promotable_at_once_goes_on_in_place() -> None:
     """No restart for the best of three."""
-    peers = [course(0, e3=0.1), course(1, e3=0.2)]
+    peers = [curve(0, e3=0.1), curve(1, e3=0.2)]
     assert judge(spec(), running(2, e3=0.3), peers).action is Action.CONTINUE
 
 
 def test_a_weaker_trial_is_paused_with_its_reason() -> None:
     """In words and numbers."""
-    peers = [course(0, e3=0.1), course(1, e3=0.5)]
+    peers = [curve(0, e3=0.1), curve(1, e3=0.5)]
     verdict = judge(spec(), running(2, e3=0.3), peers)
     assert verdict.action is Action.PAUSE
     assert verdict.reason == "miou 0.300 at epoch 3 is below the best third of 3 trials (0.500)"
@@ -61,11 +61,11 @@ def test_a_weaker_trial_is_paused_with_its_reason() -> None:
 
 def test_the_highest_rung_is_promoted_first() -> None:
     """What is nearest to a result comes before what has just begun."""
-    courses = [
-        *(course(k, e3=0.1 * k) for k in range(6)),
-        *(course(10 + k, e3=0.9, e9=0.1 * k) for k in range(3)),
+    curves = [
+        *(curve(k, e3=0.1 * k) for k in range(6)),
+        *(curve(10 + k, e3=0.9, e9=0.1 * k) for k in range(3)),
     ]
-    assert promotion(spec(), courses) == (
+    assert promotion(spec(), curves) == (
         12,
         "promoted: miou 0.200 at epoch 9 is number 1 of those there",
     )
@@ -73,19 +73,19 @@ def test_the_highest_rung_is_promoted_first() -> None:
 
 def test_nobody_is_promoted_twice_from_a_rung() -> None:
     """The best third of six has gone on already."""
-    courses = [
+    curves = [
         running(0, e3=0.9, e9=0.9),
         running(1, e3=0.8),
-        *(course(k, e3=0.1) for k in range(2, 6)),
+        *(curve(k, e3=0.1) for k in range(2, 6)),
     ]
-    assert promotion(spec(), courses) is None
+    assert promotion(spec(), curves) is None
 
 
 def test_a_study_does_not_end_with_its_leader_unfinished() -> None:
     """When no trial will be drawn any more, one of two goes on."""
-    courses = [course(0, e3=0.1), course(1, e3=0.2)]
-    assert promotion(spec(), courses) is None
-    found = promotion(spec(), courses, closing=True)
+    curves = [curve(0, e3=0.1), curve(1, e3=0.2)]
+    assert promotion(spec(), curves) is None
+    found = promotion(spec(), curves, closing=True)
     assert found is not None
     assert found[0] == 1
 
@@ -98,8 +98,8 @@ def test_a_trial_without_a_number_is_pruned() -> None:
 
 def test_pruners_that_stop_promote_nobody() -> None:
     """Paused trials of a study whose pruner was changed stay where they are."""
-    courses = [course(k, e3=0.1 * k) for k in range(9)]
-    assert promotion(spec("asha"), courses) is None
+    curves = [curve(k, e3=0.1 * k) for k in range(9)]
+    assert promotion(spec("asha"), curves) is None
 
 
 CURVES = st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=1, max_size=30)
@@ -108,23 +108,23 @@ STEPS = (3, 9, 27, 52)
 
 @few
 @given(CURVES)
-def test_promotion_never_starves(curves: list[list[float]]) -> None:
+def test_promotion_never_starves(finals: list[list[float]]) -> None:
     """Promoting one by one, the leader of a study that draws no more always gets to its end."""
-    setting = replace(SETTING, closing=True)
+    context = replace(CONTEXT, closing=True)
     values = {
         number: {step: (curve * 4)[index] for index, step in enumerate(STEPS)}
-        for number, curve in enumerate(curves)
+        for number, curve in enumerate(finals)
     }
-    courses = {n: Course(n, TrialState.PAUSED, {3: values[n][3]}) for n in values}
-    while (found := promote.promote(list(courses.values()), setting)) is not None:
+    curves = {n: LearningCurve(n, TrialState.PAUSED, {3: values[n][3]}) for n in values}
+    while (found := promote.promote(list(curves.values()), context)) is not None:
         number = found[0]
-        step = STEPS[STEPS.index(courses[number].step) + 1]
+        step = STEPS[STEPS.index(curves[number].step) + 1]
         grown = {at: values[number][at] for at in STEPS if at <= step}
         state = TrialState.COMPLETED if step == 52 else TrialState.PAUSED
-        courses[number] = Course(number, state, grown)
-    assert any(one.state is TrialState.COMPLETED for one in courses.values())
+        curves[number] = LearningCurve(number, state, grown)
+    assert any(one.state is TrialState.COMPLETED for one in curves.values())
     for step in STEPS[:-1]:
-        reached = [one for one in courses.values() if step in one.values]
+        reached = [one for one in curves.values() if step in one.values]
         beyond = [one for one in reached if one.step > step]
         # A trial that went on as the leader of its day may be none of the best third later.
         assert len(beyond) >= max(len(reached) // 3, 1)
@@ -132,14 +132,14 @@ def test_promotion_never_starves(curves: list[list[float]]) -> None:
 
 def test_a_rung_that_says_nothing_is_merged_upward() -> None:
     """Trials are no longer compared there, and it is told."""
-    courses = [running(k, e3=0.1 * k, e9=0.1 * (10 - k)) for k in range(10)]
-    found = unreliable(spec(), courses)
+    curves = [running(k, e3=0.1 * k, e9=0.1 * (10 - k)) for k in range(10)]
+    found = unreliable(spec(), curves)
     assert [(one.step, one.next_step, one.trials) for one in found] == [(3, 9, 10)]
     assert found[0].correlation == pytest.approx(-1)
-    assert "trials are not compared at epoch 3" in found[0].told()
-    assert judge(spec(), running(11, e3=0.0), courses).action is Action.CONTINUE
+    assert "trials are not compared at epoch 3" in found[0].describe()
+    assert judge(spec(), running(11, e3=0.0), curves).action is Action.CONTINUE
     kept = spec({"name": "promote", "merge": False})
-    assert judge(kept, running(11, e3=0.0), courses).action is Action.PAUSE
+    assert judge(kept, running(11, e3=0.0), curves).action is Action.PAUSE
 
 
 def test_equal_values_share_their_rank() -> None:
@@ -152,12 +152,14 @@ def test_equal_values_share_their_rank() -> None:
 def test_several_objectives_are_compared_by_their_front() -> None:
     """A trial that another one beats in both waits behind the front."""
     both = [{"metric": "miou"}, {"metric": "latency_ms", "direction": "minimize"}]
-    front = [Course(k, TrialState.PAUSED, {3: 0.1 * k}, {3: (10.0 * k,)}) for k in range(1, 4)]
-    beaten = Course(9, TrialState.RUNNING, {3: 0.05}, {3: (40.0,)})
+    front = [
+        LearningCurve(k, TrialState.PAUSED, {3: 0.1 * k}, {3: (10.0 * k,)}) for k in range(1, 4)
+    ]
+    beaten = LearningCurve(9, TrialState.RUNNING, {3: 0.05}, {3: (40.0,)})
     verdict = judge(spec(objectives=both), beaten, front)
     assert verdict.action is Action.PAUSE
     assert verdict.reason == "rank 1.000 at epoch 3 is above the best third of 4 trials (0.000)"
-    best = Course(9, TrialState.RUNNING, {3: 0.5}, {3: (1.0,)})
+    best = LearningCurve(9, TrialState.RUNNING, {3: 0.5}, {3: (1.0,)})
     assert judge(spec(objectives=both), best, front).action is Action.CONTINUE
 
 
@@ -170,7 +172,7 @@ def test_brackets_share_the_trials_by_their_cost() -> None:
 def test_a_trial_of_a_higher_bracket_is_spared_the_first_rung() -> None:
     """And is compared with its own kind only."""
     ours = spec({"name": "hyperband", "brackets": 2})
-    peers = [course(k, e3=0.5) for k in range(3)]
+    peers = [curve(k, e3=0.5) for k in range(3)]
     assert judge(ours, running(3, e3=0.0), peers).action is Action.CONTINUE
     assert judge(ours, running(4, e3=0.0), peers).action is Action.PAUSE
 
@@ -178,27 +180,27 @@ def test_a_trial_of_a_higher_bracket_is_spared_the_first_rung() -> None:
 def test_growing_rungs_wait_while_more_training_would_not_change_the_order() -> None:
     """Nobody passes epoch 9 whose order is that of epoch 3; once it differs, the best goes on."""
     growing = spec({"name": "promote", "grow": True})
-    alike = [course(k, e3=0.1 * k, e9=0.2 * k) for k in range(1, 4)]
+    alike = [curve(k, e3=0.1 * k, e9=0.2 * k) for k in range(1, 4)]
     assert promotion(growing, alike) is None
     verdict = judge(growing, running(9, e3=0.9, e9=0.9), alike)
     assert verdict.action is Action.PAUSE
     assert verdict.reason.endswith("trials there stand in the order of the rung below")
-    differing = [*alike[:2], course(3, e3=0.3, e9=0.1), course(4, e3=0.4, e9=0.3)]
+    differing = [*alike[:2], curve(3, e3=0.3, e9=0.1), curve(4, e3=0.4, e9=0.3)]
     found = promotion(growing, differing)
     assert found is not None
     assert found[0] == 2
     assert promotion(growing, alike, closing=True) is not None
 
 
-def _priced(dear: int, *, cheap: int | None = None) -> list[Course]:
+def _priced(dear: int, *, cheap: int | None = None) -> list[LearningCurve]:
     """Twelve paused trials, the higher the number the better, an epoch takes 10 s in most."""
     paces = {dear: 25.0} | ({} if cheap is None else {cheap: 2.5})
-    return [replace(course(k, e3=0.05 * k), pace=paces.get(k, 10.0)) for k in range(12)]
+    return [replace(curve(k, e3=0.05 * k), pace=paces.get(k, 10.0)) for k in range(12)]
 
 
 def test_cost_aware_promotion_lets_a_dear_trial_wait_for_a_cheap_one() -> None:
     """Of twelve the fourth goes on, unless it is dear; the eighth does, if it is cheap."""
-    courses = [one for one in _priced(8, cheap=4) if one.number in {4, 8}]
+    curves = [one for one in _priced(8, cheap=4) if one.number in {4, 8}]
     leaders = [replace(one, state=TrialState.RUNNING) for one in _priced(8) if one.number > 8]
     rest = [
         replace(one, state=TrialState.PRUNED)
@@ -206,8 +208,8 @@ def test_cost_aware_promotion_lets_a_dear_trial_wait_for_a_cheap_one() -> None:
         if one.number in {*range(4), *range(5, 8)}
     ]
 
-    plain = promotion(spec(), [*leaders, *courses, *rest])
-    thrifty = promotion(spec(COST_AWARE), [*leaders, *courses, *rest])
+    plain = promotion(spec(), [*leaders, *curves, *rest])
+    thrifty = promotion(spec(COST_AWARE), [*leaders, *curves, *rest])
 
     assert plain == (8, "promoted: miou 0.400 at epoch 3 is number 4 of those there")
     assert thrifty == (4, "promoted: miou 0.200 at epoch 3 is number 8 of those there")
@@ -228,5 +230,5 @@ def test_cost_aware_verdict_says_what_an_epoch_takes() -> None:
 
 def test_cost_aware_promotion_without_known_seconds_goes_by_places() -> None:
     """As it is where no report told its seconds."""
-    courses = [course(k, e3=0.1 * k) for k in range(6)]
-    assert promotion(spec(COST_AWARE), courses) == promotion(spec(), courses)
+    curves = [curve(k, e3=0.1 * k) for k in range(6)]
+    assert promotion(spec(COST_AWARE), curves) == promotion(spec(), curves)

@@ -12,10 +12,10 @@ from tuner.configs.checks import parse
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
 from tuner.optuna_encoding import distributions
-from tuner.search.course import setting_of
 from tuner.search.judge import judged_steps
+from tuner.search.learning_curve import context_of
 from tuner.search.observation import Observation
-from tuner.search.past import of_optuna
+from tuner.search.optuna_import import imported_trials
 from tuner.search.plan import plan, rungs, wall_hours
 from tuner.search.suggest import Suggester
 from tuner.spec.study import StudySpec
@@ -134,7 +134,7 @@ def test_warm_up_and_bounds_reach_to_the_longest_training() -> None:
     """No trial is judged while it warms up, and a threshold holds as long as any trains."""
     base = {"training": {"epochs": 20}, "schedule": {"warmup": 0.1}}
     found = parse({**searched(pruner={"name": "threshold", "lower": 0.1}), "base": base})
-    assert (setting_of(found).epochs, setting_of(found).warmup) == (40, 4)
+    assert (context_of(found).epochs, context_of(found).warmup) == (40, 4)
     assert judged_steps(found) == frozenset(range(5, 40))
 
 
@@ -184,5 +184,5 @@ def test_a_trial_from_elsewhere_keeps_the_steps_of_its_own_epochs() -> None:
             intermediate_values={1: 0.1, 25: 0.4, 31: 0.9},
         )
     )
-    (found,) = of_optuna(theirs, spec())
+    (found,) = imported_trials(theirs, spec())
     assert found.steps == {1: 0.1, 25: 0.4}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import few, study
 from tuner.configs.resolve import resolve
-from tuner.search.course import Course, Setting, setting_of
 from tuner.search.fidelity import staged
+from tuner.search.learning_curve import LearningCurve, PruningContext, context_of
 from tuner.search.pruners import percentile
 from tuner.spec import shares
 from tuner.spec.messages import Action
@@ -45,18 +45,18 @@ def test_a_percentage_of_a_hundred_is_its_number(percent: int) -> None:
 def test_warm_up_of_a_study_lasts_its_share_of_the_epochs(percent: int) -> None:
     """Rungs begin right after it, not one epoch later."""
     base = {"training": {"epochs": 100}, "schedule": {"warmup": percent / 100}}
-    assert setting_of(study(base=base)).warmup == percent
+    assert context_of(study(base=base)).warmup == percent
 
 
 @pytest.mark.parametrize("percent", range(1, 100))
 def test_percentile_keeps_the_share_that_it_is_told(percent: int) -> None:
     """A trial as good as the last that is kept goes on, one just below is stopped."""
-    setting = Setting(Objective(metric="miou"), 10)
-    peers = [Course(n, TrialState.RUNNING, {1: n / 100}) for n in range(100)]
+    context = PruningContext(Objective(metric="miou"), 10)
+    peers = [LearningCurve(n, TrialState.RUNNING, {1: n / 100}) for n in range(100)]
     bar = (100 - percent) / 100
     for value, action in ((bar, Action.CONTINUE), (bar - 0.005, Action.PRUNE)):
-        trial = Course(100, TrialState.RUNNING, {1: value})
-        verdict = percentile.should_prune(trial, peers, setting, keep=percent / 100)
+        trial = LearningCurve(100, TrialState.RUNNING, {1: value})
+        verdict = percentile.should_prune(trial, peers, context, keep=percent / 100)
         assert verdict.action is action
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.samples import SPACE, study
 from tests.unit.search_runs import CUBE, best, search, sphere
-from tuner.search.memory import frozen
+from tuner.search.in_memory_storage import frozen
 from tuner.search.observation import Observation, Translator
 from tuner.search.suggest import Suggester
-from tuner.search.transfer import Earlier, WarmGuide
+from tuner.search.transfer import SourceTrial, WarmStartProposer
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
@@ -24,10 +24,10 @@ def cold(*, trials: int = 40, seed: int = 0) -> StudySpec:
     return study(space=CUBE, search={"trials": trials, "seed": seed, "sampler": "tpe"})
 
 
-def known(value: Value, *, seed: int = 100) -> list[Earlier]:
+def known(value: Value, *, seed: int = 100) -> list[SourceTrial]:
     """What a study of the same space found out about another objective."""
     _, trials = search(cold(seed=seed), value, before=START)
-    return [Earlier(seen.params, seen.values[0], inf) for seen in trials if seen.values]
+    return [SourceTrial(seen.params, seen.values[0], inf) for seen in trials if seen.values]
 
 
 def opposite(params: dict[str, Any]) -> tuple[float, ...]:
@@ -45,7 +45,7 @@ def told(spec: StudySpec, value: Value, number: int = 20) -> list[Any]:
 
 def test_agreement_is_near_one_with_the_same_objective() -> None:
     """And none with the opposite; half before there are results."""
-    guide = WarmGuide(cold(), known(sphere))
+    guide = WarmStartProposer(cold(), known(sphere))
     assert guide.agreement([]) == 0.5
     assert guide.agreement(told(cold(), sphere)) > 0.7
     assert guide.agreement(told(cold(), opposite)) == 0
@@ -54,7 +54,7 @@ def test_agreement_is_near_one_with_the_same_objective() -> None:
 def test_agreement_is_asked_at_the_highest_step_with_enough_results() -> None:
     """Five trials at step 3 decide, not twenty at step 1."""
     spec = cold()
-    guide = WarmGuide(spec, known(sphere))
+    guide = WarmStartProposer(spec, known(sphere))
     trials = []
     for trial in told(spec, sphere):
         value = trial.values[0]
@@ -85,23 +85,23 @@ def test_a_trial_that_was_stopped_early_ranks_behind() -> None:
     """Its value at a rung is no final value."""
     points = [dict.fromkeys(CUBE, float(k)) for k in range(4)]
     steps = [(0.4, inf), (0.9, 2.0), (0.5, inf), (0.6, 4.0)]
-    earlier = [Earlier(p, value, step) for p, (value, step) in zip(points, steps, strict=True)]
-    assert WarmGuide(cold(), earlier).candidates == [points[2], points[0], points[3]]
+    earlier = [SourceTrial(p, value, step) for p, (value, step) in zip(points, steps, strict=True)]
+    assert WarmStartProposer(cold(), earlier).candidates == [points[2], points[0], points[3]]
 
 
 def test_points_that_lack_something_are_not_tried() -> None:
     """A learning rate beyond the range is missing from the point."""
     spec = study(space={path: SPACE[path] for path in ("optimizer.name", "optimizer.lr")})
     whole = {"optimizer.name": "sgd", "optimizer.lr": 0.05}
-    earlier = [Earlier({"optimizer.name": "sgd"}, 0.9, inf), Earlier(whole, 0.5, inf)]
-    assert WarmGuide(spec, earlier).candidates == [whole]
+    earlier = [SourceTrial({"optimizer.name": "sgd"}, 0.9, inf), SourceTrial(whole, 0.5, inf)]
+    assert WarmStartProposer(spec, earlier).candidates == [whole]
 
 
 def test_a_study_without_common_points_is_of_no_use_and_no_harm() -> None:
     """It has nothing to propose, and the search is the cold one."""
     spec = cold(trials=10)
     alone, _ = search(spec, sphere, before=START)
-    beside, _ = search(spec, sphere, before=START, earlier=[[Earlier({}, 0.5, inf)], []])
+    beside, _ = search(spec, sphere, before=START, earlier=[[SourceTrial({}, 0.5, inf)], []])
     assert alone == beside
 
 

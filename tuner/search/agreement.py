@@ -7,8 +7,8 @@ from math import sqrt
 
 import numpy as np
 
-from tuner.search.course import Course
-from tuner.search.field import Floats, as_field
+from tuner.search.curve_table import Floats, as_table
+from tuner.search.learning_curve import LearningCurve
 
 FLOOR = 0.3  # Spearman's rank correlation below which a rung says too little
 FEWEST = 10  # trials at both rungs before anything is said
@@ -33,7 +33,7 @@ class Agreement:
         """
         return self.correlation + MARGIN / sqrt(self.trials - 1) < FLOOR
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """The finding in words."""
         return (
             f"ranks at epoch {self.step} say little about epoch {self.next_step} (Spearman "
@@ -42,12 +42,12 @@ class Agreement:
         )
 
 
-def agreements(courses: Sequence[Course], steps: Sequence[int]) -> tuple[Agreement, ...]:
+def agreements(curves: Sequence[LearningCurve], steps: Sequence[int]) -> tuple[Agreement, ...]:
     """The agreement of each step with the next, where enough trials have both values."""
-    field = as_field(courses)
+    table = as_table(curves)
     found = []
     for step, following in pairwise(steps):
-        first, second = field.column(step), field.column(following)
+        first, second = table.column(step), table.column(following)
         both = np.isfinite(first) & np.isfinite(second)
         if int(both.sum()) >= FEWEST:
             correlation = spearman(first[both], second[both])

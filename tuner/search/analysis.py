@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite
 
-from tuner.search.course import Course
+from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation, by_number
 from tuner.spec.states import TrialState
 from tuner.spec.study import Constraint, Objective
@@ -79,17 +79,17 @@ def history(
     return tuple(steps)
 
 
-def epochs_spent(courses: Iterable[Course]) -> int:
+def epochs_spent(curves: Iterable[LearningCurve]) -> int:
     """Epochs that were trained and reported."""
-    return sum(max(course.values, default=0) for course in courses)
+    return sum(max(curve.values, default=0) for curve in curves)
 
 
-def epochs_saved(courses: Iterable[Course], epochs: int) -> int:
+def epochs_saved(curves: Iterable[LearningCurve], epochs: int) -> int:
     """Epochs of a full budget that pruned trials did not need."""
     return sum(
-        max(0, epochs - max(course.values, default=0))
-        for course in courses
-        if course.state is TrialState.PRUNED
+        max(0, epochs - max(curve.values, default=0))
+        for curve in curves
+        if curve.state is TrialState.PRUNED
     )
 
 

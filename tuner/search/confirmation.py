@@ -28,7 +28,7 @@ class Rerun:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LeaderResult:
     """A leader: its value in the search, and its values by place of the fresh seed.
 
     `others` has those of further objectives by metric; `is_on_front` says whether no other
@@ -74,9 +74,9 @@ def fresh_seeds(study_seed: int, count: int) -> tuple[int, ...]:
     return tuple(int.from_bytes(digest[:4], "big") % 2**31 for digest in digests)
 
 
-def standings(
+def ranked_leaders(
     spec: StudySpec, leaders: Mapping[int, float], reruns: Iterable[Rerun]
-) -> tuple[Standing, ...]:
+) -> tuple[LeaderResult, ...]:
     """The leaders by rank.
 
     Those that keep the constraints in the mean come first, then by mean of the fresh seeds;
@@ -86,10 +86,10 @@ def standings(
     for rerun in reruns:
         if rerun.leader in by_leader:
             by_leader[rerun.leader].append(rerun)
-    found = [_standing(spec, number, leaders[number], own) for number, own in by_leader.items()]
+    found = [_result(spec, number, leaders[number], own) for number, own in by_leader.items()]
     if len(spec.objectives) > 1:
         found = _with_front(spec, found)
-    return tuple(sorted(found, key=lambda standing: _rank(spec.objective, standing)))
+    return tuple(sorted(found, key=lambda result: _rank(spec.objective, result)))
 
 
 def spread(values: Mapping[int, float]) -> float | None:
@@ -97,7 +97,7 @@ def spread(values: Mapping[int, float]) -> float | None:
     return stdev(values.values()) if len(values) > 1 else None
 
 
-def compare(first: Standing, second: Standing, objective: Objective) -> Comparison | None:
+def compare(first: LeaderResult, second: LeaderResult, objective: Objective) -> Comparison | None:
     """Paired t-test (Student 1908), two-sided; None if no seed was completed by both."""
     shared = sorted(first.values.keys() & second.values.keys())
     if not shared:
@@ -107,14 +107,14 @@ def compare(first: Standing, second: Standing, objective: Objective) -> Comparis
     return Comparison(fmean(leads), len(leads), _p_value(leads))
 
 
-def _standing(spec: StudySpec, number: int, searched: float, reruns: Sequence[Rerun]) -> Standing:
+def _result(spec: StudySpec, number: int, searched: float, reruns: Sequence[Rerun]) -> LeaderResult:
     first, *others = [goal.metric for goal in spec.objectives]
     complete = [
         rerun
         for rerun in reruns
         if all(isfinite(rerun.metrics.get(name, inf)) for name in (first, *others))
     ]
-    return Standing(
+    return LeaderResult(
         trial=number,
         searched=searched,
         values={rerun.seed: rerun.metrics[first] for rerun in complete},
@@ -124,7 +124,7 @@ def _standing(spec: StudySpec, number: int, searched: float, reruns: Sequence[Re
     )
 
 
-def _with_front(spec: StudySpec, found: Sequence[Standing]) -> list[Standing]:
+def _with_front(spec: StudySpec, found: Sequence[LeaderResult]) -> list[LeaderResult]:
     """The leaders, each with its place among the means of those that keep the constraints."""
     rated = [one for one in found if one.values and one.is_feasible]
     means = [
@@ -141,9 +141,9 @@ def _means(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: fmean(each[name] for each in metrics) for name in shared}
 
 
-def _rank(objective: Objective, standing: Standing) -> tuple[bool, bool, float, int]:
-    value = standing.searched if standing.mean is None else standing.mean
-    return standing.mean is None, not standing.is_feasible, objective.key(value), standing.trial
+def _rank(objective: Objective, result: LeaderResult) -> tuple[bool, bool, float, int]:
+    value = result.searched if result.mean is None else result.mean
+    return result.mean is None, not result.is_feasible, objective.key(value), result.trial
 
 
 def _p_value(leads: Sequence[float]) -> float | None:

@@ -31,7 +31,7 @@ def importance(spec: StudySpec, observations: Iterable[Observation]) -> dict[str
     # It imports scikit-learn where there is one: seconds that no server needs to start.
     from optuna.importance import PedAnovaImportanceEvaluator
 
-    study, memory = open_study(spec)
+    study, storage = open_study(spec)
     translator = Translator(spec)
     for seen in by_number(observations):
         trial = translator.trial(seen)
@@ -39,7 +39,7 @@ def importance(spec: StudySpec, observations: Iterable[Observation]) -> dict[str
             # One name per path, so that alternatives count as one param in several regimes.
             trial.params = _by_path(trial.params)
             trial.distributions = _by_path(trial.distributions)
-            memory.put(trial)
+            storage.put(trial)
     complete = study.get_trials(deepcopy=False, states=(OptunaState.COMPLETE,))
     if len(complete) < _FEWEST_TRIALS or not any(trial.params for trial in complete):
         return {}
@@ -63,13 +63,13 @@ def fanova(spec: StudySpec, observations: Iterable[Observation]) -> dict[str, fl
     """
     from optuna.importance import FanovaImportanceEvaluator  # needs scikit-learn: seconds to import
 
-    study, memory = open_study(spec)
+    study, storage = open_study(spec)
     translator = Translator(spec)
     known = {n: d for n, d in distributions(spec.space).items() if not d.single()}
     for seen in by_number(observations):
         trial = translator.trial(seen)
         if trial.state is OptunaState.COMPLETE and _lies_inside(spec.space, seen.params, trial):
-            memory.put(_in_units(trial, known))
+            storage.put(_in_units(trial, known))
     complete = study.get_trials(deepcopy=False, states=(OptunaState.COMPLETE,))
     if len(complete) < _FEWEST_TRIALS or not known:
         return {}

@@ -9,10 +9,10 @@ from typing import Any
 from tuner.configs import catalog
 from tuner.configs.catalog import Component
 from tuner.search.agreement import Agreement, agreements
-from tuner.search.course import Course, Setting, setting_of
 from tuner.search.fidelity import is_staged
+from tuner.search.learning_curve import LearningCurve, PruningContext, context_of
 from tuner.search.ranking import ranked
-from tuner.search.rungs import told
+from tuner.search.rungs import describe
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.space import Params
 from tuner.spec.study import StudySpec
@@ -44,7 +44,7 @@ def _judges(sampler: Component) -> bool:
 def judged_steps(spec: StudySpec) -> frozenset[int] | None:
     """Steps at which trials are compared, so that peers are needed; None means every step."""
     module, options = _pruner(spec)
-    steps: frozenset[int] | None = module.judged_steps(setting_of(spec), **options)
+    steps: frozenset[int] | None = module.judged_steps(context_of(spec), **options)
     return steps
 
 
@@ -56,8 +56,8 @@ def is_judged(spec: StudySpec, step: int) -> bool:
 
 def judge(
     spec: StudySpec,
-    trial: Course,
-    peers: Sequence[Course],
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
     *,
     closing: bool = False,
 ) -> Verdict:
@@ -76,20 +76,20 @@ def judge(
     if steps is not None and step not in steps:
         return Verdict()
     module, options = _pruner(spec)
-    setting = _setting(spec, peers, closing)
+    context = _context(spec, peers, closing)
     if len(spec.objectives) > 1:
         others = [peer for peer in peers if peer.number != trial.number]
         *peers, trial = ranked([*others, trial], spec.objectives, [step])
-    verdict: Verdict = module.should_prune(trial, peers, setting, **options)
+    verdict: Verdict = module.should_prune(trial, peers, context, **options)
     if verdict.action is Action.CONTINUE and is_staged(spec):
-        reason = f"{told(trial, step, setting)} is among the best: to be trained anew on more"
+        reason = f"{describe(trial, step, context)} is among the best: to be trained anew on more"
         return Verdict(action=Action.PAUSE, reason=reason)
     return verdict
 
 
 def promotion(
     spec: StudySpec,
-    courses: Sequence[Course],
+    curves: Sequence[LearningCurve],
     *,
     closing: bool = False,
 ) -> tuple[int, str] | None:
@@ -97,37 +97,37 @@ def promotion(
     module, options = _pruner(spec)
     if not hasattr(module, "promote"):
         return None
-    setting = _setting(spec, courses, closing)
+    context = _context(spec, curves, closing)
     if len(spec.objectives) > 1:
-        courses = ranked(courses, spec.objectives, judged_steps(spec) or ())
-    found: tuple[int, str] | None = module.promote(courses, setting, **options)
+        curves = ranked(curves, spec.objectives, judged_steps(spec) or ())
+    found: tuple[int, str] | None = module.promote(curves, context, **options)
     return found
 
 
-def models(
-    spec: StudySpec, courses: Sequence[Course], number: int, *, closing: bool = False
+def donors(
+    spec: StudySpec, curves: Sequence[LearningCurve], number: int, *, closing: bool = False
 ) -> tuple[int, ...]:
     """Numbers of the trials of which a copy may take a paused trial's place, the best first."""
     module, options = _pruner(spec)
-    if not hasattr(module, "models"):
+    if not hasattr(module, "donors"):
         return ()
     if len(spec.objectives) > 1:
-        courses = ranked(courses, spec.objectives, judged_steps(spec) or ())
-    trial = next(course for course in courses if course.number == number)
-    found: tuple[int, ...] = module.models(
-        trial, courses, _setting(spec, courses, closing), **options
+        curves = ranked(curves, spec.objectives, judged_steps(spec) or ())
+    trial = next(curve for curve in curves if curve.number == number)
+    found: tuple[int, ...] = module.donors(
+        trial, curves, _context(spec, curves, closing), **options
     )
     return found
 
 
-def varied(spec: StudySpec, params: Params, rng: random.Random) -> Params:
+def perturbed(spec: StudySpec, params: Params, rng: random.Random) -> Params:
     """What a copy of a trial with these params does otherwise, by path."""
     module, options = _pruner(spec)
-    found: Params = module.vary(spec, params, rng, **options)
+    found: Params = module.perturb(spec, params, rng, **options)
     return found
 
 
-def unreliable(spec: StudySpec, courses: Sequence[Course]) -> tuple[Agreement, ...]:
+def unreliable(spec: StudySpec, curves: Sequence[LearningCurve]) -> tuple[Agreement, ...]:
     """Rungs whose ranks say too little about the next: they are merged upward."""
     steps = judged_steps(spec)
     if steps is None or len(spec.objectives) > 1 or choose_pruner(spec) == spec.search.sampler.name:
@@ -135,14 +135,14 @@ def unreliable(spec: StudySpec, courses: Sequence[Course]) -> tuple[Agreement, .
     if spec.searches_epochs:
         return ()  # trials are not compared there
     ladder = (*sorted(steps), spec.base.training.epochs)
-    return tuple(found for found in agreements(courses, ladder) if found.is_poor)
+    return tuple(found for found in agreements(curves, ladder) if found.is_poor)
 
 
-def _setting(spec: StudySpec, courses: Sequence[Course], closing: bool) -> Setting:
+def _context(spec: StudySpec, curves: Sequence[LearningCurve], closing: bool) -> PruningContext:
     # A trial that was trained on less for a rung of its own would be lost with the rung.
-    poor = () if is_staged(spec) else unreliable(spec, courses)
+    poor = () if is_staged(spec) else unreliable(spec, curves)
     skipped = frozenset(found.step for found in poor)
-    return replace(setting_of(spec), skipped=skipped, closing=closing)
+    return replace(context_of(spec), skipped=skipped, closing=closing)
 
 
 def _pruner(spec: StudySpec) -> tuple[ModuleType, dict[str, Any]]:

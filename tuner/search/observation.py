@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tuner.optuna_encoding import distributions, encode
-from tuner.search.memory import Memory, frozen
+from tuner.search.in_memory_storage import InMemoryStorage, frozen
 from tuner.spec.space import Params
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
@@ -43,15 +43,17 @@ class Observation:
     pace: float = 0.0
 
 
-def open_study(spec: StudySpec, sampler: BaseSampler | None = None) -> tuple[Study, Memory]:
-    """An empty Optuna study of the spec's objectives, and the memory that feeds it."""
-    memory = Memory()
+def open_study(
+    spec: StudySpec, sampler: BaseSampler | None = None
+) -> tuple[Study, InMemoryStorage]:
+    """An empty Optuna study of the spec's objectives, and the storage that feeds it."""
+    storage = InMemoryStorage()
     directions = [
         StudyDirection.MAXIMIZE if objective.direction == "maximize" else StudyDirection.MINIMIZE
         for objective in spec.objectives
     ]
-    memory.create_new_study(directions, spec.name)
-    return Study(spec.name, memory, sampler=sampler), memory
+    storage.create_new_study(directions, spec.name)
+    return Study(spec.name, storage, sampler=sampler), storage
 
 
 class Translator:

@@ -5,26 +5,26 @@ from dataclasses import replace
 from math import inf, isfinite, nan
 
 from tuner.search.analysis import pareto_front
-from tuner.search.course import Course
+from tuner.search.learning_curve import LearningCurve
 from tuner.spec.study import Objective
 
 
 def ranked(
-    courses: Sequence[Course], objectives: Sequence[Objective], steps: Iterable[int]
-) -> list[Course]:
-    """Courses whose value at each of the steps is the rank among all that have reached it.
+    curves: Sequence[LearningCurve], objectives: Sequence[Objective], steps: Iterable[int]
+) -> list[LearningCurve]:
+    """Curves whose value at each of the steps is the rank among all that have reached it.
 
     The rank is the number of the non-dominated front, from 0 (Deb et al. 2002); within a front
     the fraction grows with nearness to its other members, so that the ends and gaps are kept.
     What is not a number in some objective has no rank.
     """
-    found: dict[int, dict[int, float]] = {course.number: {} for course in courses}
+    found: dict[int, dict[int, float]] = {curve.number: {} for curve in curves}
     for step in steps:
-        there = [course for course in courses if step in course.values]
-        ranks = _ranks([course.vector(step) for course in there], objectives)
-        for course, rank in zip(there, ranks, strict=True):
-            found[course.number][step] = rank
-    return [replace(course, values=found[course.number], others={}) for course in courses]
+        there = [curve for curve in curves if step in curve.values]
+        ranks = _ranks([curve.vector(step) for curve in there], objectives)
+        for curve, rank in zip(there, ranks, strict=True):
+            found[curve.number][step] = rank
+    return [replace(curve, values=found[curve.number], others={}) for curve in curves]
 
 
 def _ranks(vectors: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[float]:

@@ -11,135 +11,139 @@ from itertools import pairwise
 
 import numpy as np
 
-from tuner.search.course import Course, Setting
-from tuner.search.field import Field, Floats, as_field
+from tuner.search.curve_table import CurveTable, Floats, as_table
+from tuner.search.learning_curve import LearningCurve, PruningContext
 
 _COMPARED = 3  # trials at a rung before their order says anything
-_DEAREST = 4.0  # times the median pace: beyond, the price alone would decide
-_SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
+_MAX_COST_RATIO = 4.0  # times the median pace: beyond, the cost alone would decide
+_FRACTIONS = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A trial among all that reached a rung: its place from 0, their number, their sorted keys.
+class RungRank:
+    """A trial's rank from 0 among all that reached a rung, their number, their sorted keys.
 
-    `price` is its seconds per step against the median trial's there, 1 where it does not count.
+    `cost_ratio` is its seconds per step over the median trial's there; 1 where it does not count.
     """
 
-    place: int
+    rank: int
     reached: int
     keys: Floats
-    price: float = 1.0
+    cost_ratio: float = 1.0
 
     @property
-    def claim(self) -> float:
-        """The place that counts: a dear trial must stand higher to go on, a cheap one lower."""
-        return self.place * self.price
+    def adjusted_rank(self) -> float:
+        """The rank that counts: an expensive trial must rank higher to go on, a cheap one lower."""
+        return self.rank * self.cost_ratio
 
 
 def ladder(
-    setting: Setting, *, eta: int, min_step: int | None, merge: bool = True
+    context: PruningContext, *, eta: int, min_step: int | None, merge: bool = True
 ) -> tuple[int, ...]:
     """The rungs, rising: the smallest and its multiples by eta, short of the full budget.
 
     With `merge`, those that were found to say nothing of the next are left out.
     """
-    step = min_step or _smallest(setting)
+    step = min_step or _smallest(context)
     found = []
-    while step < setting.epochs:
+    while step < context.epochs:
         found.append(step)
         step *= eta
-    return tuple(step for step in found if not (merge and step in setting.skipped))
+    return tuple(step for step in found if not (merge and step in context.skipped))
 
 
-def standing(
-    trial: Course, peers: Sequence[Course], setting: Setting, *, cost_aware: bool = False
-) -> Standing:
+def rank_at_rung(
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
+    context: PruningContext,
+    *,
+    cost_aware: bool = False,
+) -> RungRank:
     """Where a trial with a finite value stands at its last step; of equals the older is first."""
-    field, step = as_field(peers), trial.step
-    keys, numbers = _reached(field, step, setting)
+    table, step = as_table(peers), trial.step
+    keys, numbers = _reached(table, step, context)
     others = numbers != trial.number
-    own = setting.objective.key(trial.values[step])
+    own = context.objective.key(trial.values[step])
     ahead = (keys < own) | ((keys == own) & (numbers < trial.number))
-    price = 1.0
+    cost_ratio = 1.0
     if cost_aware:
-        paces = field.paces[np.isfinite(field.column(step))][others]
-        price = float(_prices(np.append(paces, trial.pace))[-1])
+        paces = table.paces[np.isfinite(table.column(step))][others]
+        cost_ratio = float(_cost_ratios(np.append(paces, trial.pace))[-1])
     keys = np.sort(np.append(keys[others], own))
-    return Standing(int((ahead & others).sum()), len(keys), keys, price)
+    return RungRank(int((ahead & others).sum()), len(keys), keys, cost_ratio)
 
 
 def promotable(
-    field: Field, step: int, setting: Setting, *, eta: int, cost_aware: bool = False
+    table: CurveTable, step: int, context: PruningContext, *, eta: int, cost_aware: bool = False
 ) -> list[tuple[int, int]]:
     """Number and place of each trial that stands paused at a rung and may go on.
 
-    The one with the best claim is first.
+    The best adjusted rank is first.
     """
-    keys, numbers = _reached(field, step, setting)
+    keys, numbers = _reached(table, step, context)
     order = np.lexsort((numbers, keys))
-    claims = np.arange(len(keys), dtype=float)
+    adjusted_ranks = np.arange(len(keys), dtype=float)
     if cost_aware:
-        claims *= _prices(field.paces[np.isfinite(field.column(step))])[order]
-    paused = field.paused_at(step)[np.isfinite(field.column(step))][order]
-    go_on = places(len(keys), eta=eta, closing=setting.closing)
-    found = np.flatnonzero(paused & (claims < go_on))
-    found = found[np.argsort(claims[found], kind="stable")]
-    return [(int(numbers[order[place]]), int(place)) for place in found]
+        adjusted_ranks *= _cost_ratios(table.paces[np.isfinite(table.column(step))])[order]
+    paused = table.paused_at(step)[np.isfinite(table.column(step))][order]
+    go_on = quota(len(keys), eta=eta, closing=context.closing)
+    found = np.flatnonzero(paused & (adjusted_ranks < go_on))
+    found = found[np.argsort(adjusted_ranks[found], kind="stable")]
+    return [(int(numbers[order[rank]]), int(rank)) for rank in found]
 
 
-def ceiling(field: Field, ladder: Sequence[int], setting: Setting) -> int:
+def ceiling(table: CurveTable, ladder: Sequence[int], context: PruningContext) -> int:
     """The highest step that trials may reach, as in PASHA (Bohdal et al. 2023).
 
     A rung is passed only once the order of the trials there differs from their order at the rung
     below: while they agree, more training would not change the choice.
     """
     for below, step in pairwise(ladder):
-        keys, numbers = _reached(field, step, setting)
-        before = field.column(below)[np.isfinite(field.column(step))] * setting.objective.key(1.0)
+        keys, numbers = _reached(table, step, context)
+        before = table.column(below)[np.isfinite(table.column(step))] * context.objective.key(1.0)
         if len(numbers) < _COMPARED or (np.argsort(keys) == np.argsort(before)).all():
             return step
-    return setting.epochs
+    return context.epochs
 
 
-def places(reached: int, *, eta: int, closing: bool = False) -> int:
+def quota(reached: int, *, eta: int, closing: bool = False) -> int:
     """How many of those that reached a rung may go on; the leader does when no more will come."""
     return max(reached // eta, 1 if closing and reached else 0)
 
 
-def share(eta: int) -> str:
+def fraction(eta: int) -> str:
     """The part of the trials that goes on, in words."""
-    return _SHARES.get(eta, f"1/{eta}")
+    return _FRACTIONS.get(eta, f"1/{eta}")
 
 
-def told(course: Course, step: int, setting: Setting) -> str:
+def describe(curve: LearningCurve, step: int, context: PruningContext) -> str:
     """Metric, value and epoch of a trial at a rung, in words."""
-    return f"{setting.objective.metric} {course.values[step]:.3f} at epoch {step}"
+    return f"{context.objective.metric} {curve.values[step]:.3f} at epoch {step}"
 
 
-def side(setting: Setting) -> str:
+def worse_side(context: PruningContext) -> str:
     """Where a weaker value lies."""
-    return "below" if setting.objective.direction == "maximize" else "above"
+    return "below" if context.objective.direction == "maximize" else "above"
 
 
-def _reached(field: Field, step: int, setting: Setting) -> tuple[Floats, np.ndarray]:
+def _reached(table: CurveTable, step: int, context: PruningContext) -> tuple[Floats, np.ndarray]:
     """Keys, of which less is better, and numbers of all trials with a finite value at a step."""
-    values = field.column(step)
+    values = table.column(step)
     finite = np.isfinite(values)
-    keys: Floats = setting.objective.key(1.0) * values[finite]
-    return keys, field.numbers[finite]
+    keys: Floats = context.objective.key(1.0) * values[finite]
+    return keys, table.numbers[finite]
 
 
-def _prices(paces: Floats) -> Floats:
+def _cost_ratios(paces: Floats) -> Floats:
     """Seconds per step against the median of those that are known, within bounds."""
     known = paces[paces > 0]
     if not len(known):
         return np.ones_like(paces)
-    prices: Floats = np.where(paces > 0, paces / np.median(known), 1.0)
-    return np.clip(prices, 1 / _DEAREST, _DEAREST)
+    ratios: Floats = np.where(paces > 0, paces / np.median(known), 1.0)
+    return np.clip(ratios, 1 / _MAX_COST_RATIO, _MAX_COST_RATIO)
 
 
-def _smallest(setting: Setting) -> int:
+def _smallest(context: PruningContext) -> int:
     """About 1/17 of the budget (20 epochs: 2, 52 epochs: 3), past warm-up, 1 only if it must."""
-    wanted = max(round(setting.epochs / 17), setting.warmup + 1, 2)
-    return max(1, min(wanted, setting.epochs // 2))
+    wanted = max(round(context.epochs / 17), context.warmup + 1, 2)
+    return max(1, min(wanted, context.epochs // 2))

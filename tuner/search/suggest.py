@@ -20,9 +20,9 @@ from optuna.trial import Trial
 from tuner.configs import catalog
 from tuner.configs.recipes import recipe_params
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
-from tuner.search import guides
+from tuner.search import proposers
 from tuner.search.observation import Observation, Translator, by_number, open_study
-from tuner.search.transfer import Earlier, WarmGuide
+from tuner.search.transfer import SourceTrial, WarmStartProposer
 from tuner.spec.grid import points, size
 from tuner.spec.space import Params
 from tuner.spec.states import TrialSource
@@ -47,8 +47,8 @@ class Draw:
 
     @property
     def source(self) -> TrialSource:
-        """Where the params come from: the study's sampler, or a guide beside it."""
-        return TrialSource(self.attrs.get(guides.SOURCE, TrialSource.SAMPLER))
+        """Where the params come from: the study's sampler, or a proposer beside it."""
+        return TrialSource(self.attrs.get(proposers.SOURCE, TrialSource.SAMPLER))
 
 
 def choose_sampler(spec: StudySpec) -> str:
@@ -88,10 +88,10 @@ class Suggester:
     this one is warm-started from.
     """
 
-    def __init__(self, spec: StudySpec, earlier: Sequence[Sequence[Earlier]] = ()) -> None:
+    def __init__(self, spec: StudySpec, earlier: Sequence[Sequence[SourceTrial]] = ()) -> None:
         self._spec = spec
-        self._guides = _guides(spec, earlier)
-        self._study, self._memory = open_study(spec)
+        self._proposers = _proposers(spec, earlier)
+        self._study, self._storage = open_study(spec)
         self._translator = Translator(spec)
         self._distributions = distributions(spec.space)
         self._taken: dict[str, int] = {}
@@ -105,7 +105,7 @@ class Suggester:
         """
         with self._lock:
             for seen in by_number(observations):
-                self._memory.put(self._translator.trial(seen))
+                self._storage.put(self._translator.trial(seen))
                 key = point_key(seen.params)
                 self._taken[key] = min(seen.number, self._taken.get(key, seen.number))
             if number == 0:
@@ -113,11 +113,11 @@ class Suggester:
             return self._candidate() or self._new_draw(number)
 
     def _candidate(self) -> Draw | None:
-        """The first point that a guide wants to see tried and that no trial has."""
-        for guide in self._guides:
-            for params in guide.candidates:
+        """The first point that a proposer wants to see tried and that no trial has."""
+        for proposer in self._proposers:
+            for params in proposer.candidates:
                 if point_key(params) not in self._taken:
-                    return Draw(params, {guides.SOURCE: guide.source})
+                    return Draw(params, {proposers.SOURCE: proposer.source})
         return None
 
     def _new_draw(self, number: int) -> Draw:
@@ -126,8 +126,8 @@ class Suggester:
         for attempt in range(_TRIES + _RANDOM_TRIES):
             if attempt == _TRIES and (listed := self._listed(number)):
                 return listed
-            guided = self._guided(number, attempt) if attempt < _TRIES else None
-            draw = guided or self._ask(number, attempt, name if attempt < _TRIES else "random")
+            proposed = self._proposed(number, attempt) if attempt < _TRIES else None
+            draw = proposed or self._ask(number, attempt, name if attempt < _TRIES else "random")
             if self._earlier(draw.params, number) is None:
                 return draw
         return replace(draw, duplicate_of=self._earlier(draw.params, number))
@@ -148,25 +148,27 @@ class Suggester:
         seed = draw_seed(self._spec.search.seed, number, _TRIES)
         return Draw(random.Random(seed).choice(free))
 
-    def _guided(self, number: int, attempt: int) -> Draw | None:
-        """A guide's draw if it is its turn; a sampler that goes by a plan is left to it."""
+    def _proposed(self, number: int, attempt: int) -> Draw | None:
+        """A proposer's draw if it is its turn; a systematic sampler is never interrupted."""
         sampler = catalog.find("sampler", choose_sampler(self._spec))
-        if not self._guides or sampler.constants.get("SYSTEMATIC"):
+        if not self._proposers or sampler.constants.get("SYSTEMATIC"):
             return None
         rng = random.Random(draw_seed(self._spec.search.seed, number, attempt))
-        guide = guides.choose(self._guides, self._study.get_trials(deepcopy=False), rng)
-        return Draw(guide.propose(rng), {guides.SOURCE: guide.source}) if guide else None
+        proposer = proposers.choose(self._proposers, self._study.get_trials(deepcopy=False), rng)
+        return (
+            Draw(proposer.propose(rng), {proposers.SOURCE: proposer.source}) if proposer else None
+        )
 
     def _ask(self, number: int, attempt: int, sampler: str) -> Draw:
         seed = draw_seed(self._spec.search.seed, number, attempt)
         self._study.sampler = _build(self._spec, sampler, seed)
-        self._memory.next_number = number
+        self._storage.next_number = number
         try:
             trial = self._study.ask()
             params = self._suggest(trial)
-            return Draw(params, _lasting(self._memory.get_trial(number).system_attrs))
+            return Draw(params, _lasting(self._storage.get_trial(number).system_attrs))
         finally:
-            self._memory.withdraw()
+            self._storage.withdraw()
 
     def _suggest(self, trial: Trial) -> Params:
         params: Params = {}
@@ -192,9 +194,11 @@ def point_key(params: Mapping[str, Any]) -> str:
     return json.dumps(params, sort_keys=True)
 
 
-def _guides(spec: StudySpec, earlier: Sequence[Sequence[Earlier]]) -> tuple[guides.Guide, ...]:
-    told = [WarmGuide(spec, trials, among=len(earlier)) for trials in earlier if trials]
-    return (*told,) if spec.search.prior is None else (guides.PriorGuide(spec), *told)
+def _proposers(
+    spec: StudySpec, earlier: Sequence[Sequence[SourceTrial]]
+) -> tuple[proposers.Proposer, ...]:
+    warm = [WarmStartProposer(spec, trials, among=len(earlier)) for trials in earlier if trials]
+    return (*warm,) if spec.search.prior is None else (proposers.PriorProposer(spec), *warm)
 
 
 def _build(spec: StudySpec, name: str, seed: int) -> BaseSampler:

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.optuna_encoding import distributions, encode
 from tuner.search.agreement import spearman
-from tuner.search.guides import Cloud, course_of, pays
+from tuner.search.proposers import Neighbourhood, decayed_weight, values_by_step
 from tuner.search.units import to_unit
 from tuner.spec import shares
 from tuner.spec.space import Params
@@ -28,13 +28,15 @@ _TRIED = 3  # points of an earlier study that are tried at once
 _TOP = 0.15  # share of its trials to draw near
 _NEIGHBOURS = 3
 _FEWEST = 5  # results at a step before ranks say anything
-_HOPE = 0.5  # agreement that is taken for granted before, with the weight of five results
+_ASSUMED_AGREEMENT = (
+    0.5  # agreement that is taken for granted before, with the weight of five results
+)
 _HALVED_BY = 5  # results: another data set's best is a start, and misleads in the long run
 _WEIGHT = 0.5  # share of the draws at most, for all earlier studies together
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class SourceTrial:
     """A trial of an earlier study, as a point of ours: its value at its last step."""
 
     params: Params
@@ -42,12 +44,12 @@ class Earlier:
     step: float
 
 
-class WarmGuide:
+class WarmStartProposer:
     """Draws near the best trials of one earlier study."""
 
     source = TrialSource.WARM
 
-    def __init__(self, spec: StudySpec, trials: Sequence[Earlier], *, among: int = 1) -> None:
+    def __init__(self, spec: StudySpec, trials: Sequence[SourceTrial], *, among: int = 1) -> None:
         self._objective, self._weight = spec.objective, _WEIGHT / among
         self._known = dict(sorted(distributions(spec.space).items()))
         self._space = spec.space
@@ -55,7 +57,7 @@ class WarmGuide:
         whole = _distinct(trial.params for trial in ranked if self._is_whole(trial.params))
         self._best = whole[: max(_TRIED, shares.nearest(_TOP, len(whole)))]
         self.candidates: Sequence[Params] = whole[: max(1, _TRIED // among)]
-        self._cloud = Cloud(spec.space, spread=0.1, kept=0.85)
+        self._neighbourhood = Neighbourhood(spec.space, spread=0.1, kept=0.85)
         self._scores = np.linspace(1.0, 0.0, len(ranked))
         rows = [self._row(encode(spec.space, t.params, known=self._known)[0]) for t in ranked]
         self._rows = np.array(rows).reshape(len(rows), len(self._known))
@@ -65,27 +67,27 @@ class WarmGuide:
         """The weight, times how well the studies agree, times how well its draws do here."""
         if not self._best:
             return 0.0
-        standing = pays(self.source, trials, self._objective, halved_by=_HALVED_BY)
-        return self._weight * self.agreement(trials) * standing if standing else 0.0
+        decayed = decayed_weight(self.source, trials, self._objective, halved_by=_HALVED_BY)
+        return self._weight * self.agreement(trials) * decayed if decayed else 0.0
 
     def propose(self, rng: random.Random) -> Params:
         """A point near one of its best."""
-        return self._cloud.near(rng.choice(self._best), rng)
+        return self._neighbourhood.near(rng.choice(self._best), rng)
 
     def agreement(self, trials: Sequence[FrozenTrial]) -> float:
         """Rank correlation of predicted and reached values, from 0 (none, or opposite) to 1."""
-        courses = [(trial, course_of(trial, self._objective)) for trial in trials]
-        steps = sorted({step for _, course in courses for step in course if step > 0}, reverse=True)
+        curves = [(trial, values_by_step(trial, self._objective)) for trial in trials]
+        steps = sorted({step for _, curve in curves for step in curve if step > 0}, reverse=True)
         for step in steps:
-            reached = [(trial, course[step]) for trial, course in courses if step in course]
+            reached = [(trial, curve[step]) for trial, curve in curves if step in curve]
             count = len(reached)
             if count >= _FEWEST:
                 found = spearman(
                     np.array([self._predict(trial) for trial, _ in reached]),
                     np.array([-self._objective.key(value) for _, value in reached]),
                 )
-                return max(0.0, (count * found + _FEWEST * _HOPE) / (count + _FEWEST))
-        return _HOPE
+                return max(0.0, (count * found + _FEWEST * _ASSUMED_AGREEMENT) / (count + _FEWEST))
+        return _ASSUMED_AGREEMENT
 
     def _is_whole(self, params: Params) -> bool:
         """Whether it says all that is active, so that it can be tried as it is."""

@@ -185,9 +185,9 @@ def _go_on(  # noqa: PLR0913  # what a decision on a trial needs
     now: datetime,
 ) -> Trial:
     """The paused trial of that number, waiting; or the copy of a better one in its place."""
-    models = search.models(number)
-    if models:
-        copy = copies.replace(session, study, spec, (number, reason), models, now=now)
+    donors = search.donors(number)
+    if donors:
+        copy = copies.replace(session, study, spec, (number, reason), donors, now=now)
         if copy is not None:
             return copy
         reason += "; it goes on, as none of the best can be copied from here"

@@ -8,7 +8,7 @@ from statistics import fmean
 from sqlalchemy.orm import Session
 
 from tuner.search import confirmation as search
-from tuner.search.confirmation import Comparison, Rerun, Standing
+from tuner.search.confirmation import Comparison, LeaderResult, Rerun
 from tuner.search.members import members
 from tuner.service import rows
 from tuner.spec.states import TrialSource, TrialState
@@ -61,37 +61,37 @@ def create(
 
 def leader(session: Session, study: Study, spec: StudySpec) -> Trial | None:
     """The best feasible completed trial: by its fresh seeds once all leaders had theirs."""
-    standings, is_complete = _standings(session, study, spec)
-    if not is_complete or not standings:
+    ranked_leaders, is_complete = _ranked_leaders(session, study, spec)
+    if not is_complete or not ranked_leaders:
         return trials.best(session, study, maximize=_maximize(spec))
-    return trials.find(session, study, standings[0].trial)
+    return trials.find(session, study, ranked_leaders[0].trial)
 
 
 def view(session: Session, study: Study, spec: StudySpec) -> ConfirmationView | None:
     """What the confirmation has shown so far; None before it began."""
-    standings, is_complete = _standings(session, study, spec)
-    if not standings:
+    ranked_leaders, is_complete = _ranked_leaders(session, study, spec)
+    if not ranked_leaders:
         return None
     config = spec.search.confirm
     seeds = search.fresh_seeds(spec.search.seed, config.seeds if config else 0)
-    # Members of a front are no rivals: none of them need be the first.
-    two = len(standings) > 1 and len(spec.objectives) == 1
-    duel = search.compare(standings[0], standings[1], spec.objective) if two else None
+    # Members of a front do not compete: none of them need be the first.
+    two = len(ranked_leaders) > 1 and len(spec.objectives) == 1
+    duel = search.compare(ranked_leaders[0], ranked_leaders[1], spec.objective) if two else None
     return ConfirmationView(
         complete=is_complete,
         seeds=seeds,
-        leaders=tuple(_confirmed(one, spec) for one in standings),
+        leaders=tuple(_confirmed(one, spec) for one in ranked_leaders),
         lead=None if duel is None else duel.lead,
         pairs=0 if duel is None else duel.pairs,
         p_value=None if duel is None else duel.p_value,
         within_noise=None if duel is None else duel.is_noise,
-        verdict=_verdict(spec, standings, duel, is_complete=is_complete),
+        verdict=_verdict(spec, ranked_leaders, duel, is_complete=is_complete),
     )
 
 
-def _standings(
+def _ranked_leaders(
     session: Session, study: Study, spec: StudySpec
-) -> tuple[tuple[Standing, ...], bool]:
+) -> tuple[tuple[LeaderResult, ...], bool]:
     """Leaders by rank, and whether every training of theirs has ended; none before it began."""
     if spec.search.confirm is None or study.confirmations == 0:
         return (), False
@@ -109,7 +109,7 @@ def _standings(
         return (), False
     is_complete = len(reruns) == len(leaders) * len(places) and all(r.has_ended for r in reruns)
     values = {leader.number: leader.value for leader in leaders if leader.value is not None}
-    return search.standings(spec, values, reruns), is_complete
+    return search.ranked_leaders(spec, values, reruns), is_complete
 
 
 def _leaders(
@@ -148,18 +148,18 @@ def _rerun(trial: Trial, ranked: str | None) -> Rerun:
     )
 
 
-def _confirmed(standing: Standing, spec: StudySpec) -> ConfirmedLeader:
-    by_metric = {spec.objective.metric: standing.values, **standing.others}
-    several = by_metric if len(spec.objectives) > 1 and standing.values else {}
+def _confirmed(result: LeaderResult, spec: StudySpec) -> ConfirmedLeader:
+    by_metric = {spec.objective.metric: result.values, **result.others}
+    several = by_metric if len(spec.objectives) > 1 and result.values else {}
     return ConfirmedLeader(
-        trial=standing.trial,
-        searched=standing.searched,
-        mean=standing.mean,
-        spread=standing.spread,
-        values=tuple(value for _, value in sorted(standing.values.items())),
-        lost=standing.lost,
-        feasible=standing.is_feasible if standing.values else None,
-        on_front=standing.is_on_front,
+        trial=result.trial,
+        searched=result.searched,
+        mean=result.mean,
+        spread=result.spread,
+        values=tuple(value for _, value in sorted(result.values.items())),
+        lost=result.lost,
+        feasible=result.is_feasible if result.values else None,
+        on_front=result.is_on_front,
         objectives={
             metric: ConfirmedObjective(mean=fmean(own.values()), spread=search.spread(own))
             for metric, own in several.items()
@@ -168,30 +168,36 @@ def _confirmed(standing: Standing, spec: StudySpec) -> ConfirmedLeader:
 
 
 def _verdict(
-    spec: StudySpec, standings: Sequence[Standing], duel: Comparison | None, *, is_complete: bool
+    spec: StudySpec,
+    ranked_leaders: Sequence[LeaderResult],
+    duel: Comparison | None,
+    *,
+    is_complete: bool,
 ) -> str:
     """The outcome in words."""
     if not is_complete:
         return "still training with fresh seeds; until then trials rank by their search value"
-    first = standings[0]
+    first = ranked_leaders[0]
     if first.mean is None:
         return "no training with a fresh seed completed; trials rank by their search value"
     if len(spec.objectives) > 1:
-        return _front_verdict(standings)
+        return _front_verdict(ranked_leaders)
     if duel is None:
         return f"trial {first.trial} reaches {first.mean:.4f} in the mean; nothing to compare with"
     pairs = "1 paired seed" if duel.pairs == 1 else f"{duel.pairs} paired seeds"
-    lead = f"trial {first.trial} leads trial {standings[1].trial} by {duel.lead:.4f} over {pairs}"
+    lead = (
+        f"trial {first.trial} leads trial {ranked_leaders[1].trial} by {duel.lead:.4f} over {pairs}"
+    )
     if duel.p_value is None:
         return f"{lead}: one seed cannot tell a lead from noise"
     finding = "within the noise" if duel.is_noise else "more than noise"
     return f"{lead}: {finding} (paired t-test, p = {duel.p_value:.2g})"
 
 
-def _front_verdict(standings: Sequence[Standing]) -> str:
+def _front_verdict(ranked_leaders: Sequence[LeaderResult]) -> str:
     """Which leaders keep their place on the front, in words."""
-    kept = _named([one.trial for one in standings if one.is_on_front])
-    beaten = [one.trial for one in standings if one.is_on_front is False]
+    kept = _named([one.trial for one in ranked_leaders if one.is_on_front])
+    beaten = [one.trial for one in ranked_leaders if one.is_on_front is False]
     if not kept:
         return "no leader keeps the constraints in the mean of the fresh seeds"
     held = f"in the mean of the fresh seeds {kept} on the front"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from tuner.search.judge import varied
+from tuner.search.judge import perturbed
 from tuner.search.suggest import draw_seed
 from tuner.service import rows
 from tuner.spec.config import Change, TrialConfig
@@ -33,42 +33,42 @@ def replace(
     session: Session,
     study: Study,
     spec: StudySpec,
-    weak: tuple[int, str],
-    models: Sequence[int],
+    ending: tuple[int, str],
+    donors: Sequence[int],
     *,
     now: datetime,
 ) -> Trial | None:
-    """End a paused trial of a locked study and add a copy of one of the models in its place.
+    """End a paused trial of a locked study and add a copy of one of the donors in its place.
 
-    `weak` is its number, and why it is to end. None, with nothing changed, if no model has a
-    checkpoint that is as far as the weak trial came and leaves something to train.
+    `ending` is its number, and why it is to end. None, with nothing changed, if no donor has a
+    checkpoint that is as far as the paused trial came and leaves something to train.
     """
-    number, reason = weak
-    loser = trials.find(session, study, number)
+    number, reason = ending
+    replaced = trials.find(session, study, number)
     rng = random.Random(draw_seed(spec.search.seed, study.drawn))
-    for better in rng.sample(models, len(models)):
-        origin = _origin(session, trials.find(session, study, better))
-        if origin is not None and origin.step >= loser.step:
-            told = f"{reason}; a copy of trial {better} takes its place"
-            trials.move(session, study, loser, TrialState.PRUNED, now=now, reason=told)
-            values = varied(spec, origin.trial.params, rng)
+    for candidate in rng.sample(donors, len(donors)):
+        origin = _origin(session, trials.find(session, study, candidate))
+        if origin is not None and origin.step >= replaced.step:
+            why = f"{reason}; a copy of trial {candidate} takes its place"
+            trials.move(session, study, replaced, TrialState.PRUNED, now=now, reason=why)
+            values = perturbed(spec, origin.trial.params, rng)
             return _copy(session, study, spec, origin, values, now=now)
     return None
 
 
-def _origin(session: Session, model: Trial) -> _Origin | None:
+def _origin(session: Session, donor: Trial) -> _Origin | None:
     """Where a copy of the trial would begin; None if it cannot be copied now.
 
     A paused trial stands between two epochs. Another checkpoint may lie within an epoch, which
-    the copy must train to its end as the model did.
+    the copy must train to its end as the donor did.
     """
-    checkpoint = artifacts.last_checkpoint(session, model.id)
+    checkpoint = artifacts.last_checkpoint(session, donor.id)
     if checkpoint is None or not checkpoint.step:
         return None
     step = checkpoint.step
-    stands = model.state == TrialState.PAUSED and step == model.step
+    stands = donor.state == TrialState.PAUSED and step == donor.step
     begins = step + (1 if stands else 2)
-    return _Origin(model, checkpoint, step, begins) if begins <= model.epochs else None
+    return _Origin(donor, checkpoint, step, begins) if begins <= donor.epochs else None
 
 
 def _copy(

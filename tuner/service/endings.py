@@ -228,7 +228,7 @@ def _goes_on(
         return True
     if not counts.get(TrialState.PAUSED, 0):
         return False
-    return promotion(spec, searches.courses(session, study, spec), closing=True) is not None
+    return promotion(spec, searches.curves(session, study, spec), closing=True) is not None
 
 
 def reopen_if_due(session: Session, study: Study, spec: StudySpec, *, now: datetime) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec, Problem
-from tuner.search.past import Past
+from tuner.search.optuna_import import ImportedTrial
 from tuner.service import summaries
 from tuner.service.assignments import trial_seed
 from tuner.spec.config import TrialConfig
@@ -24,33 +24,35 @@ from tuner.store.tables import Study, Trial
 logger = logging.getLogger(__name__)
 
 
-def bring_in(db: Database, spec: StudySpec, past: Sequence[Past], *, origin: str) -> StudyView:
+def bring_in(
+    db: Database, spec: StudySpec, imported: Sequence[ImportedTrial], *, origin: str
+) -> StudyView:
     """Store a checked study with its trials, finished; a larger budget lets it go on.
 
     Raises:
         InvalidSpec: a trial's params make no config of this study, or there is no trial.
         Conflict: the name is taken.
     """
-    configs = _configs(spec, past)
+    configs = _configs(spec, imported)
     document = spec.dump()
-    document["search"]["trials"] = len(past)
+    document["search"]["trials"] = len(imported)
     with db.transaction() as session:
         now = db.now()
         study = studies.add(session, document, now=now)  # nobody else sees it before the commit
         studies.move(session, study, StudyState.RUNNING, now=now)
-        for one, config in zip(past, configs, strict=True):
+        for one, config in zip(imported, configs, strict=True):
             _add(session, study, spec, one, config, now=now)
         reason = f"imported from {origin}"
         studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
-        logger.info("study %s imported: %s trials", study.name, len(past))
+        logger.info("study %s imported: %s trials", study.name, len(imported))
         return summaries.study_view(session, study, now=now)
 
 
-def _configs(spec: StudySpec, past: Sequence[Past]) -> list[TrialConfig]:
-    if not past:
+def _configs(spec: StudySpec, imported: Sequence[ImportedTrial]) -> list[TrialConfig]:
+    if not imported:
         raise InvalidSpec([Problem((), "there is no completed or pruned trial to import")])
     found, problems = list[TrialConfig](), list[Problem]()
-    for number, one in enumerate(past):
+    for number, one in enumerate(imported):
         seed = trial_seed(spec.search.seed, number)
         try:
             found.append(resolve(spec.base, spec.dataset, one.params, seed=seed))
@@ -68,33 +70,33 @@ def _add(  # a use case names all that it needs
     session: Session,
     study: Study,
     spec: StudySpec,
-    past: Past,
+    imported: ImportedTrial,
     config: TrialConfig,
     *,
     now: datetime,
 ) -> None:
-    drawn = trials.Drawn(past.params, dump_config(config), source=TrialSource.IMPORT)
+    drawn = trials.Drawn(imported.params, dump_config(config), source=TrialSource.IMPORT)
     trial = trials.add(session, study, drawn, now=now)
     hot.write(session)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
-    for message in _reports(spec, past, trial):
+    for message in _reports(spec, imported, trial):
         value = message.metrics[spec.objective.metric]
         reports.add(session, trial, message, value=value, now=now)
         if trial.best_value is None or spec.objective.is_better(value, trial.best_value):
             trial.best_value = value
         study.epochs += 1
         study.seconds += message.seconds
-    if past.state is TrialState.COMPLETED:
+    if imported.state is TrialState.COMPLETED:
         trial.feasible = True
-    trials.move(session, study, trial, past.state, now=now, reason="trained elsewhere")
+    trials.move(session, study, trial, imported.state, now=now, reason="trained elsewhere")
 
 
-def _reports(spec: StudySpec, past: Past, trial: Trial) -> list[Report]:
+def _reports(spec: StudySpec, imported: ImportedTrial, trial: Trial) -> list[Report]:
     """A report for each step that has a value, and of a completed trial one for the last."""
     metric = spec.objective.metric
-    metrics = {step: {metric: value} for step, value in sorted(past.steps.items())}
-    if past.state is TrialState.COMPLETED:
+    metrics = {step: {metric: value} for step, value in sorted(imported.steps.items())}
+    if imported.state is TrialState.COMPLETED:
         names = [objective.metric for objective in spec.objectives]
-        metrics[trial.epochs] = dict(zip(names, past.values, strict=True))
-    share = past.seconds / max(1, len(metrics))
+        metrics[trial.epochs] = dict(zip(names, imported.values, strict=True))
+    share = imported.seconds / max(1, len(metrics))
     return [Report(step=step, metrics=found, seconds=share) for step, found in metrics.items()]

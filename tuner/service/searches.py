@@ -13,13 +13,13 @@ from typing import TypeGuard
 from sqlalchemy.orm import Session
 
 from tuner.search.analysis import violations
-from tuner.search.course import Course
+from tuner.search.curve_table import CurveTable
 from tuner.search.fidelity import is_staged
-from tuner.search.field import Field
-from tuner.search.judge import judge, judged_steps, models, promotion, unreliable
+from tuner.search.judge import donors, judge, judged_steps, promotion, unreliable
+from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
-from tuner.search.transfer import Earlier
+from tuner.search.transfer import SourceTrial
 from tuner.service import transfers
 from tuner.service.rows import DAMAGED, objective_values
 from tuner.spec.messages import Verdict
@@ -129,14 +129,14 @@ class Search:
     def __init__(
         self,
         spec: StudySpec,
-        earlier: Sequence[Sequence[Earlier]] = (),
+        earlier: Sequence[Sequence[SourceTrial]] = (),
         *,
         version: str | None = None,
     ) -> None:
         self.spec = spec
         self._version = version
         self.lock = threading.Lock()
-        self.field = Field()
+        self.table = CurveTable()
         self._suggester = Suggester(spec, earlier)
         self._drawing = threading.Lock()
         self._unseen: deque[Observation] = deque()
@@ -179,7 +179,7 @@ class Search:
 
     def _put(self, seen: Observation) -> None:
         self._unseen.append(seen)
-        self.field.put(_course(seen))
+        self.table.put(_curve(seen))
 
     def draw(self, number: int, *, latest: bool = True) -> Draw:
         """Params for the trial of that number: those that are ready, if they hold, or new ones.
@@ -203,23 +203,23 @@ class Search:
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
         """The verdict on a trial after a step; without a value there, its value is no number."""
-        course = self.field.of(number)
-        if step not in course.values:
-            course = replace(course, values={**course.values, step: nan})
-        return judge(self.spec, course, self.field, closing=closing)
+        curve = self.table.of(number)
+        if step not in curve.values:
+            curve = replace(curve, values={**curve.values, step: nan})
+        return judge(self.spec, curve, self.table, closing=closing)
 
     def warnings(self) -> dict[str, str]:
         """What the owner should know of the rungs, by rung."""
-        found = unreliable(self.spec, self.field)
-        return {f"rung {one.step}": one.told() for one in found}
+        found = unreliable(self.spec, self.table)
+        return {f"rung {one.step}": one.describe() for one in found}
 
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         """The paused trial to go on with, and why, if there is one."""
-        return promotion(self.spec, self.field, closing=closing)
+        return promotion(self.spec, self.table, closing=closing)
 
-    def models(self, number: int) -> tuple[int, ...]:
+    def donors(self, number: int) -> tuple[int, ...]:
         """The trials of which a copy may take a paused one's place, the best first."""
-        return models(self.spec, self.field, number, closing=True)
+        return donors(self.spec, self.table, number, closing=True)
 
 
 def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) -> TypeGuard[_Ready]:
@@ -229,14 +229,14 @@ def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) ->
     return ready.revision == revision or not latest
 
 
-def courses(session: Session, study: Study, spec: StudySpec) -> list[Course]:
+def curves(session: Session, study: Study, spec: StudySpec) -> list[LearningCurve]:
     """The course of every trial of a study, as a fresh search would see them."""
     version = DataVersions.of(study.data_versions).ranked
-    return [_course(seen) for seen in observe(session, study, spec, version)]
+    return [_curve(seen) for seen in observe(session, study, spec, version)]
 
 
-def _course(seen: Observation) -> Course:
-    return Course(seen.number, seen.state, seen.steps, seen.others, seen.pace)
+def _curve(seen: Observation) -> LearningCurve:
+    return LearningCurve(seen.number, seen.state, seen.steps, seen.others, seen.pace)
 
 
 def since(spec: StudySpec, revision: int) -> Since:
@@ -282,19 +282,19 @@ def observations(
 
 
 def _comparable(
-    trial: Seen, spec: StudySpec, told: dict[int, tuple[float, ...]]
+    trial: Seen, spec: StudySpec, reported: dict[int, tuple[float, ...]]
 ) -> dict[int, tuple[float, ...]]:
     """Values by step that other trials' may be held against.
 
     Where rungs are trainings of their own, the base recipe has none: it is trained once, fully.
     """
     if trial.source != TrialSource.BASE or not is_staged(spec):
-        return told
-    return {step: values for step, values in told.items() if step == trial.epochs}
+        return reported
+    return {step: values for step, values in reported.items() if step == trial.epochs}
 
 
 def _observation(
-    trial: Seen | Trial, spec: StudySpec, told: Mapping[int, tuple[float, ...]]
+    trial: Seen | Trial, spec: StudySpec, reported: Mapping[int, tuple[float, ...]]
 ) -> Observation:
     values = objective_values(spec, trial.metrics)
     return Observation(
@@ -302,8 +302,8 @@ def _observation(
         state=TrialState(trial.state),
         params=trial.params,
         values=None if values is None else tuple(map(float, values)),
-        steps={step: values[0] for step, values in told.items()},
-        others={step: values[1:] for step, values in told.items() if values[1:]},
+        steps={step: values[0] for step, values in reported.items()},
+        others={step: values[1:] for step, values in reported.items() if values[1:]},
         attrs=trial.attrs,
         pace=trial.seconds / trial.step if trial.step else 0.0,
         # A bound that an unfinished training does not keep yet may be kept by its end.

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from tuner.configs.recipes import point_of
 from tuner.errors import InvalidSpec, NotFound, Problem
-from tuner.search.transfer import Earlier
+from tuner.search.transfer import SourceTrial
 from tuner.service import rows
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -39,7 +39,7 @@ def _problems(session: Session, spec: StudySpec) -> Iterator[Problem]:
             yield Problem(place, message)
 
 
-def earlier(session: Session, spec: StudySpec) -> list[tuple[Earlier, ...]]:
+def earlier(session: Session, spec: StudySpec) -> list[tuple[SourceTrial, ...]]:
     """Trials of each study of `warm_start` that still exists, as points of this study's space."""
     found = []
     for name in spec.search.warm_start:
@@ -49,7 +49,7 @@ def earlier(session: Session, spec: StudySpec) -> list[tuple[Earlier, ...]]:
             continue  # deleted since: the search goes on without it
         stored = trials.list_in(session, study, [TrialState.COMPLETED, TrialState.PRUNED])
         ranked = DataVersions.of(study.data_versions).ranked
-        known = list[Earlier]()
+        known = list[SourceTrial]()
         for row in stored[:_READ]:
             if not is_comparable(row.data_version, ranked):
                 continue
@@ -64,10 +64,10 @@ def earlier(session: Session, spec: StudySpec) -> list[tuple[Earlier, ...]]:
     return found
 
 
-def _known(row: Trial, spec: StudySpec) -> Earlier | None:
+def _known(row: Trial, spec: StudySpec) -> SourceTrial | None:
     """A trial as a point of this study's space; None if it has no value to learn from."""
     value = row.metrics.get(spec.objective.metric)
     if value is None or not isfinite(value) or row.feasible is False:
         return None
     step = inf if row.state == TrialState.COMPLETED else float(row.step)
-    return Earlier(point_of(spec.space, row.config), value, step)
+    return SourceTrial(point_of(spec.space, row.config), value, step)

@@ -37,7 +37,7 @@ def optuna(
     from tuner.cli.documents import blaming, read_study
     from tuner.cli.import_.optuna_source import load
     from tuner.configs import checks
-    from tuner.search.past import of_optuna
+    from tuner.search.optuna_import import imported_trials
     from tuner.service import imports
     from tuner.store.engine import Database
     from tuner.store.migrate import require_current
@@ -46,16 +46,18 @@ def optuna(
     with blaming(file):
         spec = checks.parse(document)
     source = load(storage, study)
-    past = of_optuna(source, spec, paths=_pairs(mapped or []), ignored=ignored or ())
+    imported = imported_trials(source, spec, paths=_pairs(mapped or []), ignored=ignored or ())
     where = database_url(url)
     require_current(where)
     database = Database(where)
     try:
-        found = imports.bring_in(database, spec, past, origin=f"Optuna study '{study}'")
+        found = imports.bring_in(database, spec, imported, origin=f"Optuna study '{study}'")
     finally:
         database.dispose()
-    left = len(source.get_trials(deepcopy=False)) - len(past)
-    typer.echo(f"study {found.name} (id {found.id}) has {len(past)} trials; {left} had not ended")
+    left = len(source.get_trials(deepcopy=False)) - len(imported)
+    typer.echo(
+        f"study {found.name} (id {found.id}) has {len(imported)} trials; {left} had not ended"
+    )
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

@@ -11,21 +11,21 @@ from typing import Annotated
 from pydantic import Field
 
 from tuner.search import rungs
-from tuner.search.course import Course, Setting
+from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.spec.messages import Action, Verdict
 
 
 def judged_steps(
-    setting: Setting, *, eta: int = 3, min_step: int | None = None, merge: bool = True
+    context: PruningContext, *, eta: int = 3, min_step: int | None = None, merge: bool = True
 ) -> frozenset[int] | None:
     """The rungs."""
-    return frozenset(rungs.ladder(setting, eta=eta, min_step=min_step))
+    return frozenset(rungs.ladder(context, eta=eta, min_step=min_step))
 
 
 def should_prune(
-    trial: Course,
-    peers: Sequence[Course],
-    setting: Setting,
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     eta: Annotated[int, Field(ge=2, le=16)] = 3,
     min_step: Annotated[int, Field(ge=1)] | None = None,
@@ -33,20 +33,19 @@ def should_prune(
 ) -> Verdict:
     """Judge at a rung; with fewer than eta trials there, go on."""
     step = trial.step
-    if step not in rungs.ladder(setting, eta=eta, min_step=min_step, merge=merge):
+    if step not in rungs.ladder(context, eta=eta, min_step=min_step, merge=merge):
         return Verdict()
     value = trial.values[step]
     if not isfinite(value):
-        reason = f"{setting.objective.metric} at epoch {step} is not a number"
+        reason = f"{context.objective.metric} at epoch {step} is not a number"
         return Verdict(action=Action.PRUNE, reason=reason)
-    found = rungs.standing(trial, peers, setting)
+    found = rungs.rank_at_rung(trial, peers, context)
     if found.reached < eta:
         return Verdict()
-    bar = setting.objective.key(float(found.keys[rungs.places(found.reached, eta=eta) - 1]))
-    if not setting.objective.is_better(bar, value):
+    bar = context.objective.key(float(found.keys[rungs.quota(found.reached, eta=eta) - 1]))
+    if not context.objective.is_better(bar, value):
         return Verdict()
-    reason = (
-        f"{rungs.told(trial, step, setting)} is {rungs.side(setting)} the best {rungs.share(eta)} "
-        f"of {found.reached} trials ({bar:.3f})"
-    )
+    words, side = rungs.describe(trial, step, context), rungs.worse_side(context)
+    best = f"the best {rungs.fraction(eta)} of {found.reached} trials ({bar:.3f})"
+    reason = f"{words} is {side} {best}"
     return Verdict(action=Action.PRUNE, reason=reason)

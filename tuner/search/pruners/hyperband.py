@@ -12,48 +12,48 @@ from typing import Annotated
 from pydantic import Field
 
 from tuner.search import rungs
-from tuner.search.course import Course, Setting
+from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners import promote as halving
 from tuner.spec.messages import Verdict
 
 
 def judged_steps(
-    setting: Setting, *, eta: int = 3, min_step: int | None = None, brackets: int = 3
+    context: PruningContext, *, eta: int = 3, min_step: int | None = None, brackets: int = 3
 ) -> frozenset[int] | None:
     """The rungs of all brackets."""
-    return frozenset(rungs.ladder(setting, eta=eta, min_step=min_step))
+    return frozenset(rungs.ladder(context, eta=eta, min_step=min_step))
 
 
 def should_prune(
-    trial: Course,
-    peers: Sequence[Course],
-    setting: Setting,
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     eta: Annotated[int, Field(ge=2, le=16)] = 3,
     min_step: Annotated[int, Field(ge=1)] | None = None,
     brackets: Annotated[int, Field(ge=1, le=8)] = 3,
 ) -> Verdict:
     """Judge at a rung of the trial's bracket: go on, or pause."""
-    ladder = rungs.ladder(setting, eta=eta, min_step=min_step)
+    ladder = rungs.ladder(context, eta=eta, min_step=min_step)
     own = bracket(trial.number, min(brackets, len(ladder) + 1), eta)
     alike = [peer for peer in peers if _bracket_of(peer, brackets, ladder, eta) == own]
-    above = replace(setting, skipped=setting.skipped | set(ladder[:own]))
+    above = replace(context, skipped=context.skipped | set(ladder[:own]))
     return halving.should_prune(trial, alike, above, eta=eta, min_step=min_step)
 
 
 def promote(
-    courses: Sequence[Course],
-    setting: Setting,
+    curves: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     eta: int = 3,
     min_step: int | None = None,
     brackets: int = 3,
 ) -> tuple[int, str] | None:
     """The first promotable trial, from the bracket that asks least of a trial on."""
-    ladder = rungs.ladder(setting, eta=eta, min_step=min_step)
+    ladder = rungs.ladder(context, eta=eta, min_step=min_step)
     for own in range(min(brackets, len(ladder) + 1)):
-        alike = [one for one in courses if _bracket_of(one, brackets, ladder, eta) == own]
-        above = replace(setting, skipped=setting.skipped | set(ladder[:own]))
+        alike = [one for one in curves if _bracket_of(one, brackets, ladder, eta) == own]
+        above = replace(context, skipped=context.skipped | set(ladder[:own]))
         found = halving.promote(alike, above, eta=eta, min_step=min_step)
         if found is not None:
             return found
@@ -71,5 +71,5 @@ def bracket(number: int, brackets: int, eta: int) -> int:
     raise AssertionError("the shares add up")  # pragma: no cover
 
 
-def _bracket_of(course: Course, brackets: int, ladder: Sequence[int], eta: int) -> int:
-    return bracket(course.number, min(brackets, len(ladder) + 1), eta)
+def _bracket_of(curve: LearningCurve, brackets: int, ladder: Sequence[int], eta: int) -> int:
+    return bracket(curve.number, min(brackets, len(ladder) + 1), eta)

@@ -10,24 +10,24 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuner.search.course import Course, Setting, rivals
+from tuner.search.learning_curve import LearningCurve, PruningContext, peer_values
 from tuner.spec.messages import Action, Verdict
 
 
 def judged_steps(
-    setting: Setting, *, startup: int = 5, warmup: int = 0, interval: int = 1
+    context: PruningContext, *, startup: int = 5, warmup: int = 0, interval: int = 1
 ) -> frozenset[int] | None:
     """Every `interval`-th epoch after the warm-up; None: every epoch."""
-    first = max(warmup, setting.warmup) + 1
+    first = max(warmup, context.warmup) + 1
     if first == 1 and interval == 1:
         return None
-    return frozenset(range(first, setting.epochs, interval))
+    return frozenset(range(first, context.epochs, interval))
 
 
 def should_prune(
-    trial: Course,
-    peers: Sequence[Course],
-    setting: Setting,
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     startup: Annotated[int, Field(ge=1)] = 5,
     warmup: Annotated[int, Field(ge=0)] = 0,
@@ -35,10 +35,10 @@ def should_prune(
 ) -> Verdict:
     """Judge by the peers' values at this step; with fewer than `startup` of them, continue."""
     step = max(trial.values)
-    others = rivals(trial, peers, step)
+    others = peer_values(trial, peers, step)
     if len(others) < startup:
         return Verdict()
-    objective = setting.objective
+    objective = context.objective
     so_far = [value for value in trial.values.values() if isfinite(value)]
     middle = median(others)
     if not so_far:
@@ -47,9 +47,9 @@ def should_prune(
     best = min(so_far, key=objective.key)
     if not objective.is_better(middle, best):
         return Verdict()
-    side = "below" if objective.direction == "maximize" else "above"
+    worse_side = "below" if objective.direction == "maximize" else "above"
     reason = (
-        f"best {objective.metric} {best:.3f} up to epoch {step} is {side} the median "
+        f"best {objective.metric} {best:.3f} up to epoch {step} is {worse_side} the median "
         f"of {len(others)} trials ({middle:.3f})"
     )
     return Verdict(action=Action.PRUNE, reason=reason)

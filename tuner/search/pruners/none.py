@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 
-from tuner.search.course import Course, Setting
+from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.spec.messages import Verdict
 
 PEERS = False
 
 
-def judged_steps(setting: Setting) -> frozenset[int] | None:
+def judged_steps(context: PruningContext) -> frozenset[int] | None:
     """No step is judged."""
     return frozenset()
 
 
-def should_prune(trial: Course, peers: Sequence[Course], setting: Setting) -> Verdict:
+def should_prune(
+    trial: LearningCurve, peers: Sequence[LearningCurve], context: PruningContext
+) -> Verdict:
     """Continue."""
     return Verdict()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuner.search.course import Course, Setting
+from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.spec.messages import Action, Verdict
 
 OBJECTIVES = "one"  # a trial's own past has no rank among others
@@ -14,27 +14,27 @@ PEERS = False
 
 
 def judged_steps(
-    setting: Setting, *, epochs: int = 10, min_delta: float = 0.0, warmup: int = 0
+    context: PruningContext, *, epochs: int = 10, min_delta: float = 0.0, warmup: int = 0
 ) -> frozenset[int] | None:
     """Every epoch."""
     return None
 
 
 def should_prune(
-    trial: Course,
-    peers: Sequence[Course],
-    setting: Setting,
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     epochs: Annotated[int, Field(ge=1)] = 10,
     min_delta: Annotated[float, Field(ge=0)] = 0.0,
     warmup: Annotated[int, Field(ge=0)] = 0,
 ) -> Verdict:
     """Go on while one of the last `epochs` is better than all before by more than `min_delta`."""
-    objective, step = setting.objective, trial.step
+    objective, step = context.objective, trial.step
     keys = {at: objective.key(v) for at, v in trial.values.items() if isfinite(v)}
     recent = [key for at, key in keys.items() if at > step - epochs]
     before = [key for at, key in keys.items() if at <= step - epochs]
-    if step <= max(warmup, setting.warmup) + epochs or not before:
+    if step <= max(warmup, context.warmup) + epochs or not before:
         return Verdict()
     if recent and min(recent) < min(before) - min_delta:
         return Verdict()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tuner.search.course import Course, Setting
+from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.spec.messages import Action, Verdict
 
 OBJECTIVES = "one"  # bounds are of a metric, not of a rank
@@ -14,29 +14,29 @@ PEERS = False
 
 
 def judged_steps(
-    setting: Setting,
+    context: PruningContext,
     *,
     lower: float | None = None,
     upper: float | None = None,
     warmup: int = 0,
 ) -> frozenset[int] | None:
     """Every epoch after the warm-up."""
-    first = max(warmup, setting.warmup) + 1
-    return None if first == 1 else frozenset(range(first, setting.epochs))
+    first = max(warmup, context.warmup) + 1
+    return None if first == 1 else frozenset(range(first, context.epochs))
 
 
 def should_prune(
-    trial: Course,
-    peers: Sequence[Course],
-    setting: Setting,
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     lower: float | None = None,
     upper: float | None = None,
     warmup: Annotated[int, Field(ge=0)] = 0,
 ) -> Verdict:
     """Go on within the bounds; a value that is no number is outside of them."""
-    metric, step, value = setting.objective.metric, trial.step, trial.values[trial.step]
-    if step <= max(warmup, setting.warmup) or (lower is None and upper is None):
+    metric, step, value = context.objective.metric, trial.step, trial.values[trial.step]
+    if step <= max(warmup, context.warmup) or (lower is None and upper is None):
         return Verdict()
     if not isfinite(value):
         reason = f"{metric} at epoch {step} is not a number"

@@ -11,7 +11,7 @@ from optuna.samplers._tpe.sampler import default_gamma
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.search.memory import Remembered
+from tuner.search.in_memory_storage import CachedTrial
 
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -49,7 +49,7 @@ class ParzenSampler(TPESampler):
         self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
     ) -> dict[str, np.ndarray[Any, Any]]:
         """Params of the trials that have all of them, as numbers, by name."""
-        if not all(isinstance(trial, Remembered) for trial in trials):
+        if not all(isinstance(trial, CachedTrial) for trial in trials):
             found: dict[str, np.ndarray[Any, Any]] = super()._get_internal_repr(
                 trials, search_space, study
             )
@@ -57,7 +57,7 @@ class ParzenSampler(TPESampler):
         rows = [
             numbers
             for trial in trials
-            if isinstance(trial, Remembered)
+            if isinstance(trial, CachedTrial)
             and (numbers := trial.numbers(search_space)) is not None
         ]
         table = np.array(rows, dtype=float).reshape(len(rows), len(search_space))

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
 from tuner.optuna_encoding import distributions
-from tuner.search.memory import excerpt
+from tuner.search.in_memory_storage import excerpt
 from tuner.spec.space import SearchSpace
 from tuner.spec.study import StudySpec
 
@@ -83,9 +83,9 @@ class Evolution(CmaEsSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The next point of the evolution; what it notes goes to the trial."""
-        view, memory = excerpt(study, trial, self.needed(study.get_trials(deepcopy=False)))
+        view, storage = excerpt(study, trial, self.needed(study.get_trials(deepcopy=False)))
         params = super().sample_relative(view, trial, search_space)
-        for key, value in memory.get_trial(trial.number).system_attrs.items():
+        for key, value in storage.get_trial(trial.number).system_attrs.items():
             study._storage.set_trial_system_attr(trial._trial_id, key, value)
         return params
 

@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
 from tuner.optuna_encoding import decode, distributions
+from tuner.search.in_memory_storage import excerpt
 from tuner.search.judge import judged_steps
-from tuner.search.memory import excerpt
 from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
 

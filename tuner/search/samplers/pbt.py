@@ -1,4 +1,4 @@
-"""Population-based training: the weak give way to changed copies of the strong, as they train.
+"""Population-based training: exploit the best, explore around them, as trials train.
 
 Jaderberg et al. 2017, without a barrier. `search.trials` is the size of the population. Every
 `interval` epochs a trial is compared with the values that the others had at that epoch. One of
@@ -18,9 +18,9 @@ from typing import Annotated
 from optuna.samplers import BaseSampler, RandomSampler
 from pydantic import Field
 
-from tuner.search.course import Course, Setting
-from tuner.search.guides import Cloud
-from tuner.search.rungs import side, told
+from tuner.search.learning_curve import LearningCurve, PruningContext
+from tuner.search.proposers import Neighbourhood
+from tuner.search.rungs import describe, worse_side
 from tuner.spec.config import may_change
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.shares import at_most
@@ -49,17 +49,17 @@ def build(
 
 
 def judged_steps(
-    setting: Setting, *, interval: int | None, share: float, spread: float
+    context: PruningContext, *, interval: int | None, share: float, spread: float
 ) -> frozenset[int]:
     """The epochs, past warm-up, at which trials are compared and may take turns."""
-    every = interval or max(1, round(setting.epochs / 10))
-    return frozenset(range(every, setting.epochs, every)) - frozenset(range(setting.warmup + 1))
+    every = interval or max(1, round(context.epochs / 10))
+    return frozenset(range(every, context.epochs, every)) - frozenset(range(context.warmup + 1))
 
 
 def should_prune(
-    trial: Course,
-    peers: Sequence[Course],
-    setting: Setting,
+    trial: LearningCurve,
+    peers: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     interval: int | None,
     share: float,
@@ -68,9 +68,9 @@ def should_prune(
     """Go on in place, or pause: for others that stand behind, or to be replaced."""
     step, words = trial.step, f"epoch {trial.step}"
     if not isfinite(trial.values[step]):
-        reason = f"{setting.objective.metric} at {words} is not a number"
+        reason = f"{context.objective.metric} at {words} is not a number"
         return Verdict(action=Action.PRUNE, reason=reason)
-    if not setting.closing:
+    if not context.closing:
         reason = f"at {words} it gives way: the population is not complete"
         return Verdict(action=Action.PAUSE, reason=reason)
     behind = sum(
@@ -80,45 +80,45 @@ def should_prune(
     if behind:
         reason = f"at {words} it gives way to {behind} that stand no further"
         return Verdict(action=Action.PAUSE, reason=reason)
-    if weakness := _weakness(trial, peers, setting, share):
+    if weakness := _weakness(trial, peers, context, share):
         return Verdict(action=Action.PAUSE, reason=weakness)
     return Verdict()
 
 
 def promote(
-    courses: Sequence[Course],
-    setting: Setting,
+    curves: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     interval: int | None,
     share: float,
     spread: float,
 ) -> tuple[int, str] | None:
     """Number of the paused trial whose turn it is, and why: the one that stands furthest behind."""
-    paused = [course for course in courses if course.state is TrialState.PAUSED]
-    if not (paused and setting.closing):
+    paused = [curve for curve in curves if curve.state is TrialState.PAUSED]
+    if not (paused and context.closing):
         return None
-    course = min(paused, key=lambda course: (course.step, course.number))
-    weakness = _weakness(course, courses, setting, share)
-    return course.number, weakness or f"goes on from epoch {course.step}: it is its turn"
+    curve = min(paused, key=lambda curve: (curve.step, curve.number))
+    weakness = _weakness(curve, curves, context, share)
+    return curve.number, weakness or f"goes on from epoch {curve.step}: it is its turn"
 
 
-def models(
-    trial: Course,
-    courses: Sequence[Course],
-    setting: Setting,
+def donors(
+    trial: LearningCurve,
+    curves: Sequence[LearningCurve],
+    context: PruningContext,
     *,
     interval: int | None,
     share: float,
     spread: float,
 ) -> tuple[int, ...]:
     """Numbers of those that a copy may take the trial's place of, the best first; else none."""
-    if not _weakness(trial, courses, setting, share):
+    if not _weakness(trial, curves, context, share):
         return ()
-    order = _order(trial, courses, setting)
-    return tuple(course.number for course in order[: at_most(share, len(order))])
+    order = _order(trial, curves, context)
+    return tuple(curve.number for curve in order[: at_most(share, len(order))])
 
 
-def vary(
+def perturb(
     spec: StudySpec,
     params: Params,
     rng: random.Random,
@@ -129,32 +129,35 @@ def vary(
 ) -> Params:
     """Other values, near these, of what may change while a trial trains."""
     paths = frozenset(path for path in params if may_change(path))
-    near = Cloud(spec.space, spread=spread).near(params, rng, moving=paths)
+    near = Neighbourhood(spec.space, spread=spread).near(params, rng, moving=paths)
     return {path: near[path] for path in near if path in paths and near[path] != params[path]}
 
 
-def _weakness(trial: Course, courses: Sequence[Course], setting: Setting, share: float) -> str:
+def _weakness(
+    trial: LearningCurve, curves: Sequence[LearningCurve], context: PruningContext, share: float
+) -> str:
     """Why a trial is among the worst at its last step, in words; empty if it is not."""
-    order = _order(trial, courses, setting)
+    order = _order(trial, curves, context)
     worst = at_most(share, len(order))
-    if worst == 0 or trial.number not in {course.number for course in order[-worst:]}:
+    if worst == 0 or trial.number not in {curve.number for curve in order[-worst:]}:
         return ""
     bar = order[-worst - 1].values[trial.step]
-    return (
-        f"{told(trial, trial.step, setting)} is {side(setting)} the best {len(order) - worst} of "
-        f"{len(order)} trials ({bar:.3f})"
-    )
+    words = describe(trial, trial.step, context)
+    best = f"the best {len(order) - worst} of {len(order)} trials ({bar:.3f})"
+    return f"{words} is {worse_side(context)} {best}"
 
 
-def _order(trial: Course, courses: Sequence[Course], setting: Setting) -> list[Course]:
+def _order(
+    trial: LearningCurve, curves: Sequence[LearningCurve], context: PruningContext
+) -> list[LearningCurve]:
     """The population at the trial's last step, the best first; of equals the older."""
-    step, key = trial.step, setting.objective.key
+    step, key = trial.step, context.objective.key
     there = [
-        course
-        for course in courses
-        if course.number != trial.number
-        and course.state not in _GONE
-        and isfinite(course.values.get(step, float("nan")))
+        curve
+        for curve in curves
+        if curve.number != trial.number
+        and curve.state not in _GONE
+        and isfinite(curve.values.get(step, float("nan")))
     ]
     alive = [trial, *there] if step else []
-    return sorted(alive, key=lambda course: (key(course.values[step]), course.number))
+    return sorted(alive, key=lambda curve: (key(curve.values[step]), curve.number))

@@ -22,9 +22,9 @@ from pydantic import Field
 
 from tuner.optuna_encoding import distributions
 from tuner.search import rungs
-from tuner.search.course import setting_of
+from tuner.search.in_memory_storage import InMemoryStorage
 from tuner.search.judge import judged_steps
-from tuner.search.memory import Memory
+from tuner.search.learning_curve import context_of
 from tuner.search.samplers._parzen import ParzenSampler
 from tuner.spec.study import StudySpec
 
@@ -47,7 +47,7 @@ def build(
     if spec.searches_epochs:
         steps = frozenset()  # what ended is compared by its end alone
     elif steps is None:
-        steps = frozenset(rungs.ladder(setting_of(spec), eta=3, min_step=None))
+        steps = frozenset(rungs.ladder(context_of(spec), eta=3, min_step=None))
     return RungTpeSampler(
         sorted(steps, reverse=True),
         None if spec.space.is_conditional else space,
@@ -181,7 +181,7 @@ def _opened(study: Study, trials: list[FrozenTrial]) -> Study:
     return Study(study.study_name, view)
 
 
-class _View(Memory):
+class _View(InMemoryStorage):
     """These trials and no others, in this order; the last is the one that is being drawn."""
 
     def __init__(self, trials: list[FrozenTrial]) -> None:

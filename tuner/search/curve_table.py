@@ -1,4 +1,4 @@
-"""`Field`: all trials of a study side by side, quick to compare at a step."""
+"""`CurveTable`: all trials of a study side by side, quick to compare at a step."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
@@ -6,47 +6,47 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.search.course import Course
+from tuner.search.learning_curve import LearningCurve
 from tuner.spec.states import TrialState
 
 Floats = NDArray[np.float64]
 _FIRST = 64  # room for trials at the start; it doubles as they come
 
 
-class Field(Sequence[Course]):
-    """Courses in order of arrival, with their values by step as arrays.
+class CurveTable(Sequence[LearningCurve]):
+    """Learning curves in order of arrival, with their values by step as arrays.
 
     Ten thousand trials are compared in a millisecond; as a plain sequence it would take fifty.
     """
 
-    def __init__(self, courses: Iterable[Course] = ()) -> None:
-        self._courses: list[Course] = []
+    def __init__(self, curves: Iterable[LearningCurve] = ()) -> None:
+        self._curves: list[LearningCurve] = []
         self._index: dict[int, int] = {}
         self._columns: dict[int, Floats] = {}
         self._numbers = np.zeros(_FIRST, dtype=np.int64)
         self._paused_at = np.zeros(_FIRST, dtype=np.int64)
         self._paces = np.zeros(_FIRST)
-        for course in courses:
-            self.put(course)
+        for curve in curves:
+            self.put(curve)
 
-    def put(self, course: Course) -> None:
+    def put(self, curve: LearningCurve) -> None:
         """Add a trial, or what has become of it."""
-        index = self._index.setdefault(course.number, len(self._courses))
-        if index == len(self._courses):
-            self._courses.append(course)
+        index = self._index.setdefault(curve.number, len(self._curves))
+        if index == len(self._curves):
+            self._curves.append(curve)
             self._grow()
-        for step in self._courses[index].values.keys() - course.values.keys():
+        for step in self._curves[index].values.keys() - curve.values.keys():
             self._column(step)[index] = np.nan  # a trial that began anew has lost it
-        self._courses[index] = course
-        self._numbers[index] = course.number
-        self._paused_at[index] = course.step if course.state is TrialState.PAUSED else 0
-        self._paces[index] = course.pace
-        for step, value in course.values.items():
+        self._curves[index] = curve
+        self._numbers[index] = curve.number
+        self._paused_at[index] = curve.step if curve.state is TrialState.PAUSED else 0
+        self._paces[index] = curve.pace
+        for step, value in curve.values.items():
             self._column(step)[index] = value
 
-    def of(self, number: int) -> Course:
-        """The course of the trial of that number. Raises KeyError."""
-        return self._courses[self._index[number]]
+    def of(self, number: int) -> LearningCurve:
+        """The curve of the trial of that number. Raises KeyError."""
+        return self._curves[self._index[number]]
 
     def column(self, step: int) -> Floats:
         """Every trial's value at a step; not a number where it has none."""
@@ -69,19 +69,19 @@ class Field(Sequence[Course]):
 
     def __len__(self) -> int:
         """Number of trials."""
-        return len(self._courses)
+        return len(self._curves)
 
-    def __iter__(self) -> Iterator[Course]:
-        """The courses, in order of arrival."""
-        return iter(self._courses)
+    def __iter__(self) -> Iterator[LearningCurve]:
+        """The curves, in order of arrival."""
+        return iter(self._curves)
 
     @overload
-    def __getitem__(self, index: int) -> Course: ...
+    def __getitem__(self, index: int) -> LearningCurve: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Course]: ...
-    def __getitem__(self, index: int | slice) -> Course | list[Course]:
-        """The course at a place, or several."""
-        return self._courses[index]
+    def __getitem__(self, index: slice) -> list[LearningCurve]: ...
+    def __getitem__(self, index: int | slice) -> LearningCurve | list[LearningCurve]:
+        """The curve at a position, or several."""
+        return self._curves[index]
 
     def _column(self, step: int) -> Floats:
         if step not in self._columns:
@@ -90,7 +90,7 @@ class Field(Sequence[Course]):
 
     def _grow(self) -> None:
         room = len(self._numbers)
-        if len(self._courses) <= room:
+        if len(self._curves) <= room:
             return
         self._numbers = np.concatenate([self._numbers, np.zeros(room, dtype=np.int64)])
         self._paused_at = np.concatenate([self._paused_at, np.zeros(room, dtype=np.int64)])
@@ -99,6 +99,6 @@ class Field(Sequence[Course]):
         self._columns = {at: np.concatenate([old, more]) for at, old in self._columns.items()}
 
 
-def as_field(courses: Sequence[Course]) -> Field:
-    """The courses as a field; a field is given back as it is."""
-    return courses if isinstance(courses, Field) else Field(courses)
+def as_table(curves: Sequence[LearningCurve]) -> CurveTable:
+    """The curves as a table; a table is given back as it is."""
+    return curves if isinstance(curves, CurveTable) else CurveTable(curves)

@@ -1,4 +1,4 @@
-"""Draws beside the study's own sampler: near what is expected to be good, while that pays.
+"""Draws beside the study's own sampler: near what is expected to be good, as long as that helps.
 
 After PriorBand (Mallik et al. 2023), for any sampler: a share of the draws comes from a density
 around prior configs. It shrinks as results come in, and at once where the sampler's own draws do
@@ -22,13 +22,13 @@ from tuner.spec.study import Objective, StudySpec
 
 SOURCE = "source"  # the attribute of a trial that says where its params come from
 _HALVED_BY = 15  # results after which a share is half, as long as both sources do equally well
-_LAST = 200  # ended trials after which no guide is asked any more
-_DOUBT = 2.0  # comparisons that either side is credited with before there are any
-_BEGUN = -1.0  # the step before all others, at which being trainable is what counts
-_MOST = 0.9  # of all draws are guided, however many guides there are
+_LAST = 200  # ended trials after which no proposer is asked any more
+_ASSUMED_COMPARISONS = 2.0  # comparisons that either side is credited with before there are any
+_STARTED = -1.0  # the step before all others, at which being trainable is what counts
+_MOST = 0.9  # of all draws come from proposers, however many there are
 
 
-class Guide(Protocol):
+class Proposer(Protocol):
     """Knowledge from outside of the study; the same trials always give the same share."""
 
     source: TrialSource
@@ -42,20 +42,20 @@ class Guide(Protocol):
 
 
 def choose(
-    guides: Sequence[Guide], trials: Sequence[FrozenTrial], rng: random.Random
-) -> Guide | None:
-    """Who draws the next trial: one of the guides, or None for the study's own sampler."""
-    shares = [guide.share(trials) for guide in guides]
+    proposers: Sequence[Proposer], trials: Sequence[FrozenTrial], rng: random.Random
+) -> Proposer | None:
+    """Who draws the next trial: a proposer, or None for the study's own sampler."""
+    shares = [proposer.share(trials) for proposer in proposers]
     excess = max(1.0, sum(shares) / _MOST)
     left = rng.random()
-    for guide, share in zip(guides, shares, strict=True):
+    for proposer, share in zip(proposers, shares, strict=True):
         left -= share / excess
         if left < 0:
-            return guide
+            return proposer
     return None
 
 
-class PriorGuide:
+class PriorProposer:
     """Draws around the configs of the study's prior."""
 
     source = TrialSource.PRIOR
@@ -65,18 +65,18 @@ class PriorGuide:
         self.candidates: Sequence[Params] = prior_points(spec)
         self._weight = spec.search.prior.weight if self.candidates else 0.0
         self._objective = spec.objective
-        self._cloud = Cloud(spec.space)
+        self._neighbourhood = Neighbourhood(spec.space)
 
     def share(self, trials: Sequence[FrozenTrial]) -> float:
         """The weight, less with each result, and less the more the sampler's draws are better."""
-        return float(self._weight * pays(self.source, trials, self._objective))
+        return float(self._weight * decayed_weight(self.source, trials, self._objective))
 
     def propose(self, rng: random.Random) -> Params:
         """A point near one of the configs."""
-        return self._cloud.near(rng.choice(self.candidates), rng)
+        return self._neighbourhood.near(rng.choice(self.candidates), rng)
 
 
-class Cloud:
+class Neighbourhood:
     """Points around a point: normal in the units of each range; a choice mostly stays."""
 
     def __init__(self, space: SearchSpace, *, spread: float = 0.2, kept: float = 0.75) -> None:
@@ -122,26 +122,26 @@ class Cloud:
         return share
 
 
-def pays(
+def decayed_weight(
     source: TrialSource,
     trials: Sequence[FrozenTrial],
     objective: Objective,
     *,
     halved_by: float = _HALVED_BY,
 ) -> float:
-    """What is left of a guide's share: less with each result, and with each defeat."""
+    """What is left of a proposer's weight: less with each result, and with each defeat."""
     if sum(trial.state.is_finished() for trial in trials) > _LAST:
         return 0.0
-    courses = [(_source(trial), course_of(trial, objective)) for trial in trials]
-    results = [(origin, course) for origin, course in courses if course]
-    own = [course for origin, course in results if origin is source]
-    others = [course for origin, course in results if origin is TrialSource.SAMPLER]
+    curves = [(_source(trial), values_by_step(trial, objective)) for trial in trials]
+    results = [(origin, curve) for origin, curve in curves if curve]
+    own = [curve for origin, curve in results if origin is source]
+    others = [curve for origin, curve in results if origin is TrialSource.SAMPLER]
     odds = min(2.0, _odds(own, others, objective))
     halvings = len(results) / (halved_by * max(odds, 0.2))
     return float(min(1.0, odds) ** 2 * 0.5**halvings)
 
 
-def course_of(trial: FrozenTrial, objective: Objective) -> Mapping[float, float]:
+def values_by_step(trial: FrozenTrial, objective: Objective) -> Mapping[float, float]:
     """The trial's values by step, empty until there is one.
 
     Its final value counts as that of a last step which all completed trials have; what could not
@@ -152,8 +152,8 @@ def course_of(trial: FrozenTrial, objective: Objective) -> Mapping[float, float]
         values[inf] = trial.values[0]
     worst = objective.key(inf)
     if values:
-        return {_BEGUN: -worst, **values}
-    return {_BEGUN: worst} if trial.state is TrialState.PRUNED else {}
+        return {_STARTED: -worst, **values}
+    return {_STARTED: worst} if trial.state is TrialState.PRUNED else {}
 
 
 def _source(trial: FrozenTrial) -> TrialSource:
@@ -166,7 +166,7 @@ def _odds(
     objective: Objective,
 ) -> float:
     """Odds that one of the own is better than one of the others at the last step of both."""
-    won = lost = _DOUBT
+    won = lost = _ASSUMED_COMPARISONS
     for mine in own:
         for theirs in others:
             if shared := mine.keys() & theirs.keys():

@@ -21,7 +21,7 @@ _ENDED = {OptunaState.COMPLETE: TrialState.COMPLETED, OptunaState.PRUNED: TrialS
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class ImportedTrial:
     """One trial: `values` of the objectives in the end, `steps` the first one by step from 1."""
 
     params: Params
@@ -31,13 +31,13 @@ class Past:
     seconds: float = 0.0
 
 
-def of_optuna(
+def imported_trials(
     study: Study,
     spec: StudySpec,
     *,
     paths: Mapping[str, str] | None = None,
     ignored: Container[str] = (),
-) -> list[Past]:
+) -> list[ImportedTrial]:
     """Completed and pruned trials of an Optuna study, in the words of ours, by number.
 
     A param keeps its name if that is a config path, or gets the one that `paths` gives it; system
@@ -51,7 +51,7 @@ def of_optuna(
     if found := [*_direction_problems(study, spec), *_path_problems(known, spec)]:
         raise InvalidSpec(found)
     shift = 1 if any(0 in trial.intermediate_values for trial in trials) else 0
-    return [_past(trial, spec, known, shift) for trial in trials]
+    return [_imported(trial, spec, known, shift) for trial in trials]
 
 
 def _is_usable(trial: FrozenTrial) -> bool:
@@ -81,7 +81,9 @@ def _path_problems(known: Mapping[str, str], spec: StudySpec) -> Iterator[Proble
             yield Problem(("map", name), f"param '{name}' is no config path: '{path}'; {hint}")
 
 
-def _past(trial: FrozenTrial, spec: StudySpec, known: Mapping[str, str], shift: int) -> Past:
+def _imported(
+    trial: FrozenTrial, spec: StudySpec, known: Mapping[str, str], shift: int
+) -> ImportedTrial:
     params = {
         known[name]: _value(spec, known[name], value)
         for name, value in trial.params.items()
@@ -94,7 +96,7 @@ def _past(trial: FrozenTrial, spec: StudySpec, known: Mapping[str, str], shift: 
         if 1 <= step + shift <= epochs and isfinite(value)
     }
     duration = trial.duration
-    return Past(
+    return ImportedTrial(
         params,
         _ENDED[trial.state],
         tuple(trial.values) if trial.state is OptunaState.COMPLETE else (),

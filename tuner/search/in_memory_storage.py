@@ -19,7 +19,7 @@ _STUDY = 0
 _BIRTH = datetime(2000, 1, 1, tzinfo=UTC)  # no sampler looks at times
 
 
-class Memory(BaseStorage):
+class InMemoryStorage(BaseStorage):
     """The trials of one study by number; a trial's id is its number. Not safe for threads."""
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class Memory(BaseStorage):
         return []
 
 
-class Remembered(FrozenTrial):
+class CachedTrial(FrozenTrial):
     """A trial that keeps its params as the numbers that samplers want at every draw."""
 
     _numbers: tuple[tuple[str, ...], tuple[float, ...]] | None = None
@@ -194,7 +194,7 @@ def frozen(
     **rest: Any,
 ) -> FrozenTrial:
     """A trial as Optuna's samplers read it; `rest` is values, steps and attributes."""
-    return Remembered(
+    return CachedTrial(
         number=number,
         trial_id=number,
         state=state,
@@ -210,12 +210,14 @@ def frozen(
     )
 
 
-def excerpt(study: Study, trial: FrozenTrial, kept: Iterable[FrozenTrial]) -> tuple[Study, Memory]:
+def excerpt(
+    study: Study, trial: FrozenTrial, kept: Iterable[FrozenTrial]
+) -> tuple[Study, InMemoryStorage]:
     """The study as if it had only these trials beside the one that is being drawn."""
-    memory = Memory()
-    memory.create_new_study(study.directions, study.study_name)
-    memory.next_number = trial.number
-    memory.create_new_trial(_STUDY)
+    storage = InMemoryStorage()
+    storage.create_new_study(study.directions, study.study_name)
+    storage.next_number = trial.number
+    storage.create_new_trial(_STUDY)
     for other in kept:
-        memory.put(other)
-    return Study(study.study_name, memory), memory
+        storage.put(other)
+    return Study(study.study_name, storage), storage

@@ -1,4 +1,4 @@
-"""What a pruner sees: the course of a trial, and the setting in which trials are compared."""
+"""What a pruner sees: learning curves, and the context in which they are compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,10 +12,10 @@ RANK = Objective(metric="rank", direction="minimize")
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """One trial's values of the first objective, by step; `others` holds further objectives.
+class LearningCurve:
+    """One trial's intermediate values of the first objective, by step.
 
-    `pace` is its seconds per step, 0 while unknown.
+    `others` holds those of further objectives; `pace` is its seconds per step, 0 while unknown.
     """
 
     number: int
@@ -24,8 +24,8 @@ class Course:
     others: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     pace: float = 0.0
 
-    def until(self, step: int) -> "Course":
-        """The course as it stood after that step."""
+    def until(self, step: int) -> "LearningCurve":
+        """The curve up to and including that step."""
         return replace(
             self,
             values={at: value for at, value in self.values.items() if at <= step},
@@ -38,12 +38,12 @@ class Course:
         return max(self.values, default=0)
 
     def vector(self, step: int) -> tuple[float, ...]:
-        """All objectives at a step that the course has."""
+        """All objectives at a step that the curve has."""
         return (self.values[step], *self.others.get(step, ()))
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class PruningContext:
     """The objective, the full budget in epochs, and how many of them warm up.
 
     `skipped` are rungs found not to predict the next one; `closing` says that no new trial will
@@ -57,8 +57,8 @@ class Setting:
     closing: bool = False
 
 
-def setting_of(spec: StudySpec) -> Setting:
-    """The setting of a study; searched epochs and a searched warm-up count with their longest.
+def context_of(spec: StudySpec) -> PruningContext:
+    """The context of a study; searched epochs and a searched warm-up count with their longest.
 
     Several objectives become one: the rank that `ranked` gives.
     """
@@ -67,10 +67,10 @@ def setting_of(spec: StudySpec) -> Setting:
     corners = [corner for dimension in searched for corner in dimension.corners()]
     longest = max((c for c in corners if isinstance(c, int | float)), default=warmup)
     objective = spec.objective if len(spec.objectives) == 1 else RANK
-    return Setting(objective, epochs, shares.at_least(longest, epochs))
+    return PruningContext(objective, epochs, shares.at_least(longest, epochs))
 
 
-def rivals(trial: Course, peers: Sequence[Course], step: int) -> list[float]:
+def peer_values(trial: LearningCurve, peers: Sequence[LearningCurve], step: int) -> list[float]:
     """Values that the other trials had at exactly this step; what is not a number is left out."""
     return [
         peer.values[step]
