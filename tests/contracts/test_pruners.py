@@ -1,18 +1,20 @@
-"""Every pruner file keeps its contract: a pure, monotone function of reported values.
+"""Every pruner file keeps its contract: a frozen object, whose verdicts are pure and monotone.
 
 A test that takes `pruner` runs for each of them.
 """
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, fields, replace
 from math import isfinite
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import few
 from tuner.configs import catalog
 from tuner.search.learning_curve import LearningCurve, PruningContext
+from tuner.search.pruners._contract import Pausing, Pruner
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
@@ -29,7 +31,7 @@ CONTEXTS = st.sampled_from(
 
 
 @st.composite
-def fields(draw: st.DrawFn) -> list[LearningCurve]:
+def trials(draw: st.DrawFn) -> list[LearningCurve]:
     """Peers of every state, numbered from 1."""
     curves = draw(st.lists(CURVES, max_size=12))
     states = st.sampled_from(list(TrialState))
@@ -38,17 +40,21 @@ def fields(draw: st.DrawFn) -> list[LearningCurve]:
     ]
 
 
+def built(pruner: str, **options: Any) -> Pruner:
+    """The pruner, with its defaults unless options are given."""
+    found: Pruner = catalog.load("pruner", pruner).build(**options)
+    return found
+
+
 def verdict(
     pruner: str, trial: LearningCurve, peers: list[LearningCurve], context: PruningContext
 ) -> Verdict:
     """What the pruner says with its defaults."""
-    found: Any = catalog.load("pruner", pruner).should_prune(trial, peers, context)
-    assert isinstance(found, Verdict)
-    return found
+    return built(pruner).should_prune(trial, peers, context)
 
 
 @few
-@given(CURVES, fields(), CONTEXTS, st.randoms())
+@given(CURVES, trials(), CONTEXTS, st.randoms())
 def test_the_order_of_peers_does_not_matter(
     pruner: str,
     curve: dict[int, float],
@@ -64,7 +70,7 @@ def test_the_order_of_peers_does_not_matter(
 
 
 @few
-@given(CURVES, fields(), CONTEXTS, st.floats(0, 1))
+@given(CURVES, trials(), CONTEXTS, st.floats(0, 1))
 def test_a_better_value_never_hurts(
     pruner: str,
     curve: dict[int, float],
@@ -83,7 +89,7 @@ def test_a_better_value_never_hurts(
 
 
 @few
-@given(CURVES, fields(), CONTEXTS)
+@given(CURVES, trials(), CONTEXTS)
 def test_other_steps_of_peers_do_not_matter(
     pruner: str, curve: dict[int, float], peers: list[LearningCurve], context: PruningContext
 ) -> None:
@@ -99,7 +105,7 @@ def test_other_steps_of_peers_do_not_matter(
 
 
 @few
-@given(fields(), CONTEXTS, st.integers(1, EPOCHS))
+@given(trials(), CONTEXTS, st.integers(1, EPOCHS))
 def test_the_best_of_all_goes_on(
     pruner: str, peers: list[LearningCurve], context: PruningContext, step: int
 ) -> None:
@@ -125,7 +131,7 @@ def test_alone_a_trial_goes_on(
 
 
 @few
-@given(CURVES, fields(), CONTEXTS)
+@given(CURVES, trials(), CONTEXTS)
 def test_whoever_does_not_go_on_is_told_why(
     pruner: str, curve: dict[int, float], peers: list[LearningCurve], context: PruningContext
 ) -> None:
@@ -141,5 +147,62 @@ def test_whoever_does_not_go_on_is_told_why(
 @given(CONTEXTS)
 def test_judged_steps_lie_before_the_end(pruner: str, context: PruningContext) -> None:
     """The last epoch is never judged; every step may be meant by None."""
-    steps = catalog.load("pruner", pruner).judged_steps(context)
+    steps = built(pruner).judged_steps(context)
     assert steps is None or all(1 <= step < context.epochs for step in steps)
+
+
+def test_the_fields_of_a_pruner_are_its_options(pruner: str) -> None:
+    """What the catalog lets a study set is what the object holds, with the same defaults."""
+    options = catalog.find("pruner", pruner).options
+    found: Any = built(pruner)
+
+    assert {name: option.default for name, option in options.items()} == {
+        field.name: getattr(found, field.name) for field in fields(found)
+    }
+
+
+def test_a_pruner_never_changes(pruner: str) -> None:
+    """Two of the same options are equal, and no field of one can be set."""
+    found: Any = built(pruner)
+
+    assert built(pruner) == found
+    for field in fields(found):
+        with pytest.raises(FrozenInstanceError):
+            setattr(found, field.name, None)
+
+
+STEPS = st.sets(st.integers(1, EPOCHS - 1)).map(lambda steps: (*sorted(steps), EPOCHS))
+
+
+@few
+@given(st.integers(1, 5000), STEPS)
+def test_survivors_only_become_fewer(pruner: str, count: int, steps: tuple[int, ...]) -> None:
+    """All trials reach the first step that is named, and from step to step no more than before."""
+    found = built(pruner).survivors(count, steps)
+
+    values = [found[step] for step in sorted(found)]
+    assert found.keys() <= set(steps)
+    assert values == sorted(values, reverse=True)
+    assert not values or values[0] == pytest.approx(count)
+
+
+@few
+@given(trials(), CONTEXTS, st.booleans(), st.randoms())
+def test_only_paused_trials_are_promoted(
+    pruner: str, peers: list[LearningCurve], context: PruningContext, closing: bool, chance: Any
+) -> None:
+    """Whatever the order of the trials, and with a reason."""
+    found = built(pruner)
+    if not isinstance(found, Pausing):
+        return
+    context = replace(context, closing=closing)
+    shuffled = list(peers)
+    chance.shuffle(shuffled)
+
+    promoted = found.promote(peers, context)
+
+    assert found.promote(shuffled, context) == promoted
+    if promoted is not None:
+        number, reason = promoted
+        assert reason
+        assert number in {one.number for one in peers if one.state is TrialState.PAUSED}

@@ -12,6 +12,7 @@ from tuner.search.agreement import spearman
 from tuner.search.judge import judge, promotion, unreliable
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners import hyperband, promote
+from tuner.search.pruners._contract import Pausing
 from tuner.spec.messages import Action
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
@@ -116,7 +117,9 @@ def test_promotion_never_starves(finals: list[list[float]]) -> None:
         for number, curve in enumerate(finals)
     }
     curves = {n: LearningCurve(n, TrialState.PAUSED, {3: values[n][3]}) for n in values}
-    while (found := promote.promote(list(curves.values()), context)) is not None:
+    pruner = promote.build()
+    assert isinstance(pruner, Pausing)
+    while (found := pruner.promote(list(curves.values()), context)) is not None:
         number = found[0]
         step = STEPS[STEPS.index(curves[number].step) + 1]
         grown = {at: values[number][at] for at in STEPS if at <= step}
@@ -165,7 +168,9 @@ def test_several_objectives_are_compared_by_their_front() -> None:
 
 def test_brackets_share_the_trials_by_their_cost() -> None:
     """Of thirteen trials of three brackets nine begin at the first rung, one at the last."""
-    brackets = [hyperband.bracket(number, 3, 3) for number in range(13)]
+    pruner = hyperband.build(eta=3, brackets=3)
+    assert isinstance(pruner, hyperband.Hyperband)
+    brackets = [pruner.bracket(number, 2) for number in range(13)]
     assert [brackets.count(index) for index in range(3)] == [9, 3, 1]
 
 

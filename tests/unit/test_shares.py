@@ -56,7 +56,7 @@ def test_percentile_keeps_the_share_that_it_is_told(percent: int) -> None:
     bar = (100 - percent) / 100
     for value, action in ((bar, Action.CONTINUE), (bar - 0.005, Action.PRUNE)):
         trial = LearningCurve(100, TrialState.RUNNING, {1: value})
-        verdict = percentile.should_prune(trial, peers, context, keep=percent / 100)
+        verdict = percentile.build(keep=percent / 100).should_prune(trial, peers, context)
         assert verdict.action is action
 
 

@@ -38,7 +38,7 @@ FOLDERS: Mapping[str, str] = {
     "sampler": "search/samplers",
     "pruner": "search/pruners",
 }
-ENTRIES: Mapping[str, str] = {"dataset": "open_split", "pruner": "should_prune"}
+ENTRIES: Mapping[str, str] = {"dataset": "open_split"}
 _ROOT = Path(__file__).parents[1]
 _ANNOTATIONS = {
     "Annotated": Annotated,

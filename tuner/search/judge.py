@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 from tuner.configs import catalog
@@ -11,11 +10,13 @@ from tuner.configs.catalog import Component
 from tuner.search.agreement import Agreement, agreements
 from tuner.search.fidelity import is_staged
 from tuner.search.learning_curve import LearningCurve, PruningContext, context_of
+from tuner.search.pruners._contract import Pausing, Pruner, Replacing
 from tuner.search.ranking import ranked
 from tuner.search.rungs import describe
+from tuner.search.samplers._contract import JudgingSampler
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.space import Params
-from tuner.spec.study import StudySpec
+from tuner.spec.study import Strategy, StudySpec
 
 _FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: there is no rung worth the name
 
@@ -43,9 +44,7 @@ def _judges(sampler: Component) -> bool:
 
 def judged_steps(spec: StudySpec) -> frozenset[int] | None:
     """Steps at which trials are compared, so that peers are needed; None means every step."""
-    module, options = _pruner(spec)
-    steps: frozenset[int] | None = module.judged_steps(context_of(spec), **options)
-    return steps
+    return pruner_of(spec).judged_steps(context_of(spec))
 
 
 def is_judged(spec: StudySpec, step: int) -> bool:
@@ -75,12 +74,11 @@ def judge(
     steps = judged_steps(spec)
     if steps is not None and step not in steps:
         return Verdict()
-    module, options = _pruner(spec)
     context = _context(spec, peers, closing)
     if len(spec.objectives) > 1:
         others = [peer for peer in peers if peer.number != trial.number]
         *peers, trial = ranked([*others, trial], spec.objectives, [step])
-    verdict: Verdict = module.should_prune(trial, peers, context, **options)
+    verdict = pruner_of(spec).should_prune(trial, peers, context)
     if verdict.action is Action.CONTINUE and is_staged(spec):
         reason = f"{describe(trial, step, context)} is among the best: to be trained anew on more"
         return Verdict(action=Action.PAUSE, reason=reason)
@@ -94,37 +92,32 @@ def promotion(
     closing: bool = False,
 ) -> tuple[int, str] | None:
     """Number of the paused trial that a free worker goes on with, and why, if there is one."""
-    module, options = _pruner(spec)
-    if not hasattr(module, "promote"):
+    pruner = pruner_of(spec)
+    if not isinstance(pruner, Pausing):
         return None
     context = _context(spec, curves, closing)
     if len(spec.objectives) > 1:
         curves = ranked(curves, spec.objectives, judged_steps(spec) or ())
-    found: tuple[int, str] | None = module.promote(curves, context, **options)
-    return found
+    return pruner.promote(curves, context)
 
 
 def donors(
     spec: StudySpec, curves: Sequence[LearningCurve], number: int, *, closing: bool = False
 ) -> tuple[int, ...]:
     """Numbers of the trials of which a copy may take a paused trial's place, the best first."""
-    module, options = _pruner(spec)
-    if not hasattr(module, "donors"):
+    pruner = pruner_of(spec)
+    if not isinstance(pruner, Replacing):
         return ()
     if len(spec.objectives) > 1:
         curves = ranked(curves, spec.objectives, judged_steps(spec) or ())
     trial = next(curve for curve in curves if curve.number == number)
-    found: tuple[int, ...] = module.donors(
-        trial, curves, _context(spec, curves, closing), **options
-    )
-    return found
+    return pruner.donors(trial, curves, _context(spec, curves, closing))
 
 
 def perturbed(spec: StudySpec, params: Params, rng: random.Random) -> Params:
     """What a copy of a trial with these params does otherwise, by path."""
-    module, options = _pruner(spec)
-    found: Params = module.perturb(spec, params, rng, **options)
-    return found
+    pruner = pruner_of(spec)
+    return pruner.perturb(spec.space, params, rng) if isinstance(pruner, Replacing) else {}
 
 
 def unreliable(spec: StudySpec, curves: Sequence[LearningCurve]) -> tuple[Agreement, ...]:
@@ -145,13 +138,19 @@ def _context(spec: StudySpec, curves: Sequence[LearningCurve], closing: bool) ->
     return replace(context_of(spec), skipped=skipped, closing=closing)
 
 
-def _pruner(spec: StudySpec) -> tuple[ModuleType, dict[str, Any]]:
-    name = choose_pruner(spec)
-    sampler = spec.search.sampler
+def pruner_of(spec: StudySpec) -> Pruner:
+    """The pruner that judges the study's trials, with the study's options."""
+    name, sampler = choose_pruner(spec), spec.search.sampler
     if name == sampler.name:
-        known = catalog.find("sampler", name).options
-        given = {key: option.default for key, option in known.items()} | sampler.options
-        return catalog.load("sampler", name), {k: known[k].check(v)[0] for k, v in given.items()}
-    known = catalog.find("pruner", name).options
-    own = spec.search.pruner.options if name == spec.search.pruner.name else {}
-    return catalog.load("pruner", name), {k: known[k].check(v)[0] for k, v in own.items()}
+        judging: JudgingSampler = catalog.load("sampler", name).build(
+            spec, 0, **_options("sampler", sampler)
+        )
+        return judging.pruner
+    own = spec.search.pruner if name == spec.search.pruner.name else Strategy(name=name)
+    pruner: Pruner = catalog.load("pruner", name).build(**_options("pruner", own))
+    return pruner
+
+
+def _options(kind: str, strategy: Strategy) -> dict[str, Any]:
+    known = catalog.find(kind, strategy.name).options
+    return {key: known[key].check(value)[0] for key, value in strategy.options.items()}

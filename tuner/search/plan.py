@@ -4,17 +4,15 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuner.configs import catalog
 from tuner.optuna_encoding import distribution, from_optuna
 from tuner.search.fidelity import is_staged
-from tuner.search.judge import choose_pruner, judged_steps
-from tuner.search.pruners import hyperband
+from tuner.search.judge import choose_pruner, judged_steps, pruner_of
 from tuner.search.suggest import choose_sampler, trial_limit
 from tuner.search.units import from_unit
 from tuner.spec.space import Params
 from tuner.spec.study import EPOCHS, StudySpec
 
-_SAMPLE = 1000  # trials whose brackets stand for those of a longer study
+_SAMPLE = 1000  # draws that stand for those of a study
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +67,14 @@ def plan(spec: StudySpec) -> Plan:
     )
 
 
-def stages(spec: StudySpec, trials: int) -> dict[int, float]:
-    """Trials expected to be trained up to each rung: of those at a rung, 1 in eta goes beyond.
+def stages(spec: StudySpec, trials: int) -> Mapping[int, float]:
+    """Trials expected to be trained up to each rung, as far as the pruner's rule says it.
 
-    Empty for a pruner that has no share of its own, such as the median, and where trials differ in
-    their epochs.
+    Empty where trials differ in their epochs.
     """
-    name, epochs = choose_pruner(spec), spec.base.training.epochs
     if spec.searches_epochs:
         return {}
-    if name == "none":
-        return {epochs: float(trials)}
-    if name == choose_sampler(spec):
-        return {}
-    ladder = rungs(spec)
-    options = {
-        option: spec.search.pruner.options.get(option, known.default)
-        for option, known in catalog.find("pruner", name).options.items()
-    }
-    if "eta" not in options:
-        return {}
-    eta, found = int(options["eta"]), dict.fromkeys((*ladder, epochs), 0.0)
-    for skipped, share in _brackets(trials, len(ladder), int(options.get("brackets", 1)), eta):
-        left = share
-        for step in (*ladder[skipped:], epochs):
-            found[step] += left
-            left = max(left / eta, 1.0 if share >= 1 else 0.0)
-        for step in ladder[:skipped]:
-            found[step] += share
-    return found
+    return pruner_of(spec).survivors(trials, (*rungs(spec), spec.base.training.epochs))
 
 
 def _drawn_epochs(spec: StudySpec, trials: int) -> float | None:
@@ -105,7 +82,7 @@ def _drawn_epochs(spec: StudySpec, trials: int) -> float | None:
 
     Half of the range is what draws have on average, unless conditions or a scale make it other.
     """
-    if not spec.searches_epochs or choose_pruner(spec) != "none":
+    if not spec.searches_epochs or rungs(spec):
         return None
     rng, base = random.Random(0), spec.base.training.epochs
     drawn = [_draw(spec, rng).get(EPOCHS, base) for _ in range(_SAMPLE)]
@@ -119,16 +96,6 @@ def _draw(spec: StudySpec, rng: random.Random) -> Params:
             value = from_unit(distribution(active[1]), rng.random())
             params[path] = from_optuna(active[1], value)
     return params
-
-
-def _brackets(trials: int, rung_count: int, brackets: int, eta: int) -> list[tuple[int, float]]:
-    """How many rungs the trials of each bracket are spared, and how many trials it has."""
-    count = min(brackets, rung_count + 1)
-    if count == 1:
-        return [(0, float(trials))]
-    sample = min(trials, _SAMPLE)
-    own = [hyperband.bracket(number, count, eta) for number in range(sample)]
-    return [(index, own.count(index) * trials / sample) for index in range(count)]
 
 
 def _epochs(reached: Mapping[int, float], *, anew: bool) -> float:

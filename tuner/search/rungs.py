@@ -111,6 +111,15 @@ def quota(reached: int, *, eta: int, closing: bool = False) -> int:
     return max(reached // eta, 1 if closing and reached else 0)
 
 
+def survivors(trials: float, steps: Sequence[int], *, eta: int) -> dict[int, float]:
+    """How many of the trials are trained up to each step, if 1 in eta goes beyond, or one does."""
+    found, left = dict[int, float](), float(trials)
+    for step in steps:
+        found[step] = left
+        left = max(left / eta, 1.0 if trials >= 1 else 0.0)
+    return found
+
+
 def fraction(eta: int) -> str:
     """The part of the trials that goes on, in words."""
     return _FRACTIONS.get(eta, f"1/{eta}")

@@ -12,6 +12,7 @@ stands behind. All trainings together never take more epochs than the first ones
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated
 
@@ -20,11 +21,12 @@ from pydantic import Field
 
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.proposers import Neighbourhood
+from tuner.search.pruners._contract import Replacing
 from tuner.search.rungs import describe, worse_side
 from tuner.spec.config import may_change
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.shares import at_most
-from tuner.spec.space import Params
+from tuner.spec.space import Params, SearchSpace
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
@@ -45,116 +47,101 @@ def build(
     `interval` None: a tenth of the epochs. `share` of the trials at an epoch are the worst, as
     many the best; `spread` is how far a value moves, as a share of its range.
     """
-    return RandomSampler(seed=seed)
+    return PopulationSampler(Population(interval=interval, share=share, spread=spread), seed)
 
 
-def judged_steps(
-    context: PruningContext, *, interval: int | None, share: float, spread: float
-) -> frozenset[int]:
-    """The epochs, past warm-up, at which trials are compared and may take turns."""
-    every = interval or max(1, round(context.epochs / 10))
-    return frozenset(range(every, context.epochs, every)) - frozenset(range(context.warmup + 1))
+class PopulationSampler(RandomSampler):
+    """Draws the first trials at random; its pruner does all else."""
+
+    def __init__(self, pruner: "Population", seed: int) -> None:
+        super().__init__(seed=seed)
+        self.pruner = pruner
 
 
-def should_prune(
-    trial: LearningCurve,
-    peers: Sequence[LearningCurve],
-    context: PruningContext,
-    *,
-    interval: int | None,
-    share: float,
-    spread: float,
-) -> Verdict:
-    """Go on in place, or pause: for others that stand behind, or to be replaced."""
-    step, words = trial.step, f"epoch {trial.step}"
-    if not isfinite(trial.values[step]):
-        reason = f"{context.objective.metric} at {words} is not a number"
-        return Verdict(action=Action.PRUNE, reason=reason)
-    if not context.closing:
-        reason = f"at {words} it gives way: the population is not complete"
-        return Verdict(action=Action.PAUSE, reason=reason)
-    behind = sum(
-        peer.state is TrialState.PAUSED and peer.step <= step and peer.number != trial.number
-        for peer in peers
-    )
-    if behind:
-        reason = f"at {words} it gives way to {behind} that stand no further"
-        return Verdict(action=Action.PAUSE, reason=reason)
-    if weakness := _weakness(trial, peers, context, share):
-        return Verdict(action=Action.PAUSE, reason=weakness)
-    return Verdict()
+@dataclass(frozen=True, kw_only=True)
+class Population(Replacing):
+    """Lets trials take turns, and puts copies of the best in the place of the worst."""
 
+    interval: int | None
+    share: float
+    spread: float
 
-def promote(
-    curves: Sequence[LearningCurve],
-    context: PruningContext,
-    *,
-    interval: int | None,
-    share: float,
-    spread: float,
-) -> tuple[int, str] | None:
-    """Number of the paused trial whose turn it is, and why: the one that stands furthest behind."""
-    paused = [curve for curve in curves if curve.state is TrialState.PAUSED]
-    if not (paused and context.closing):
-        return None
-    curve = min(paused, key=lambda curve: (curve.step, curve.number))
-    weakness = _weakness(curve, curves, context, share)
-    return curve.number, weakness or f"goes on from epoch {curve.step}: it is its turn"
+    def judged_steps(self, context: PruningContext) -> frozenset[int] | None:
+        """The epochs, past warm-up, at which trials are compared and may take turns."""
+        every = self.interval or max(1, round(context.epochs / 10))
+        steps = frozenset(range(every, context.epochs, every))
+        return steps - frozenset(range(context.warmup + 1))
 
+    def should_prune(
+        self, trial: LearningCurve, peers: Sequence[LearningCurve], context: PruningContext
+    ) -> Verdict:
+        """Go on in place, or pause: for others that are no further, or to be replaced."""
+        step, words = trial.step, f"epoch {trial.step}"
+        if not isfinite(trial.values[step]):
+            reason = f"{context.objective.metric} at {words} is not a number"
+            return Verdict(action=Action.PRUNE, reason=reason)
+        if not context.closing:
+            reason = f"at {words} it gives way: the population is not complete"
+            return Verdict(action=Action.PAUSE, reason=reason)
+        behind = sum(
+            peer.state is TrialState.PAUSED and peer.step <= step and peer.number != trial.number
+            for peer in peers
+        )
+        if behind:
+            reason = f"at {words} it gives way to {behind} that stand no further"
+            return Verdict(action=Action.PAUSE, reason=reason)
+        if weakness := self._weakness(trial, peers, context):
+            return Verdict(action=Action.PAUSE, reason=weakness)
+        return Verdict()
 
-def donors(
-    trial: LearningCurve,
-    curves: Sequence[LearningCurve],
-    context: PruningContext,
-    *,
-    interval: int | None,
-    share: float,
-    spread: float,
-) -> tuple[int, ...]:
-    """Numbers of those that a copy may take the trial's place of, the best first; else none."""
-    if not _weakness(trial, curves, context, share):
-        return ()
-    order = _order(trial, curves, context)
-    return tuple(curve.number for curve in order[: at_most(share, len(order))])
+    def promote(
+        self, trials: Sequence[LearningCurve], context: PruningContext
+    ) -> tuple[int, str] | None:
+        """The paused trial whose turn it is: the one with the fewest epochs."""
+        paused = [curve for curve in trials if curve.state is TrialState.PAUSED]
+        if not (paused and context.closing):
+            return None
+        curve = min(paused, key=lambda curve: (curve.step, curve.number))
+        weakness = self._weakness(curve, trials, context)
+        return curve.number, weakness or f"goes on from epoch {curve.step}: it is its turn"
 
+    def donors(
+        self, trial: LearningCurve, trials: Sequence[LearningCurve], context: PruningContext
+    ) -> tuple[int, ...]:
+        """The best share of the population, if the trial is among the worst; else none."""
+        if not self._weakness(trial, trials, context):
+            return ()
+        order = _order(trial, trials, context)
+        return tuple(curve.number for curve in order[: at_most(self.share, len(order))])
 
-def perturb(
-    spec: StudySpec,
-    params: Params,
-    rng: random.Random,
-    *,
-    interval: int | None,
-    share: float,
-    spread: float,
-) -> Params:
-    """Other values, near these, of what may change while a trial trains."""
-    paths = frozenset(path for path in params if may_change(path))
-    near = Neighbourhood(spec.space, spread=spread).near(params, rng, moving=paths)
-    return {path: near[path] for path in near if path in paths and near[path] != params[path]}
+    def perturb(self, space: SearchSpace, params: Params, rng: random.Random) -> Params:
+        """Other values, near these, of what may change while a trial trains."""
+        paths = frozenset(path for path in params if may_change(path))
+        near = Neighbourhood(space, spread=self.spread).near(params, rng, moving=paths)
+        return {path: near[path] for path in near if path in paths and near[path] != params[path]}
 
-
-def _weakness(
-    trial: LearningCurve, curves: Sequence[LearningCurve], context: PruningContext, share: float
-) -> str:
-    """Why a trial is among the worst at its last step, in words; empty if it is not."""
-    order = _order(trial, curves, context)
-    worst = at_most(share, len(order))
-    if worst == 0 or trial.number not in {curve.number for curve in order[-worst:]}:
-        return ""
-    bar = order[-worst - 1].values[trial.step]
-    words = describe(trial, trial.step, context)
-    best = f"the best {len(order) - worst} of {len(order)} trials ({bar:.3f})"
-    return f"{words} is {worse_side(context)} {best}"
+    def _weakness(
+        self, trial: LearningCurve, trials: Sequence[LearningCurve], context: PruningContext
+    ) -> str:
+        """Why a trial is among the worst at its last step, in words; empty if it is not."""
+        order = _order(trial, trials, context)
+        worst = at_most(self.share, len(order))
+        if worst == 0 or trial.number not in {curve.number for curve in order[-worst:]}:
+            return ""
+        bar = order[-worst - 1].values[trial.step]
+        words = describe(trial, trial.step, context)
+        best = f"the best {len(order) - worst} of {len(order)} trials ({bar:.3f})"
+        return f"{words} is {worse_side(context)} {best}"
 
 
 def _order(
-    trial: LearningCurve, curves: Sequence[LearningCurve], context: PruningContext
+    trial: LearningCurve, trials: Sequence[LearningCurve], context: PruningContext
 ) -> list[LearningCurve]:
     """The population at the trial's last step, the best first; of equals the older."""
     step, key = trial.step, context.objective.key
     there = [
         curve
-        for curve in curves
+        for curve in trials
         if curve.number != trial.number
         and curve.state not in _GONE
         and isfinite(curve.values.get(step, float("nan")))
