@@ -172,9 +172,10 @@ def fill_optuna(url: str) -> None:
 
 def random_params() -> Iterator[dict[str, Any]]:
     """Params drawn by our own random sampler."""
+    from tuner.search.rules import Rules
     from tuner.search.suggest import Suggester
 
-    suggester = Suggester(study("random"))
+    suggester = Suggester(Rules(study("random")))
     for number in range(1, FINISHED + 1):
         yield suggester.draw((), number).params
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from benchmarks.machine import conclude, describe
 from tuner.search.curve_table import CurveTable
-from tuner.search.judge import judge, judged_steps, promotion
+from tuner.search.judge import judge, promotion
 from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.space import Params
 from tuner.spec.states import TrialState
@@ -80,22 +81,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     options = parser.parse_args()
     spec, chance = study(options.trials), random.Random(0)
-    rungs = sorted(judged_steps(spec) or ())
-    plain = Suggester(
-        spec.model_copy(
-            update={
-                "search": spec.search.model_copy(
-                    update={"sampler": spec.search.sampler.model_copy(update={"name": "random"})}
-                )
-            }
-        )
-    )
+    rules = Rules(spec)
+    rungs = sorted(rules.judged_steps or ())
+    sampler = spec.search.sampler.model_copy(update={"name": "random"})
+    search = spec.search.model_copy(update={"sampler": sampler})
+    plain = Suggester(Rules(spec.model_copy(update={"search": search})))
     seen = [
         finished(number, plain.draw([], number).params, chance, rungs)
         for number in range(options.trials)
     ]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    suggester, table = Suggester(spec), CurveTable(map(_curve, seen))
+    suggester, table = Suggester(rules), CurveTable(map(_curve, seen))
     suggester.draw(seen, options.trials)  # the first draw reads all of them
     draws, verdicts, promotions = list[float](), list[float](), list[float]()
     for turn in range(10 if options.quick else 50):
@@ -104,8 +100,8 @@ def main() -> None:
         seen.append(finished(number, drawn.params, chance, rungs))
         curve = LearningCurve(number, TrialState.RUNNING, {rungs[0]: chance.random()})
         table.put(curve)
-        timed(partial(judge, spec, curve, table), verdicts)
-        timed(partial(promotion, spec, table), promotions)
+        timed(partial(judge, rules, curve, table), verdicts)
+        timed(partial(promotion, rules, table), promotions)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     told = {"draw_ms": draws, "verdict_ms": verdicts, "promotion_ms": promotions}
     result: dict[str, Any] = {name: round(statistics.median(t), 1) for name, t in told.items()}

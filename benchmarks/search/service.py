@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from benchmarks.search.simulator import LEASE_SECONDS, Clock, Job
 from benchmarks.search.task import params_in
-from tuner.search.judge import judged_steps
+from tuner.search.rules import Rules
 from tuner.search.suggest import Draw
 from tuner.service import assignments, leases, studies, upkeep
 from tuner.service.searches import Search, Searches
@@ -65,7 +65,7 @@ class ServiceTuner:
         self._db, self._spec = db, spec
         self.times = Times()
         self._searches = _TimedSearches(self.times)
-        self._judged = judged_steps(spec)
+        self._judged = Rules(spec).judged_steps
         studies.submit(db, spec)
 
     def take(self, worker: int) -> Job | None:
@@ -135,12 +135,12 @@ class _TimedSearches(Searches):
         self,
         session: Session,
         study: Study,
-        spec: StudySpec,
+        rules: Rules,
         *,
         version: str | None = None,
         ahead: bool = False,
     ) -> Iterator[Search]:
-        with super().of(session, study, spec, version=version, ahead=ahead) as search:
+        with super().of(session, study, rules, version=version, ahead=ahead) as search:
             yield cast(Search, _TimedSearch(search, self._times))
 
 

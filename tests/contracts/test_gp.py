@@ -18,6 +18,7 @@ from tests.unit.samples import SPACE, completed, study, toy_value
 from tests.unit.search_runs import CUBE, best, search, sphere
 from tuner.configs import catalog
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.states import TrialState
 
@@ -62,7 +63,7 @@ def test_it_is_fitted_on_the_highest_rung_with_enough_results(
         for k, state in enumerate(states)
     ]
     started = Observation(4, TrialState.RUNNING, {"augment.rotate": 9.0}, None, {2: 0.8})
-    Suggester(spec).draw([*seen, started], 5)
+    Suggester(Rules(spec)).draw([*seen, started], 5)
     assert [trial.values for trial in told[0][:4]] == [[0.5], [0.6], [0.7], [0.8]]
     assert told[0][4].state is OptunaState.RUNNING
 
@@ -75,7 +76,7 @@ def test_of_a_long_history_the_best_and_the_latest_remain(told: list[list[Frozen
     )
     trials = [completed(k, {"augment.rotate": 0.1 * k}, 1 - k / 100) for k in range(60)]
     running = Observation(60, TrialState.RUNNING, {"augment.rotate": 29.0})
-    Suggester(spec).draw([*trials, running], 61)
+    Suggester(Rules(spec)).draw([*trials, running], 61)
     assert [trial.number for trial in told[0]] == [*range(10), *range(50, 61)]
 
 
@@ -84,7 +85,7 @@ def test_what_was_switched_off_counts_with_the_middle(told: list[list[FrozenTria
     ranges = {path: SPACE[path] for path in ("optimizer.name", "optimizer.lr")}
     spec = study(space=ranges, search={"sampler": {"name": "gp", "startup": 1}})
     params = {"optimizer.name": "sgd", "optimizer.lr": 0.05}
-    Suggester(spec).draw([completed(0, params, toy_value(params))], 1)
+    Suggester(Rules(spec)).draw([completed(0, params, toy_value(params))], 1)
     (seen,) = told[0]
     assert seen.params["optimizer.lr#0"] == 0.05
     assert seen.params["optimizer.lr#1"] == pytest.approx((1e-5 * 3e-3) ** 0.5)
@@ -96,7 +97,7 @@ def test_a_trial_outside_of_the_space_is_left_out(told: list[list[FrozenTrial]])
         space={"augment.rotate": {"int": [5, 9]}}, search={"sampler": {"name": "gp", "startup": 1}}
     )
     inside = completed(1, {"augment.rotate": 7}, 0.5)
-    Suggester(spec).draw([completed(0, {}, 0.5), inside], 2)
+    Suggester(Rules(spec)).draw([completed(0, {}, 0.5), inside], 2)
     assert [trial.number for trial in told[0]] == [1]
 
 
@@ -116,4 +117,4 @@ class TestSuites(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSa
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
         """Ours, as Optuna's suites want it, without random draws before the model."""
-        return lambda: catalog.load("sampler", "gp").build(study(), 0, startup=0)
+        return lambda: catalog.load("sampler", "gp").build(Rules(study()), 0, startup=0)

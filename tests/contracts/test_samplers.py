@@ -4,6 +4,7 @@ from optuna.samplers import BaseSampler
 
 from tests.unit.samples import completed, study
 from tuner.configs import catalog
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.study import StudySpec
 
@@ -20,14 +21,16 @@ def finite(sampler: str) -> StudySpec:
 
 def test_build_gives_an_optuna_sampler(sampler: str) -> None:
     """With its defaults, from a study and a seed."""
-    assert isinstance(catalog.load("sampler", sampler).build(finite(sampler), 1), BaseSampler)
+    assert isinstance(
+        catalog.load("sampler", sampler).build(Rules(finite(sampler)), 1), BaseSampler
+    )
 
 
 def test_a_sampler_repeats_from_its_seed(sampler: str) -> None:
     """Twelve trials, drawn twice from the same study, are the same."""
 
     def draws() -> list[dict[str, object]]:
-        suggester, found = Suggester(finite(sampler)), list[dict[str, object]]()
+        suggester, found = Suggester(Rules(finite(sampler))), list[dict[str, object]]()
         for number in range(12):
             new = [completed(number - 1, found[-1], 0.5)] if found else []
             found.append(suggester.draw(new, number).params)

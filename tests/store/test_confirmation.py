@@ -7,6 +7,7 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
+from tuner.search.rules import Rules
 from tuner.service import overview, studies
 from tuner.service.searches import observe
 from tuner.spec.messages import Action, Assignment, OutcomeKind
@@ -141,7 +142,7 @@ def test_confirmations_are_none_of_the_search(fleet: Fleet) -> None:
     confirm(fleet, fleet.take())
     with fleet.db.reading() as session:
         row = study_rows.find(session, "streets")
-        seen = observe(session, row, confirmed())
+        seen = observe(session, row, Rules(confirmed()))
         assert [one.number for one in seen] == [0, 1, 2, 3]
     assert [point.trial for point in overview.history(fleet.db, "streets")] == [0, 1, 2, 3]
     assert [trial.number for trial in overview.pareto(fleet.db, "streets")] == [1]

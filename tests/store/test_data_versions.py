@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import Conflict
+from tuner.search.rules import Rules
 from tuner.service import (
     assignments,
     fronts,
@@ -140,8 +141,8 @@ def test_the_search_sees_values_of_one_version(fleet: Fleet) -> None:
     train(fleet, fleet.take(), data=NEW, value=0.5)
     with fleet.db.reading() as session:
         row = study_rows.find(session, "streets")
-        seen = observe(session, row, spec(), NEW)
-        found = curves(session, row, spec())
+        seen = observe(session, row, Rules(spec()), NEW)
+        found = curves(session, row, Rules(spec()))
     assert [one.values for one in seen] == [None, (0.5,)]
     assert [one.state for one in seen] == [TrialState.COMPLETED] * 2
     assert [bool(one.values) for one in found] == [False, True]
@@ -233,12 +234,12 @@ def test_a_search_forgets_what_a_trial_lost(database: Database) -> None:
     report(fleet, held, 1, 2, data=OLD, value=0.9)
     with fleet.db.transaction() as session:
         row = study_rows.lock(session, "streets")
-        with fleet.searches.of(session, row, spec(search=search)) as known:
+        with fleet.searches.of(session, row, Rules(spec(search=search))) as known:
             assert known.table.of(held.trial).values == {2: 0.9}
     fleet.finish(held, OutcomeKind.OUTDATED)
     with fleet.db.transaction() as session:
         row = study_rows.lock(session, "streets")
-        with fleet.searches.of(session, row, spec(search=search)) as known:
+        with fleet.searches.of(session, row, Rules(spec(search=search))) as known:
             assert known.table.of(held.trial).values == {}
             assert sum(value == value for value in known.table.column(2)) == 1
 

@@ -199,7 +199,7 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
     def spoilt(session: Session) -> None:
         study = studies.lock(session, 1)
         study.event_seq += 100
-        with searches.of(session, study, rows.spec_of(study)) as search:
+        with searches.of(session, study, rows.rules_of(study)) as search:
             search.draw(study.drawn)
         raise ZeroDivisionError
 

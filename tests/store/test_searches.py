@@ -4,6 +4,7 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
+from tuner.search.rules import Rules
 from tuner.service import leases
 from tuner.service.searches import observe
 from tuner.spec.messages import Outcome, OutcomeKind
@@ -24,7 +25,7 @@ def test_a_failure_counts_against_the_params_that_caused_it(
     outcome = Outcome(kind=OutcomeKind.FAILED, error_kind=error_kind)
     leases.finish(clocked_database, held.lease, held.token, outcome)
     with clocked_database.reading() as session:
-        seen = observe(session, studies.find(session, "streets"), spec())
+        seen = observe(session, studies.find(session, "streets"), Rules(spec()))
     assert [(held.trial, trainable)] == [(one.number, one.trainable) for one in seen]
 
 
@@ -40,5 +41,5 @@ def test_a_broken_bound_is_told_once_a_trial_has_completed(database: Database) -
     fleet.report(stopped, 1, value=0.25)
     fleet.finish(stopped, OutcomeKind.PRUNED)
     with database.reading() as session:
-        seen = observe(session, studies.find(session, "streets"), bounded)
+        seen = observe(session, studies.find(session, "streets"), Rules(bounded))
     assert [one.constraints for one in seen] == [(0.25, 0.5), ()]

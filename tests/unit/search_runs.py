@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import SourceTrial
 from tuner.spec.states import TrialState
@@ -33,7 +34,7 @@ def search(
     Trials with the params of `before` stand in for trial 0 and its like. After `restart_at`
     trials, a new process reads all of them back, latest first.
     """
-    suggester, draws = Suggester(spec, earlier), list[Draw]()
+    suggester, draws = Suggester(Rules(spec), earlier), list[Draw]()
     known = {
         number: Observation(number, TrialState.COMPLETED, params, values(params))
         for number, params in enumerate(before)
@@ -41,7 +42,7 @@ def search(
     fresh, running = list(known.values()), list[Observation]()
     for number in range(len(before), spec.search.trials):
         if number in restart_at:
-            suggester, fresh = Suggester(spec, earlier), list(reversed(known.values()))
+            suggester, fresh = Suggester(Rules(spec), earlier), list(reversed(known.values()))
         draws.append(suggester.draw(fresh, number))
         began = Observation(
             number, TrialState.RUNNING, draws[-1].params, attrs=dict(draws[-1].attrs)

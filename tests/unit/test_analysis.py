@@ -21,6 +21,7 @@ from tuner.search.analysis import (
 from tuner.search.importance import fanova, importance
 from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.space import Params
 from tuner.spec.states import TrialState
@@ -118,7 +119,7 @@ def test_pruning_saves_what_was_not_trained() -> None:
 
 def searched(count: int) -> list[Observation]:
     """Random trials of the sample study, of which only the learning rate matters."""
-    suggester = Suggester(study(search={"sampler": "random"}))
+    suggester = Suggester(Rules(study(search={"sampler": "random"})))
     found = []
     for number in range(1, count):
         params = suggester.draw([], number).params
@@ -142,7 +143,7 @@ def test_importance_of_a_conditional_param_is_known() -> None:
         "optimizer.momentum": {"float": [0, 0.99], "when": {"optimizer.name": "sgd"}},
     }
     spec = study(space=ranges, search={"sampler": "random"})
-    suggester = Suggester(spec)
+    suggester = Suggester(Rules(spec))
     trials = []
     for number in range(1, 80):
         params = suggester.draw([], number).params
@@ -158,7 +159,7 @@ def test_fanova_tells_what_each_param_does_by_itself() -> None:
         "augment.flip": {"float": [0, 1]},
     }
     spec = study(space=ranges, search={"sampler": "random"})
-    suggester = Suggester(spec)
+    suggester = Suggester(Rules(spec))
     drawn = [suggester.draw([], number).params for number in range(1, 200)]
 
     def alone(params: Params) -> float:

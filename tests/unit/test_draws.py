@@ -10,6 +10,7 @@ from tests.unit.samples import completed, spaces, study
 from tuner.configs import catalog
 from tuner.configs.resolve import resolve
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester, point_key
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
@@ -42,7 +43,7 @@ def spec_of(sampler: str, ranges: dict[str, Any]) -> StudySpec:
 @st.composite
 def histories(draw: st.DrawFn, spec: StudySpec) -> list[Observation]:
     """Trials that the study's own sampler drew, and what became of them: anything."""
-    suggester, found = Suggester(spec), list[Observation]()
+    suggester, found = Suggester(Rules(spec)), list[Observation]()
     for number in range(draw(st.integers(1, 14))):
         drawn = suggester.draw(found[-1:], number)
         state = draw(st.sampled_from([*TrialState, TrialState.COMPLETED]))
@@ -62,7 +63,7 @@ def test_every_draw_lies_in_the_space_and_resolves(
     """It names the active dimensions and no others, and makes a valid config."""
     spec = spec_of(sampler, ranges)
     history = data.draw(histories(spec))
-    params = Suggester(spec).draw(history, len(history)).params
+    params = Suggester(Rules(spec)).draw(history, len(history)).params
     for path in spec.space.root:
         active = spec.space.active(path, params)
         assert (path in params) == (active is not None)
@@ -80,9 +81,9 @@ def test_a_draw_does_not_depend_on_how_the_history_came(
     spec = spec_of(sampler, ranges)
     history = data.draw(histories(spec))
     number = len(history)
-    at_once = Suggester(spec).draw(history, number)
-    shuffled = Suggester(spec).draw(data.draw(st.permutations(history)), number)
-    gradual = Suggester(spec)
+    at_once = Suggester(Rules(spec)).draw(history, number)
+    shuffled = Suggester(Rules(spec)).draw(data.draw(st.permutations(history)), number)
+    gradual = Suggester(Rules(spec))
     for seen in history:
         began = Observation(seen.number, TrialState.RUNNING, seen.params, attrs=seen.attrs)
         gradual.draw([began], seen.number + 1)
@@ -98,7 +99,7 @@ def test_no_point_is_drawn_twice_while_there_are_others(sampler: str) -> None:
         space={"augment.rotate": {"int": [0, 3]}, "training.batch_size": {"choice": [4, 8, 16]}},
         search={"sampler": {"name": sampler, **OPTIONS.get(sampler, {})}, "trials": 20},
     )
-    suggester, seen = Suggester(spec), list[Observation]()
+    suggester, seen = Suggester(Rules(spec)), list[Observation]()
     for number in range(13):
         draw = suggester.draw(seen[-1:], number)
         assert (draw.duplicate_of is not None) == (number == 12)

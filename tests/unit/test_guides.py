@@ -13,7 +13,8 @@ from tests.unit.search_runs import CUBE, best, search, sphere
 from tuner.search.in_memory_storage import frozen
 from tuner.search.observation import Observation, Translator
 from tuner.search.proposers import Neighbourhood, PriorProposer
-from tuner.search.suggest import Draw, Suggester, base_params
+from tuner.search.rules import Rules
+from tuner.search.suggest import Draw, Suggester
 from tuner.spec.space import SearchSpace
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
@@ -52,12 +53,12 @@ def sources(draws: list[Draw]) -> list[TrialSource]:
 def test_configs_come_right_after_the_base_recipe() -> None:
     """In the order given, on top of the base recipe, and say that they are the prior's."""
     spec = prior(weight=0.0)
-    suggester, seen = Suggester(spec), list[Observation]()
+    suggester, seen = Suggester(Rules(spec)), list[Observation]()
     draws = []
     for number in range(4):
         draws.append(suggester.draw(seen[-1:], number))
         seen.append(Observation(number, TrialState.RUNNING, draws[-1].params))
-    base = base_params(spec)
+    base = Rules(spec).base_params
     assert draws[1].params == {**base, "optimizer.lr": 0.02}
     assert draws[2].params == {**base, "augment.rotate": 12, "training.batch_size": 16}
     assert sources(draws)[1:] == ["prior", "prior", "sampler"]
@@ -66,8 +67,8 @@ def test_configs_come_right_after_the_base_recipe() -> None:
 def test_a_config_that_was_tried_is_not_tried_again() -> None:
     """Asked for by hand before its turn, it counts."""
     spec = prior(weight=0.0)
-    by_hand = Observation(1, TrialState.RUNNING, {**base_params(spec), "optimizer.lr": 0.02})
-    assert Suggester(spec).draw([by_hand], 2).params["augment.rotate"] == 12
+    by_hand = Observation(1, TrialState.RUNNING, {**Rules(spec).base_params, "optimizer.lr": 0.02})
+    assert Suggester(Rules(spec)).draw([by_hand], 2).params["augment.rotate"] == 12
 
 
 def test_a_grid_is_left_to_its_plan() -> None:
@@ -89,7 +90,7 @@ def test_about_half_of_the_first_draws_are_near_the_prior() -> None:
         spec = prior(weight=0.5)
         spec = spec.model_copy(update={"search": spec.search.model_copy(update={"seed": seed})})
         tried = [Observation(k, TrialState.RUNNING, p) for k, p in enumerate(_points(spec), 1)]
-        found.append(Suggester(spec).draw(tried, 9).source)
+        found.append(Suggester(Rules(spec)).draw(tried, 9).source)
     assert 18 <= found.count(TrialSource.PRIOR) <= 42
 
 
@@ -169,7 +170,7 @@ def test_a_restart_changes_nothing() -> None:
 def test_a_cloud_lies_in_the_space(document: dict[str, Any], seed: int, number: int) -> None:
     """Around any point of any space."""
     spec = study(space=document, search={"sampler": "random"})
-    centre = Suggester(spec).draw([], number).params
+    centre = Suggester(Rules(spec)).draw([], number).params
     params = Neighbourhood(spec.space).near(centre, random.Random(seed))
     for path in spec.space.root:
         active = spec.space.active(path, params)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import SPACE, few, spaces, study
 from tuner.optuna_encoding import decode, distributions, encode
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.space import SearchSpace
 
@@ -16,7 +17,7 @@ from tuner.spec.space import SearchSpace
 def test_params_come_back_as_they_went(document: dict[str, Any], number: int) -> None:
     """Encoding and decoding any drawn params changes nothing, types included."""
     spec = study(space=document, search={"sampler": "random"})
-    params = Suggester(spec).draw([], number).params
+    params = Suggester(Rules(spec)).draw([], number).params
     values, found = encode(spec.space, params)
     assert values.keys() == found.keys()
     back = decode(spec.space, values)

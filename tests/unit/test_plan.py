@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import few, study
 from tuner.search.plan import device_hours, plan, wall_hours
+from tuner.search.rules import Rules
 from tuner.spec.study import StudySpec
 
 
@@ -21,7 +22,7 @@ def halving(trials: int, epochs: int, pruner: Any = "promote", **search: Any) ->
 
 def test_one_in_eta_goes_beyond_each_rung() -> None:
     """27 trials, rungs at 3, 9 and 27 of 52 epochs: 27, 9, 3 and 1 are trained so far."""
-    found = plan(halving(27, 52, {"name": "promote", "min_step": 3}))
+    found = plan(Rules(halving(27, 52, {"name": "promote", "min_step": 3})))
     assert found.stages == {3: 27, 9: 9, 27: 3, 52: 1}
     assert found.expected_epochs == 27 * 3 + 9 * 6 + 3 * 18 + 1 * 25
     assert found.worst_epochs == 27 * 52
@@ -29,18 +30,21 @@ def test_one_in_eta_goes_beyond_each_rung() -> None:
 
 def test_somebody_always_reaches_the_end() -> None:
     """However few trials there are, the last one of each rung goes on."""
-    assert plan(halving(4, 52)).stages[52] == 1
+    assert plan(Rules(halving(4, 52))).stages[52] == 1
 
 
 def test_without_a_pruner_all_are_trained() -> None:
     """Expected and worst case are the same."""
-    found = plan(halving(5, 20, "none"))
+    found = plan(Rules(halving(5, 20, "none")))
     assert (found.stages, found.expected_epochs, found.worst_epochs) == ({20: 5}, 100, 100)
 
 
 def test_brackets_spare_some_trials_the_first_rungs() -> None:
     """Hyperband trains more trials on than successive halving, and fewer than nothing would."""
-    narrow, wide = plan(halving(130, 52, "promote")), plan(halving(130, 52, "hyperband"))
+    narrow, wide = (
+        plan(Rules(halving(130, 52, "promote"))),
+        plan(Rules(halving(130, 52, "hyperband"))),
+    )
     assert wide.stages[3] == pytest.approx(130)
     assert narrow.stages[52] < wide.stages[52] < 130
 
@@ -48,13 +52,13 @@ def test_brackets_spare_some_trials_the_first_rungs() -> None:
 @pytest.mark.parametrize("pruner", ["median", "percentile", "patience"])
 def test_a_rule_without_a_share_gives_the_worst_case_only(pruner: str) -> None:
     """How many trials lie below a median of what is not known yet cannot be said."""
-    found = plan(halving(5, 20, pruner))
+    found = plan(Rules(halving(5, 20, pruner)))
     assert (found.stages, found.expected_epochs, found.worst_epochs) == ({}, None, 100)
 
 
 def test_confirmation_is_counted() -> None:
     """The leaders' fresh seeds are trained whatever was pruned, of no more than there are."""
-    found = plan(halving(2, 20, "none", confirm={"top": 3, "seeds": 4}))
+    found = plan(Rules(halving(2, 20, "none", confirm={"top": 3, "seeds": 4})))
     assert (found.confirm_epochs, found.worst_epochs) == (160, 200)
 
 
@@ -66,7 +70,7 @@ def test_confirmation_is_counted() -> None:
 )
 def test_what_is_expected_lies_within_the_worst_case(trials: int, epochs: int, pruner: str) -> None:
     """Stages never grow, and their sum is no more than full trainings of all."""
-    found = plan(halving(trials, epochs, pruner, sampler="random"))
+    found = plan(Rules(halving(trials, epochs, pruner, sampler="random")))
     reached = [found.stages[step] for step in sorted(found.stages)]
     assert reached == sorted(reached, reverse=True)
     assert found.expected_epochs is not None

@@ -13,6 +13,7 @@ from tuner.search.judge import judge, promotion, unreliable
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners import hyperband, promote
 from tuner.search.pruners._contract import Pausing
+from tuner.search.rules import Rules
 from tuner.spec.messages import Action
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
@@ -39,7 +40,7 @@ def running(number: int, **values: float) -> LearningCurve:
 
 def test_a_trial_waits_until_there_is_something_to_compare_with() -> None:
     """The first two of eta trials are paused, and are told what for."""
-    verdict = judge(spec(), running(1, e3=0.5), [curve(0, e3=0.1)])
+    verdict = judge(Rules(spec()), running(1, e3=0.5), [curve(0, e3=0.1)])
     assert verdict.action is Action.PAUSE
     assert verdict.reason == (
         "miou 0.500 at epoch 3 waits for others to compare with: 2 of 3 trials are there"
@@ -49,13 +50,13 @@ def test_a_trial_waits_until_there_is_something_to_compare_with() -> None:
 def test_a_trial_that_is_promotable_at_once_goes_on_in_place() -> None:
     """No restart for the best of three."""
     peers = [curve(0, e3=0.1), curve(1, e3=0.2)]
-    assert judge(spec(), running(2, e3=0.3), peers).action is Action.CONTINUE
+    assert judge(Rules(spec()), running(2, e3=0.3), peers).action is Action.CONTINUE
 
 
 def test_a_weaker_trial_is_paused_with_its_reason() -> None:
     """In words and numbers."""
     peers = [curve(0, e3=0.1), curve(1, e3=0.5)]
-    verdict = judge(spec(), running(2, e3=0.3), peers)
+    verdict = judge(Rules(spec()), running(2, e3=0.3), peers)
     assert verdict.action is Action.PAUSE
     assert verdict.reason == "miou 0.300 at epoch 3 is below the best third of 3 trials (0.500)"
 
@@ -66,7 +67,7 @@ def test_the_highest_rung_is_promoted_first() -> None:
         *(curve(k, e3=0.1 * k) for k in range(6)),
         *(curve(10 + k, e3=0.9, e9=0.1 * k) for k in range(3)),
     ]
-    assert promotion(spec(), curves) == (
+    assert promotion(Rules(spec()), curves) == (
         12,
         "promoted: miou 0.200 at epoch 9 is number 1 of those there",
     )
@@ -79,28 +80,28 @@ def test_nobody_is_promoted_twice_from_a_rung() -> None:
         running(1, e3=0.8),
         *(curve(k, e3=0.1) for k in range(2, 6)),
     ]
-    assert promotion(spec(), curves) is None
+    assert promotion(Rules(spec()), curves) is None
 
 
 def test_a_study_does_not_end_with_its_leader_unfinished() -> None:
     """When no trial will be drawn any more, one of two goes on."""
     curves = [curve(0, e3=0.1), curve(1, e3=0.2)]
-    assert promotion(spec(), curves) is None
-    found = promotion(spec(), curves, closing=True)
+    assert promotion(Rules(spec()), curves) is None
+    found = promotion(Rules(spec()), curves, closing=True)
     assert found is not None
     assert found[0] == 1
 
 
 def test_a_trial_without_a_number_is_pruned() -> None:
     """It will not come back."""
-    verdict = judge(spec(), running(0, e3=float("nan")), [])
+    verdict = judge(Rules(spec()), running(0, e3=float("nan")), [])
     assert verdict.action is Action.PRUNE
 
 
 def test_pruners_that_stop_promote_nobody() -> None:
     """Paused trials of a study whose pruner was changed stay where they are."""
     curves = [curve(k, e3=0.1 * k) for k in range(9)]
-    assert promotion(spec("asha"), curves) is None
+    assert promotion(Rules(spec("asha")), curves) is None
 
 
 CURVES = st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=1, max_size=30)
@@ -136,13 +137,13 @@ def test_promotion_never_starves(finals: list[list[float]]) -> None:
 def test_a_rung_that_says_nothing_is_merged_upward() -> None:
     """Trials are no longer compared there, and it is told."""
     curves = [running(k, e3=0.1 * k, e9=0.1 * (10 - k)) for k in range(10)]
-    found = unreliable(spec(), curves)
+    found = unreliable(Rules(spec()), curves)
     assert [(one.step, one.next_step, one.trials) for one in found] == [(3, 9, 10)]
     assert found[0].correlation == pytest.approx(-1)
     assert "trials are not compared at epoch 3" in found[0].describe()
-    assert judge(spec(), running(11, e3=0.0), curves).action is Action.CONTINUE
+    assert judge(Rules(spec()), running(11, e3=0.0), curves).action is Action.CONTINUE
     kept = spec({"name": "promote", "merge": False})
-    assert judge(kept, running(11, e3=0.0), curves).action is Action.PAUSE
+    assert judge(Rules(kept), running(11, e3=0.0), curves).action is Action.PAUSE
 
 
 def test_equal_values_share_their_rank() -> None:
@@ -159,11 +160,11 @@ def test_several_objectives_are_compared_by_their_front() -> None:
         LearningCurve(k, TrialState.PAUSED, {3: 0.1 * k}, {3: (10.0 * k,)}) for k in range(1, 4)
     ]
     beaten = LearningCurve(9, TrialState.RUNNING, {3: 0.05}, {3: (40.0,)})
-    verdict = judge(spec(objectives=both), beaten, front)
+    verdict = judge(Rules(spec(objectives=both)), beaten, front)
     assert verdict.action is Action.PAUSE
     assert verdict.reason == "rank 1.000 at epoch 3 is above the best third of 4 trials (0.000)"
     best = LearningCurve(9, TrialState.RUNNING, {3: 0.5}, {3: (1.0,)})
-    assert judge(spec(objectives=both), best, front).action is Action.CONTINUE
+    assert judge(Rules(spec(objectives=both)), best, front).action is Action.CONTINUE
 
 
 def test_brackets_share_the_trials_by_their_cost() -> None:
@@ -178,23 +179,23 @@ def test_a_trial_of_a_higher_bracket_is_spared_the_first_rung() -> None:
     """And is compared with its own kind only."""
     ours = spec({"name": "hyperband", "brackets": 2})
     peers = [curve(k, e3=0.5) for k in range(3)]
-    assert judge(ours, running(3, e3=0.0), peers).action is Action.CONTINUE
-    assert judge(ours, running(4, e3=0.0), peers).action is Action.PAUSE
+    assert judge(Rules(ours), running(3, e3=0.0), peers).action is Action.CONTINUE
+    assert judge(Rules(ours), running(4, e3=0.0), peers).action is Action.PAUSE
 
 
 def test_growing_rungs_wait_while_more_training_would_not_change_the_order() -> None:
     """Nobody passes epoch 9 whose order is that of epoch 3; once it differs, the best goes on."""
     growing = spec({"name": "promote", "grow": True})
     alike = [curve(k, e3=0.1 * k, e9=0.2 * k) for k in range(1, 4)]
-    assert promotion(growing, alike) is None
-    verdict = judge(growing, running(9, e3=0.9, e9=0.9), alike)
+    assert promotion(Rules(growing), alike) is None
+    verdict = judge(Rules(growing), running(9, e3=0.9, e9=0.9), alike)
     assert verdict.action is Action.PAUSE
     assert verdict.reason.endswith("trials there stand in the order of the rung below")
     differing = [*alike[:2], curve(3, e3=0.3, e9=0.1), curve(4, e3=0.4, e9=0.3)]
-    found = promotion(growing, differing)
+    found = promotion(Rules(growing), differing)
     assert found is not None
     assert found[0] == 2
-    assert promotion(growing, alike, closing=True) is not None
+    assert promotion(Rules(growing), alike, closing=True) is not None
 
 
 def _priced(dear: int, *, cheap: int | None = None) -> list[LearningCurve]:
@@ -213,8 +214,8 @@ def test_cost_aware_promotion_lets_a_dear_trial_wait_for_a_cheap_one() -> None:
         if one.number in {*range(4), *range(5, 8)}
     ]
 
-    plain = promotion(spec(), [*leaders, *curves, *rest])
-    thrifty = promotion(spec(COST_AWARE), [*leaders, *curves, *rest])
+    plain = promotion(Rules(spec()), [*leaders, *curves, *rest])
+    thrifty = promotion(Rules(spec(COST_AWARE)), [*leaders, *curves, *rest])
 
     assert plain == (8, "promoted: miou 0.400 at epoch 3 is number 4 of those there")
     assert thrifty == (4, "promoted: miou 0.200 at epoch 3 is number 8 of those there")
@@ -223,17 +224,17 @@ def test_cost_aware_promotion_lets_a_dear_trial_wait_for_a_cheap_one() -> None:
 def test_cost_aware_verdict_says_what_an_epoch_takes() -> None:
     """The fourth of twelve waits for its price alone; the best never does."""
     dear = replace(running(8, e3=0.4), pace=25.0)
-    verdict = judge(spec(COST_AWARE), dear, _priced(8))
+    verdict = judge(Rules(spec(COST_AWARE)), dear, _priced(8))
     assert verdict.action is Action.PAUSE
     assert verdict.reason == (
         "miou 0.400 at epoch 3 is among the best third of 12 trials, "
         "but an epoch takes 2.5 times the seconds of the median"
     )
     best = replace(running(8, e3=0.9), pace=1000.0)
-    assert judge(spec(COST_AWARE), best, _priced(8)).action is Action.CONTINUE
+    assert judge(Rules(spec(COST_AWARE)), best, _priced(8)).action is Action.CONTINUE
 
 
 def test_cost_aware_promotion_without_known_seconds_goes_by_places() -> None:
     """As it is where no report told its seconds."""
     curves = [curve(k, e3=0.1 * k) for k in range(6)]
-    assert promotion(spec(COST_AWARE), curves) == promotion(spec(), curves)
+    assert promotion(Rules(spec(COST_AWARE)), curves) == promotion(Rules(spec()), curves)

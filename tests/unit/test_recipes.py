@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.samples import few, spaces, study
 from tuner.configs.recipes import fitting, point_of, preset_values, prior_points, recipe_params
 from tuner.configs.resolve import resolve
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 
 PRESETS = {
@@ -25,7 +26,7 @@ PRESETS = {
 def test_the_point_of_a_config_is_what_was_drawn(document: dict[str, Any], number: int) -> None:
     """A draw's config, read back through the space, is the draw."""
     spec = study(space=document, search={"sampler": "random"})
-    params = Suggester(spec).draw([], number).params
+    params = Suggester(Rules(spec)).draw([], number).params
     config = resolve(spec.base, spec.dataset, params).model_dump(mode="json")
     assert point_of(spec.space, config) == params
 

@@ -14,6 +14,7 @@ from optuna.testing.pytest_samplers import (
 
 from tests.unit.samples import study
 from tuner.configs import catalog
+from tuner.search.rules import Rules
 
 # The suites provoke warnings of Optuna's own on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -24,7 +25,7 @@ PLAIN = {"augment.rotate": {"int": [0, 30]}}
 def maker(name: str, space: dict[str, Any] | None = None, **options: Any) -> Callable[[], Any]:
     """What makes our sampler for a space with conditions, unless another is given."""
     spec = study() if space is None else study(space=space)
-    return lambda: catalog.load("sampler", name).build(spec, 0, **options)
+    return lambda: catalog.load("sampler", name).build(Rules(spec), 0, **options)
 
 
 class TestRandom(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):

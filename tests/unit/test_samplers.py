@@ -8,6 +8,7 @@ import pytest
 from tests.unit.samples import SPACE, study, toy_value
 from tests.unit.search_runs import CUBE, best, search, sphere
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.samplers.cmaes import Evolution
 from tuner.search.suggest import Draw, Suggester, point_key
 from tuner.spec.states import TrialState
@@ -66,7 +67,7 @@ def test_cmaes_draws_from_an_excerpt_what_it_draws_from_all(
 
 def test_cmaes_goes_on_when_trials_are_pruned() -> None:
     """Their last value counts, or a generation would never be full."""
-    spec, suggester, seen = cube("cmaes"), Suggester(cube("cmaes")), list[Observation]()
+    spec, suggester, seen = cube("cmaes"), Suggester(Rules(cube("cmaes"))), list[Observation]()
     draws = []
     for number in range(1, 40):
         draws.append(suggester.draw(seen[-1:], number))
@@ -160,13 +161,13 @@ def test_qmc_points_belong_to_numbers() -> None:
     """Whatever else was drawn or asked for, trial 9 has the same point."""
     spec = cube("qmc", sequence="halton")
     draws, _ = search(spec, sphere, before=START)
-    assert Suggester(spec).draw([], 9).params == draws[8].params
+    assert Suggester(Rules(spec)).draw([], 9).params == draws[8].params
 
 
 def test_qmc_respects_conditions() -> None:
     """Under each condition, what is active is drawn and nothing else."""
     spec = study(search={"sampler": "qmc", "trials": 40})
-    draws = [Suggester(spec).draw([], number) for number in range(1, 17)]
+    draws = [Suggester(Rules(spec)).draw([], number) for number in range(1, 17)]
     for draw in draws:
         assert ("optimizer.lr" in draw.params) == (
             spec.space.active("optimizer.lr", draw.params) is not None

@@ -12,11 +12,11 @@ from tuner.configs.checks import parse
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
 from tuner.optuna_encoding import distributions
-from tuner.search.judge import judged_steps
 from tuner.search.learning_curve import context_of
 from tuner.search.observation import Observation
 from tuner.search.optuna_import import imported_trials
-from tuner.search.plan import plan, rungs, wall_hours
+from tuner.search.plan import plan, wall_hours
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.study import StudySpec
 from tuner.spec.views import Plan as PlanView
@@ -79,7 +79,7 @@ def test_a_range_of_epochs_is_checked_like_any_other(epochs: Any, message: str) 
 )
 def test_a_plan_counts_what_is_drawn(epochs: Any, worst: int, expected: float) -> None:
     """The base recipe its own, all others what they may draw, on average or at most."""
-    found = plan(spec(epochs))
+    found = plan(Rules(spec(epochs)))
     assert (found.worst_epochs, found.stages, found.rungs) == (worst, {}, ())
     assert found.expected_epochs == pytest.approx(expected, rel=0.06)
 
@@ -90,29 +90,29 @@ def test_a_conditional_range_leaves_the_others_at_the_base_recipes() -> None:
         "optimizer.name": {"choice": ["sgd", "adamw"]},
         "training.epochs": {"choice": [39, 41], "when": {"optimizer.name": "adamw"}},
     }
-    found = plan(parse(document(space=space, search={"trials": 11, "pruner": "none"})))
+    found = plan(Rules(parse(document(space=space, search={"trials": 11, "pruner": "none"}))))
     assert found.worst_epochs == 20 + (found.trials - 1) * 41
     assert found.expected_epochs == pytest.approx(20 + (found.trials - 1) * 30, rel=0.05)
 
 
 def test_confirmation_counts_the_longest_training() -> None:
     """The leaders may be those that trained the longest."""
-    found = plan(spec(confirm={"top": 2, "seeds": 3}))
+    found = plan(Rules(spec(confirm={"top": 2, "seeds": 3})))
     assert found.confirm_epochs == 2 * 3 * 40
     assert found.worst_epochs == 20 + 9 * 40 + 240
 
 
 def test_a_pruner_of_its_own_says_no_more_than_the_worst_case() -> None:
     """How long patience lasts cannot be foretold."""
-    found = plan(spec(pruner={"name": "patience", "epochs": 3}))
+    found = plan(Rules(spec(pruner={"name": "patience", "epochs": 3})))
     assert (found.expected_epochs, found.worst_epochs) == (None, 20 + 9 * 40)
-    assert rungs(spec(pruner="threshold"))[-1] == 39
+    assert Rules(spec(pruner="threshold")).rungs[-1] == 39
     assert wall_hours(spec(parallel=50), 100, 3600, workers=50) == 40
 
 
 def test_a_plan_says_it_in_words() -> None:
     """The sum that it shows is right."""
-    found = plan(spec(confirm={"top": 1, "seeds": 1}))
+    found = plan(Rules(spec(confirm={"top": 1, "seeds": 1})))
     view = PlanView(
         spec=spec(),
         sampler=found.sampler,
@@ -135,7 +135,7 @@ def test_warm_up_and_bounds_reach_to_the_longest_training() -> None:
     base = {"training": {"epochs": 20}, "schedule": {"warmup": 0.1}}
     found = parse({**searched(pruner={"name": "threshold", "lower": 0.1}), "base": base})
     assert (context_of(found).epochs, context_of(found).warmup) == (40, 4)
-    assert judged_steps(found) == frozenset(range(5, 40))
+    assert Rules(found).judged_steps == frozenset(range(5, 40))
 
 
 @pytest.mark.parametrize("sampler", sorted(set(catalog.names("sampler")) - {"pbt"}))
@@ -144,7 +144,7 @@ def test_every_sampler_draws_epochs_like_any_number(sampler: str) -> None:
     found = spec(
         {"int": [5, 40], "step": 5}, sampler=sampler if sampler != "grid" else "random", trials=10
     )
-    suggester, drawn, new = Suggester(found), list[int](), list[Observation]()
+    suggester, drawn, new = Suggester(Rules(found)), list[int](), list[Observation]()
     for number in range(10):
         params = suggester.draw(new, number).params
         config = resolve(found.base, found.dataset, params)
@@ -158,7 +158,7 @@ def test_every_sampler_draws_epochs_like_any_number(sampler: str) -> None:
 def test_longer_trainings_are_learnt_to_be_better() -> None:
     """A sampler compares trials by how they ended, not where they stood at some epoch."""
     found = spec({"int": [1, 100]}, pruner={"name": "patience", "epochs": 9}, trials=60)
-    suggester, drawn, new = Suggester(found), list[int](), list[Observation]()
+    suggester, drawn, new = Suggester(Rules(found)), list[int](), list[Observation]()
     for number in range(40):
         params = suggester.draw(new, number).params
         epochs = params["training.epochs"]

@@ -13,6 +13,7 @@ from tuner.configs.resolve import resolve
 from tuner.search.fidelity import staged
 from tuner.search.learning_curve import LearningCurve, PruningContext, context_of
 from tuner.search.pruners import percentile
+from tuner.search.rules import Rules
 from tuner.spec import shares
 from tuner.spec.messages import Action
 from tuner.spec.space import Float
@@ -64,7 +65,7 @@ def test_a_rung_of_less_data_is_an_exact_share() -> None:
     """Three tenths of .7 of the images are .21 of them."""
     spec = study(search={"fidelity": "data"}, base={"training": {"epochs": 10}})
     config = resolve(spec.base, spec.dataset.model_copy(update={"subset": 0.7}), {})
-    assert staged(config, spec, 3).dataset.subset == 0.21
+    assert staged(config, Rules(spec), 3).dataset.subset == 0.21
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,8 @@ from tests.unit.samples import completed, few, spaces, study, toy_value
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
 from tuner.search.observation import Observation, Translator
-from tuner.search.suggest import (
-    Draw,
-    Suggester,
-    base_params,
-    choose_sampler,
-    point_key,
-    trial_limit,
-)
+from tuner.search.rules import Rules
+from tuner.search.suggest import Draw, Suggester, point_key
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
@@ -28,12 +22,12 @@ SMALL = {"augment.rotate": {"int": [0, 4]}, "training.batch_size": {"choice": [4
 
 def run(spec: StudySpec, trials: int, *, restart_at: int | None = None) -> list[Draw]:
     """A sequential search over the toy objective, with a new process in the middle if asked."""
-    suggester = Suggester(spec)
+    suggester = Suggester(Rules(spec))
     draws: list[Draw] = []
     seen: list[Observation] = []
     for number in range(trials):
         if number == restart_at:
-            suggester, new = Suggester(spec), list(reversed(seen))
+            suggester, new = Suggester(Rules(spec)), list(reversed(seen))
         else:
             new = seen[-1:]
         draws.append(suggester.draw(new, number))
@@ -44,7 +38,7 @@ def run(spec: StudySpec, trials: int, *, restart_at: int | None = None) -> list[
 @st.composite
 def histories(draw: st.DrawFn, spec: StudySpec) -> list[Observation]:
     """Trials as they may be found in a store: every state, with and without values."""
-    suggester = Suggester(spec)
+    suggester = Suggester(Rules(spec))
     found = []
     for number in range(draw(st.integers(1, 12))):
         params = suggester.draw([], number).params
@@ -63,7 +57,7 @@ def test_every_draw_lies_in_the_space_and_resolves(ranges: dict[str, Any], data:
     """Whatever has happened, a draw names the active dimensions and makes a valid config."""
     spec = study(space=ranges, search=TPE)
     history = data.draw(histories(spec))
-    params = Suggester(spec).draw(history, len(history)).params
+    params = Suggester(Rules(spec)).draw(history, len(history)).params
     for path in spec.space.root:
         active = spec.space.active(path, params)
         assert (path in params) == (active is not None)
@@ -78,9 +72,9 @@ def test_a_draw_does_not_depend_on_how_the_history_came(ranges: dict[str, Any], 
     spec = study(space=ranges, search=TPE)
     history = data.draw(histories(spec))
     number = len(history)
-    at_once = Suggester(spec).draw(history, number)
-    shuffled = Suggester(spec).draw(data.draw(st.permutations(history)), number)
-    gradual = Suggester(spec)
+    at_once = Suggester(Rules(spec)).draw(history, number)
+    shuffled = Suggester(Rules(spec)).draw(data.draw(st.permutations(history)), number)
+    gradual = Suggester(Rules(spec))
     for seen in history:
         started = Observation(seen.number, TrialState.RUNNING, seen.params)
         gradual.draw([started], seen.number + 1)
@@ -108,7 +102,7 @@ def test_a_restarted_server_draws_the_same(restart_at: int) -> None:
 
 def test_a_draw_that_was_rolled_back_is_drawn_again() -> None:
     """Asking leaves no trace: only observations count."""
-    suggester = Suggester(study(search=TPE))
+    suggester = Suggester(Rules(study(search=TPE)))
     history = [completed(k, d.params) for k, d in enumerate(run(study(search=TPE), 8))]
     first = suggester.draw(history, 8)
     assert suggester.draw([], 8) == first
@@ -118,7 +112,7 @@ def test_a_running_trial_pushes_later_draws_away() -> None:
     """Eight draws in parallel, none reported, are eight different trials."""
     spec = study(search=TPE)
     history = [completed(k, d.params) for k, d in enumerate(run(spec, 10))]
-    suggester = Suggester(spec)
+    suggester = Suggester(Rules(spec))
     for number in range(10, 18):
         params = suggester.draw(history, number).params
         history.append(Observation(number, TrialState.RUNNING, params))
@@ -135,7 +129,7 @@ def test_tpe_learns() -> None:
 def test_trial_zero_is_the_base_recipe() -> None:
     """Its params are the base's own values, so that its config is the base's."""
     spec = study()
-    params = Suggester(spec).draw([], 0).params
+    params = Suggester(Rules(spec)).draw([], 0).params
     assert params["optimizer.lr"] == 0.01
     assert params["augment.rotate"] == 0
     assert resolve(spec.base, spec.dataset, params) == resolve(spec.base, spec.dataset, {})
@@ -150,7 +144,7 @@ def test_a_base_outside_of_the_space_is_still_trial_zero() -> None:
             "optimizer.weight_decay": {"float": [1e-5, 1e-3]},
         },
     )
-    assert base_params(spec) == {"optimizer.weight_decay": 5e-4}
+    assert Rules(spec).base_params == {"optimizer.weight_decay": 5e-4}
 
 
 @few
@@ -158,7 +152,7 @@ def test_a_base_outside_of_the_space_is_still_trial_zero() -> None:
 def test_base_params_change_nothing(ranges: dict[str, Any]) -> None:
     """In every space, trial 0 trains exactly the base recipe."""
     spec = study(space=ranges)
-    params = base_params(spec)
+    params = Rules(spec).base_params
     assert resolve(spec.base, spec.dataset, params) == resolve(spec.base, spec.dataset, {})
 
 
@@ -187,7 +181,7 @@ def test_a_failed_trial_is_not_tried_again() -> None:
     failed = [
         Observation(k, TrialState.FAILED, {"augment.rotate": k}) for k in range(30) if k != 17
     ]
-    assert Suggester(spec).draw(failed, 40).params == {"augment.rotate": 17}
+    assert Suggester(Rules(spec)).draw(failed, 40).params == {"augment.rotate": 17}
 
 
 def test_the_grid_respects_conditions() -> None:
@@ -219,7 +213,7 @@ def test_the_grid_respects_conditions() -> None:
 )
 def test_a_small_space_limits_the_trials(ranges: dict[str, Any], trials: int, limit: int) -> None:
     """No more trials than points, plus the base recipe if it is none of them."""
-    assert trial_limit(study(space=ranges, search={"trials": trials})) == limit
+    assert Rules(study(space=ranges, search={"trials": trials})).trial_limit == limit
 
 
 @few
@@ -227,21 +221,21 @@ def test_a_small_space_limits_the_trials(ranges: dict[str, Any], trials: int, li
 def test_a_draw_depends_on_seed_and_number_only(seed: int, number: int) -> None:
     """Random draws are counted, not carried: no earlier draw is needed to repeat one."""
     spec = study(search={"sampler": "random", "seed": seed % 2**31})
-    suggester = Suggester(spec)
+    suggester = Suggester(Rules(spec))
     suggester.draw([], number + 1)
-    assert suggester.draw([], number) == Suggester(spec).draw([], number)
+    assert suggester.draw([], number) == Suggester(Rules(spec)).draw([], number)
 
 
 def test_auto_means_a_model_of_the_rungs() -> None:
     """The default search is a model, not chance."""
-    assert choose_sampler(study()) == "rung_tpe"
-    assert choose_sampler(study(search={"sampler": "random"})) == "random"
+    assert Rules(study()).sampler_name == "rung_tpe"
+    assert Rules(study(search={"sampler": "random"})).sampler_name == "random"
 
 
 def test_several_objectives_are_searched() -> None:
     """TPE takes them all, and a pruned trial among them does no harm."""
     spec = study(objectives=[{"metric": "miou"}, {"metric": "dice"}], search=TPE)
-    suggester = Suggester(spec)
+    suggester = Suggester(Rules(spec))
     seen: list[Observation] = []
     for number in range(12):
         params = suggester.draw(seen[-1:], number).params
@@ -267,7 +261,7 @@ def test_infeasible_trials_are_left_behind() -> None:
         constraints=[{"metric": "dice", "min": 0.5}],
         search={"sampler": "tpe", "seed": 2},
     )
-    suggester, seen = Suggester(spec), list[Observation]()
+    suggester, seen = Suggester(Rules(spec)), list[Observation]()
     for number in range(40):
         rotate = suggester.draw(seen[-1:], number).params["augment.rotate"]
         broken = max(0.0, (rotate - 15) / 30)
@@ -287,7 +281,7 @@ def test_infeasible_trials_are_left_behind() -> None:
 def test_trials_that_do_not_fit_are_left_behind() -> None:
     """TPE keeps away from what ran out of memory, although the objective is better near it."""
     spec = study(space={"augment.rotate": {"float": [0, 30]}}, search={"sampler": "tpe", "seed": 2})
-    suggester, seen = Suggester(spec), list[Observation]()
+    suggester, seen = Suggester(Rules(spec)), list[Observation]()
     for number in range(40):
         rotate = suggester.draw(seen[-1:], number).params["augment.rotate"]
         fits = rotate <= 15
@@ -303,7 +297,7 @@ def test_observations_of_another_process_are_enough() -> None:
     spec = study(space=SMALL, search={"sampler": "random"})
     history = [completed(k, d.params) for k, d in enumerate(run(spec, 9))]
     random.Random(0).shuffle(history)
-    last = Suggester(spec).draw(history, 9)
+    last = Suggester(Rules(spec)).draw(history, 9)
     assert point_key(last.params) not in {point_key(seen.params) for seen in history}
 
 
@@ -311,4 +305,4 @@ def test_a_base_that_does_not_resolve_is_refused() -> None:
     """The sample's base with an unknown loss cannot be trial 0."""
     spec = study(base={"loss": {"name": "zzz"}})
     with pytest.raises(InvalidSpec):
-        base_params(spec)
+        _ = Rules(spec).base_params

@@ -10,6 +10,7 @@ from tests.unit.samples import SPACE, study
 from tests.unit.search_runs import CUBE, best, search, sphere
 from tuner.search.in_memory_storage import frozen
 from tuner.search.observation import Observation, Translator
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.search.transfer import SourceTrial, WarmStartProposer
 from tuner.spec.states import TrialState
@@ -72,7 +73,7 @@ def test_the_best_of_an_earlier_study_are_tried_first() -> None:
     """Three of them, in order, after the base recipe."""
     earlier = known(sphere)
     order = sorted(earlier, key=lambda trial: -trial.value)
-    suggester, seen = Suggester(cold(), [earlier]), list[Observation]()
+    suggester, seen = Suggester(Rules(cold()), [earlier]), list[Observation]()
     for number in range(1, 5):
         draw = suggester.draw(seen[-1:], number)
         seen.append(Observation(number, TrialState.RUNNING, draw.params, attrs=draw.attrs))

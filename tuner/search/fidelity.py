@@ -6,14 +6,13 @@ images, or at s/E of the pixels. Its report at step s is its last. A trial that 
 trained anew at the next rung; the last one is the full training.
 """
 
-from collections.abc import Collection
 from math import sqrt
 from typing import Any
 
+from tuner.search.rules import Rules
 from tuner.spec import shares
 from tuner.spec.config import TrialConfig
 from tuner.spec.states import TrialSource
-from tuner.spec.study import StudySpec
 
 SMALLEST = 32  # pixels of a shrunk image's shorter side; encoders divide it by 32
 _MULTIPLE = 8
@@ -21,26 +20,22 @@ _MULTIPLE = 8
 WHOLE = frozenset({TrialSource.BASE, TrialSource.CONFIRM})
 
 
-def is_staged(spec: StudySpec) -> bool:
-    """Whether a rung is a training of its own."""
-    return spec.search.fidelity != "epochs"
+def target(rules: Rules, step: int) -> int:
+    """The step that the training of a trial which has reached `step` leads to."""
+    return min(
+        (rung for rung in rules.rungs if rung > step), default=rules.spec.base.training.epochs
+    )
 
 
-def target(spec: StudySpec, step: int, rungs: Collection[int] | None) -> int:
-    """The step that the training of a trial which stands at `step` leads to."""
-    epochs = spec.base.training.epochs
-    return min((rung for rung in rungs or () if rung > step), default=epochs)
-
-
-def staged(config: TrialConfig, spec: StudySpec, steps: int) -> TrialConfig:
+def staged(config: TrialConfig, rules: Rules, steps: int) -> TrialConfig:
     """The config of the training that leads to a step: the trial's own at the last one."""
     share = steps / config.training.epochs
-    if share >= 1 or not is_staged(spec):
+    if share >= 1 or not rules.is_staged:
         return config
     dataset = config.dataset
     changes: dict[str, Any] = (
         {"subset": float(shares.exact(dataset.subset) * steps / config.training.epochs)}
-        if spec.search.fidelity == "data"
+        if rules.spec.search.fidelity == "data"
         else {"size": tuple(_shrunk(side, share) for side in dataset.size)}
     )
     return config.model_copy(update={"dataset": dataset.model_copy(update=changes)})

@@ -3,58 +3,19 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from tuner.configs import catalog
-from tuner.configs.catalog import Component
 from tuner.search.agreement import Agreement, agreements
-from tuner.search.fidelity import is_staged
-from tuner.search.learning_curve import LearningCurve, PruningContext, context_of
-from tuner.search.pruners._contract import Pausing, Pruner, Replacing
+from tuner.search.learning_curve import LearningCurve, PruningContext
+from tuner.search.pruners._contract import Pausing, Replacing
 from tuner.search.ranking import ranked
+from tuner.search.rules import Rules
 from tuner.search.rungs import describe
-from tuner.search.samplers._contract import JudgingSampler
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.space import Params
-from tuner.spec.study import Strategy, StudySpec
-
-_FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: there is no rung worth the name
-
-
-def choose_pruner(spec: StudySpec) -> str:
-    """Name of the pruner that judges: the study's own, or what `auto` means.
-
-    A sampler that judges itself has its own name here.
-    """
-    name = spec.search.pruner.name
-    sampler = catalog.components("sampler").get(spec.search.sampler.name)
-    if sampler and _judges(sampler):
-        return sampler.name
-    if name != "auto":
-        return name
-    if sampler and not sampler.constants.get("PAUSES", True):
-        return "none"
-    has_rungs = is_staged(spec) or spec.most_epochs >= _FEWEST_EPOCHS
-    return "promote" if has_rungs else "none"
-
-
-def _judges(sampler: Component) -> bool:
-    return bool(sampler.constants.get("JUDGES"))
-
-
-def judged_steps(spec: StudySpec) -> frozenset[int] | None:
-    """Steps at which trials are compared, so that peers are needed; None means every step."""
-    return pruner_of(spec).judged_steps(context_of(spec))
-
-
-def is_judged(spec: StudySpec, step: int) -> bool:
-    """Whether trials are compared at a step."""
-    steps = judged_steps(spec)
-    return steps is None or step in steps
 
 
 def judge(
-    spec: StudySpec,
+    rules: Rules,
     trial: LearningCurve,
     peers: Sequence[LearningCurve],
     *,
@@ -69,88 +30,67 @@ def judge(
         closing: no new trial will be drawn.
     """
     step = trial.step
-    if step == 0 or step >= spec.most_epochs:
+    if step == 0 or step >= rules.spec.most_epochs or not rules.is_judged(step):
         return Verdict()
-    steps = judged_steps(spec)
-    if steps is not None and step not in steps:
-        return Verdict()
-    context = _context(spec, peers, closing)
-    if len(spec.objectives) > 1:
+    context = _context(rules, peers, closing)
+    if len(rules.spec.objectives) > 1:
         others = [peer for peer in peers if peer.number != trial.number]
-        *peers, trial = ranked([*others, trial], spec.objectives, [step])
-    verdict = pruner_of(spec).should_prune(trial, peers, context)
-    if verdict.action is Action.CONTINUE and is_staged(spec):
+        *peers, trial = ranked([*others, trial], rules.spec.objectives, [step])
+    verdict = rules.pruner.should_prune(trial, peers, context)
+    if verdict.action is Action.CONTINUE and rules.is_staged:
         reason = f"{describe(trial, step, context)} is among the best: to be trained anew on more"
         return Verdict(action=Action.PAUSE, reason=reason)
     return verdict
 
 
 def promotion(
-    spec: StudySpec,
+    rules: Rules,
     curves: Sequence[LearningCurve],
     *,
     closing: bool = False,
 ) -> tuple[int, str] | None:
     """Number of the paused trial that a free worker goes on with, and why, if there is one."""
-    pruner = pruner_of(spec)
+    pruner = rules.pruner
     if not isinstance(pruner, Pausing):
         return None
-    context = _context(spec, curves, closing)
-    if len(spec.objectives) > 1:
-        curves = ranked(curves, spec.objectives, judged_steps(spec) or ())
+    context = _context(rules, curves, closing)
+    if len(rules.spec.objectives) > 1:
+        curves = ranked(curves, rules.spec.objectives, rules.judged_steps or ())
     return pruner.promote(curves, context)
 
 
 def donors(
-    spec: StudySpec, curves: Sequence[LearningCurve], number: int, *, closing: bool = False
+    rules: Rules, curves: Sequence[LearningCurve], number: int, *, closing: bool = False
 ) -> tuple[int, ...]:
     """Numbers of the trials of which a copy may take a paused trial's place, the best first."""
-    pruner = pruner_of(spec)
+    pruner = rules.pruner
     if not isinstance(pruner, Replacing):
         return ()
-    if len(spec.objectives) > 1:
-        curves = ranked(curves, spec.objectives, judged_steps(spec) or ())
+    if len(rules.spec.objectives) > 1:
+        curves = ranked(curves, rules.spec.objectives, rules.judged_steps or ())
     trial = next(curve for curve in curves if curve.number == number)
-    return pruner.donors(trial, curves, _context(spec, curves, closing))
+    return pruner.donors(trial, curves, _context(rules, curves, closing))
 
 
-def perturbed(spec: StudySpec, params: Params, rng: random.Random) -> Params:
+def perturbed(rules: Rules, params: Params, rng: random.Random) -> Params:
     """What a copy of a trial with these params does otherwise, by path."""
-    pruner = pruner_of(spec)
-    return pruner.perturb(spec.space, params, rng) if isinstance(pruner, Replacing) else {}
+    pruner = rules.pruner
+    return pruner.perturb(rules.spec.space, params, rng) if isinstance(pruner, Replacing) else {}
 
 
-def unreliable(spec: StudySpec, curves: Sequence[LearningCurve]) -> tuple[Agreement, ...]:
+def unreliable(rules: Rules, curves: Sequence[LearningCurve]) -> tuple[Agreement, ...]:
     """Rungs whose ranks say too little about the next: they are merged upward."""
-    steps = judged_steps(spec)
-    if steps is None or len(spec.objectives) > 1 or choose_pruner(spec) == spec.search.sampler.name:
+    steps = rules.judged_steps
+    if steps is None or len(rules.spec.objectives) > 1 or rules.sampler_judges:
         return ()
-    if spec.searches_epochs:
+    if rules.spec.searches_epochs:
         return ()  # trials are not compared there
-    ladder = (*sorted(steps), spec.base.training.epochs)
+    ladder = (*sorted(steps), rules.spec.base.training.epochs)
     return tuple(found for found in agreements(curves, ladder) if found.is_poor)
 
 
-def _context(spec: StudySpec, curves: Sequence[LearningCurve], closing: bool) -> PruningContext:
+def _context(rules: Rules, curves: Sequence[LearningCurve], closing: bool) -> PruningContext:
     # A trial that was trained on less for a rung of its own would be lost with the rung.
-    poor = () if is_staged(spec) else unreliable(spec, curves)
+    poor = () if rules.is_staged else unreliable(rules, curves)
     skipped = frozenset(found.step for found in poor)
-    return replace(context_of(spec), skipped=skipped, closing=closing)
-
-
-def pruner_of(spec: StudySpec) -> Pruner:
-    """The pruner that judges the study's trials, with the study's options."""
-    name, sampler = choose_pruner(spec), spec.search.sampler
-    if name == sampler.name:
-        judging: JudgingSampler = catalog.load("sampler", name).build(
-            spec, 0, **_options("sampler", sampler)
-        )
-        return judging.pruner
-    own = spec.search.pruner if name == spec.search.pruner.name else Strategy(name=name)
-    pruner: Pruner = catalog.load("pruner", name).build(**_options("pruner", own))
-    return pruner
-
-
-def _options(kind: str, strategy: Strategy) -> dict[str, Any]:
-    known = catalog.find(kind, strategy.name).options
-    return {key: known[key].check(value)[0] for key, value in strategy.options.items()}
+    return replace(rules.context, skipped=skipped, closing=closing)

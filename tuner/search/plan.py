@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.optuna_encoding import distribution, from_optuna
-from tuner.search.fidelity import is_staged
-from tuner.search.judge import choose_pruner, judged_steps, pruner_of
-from tuner.search.suggest import choose_sampler, trial_limit
+from tuner.search.rules import Rules
 from tuner.search.units import from_unit
 from tuner.spec.space import Params
 from tuner.spec.study import EPOCHS, StudySpec
@@ -37,29 +35,23 @@ class Plan:
     confirm_epochs: int
 
 
-def rungs(spec: StudySpec) -> tuple[int, ...]:
-    """Epochs at which trials are compared, rising; empty if nothing is pruned."""
-    steps = judged_steps(spec)
-    return tuple(range(1, spec.most_epochs)) if steps is None else tuple(sorted(steps))
-
-
-def plan(spec: StudySpec) -> Plan:
+def plan(rules: Rules) -> Plan:
     """The plan of a study."""
-    trials, epochs = trial_limit(spec), spec.most_epochs
+    spec, trials, epochs = rules.spec, rules.trial_limit, rules.spec.most_epochs
     confirm = spec.search.confirm
     again = min(confirm.top, trials) * confirm.seeds * epochs if confirm else 0
-    reached = stages(spec, trials)
+    reached = stages(rules, trials)
     # Trial 0 is the base recipe, whatever the others draw.
     whole, each = spec.base.training.epochs, spec.most_drawn_epochs
-    if is_staged(spec):
-        whole = each = sum(rungs(spec), epochs)
-    expected = _epochs(reached, anew=is_staged(spec)) if reached else _drawn_epochs(spec, trials)
+    if rules.is_staged:
+        whole = each = sum(rules.rungs, epochs)
+    expected = _epochs(reached, anew=rules.is_staged) if reached else _drawn_epochs(rules, trials)
     return Plan(
-        sampler=choose_sampler(spec),
-        pruner=choose_pruner(spec),
+        sampler=rules.sampler_name,
+        pruner=rules.pruner_name,
         trials=trials,
         epochs=epochs,
-        rungs=rungs(spec),
+        rungs=rules.rungs,
         stages=reached,
         expected_epochs=None if expected is None else expected + again,
         worst_epochs=whole + (trials - 1) * each + again,
@@ -67,22 +59,23 @@ def plan(spec: StudySpec) -> Plan:
     )
 
 
-def stages(spec: StudySpec, trials: int) -> Mapping[int, float]:
+def stages(rules: Rules, trials: int) -> Mapping[int, float]:
     """Trials expected to be trained up to each rung, as far as the pruner's rule says it.
 
     Empty where trials differ in their epochs.
     """
-    if spec.searches_epochs:
+    if rules.spec.searches_epochs:
         return {}
-    return pruner_of(spec).survivors(trials, (*rungs(spec), spec.base.training.epochs))
+    return rules.pruner.survivors(trials, (*rules.rungs, rules.spec.base.training.epochs))
 
 
-def _drawn_epochs(spec: StudySpec, trials: int) -> float | None:
+def _drawn_epochs(rules: Rules, trials: int) -> float | None:
     """Epochs of the base recipe and of random draws, where those are searched and all are trained.
 
     Half of the range is what draws have on average, unless conditions or a scale make it other.
     """
-    if not spec.searches_epochs or rungs(spec):
+    spec = rules.spec
+    if not spec.searches_epochs or rules.rungs:
         return None
     rng, base = random.Random(0), spec.base.training.epochs
     drawn = [_draw(spec, rng).get(EPOCHS, base) for _ in range(_SAMPLE)]

@@ -14,14 +14,12 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
-from tuner.configs import catalog
-from tuner.configs.recipes import recipe_params
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.search import proposers
 from tuner.search.observation import Observation, Translator, by_number, open_study
+from tuner.search.rules import Rules
 from tuner.search.transfer import SourceTrial, WarmStartProposer
 from tuner.spec.grid import points, size
 from tuner.spec.space import Params
@@ -51,35 +49,6 @@ class Draw:
         return TrialSource(self.attrs.get(proposers.SOURCE, TrialSource.SAMPLER))
 
 
-def choose_sampler(spec: StudySpec) -> str:
-    """Name of the sampler that draws: the study's own, or what `auto` means."""
-    name = spec.search.sampler.name
-    if name != "auto":
-        return name
-    return "rung_tpe" if len(spec.objectives) == 1 else "tpe"
-
-
-def base_params(spec: StudySpec) -> Params:
-    """The base recipe's own values of all dimensions that are active and contain them.
-
-    Trial 0 trains these, which is exactly the base recipe. Raises InvalidSpec.
-    """
-    return recipe_params(spec, {})
-
-
-def trial_limit(spec: StudySpec) -> int:
-    """Trials worth running: `search.trials`, or less where the space has fewer points.
-
-    The base recipe counts once more if it is not one of the points.
-    """
-    count = size(spec.space, spec.search.trials)
-    if count is None:
-        return spec.search.trials
-    base = base_params(spec)
-    inside = _active_paths(spec, base) == set(base)
-    return min(spec.search.trials, count + (0 if inside else 1))
-
-
 class Suggester:
     """One study's sampler with all it has seen; extended draw by draw, safe for threads.
 
@@ -88,8 +57,9 @@ class Suggester:
     this one is warm-started from.
     """
 
-    def __init__(self, spec: StudySpec, earlier: Sequence[Sequence[SourceTrial]] = ()) -> None:
-        self._spec = spec
+    def __init__(self, rules: Rules, earlier: Sequence[Sequence[SourceTrial]] = ()) -> None:
+        self._rules, self._spec = rules, rules.spec
+        spec = rules.spec
         self._proposers = _proposers(spec, earlier)
         self._study, self._storage = open_study(spec)
         self._translator = Translator(spec)
@@ -109,7 +79,7 @@ class Suggester:
                 key = point_key(seen.params)
                 self._taken[key] = min(seen.number, self._taken.get(key, seen.number))
             if number == 0:
-                return Draw(base_params(self._spec))
+                return Draw(dict(self._rules.base_params))
             return self._candidate() or self._new_draw(number)
 
     def _candidate(self) -> Draw | None:
@@ -121,13 +91,12 @@ class Suggester:
         return None
 
     def _new_draw(self, number: int) -> Draw:
-        name = choose_sampler(self._spec)
         draw = Draw({})
         for attempt in range(_TRIES + _RANDOM_TRIES):
             if attempt == _TRIES and (listed := self._listed(number)):
                 return listed
             proposed = self._proposed(number, attempt) if attempt < _TRIES else None
-            draw = proposed or self._ask(number, attempt, name if attempt < _TRIES else "random")
+            draw = proposed or self._ask(number, attempt)
             if self._earlier(draw.params, number) is None:
                 return draw
         return replace(draw, duplicate_of=self._earlier(draw.params, number))
@@ -150,8 +119,7 @@ class Suggester:
 
     def _proposed(self, number: int, attempt: int) -> Draw | None:
         """A proposer's draw if it is its turn; a systematic sampler is never interrupted."""
-        sampler = catalog.find("sampler", choose_sampler(self._spec))
-        if not self._proposers or sampler.constants.get("SYSTEMATIC"):
+        if not self._proposers or self._rules.is_systematic:
             return None
         rng = random.Random(draw_seed(self._spec.search.seed, number, attempt))
         proposer = proposers.choose(self._proposers, self._study.get_trials(deepcopy=False), rng)
@@ -159,9 +127,10 @@ class Suggester:
             Draw(proposer.propose(rng), {proposers.SOURCE: proposer.source}) if proposer else None
         )
 
-    def _ask(self, number: int, attempt: int, sampler: str) -> Draw:
+    def _ask(self, number: int, attempt: int) -> Draw:
         seed = draw_seed(self._spec.search.seed, number, attempt)
-        self._study.sampler = _build(self._spec, sampler, seed)
+        name = None if attempt < _TRIES else "random"
+        self._study.sampler = self._rules.sampler(seed, name)
         self._storage.next_number = number
         try:
             trial = self._study.ask()
@@ -201,14 +170,6 @@ def _proposers(
     return (*warm,) if spec.search.prior is None else (proposers.PriorProposer(spec), *warm)
 
 
-def _build(spec: StudySpec, name: str, seed: int) -> BaseSampler:
-    component = catalog.find("sampler", name)
-    own = spec.search.sampler.options if name == spec.search.sampler.name else {}
-    options = {key: component.options[key].check(value)[0] for key, value in own.items()}
-    sampler: BaseSampler = catalog.load("sampler", name).build(spec, seed, **options)
-    return sampler
-
-
 def _suggest_one(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return trial.suggest_categorical(name, distribution.choices)
@@ -222,7 +183,3 @@ def _suggest_one(trial: Trial, name: str, distribution: BaseDistribution) -> Any
 def _lasting(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes worth storing: TPE's notes are for processes that share unfinished draws."""
     return {key: value for key, value in attrs.items() if not key.startswith("tpe:")}
-
-
-def _active_paths(spec: StudySpec, params: Params) -> set[str]:
-    return {path for path in spec.space.root if spec.space.active(path, params)}

@@ -11,13 +11,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from tuner.configs import catalog
 from tuner.errors import NotFound
-from tuner.search.suggest import choose_sampler
+from tuner.search.rules import Rules
 from tuner.service import endings, rows
 from tuner.service.searches import Search, Searches
 from tuner.spec.states import StudyState
-from tuner.spec.study import StudySpec
 from tuner.store import studies
 from tuner.store.engine import Database
 
@@ -25,13 +23,13 @@ _CROWD = 2  # trials that run when one more is drawn ahead: whoever asks next is
 
 
 @contextmanager
-def drawn(db: Database, searches: Searches, study_id: int, spec: StudySpec) -> Iterator[None]:
+def drawn(db: Database, searches: Searches, study_id: int, rules: Rules) -> Iterator[None]:
     """Within it the params that the study needs next are ready, if its sampler is a slow one.
 
     No other thread of this process draws for the study meanwhile. Another process may: then the
     number has gone to its trial, and the transaction draws again.
     """
-    if not is_slow(spec) or _need(db, searches, study_id) is None:
+    if not rules.draws_ahead or _need(db, searches, study_id) is None:
         yield  # nothing to draw, or quickly done: nobody waits for a turn
         return
     with searches.turn(study_id):
@@ -39,16 +37,10 @@ def drawn(db: Database, searches: Searches, study_id: int, spec: StudySpec) -> I
         yield
 
 
-def order(db: Database, searches: Searches, study_id: int, spec: StudySpec) -> None:
+def order(db: Database, searches: Searches, study_id: int, rules: Rules) -> None:
     """Have the study's next params drawn in the background, if its sampler is a slow one."""
-    if is_slow(spec):
+    if rules.draws_ahead:
         searches.background(partial(_draw_ahead, db, searches, study_id))
-
-
-def is_slow(spec: StudySpec) -> bool:
-    """Whether the study's sampler wants to be asked outside of the lock."""
-    sampler = catalog.find("sampler", choose_sampler(spec))
-    return bool(sampler.constants.get("AHEAD"))
 
 
 class _Need(NamedTuple):
@@ -79,14 +71,14 @@ def _need(
             study = studies.find(session, study_id)
         except NotFound:
             return None
-        spec = rows.spec_of(study)
+        rules = rows.rules_of(study)
         load = studies.load(session, [study_id])[study_id]
         is_open = StudyState(study.state) in studies.OPEN
-        if not is_open or not endings.may_draw(study, spec):
+        if not is_open or not endings.may_draw(study, rules):
             return None
         if load.running < _CROWD if is_ahead else load.waiting:
             return None
-        with searches.of(session, study, spec) as search:
+        with searches.of(session, study, rules) as search:
             if load.paused and not is_ahead and search.promotion(closing=False):
                 return None
             return _Need(search, study.drawn, search.revision, is_ahead or load.running == 0)

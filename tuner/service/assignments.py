@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from tuner.configs.resolve import resolve
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
-from tuner.search.fidelity import WHOLE, is_staged, staged, target
-from tuner.search.judge import is_judged, judged_steps
+from tuner.search.fidelity import WHOLE, staged, target
+from tuner.search.rules import Rules
 from tuner.service import ahead, copies, endings, faults, rows
 from tuner.service.isolation import set_aside
 from tuner.service.scheduling import Turn, in_turn, may_hand_out
@@ -19,7 +19,6 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ArtifactRef, Assignment, Capabilities, LeaseRequest
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
-from tuner.spec.study import StudySpec
 from tuner.store import artifacts, hot, leases, studies, trials, workers
 from tuner.store.engine import Database
 from tuner.store.group import Job, Need
@@ -46,10 +45,10 @@ def take(
     for study_id, error in turn.damaged.items():
         set_aside(db, study_id, error)
     refused: StorageError | None = None
-    for study_id, spec in turn.ready:
+    for study_id, rules in turn.ready:
         # One study at a time: two rows locked in two orders would be a deadlock.
         try:
-            assignment = _take_from(db, request, study_id, spec, lease_seconds, searches)
+            assignment = _take_from(db, request, study_id, rules, lease_seconds, searches)
         except StorageError as error:
             logger.warning("no trial could be taken of study %s: %s", study_id, error)
             refused = refused or error
@@ -61,7 +60,7 @@ def take(
             set_aside(db, study_id, error, "the next trial could not be drawn")
             continue
         if assignment is not None:
-            ahead.order(db, searches, study_id, spec)
+            ahead.order(db, searches, study_id, rules)
             return assignment
     if refused is not None:
         raise refused
@@ -74,7 +73,7 @@ def _take_from(  # what a use case needs, for one study
     db: Database,
     request: LeaseRequest,
     study_id: int,
-    spec: StudySpec,
+    rules: Rules,
     lease_seconds: float,
     searches: Searches,
 ) -> Assignment | None:
@@ -102,12 +101,12 @@ def _take_from(  # what a use case needs, for one study
         return assignment
 
     try:
-        with ahead.drawn(db, searches, study_id, spec):
+        with ahead.drawn(db, searches, study_id, rules):
             need = Need(
                 study_id,
                 worker=request.worker,
                 is_late=True,
-                since=searches.since(study_id, spec),
+                since=searches.since(study_id, rules),
                 look=partial(studies.lock, study=study_id),
             )
             return db.together(Job(need, grant))
@@ -138,8 +137,8 @@ def _next_readable(
         except NewerDocument:
             raise
         except Unreadable as error:
-            spec = rows.spec_of(study)
-            endings.fail_trial(session, study, spec, trial, str(error), now=now)
+            rules = rows.rules_of(study)
+            endings.fail_trial(session, study, rules, trial, str(error), now=now)
             hot.write(session)
     return None
 
@@ -153,12 +152,12 @@ def _next_trial(
         return None
     if load.waiting:
         return trials.next_waiting(session, study)
-    spec = rows.spec_of(study)
-    all_drawn = not endings.may_draw(study, spec)
-    with searches.of(session, study, spec, ahead=True) as search:
+    rules = rows.rules_of(study)
+    spec, all_drawn = rules.spec, not endings.may_draw(study, rules)
+    with searches.of(session, study, rules, ahead=True) as search:
         promoted = search.promotion(closing=all_drawn) if load.paused else None
         if promoted is not None:
-            return _go_on(session, study, spec, search, *promoted, now=now)
+            return _go_on(session, study, rules, search, *promoted, now=now)
         if all_drawn:
             return None
         draw = search.draw(study.drawn, latest=load.running == 0)
@@ -177,7 +176,7 @@ def _next_trial(
 def _go_on(  # noqa: PLR0913  # what a decision on a trial needs
     session: Session,
     study: Study,
-    spec: StudySpec,
+    rules: Rules,
     search: Search,
     number: int,
     reason: str,
@@ -187,7 +186,7 @@ def _go_on(  # noqa: PLR0913  # what a decision on a trial needs
     """The paused trial of that number, waiting; or the copy of a better one in its place."""
     donors = search.donors(number)
     if donors:
-        copy = copies.replace(session, study, spec, (number, reason), donors, now=now)
+        copy = copies.replace(session, study, rules, (number, reason), donors, now=now)
         if copy is not None:
             return copy
         reason += "; it goes on, as none of the best can be copied from here"
@@ -228,8 +227,8 @@ def _assign(
     if study.state == StudyState.QUEUED:
         studies.move(session, study, StudyState.RUNNING, now=now)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
-    spec = rows.spec_of(study)
-    steps, resume = _steps(trial, spec), _resume(session, trial, spec)
+    rules = rows.rules_of(study)
+    steps, resume = _steps(trial, rules), _resume(session, trial, rules)
     if resume is None and not trial.step:
         trial.threads = _threads(config, offer.capabilities)
     return Assignment(
@@ -239,8 +238,8 @@ def _assign(
         study_id=study.id,
         trial=trial.number,
         attempt=trial.attempts,
-        config=staged(config, spec, steps or trial.epochs),
-        metrics=tuple(objective.metric for objective in spec.objectives),
+        config=staged(config, rules, steps or trial.epochs),
+        metrics=tuple(objective.metric for objective in rules.spec.objectives),
         resume=resume,
         last_step=trial.step,
         data_version=trial.data_version,
@@ -251,13 +250,13 @@ def _assign(
     )
 
 
-def _steps(trial: Trial, spec: StudySpec) -> int | None:
+def _steps(trial: Trial, rules: Rules) -> int | None:
     """The step that the training at hand leads to; None where a step is an epoch."""
-    if not is_staged(spec):
+    if not rules.is_staged:
         return None
     if trial.source in WHOLE:
         return trial.epochs
-    return target(spec, trial.step, judged_steps(spec))
+    return target(rules, trial.step)
 
 
 def _threads(config: TrialConfig, offered: Capabilities) -> int | None:
@@ -266,11 +265,12 @@ def _threads(config: TrialConfig, offered: Capabilities) -> int | None:
     return offered.cpus if is_exact and offered.device.kind == "cpu" else None
 
 
-def _resume(session: Session, trial: Trial, spec: StudySpec) -> ArtifactRef | None:
+def _resume(session: Session, trial: Trial, rules: Rules) -> ArtifactRef | None:
     """The checkpoint to go on from; none at a rung from which a trial is trained anew."""
     if trial.attempts <= 1 and not trial.step:
         return None
-    if is_staged(spec) and trial.source not in WHOLE and is_judged(spec, trial.step):
+    is_part = rules.is_staged and trial.source not in WHOLE
+    if is_part and rules.is_judged(trial.step):
         artifacts.drop(session, artifacts.checkpoints(session, trial.id))
         return None
     checkpoint = artifacts.last_checkpoint(session, trial.id)

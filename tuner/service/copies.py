@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from tuner.search.judge import perturbed
+from tuner.search.rules import Rules
 from tuner.search.suggest import draw_seed
 from tuner.service import rows
 from tuner.spec.config import Change, TrialConfig
@@ -32,7 +33,7 @@ class _Origin:
 def replace(
     session: Session,
     study: Study,
-    spec: StudySpec,
+    rules: Rules,
     ending: tuple[int, str],
     donors: Sequence[int],
     *,
@@ -45,14 +46,14 @@ def replace(
     """
     number, reason = ending
     replaced = trials.find(session, study, number)
-    rng = random.Random(draw_seed(spec.search.seed, study.drawn))
+    rng = random.Random(draw_seed(rules.spec.search.seed, study.drawn))
     for candidate in rng.sample(donors, len(donors)):
         origin = _origin(session, trials.find(session, study, candidate))
         if origin is not None and origin.step >= replaced.step:
             why = f"{reason}; a copy of trial {candidate} takes its place"
             trials.move(session, study, replaced, TrialState.PRUNED, now=now, reason=why)
-            values = perturbed(spec, origin.trial.params, rng)
-            return _copy(session, study, spec, origin, values, now=now)
+            values = perturbed(rules, origin.trial.params, rng)
+            return _copy(session, study, rules.spec, origin, values, now=now)
     return None
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from tuner.search.analysis import is_feasible
 from tuner.search.judge import promotion
-from tuner.search.suggest import trial_limit
+from tuner.search.rules import Rules
 from tuner.service import confirmations, rows, searches, surroundings, versions
 from tuner.service.faults import Fault, Ruling
 from tuner.service.objectives import undefined_reason
@@ -29,11 +29,12 @@ _REMEDY = "correct the study and submit it anew"
 def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime) -> None:
     """Close the lease, bring the trial where the outcome puts it, and may end the study."""
     attempt, trial, study = held
-    spec = rows.spec_of(study)
+    rules = rows.rules_of(study)
+    spec = rules.spec
     leases.end(attempt, outcome, now=now)
     trial.error, trial.error_kind = outcome.error, outcome.error_kind
     trial.provenance = {**trial.provenance, **outcome.provenance}
-    versions.note_outcome(session, study, spec, trial, outcome, now=now)
+    versions.note_outcome(session, study, rules, trial, outcome, now=now)
     fault = surroundings.fault_of(session, held, spec, outcome, now=now)
     if fault is not None:
         outcome = outcome.model_copy(update={"kind": OutcomeKind.YIELDED})
@@ -49,7 +50,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     logger.info("trial %s of %s: %s %s", trial.number, study.name, state, reason)
     if state is TrialState.FAILED and fault is not None and fault.ruling is Ruling.FAIL_STUDY:
         fail(session, study, fault.reason, now=now)
-    close_if_done(session, study, spec, now=now, has_failed=state is TrialState.FAILED)
+    close_if_done(session, study, rules, now=now, has_failed=state is TrialState.FAILED)
 
 
 def _destination(  # what a decision on a trial needs
@@ -108,7 +109,7 @@ def _given_back(
 
 
 def close_if_done(
-    session: Session, study: Study, spec: StudySpec, *, now: datetime, has_failed: bool = False
+    session: Session, study: Study, rules: Rules, *, now: datetime, has_failed: bool = False
 ) -> None:
     """End a locked study whose budget is spent, or whose trials cannot succeed.
 
@@ -117,7 +118,8 @@ def close_if_done(
     """
     if StudyState(study.state).has_ended:
         return
-    spent, all_drawn = spent_reason(study, spec, now=now), not may_draw(study, spec)
+    spec, all_drawn = rules.spec, not may_draw(study, rules)
+    spent = spent_reason(study, spec, now=now)
     if not (spent or all_drawn or has_failed):
         return  # the common case, known without counting
     hot.write(session)
@@ -125,7 +127,7 @@ def close_if_done(
     failed, running = counts.get(TrialState.FAILED, 0), counts.get(TrialState.RUNNING, 0)
     if failed >= spec.search.max_failures and failed == sum(counts.values()) - running:
         fail(session, study, _first_failures(session, study, failed), now=now)
-    elif not running and (spent or not _goes_on(session, study, spec, counts)):
+    elif not running and (spent or not _goes_on(session, study, rules, counts)):
         _conclude(session, study, spec, counts, spent, now=now)
 
 
@@ -187,7 +189,7 @@ def abandon(session: Session, held: Held, reason: str, *, now: datetime) -> None
 def fail_trial(
     session: Session,
     study: Study,
-    spec: StudySpec,
+    rules: Rules,
     trial: Trial | HeldTrial,
     reason: str,
     *,
@@ -196,7 +198,7 @@ def fail_trial(
     """End a waiting trial that cannot be trained, and with it perhaps the study."""
     trials.move(session, study, trial, TrialState.FAILED, now=now, reason=reason)
     logger.warning("trial %s of %s failed: %s", trial.number, study.name, reason)
-    close_if_done(session, study, spec, now=now, has_failed=True)
+    close_if_done(session, study, rules, now=now, has_failed=True)
 
 
 def _first_failures(session: Session, study: Study, failed: int) -> str:
@@ -221,23 +223,23 @@ def _first_text(session: Session, study: Study) -> str:
 
 
 def _goes_on(
-    session: Session, study: Study, spec: StudySpec, counts: Mapping[TrialState, int]
+    session: Session, study: Study, rules: Rules, counts: Mapping[TrialState, int]
 ) -> bool:
     """Whether a study of which nothing runs has another trial to train."""
-    if may_draw(study, spec) or counts.get(TrialState.WAITING, 0):
+    if may_draw(study, rules) or counts.get(TrialState.WAITING, 0):
         return True
     if not counts.get(TrialState.PAUSED, 0):
         return False
-    return promotion(spec, searches.curves(session, study, spec), closing=True) is not None
+    return promotion(rules, searches.curves(session, study, rules), closing=True) is not None
 
 
-def reopen_if_due(session: Session, study: Study, spec: StudySpec, *, now: datetime) -> None:
+def reopen_if_due(session: Session, study: Study, rules: Rules, *, now: datetime) -> None:
     """Let a locked finished study go on if its new budget leaves something to train."""
-    if is_spent(study, spec, now=now):
+    if is_spent(study, rules.spec, now=now):
         return
-    if may_draw(study, spec):
+    if may_draw(study, rules):
         studies.move(session, study, StudyState.RUNNING, now=now, reason="the budget grew")
-    elif confirmations.create(session, study, spec, now=now, again=True):
+    elif confirmations.create(session, study, rules.spec, now=now, again=True):
         reason = "its leaders are to be confirmed"
         studies.move(session, study, StudyState.RUNNING, now=now, reason=reason)
 
@@ -262,9 +264,9 @@ def _undone(session: Session, study: Study, spec: StudySpec) -> str:
     return "; its leaders were not confirmed" if left else ""
 
 
-def may_draw(study: Study, spec: StudySpec) -> bool:
+def may_draw(study: Study, rules: Rules) -> bool:
     """Whether the search has trials left to draw; neither confirmations nor copies are drawn."""
-    return study.drawn - study.confirmations - study.copies < trial_limit(spec)
+    return study.drawn - study.confirmations - study.copies < rules.trial_limit
 
 
 def _stopped_reason(study: Study, spec: StudySpec, now: datetime) -> str:

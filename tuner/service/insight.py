@@ -10,7 +10,7 @@ from tuner.errors import InvalidSpec, Problem
 from tuner.search.importance import fanova as variance_of
 from tuner.search.importance import importance as shares_of
 from tuner.search.observation import Observation
-from tuner.search.plan import rungs
+from tuner.search.rules import Rules
 from tuner.service import rankings, rows
 from tuner.spec.metrics import compute, unknown_metric
 from tuner.spec.states import TrialState
@@ -84,11 +84,12 @@ def _look(
 ) -> _Seen:
     with db.reading() as session:
         row = study_rows.find(session, study)
-        spec = rows.spec_of(row)
+        rules = rows.rules_of(row)
         if objective or direction:
-            goals = (rankings.goal(spec, objective, direction),)
-            spec = spec.model_copy(update={"objectives": goals})
-        step = 0 if spec.searches_epochs else _step(session, row, spec)
+            goals = (rankings.goal(rules.spec, objective, direction),)
+            rules = Rules(rules.spec.model_copy(update={"objectives": goals}))
+        spec = rules.spec
+        step = 0 if spec.searches_epochs else _step(session, row, rules)
         at = None if spec.searches_epochs else step
         told = reports.told_at(session, row, at, most=most) if at != 0 else []
     seen = [found for one in told if (found := _observation(one, spec)) is not None]
@@ -97,10 +98,9 @@ def _look(
     return _Seen(spec, step, seen)
 
 
-def _step(session: Session, row: Study, spec: StudySpec) -> int:
+def _step(session: Session, row: Study, rules: Rules) -> int:
     """The epoch at which to compare; 0 while nothing was reported at any."""
-    epochs = spec.base.training.epochs
-    ladder = rungs(spec)
+    epochs, ladder = rules.spec.base.training.epochs, rules.rungs
     steps = {epochs, *ladder} if len(ladder) < epochs - 1 else {epochs // 4, epochs // 2, epochs}
     counts = reports.count_at(session, row, steps)
     enough = [step for step, count in counts.items() if count >= _ENOUGH]

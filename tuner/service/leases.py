@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidSpec, Problem
-from tuner.search.judge import is_judged
+from tuner.search.rules import Rules
 from tuner.service import endings, rankings, rows, surroundings, versions
 from tuner.service.searches import Searches
 from tuner.spec.events import EventKind
@@ -90,13 +90,14 @@ def reporting(  # a use case names all that it needs
         held, now = leases.hold(session, lease, token), db.moment(session)
         fresh = [message for message in batch.reports if message.step > held.trial.step]
         _refuse_disorder(held.trial, fresh)
-        spec = rows.spec_of(held.study)
-        version = versions.told_by(spec, held.trial, fresh)
+        rules = rows.rules_of(held.study)
+        spec = rules.spec
+        version = versions.told_by(rules, held.trial, fresh)
         _refuse_misfits(spec, fresh)
         if version is not None:
             versions.note(session, held.study, held.trial, version, now=now)
         for message in fresh:
-            _store(session, held, spec, message, now=now, searches=searches)
+            _store(session, held, rules, message, now=now, searches=searches)
         if fresh and surroundings.is_warned(held.study):
             surroundings.trained(session, held, now=now)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
@@ -190,7 +191,7 @@ def _refuse_misfits(spec: StudySpec, fresh: Sequence[Report]) -> None:
 def _store(  # a use case names all that it needs
     session: Session,
     held: Held,
-    spec: StudySpec,
+    rules: Rules,
     message: Report,
     *,
     now: datetime,
@@ -198,6 +199,7 @@ def _store(  # a use case names all that it needs
 ) -> None:
     """Store the next step of a trial, and judge it if nothing was decided yet."""
     _, trial, study = held
+    spec = rules.spec
     message = rankings.named_metrics(spec, message)
     value = message.metrics.get(spec.objective.metric)
     reports.add(session, trial, message, value=value, now=now)
@@ -218,13 +220,13 @@ def _store(  # a use case names all that it needs
     )
     if message.step == 1:
         endings.fail_if_undefined(session, study, spec, message, now=now)
-    if trial.source != TrialSource.CONFIRM and is_judged(spec, trial.step):
+    if trial.source != TrialSource.CONFIRM and rules.is_judged(trial.step):
         trial.revision = told  # searches take the trial in again
-        _judge(session, held, spec, searches, now=now)
+        _judge(session, held, rules, searches, now=now)
 
 
 def _judge(
-    session: Session, held: Held, spec: StudySpec, searches: Searches, *, now: datetime
+    session: Session, held: Held, rules: Rules, searches: Searches, *, now: datetime
 ) -> None:
     _, trial, study = held
     if trial.step >= trial.epochs:
@@ -233,9 +235,9 @@ def _judge(
     if trial.source == TrialSource.BASE or rows.verdict_of(trial).action is not Action.CONTINUE:
         return
     # Its peers are those on its own data, which need not be the ones that are ranked.
-    with searches.of(session, study, spec, version=trial.data_version) as search:
+    with searches.of(session, study, rules, version=trial.data_version) as search:
         warnings = search.warnings()
-        verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, spec))
+        verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, rules))
     if versions.is_ranked(study, trial):
         studies.warn(session, study, warnings, now=now)
     trial.verdict = verdict.model_dump(mode="json")

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from tuner.configs.resolve import resolve
 from tuner.search import plan as search
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.service.assignments import trial_seed
 from tuner.spec.config import TrialConfig
@@ -41,7 +42,8 @@ def plan(
         epoch_seconds: of one epoch; as in the latest study of the same data set when None.
         workers: that train at the same time; the study's `parallel` when None.
     """
-    outline = search.plan(spec)
+    rules = Rules(spec)
+    outline = search.plan(rules)
     if epoch_seconds is not None:
         pace: Pace | None = Pace(epoch_seconds, "as given")
     else:
@@ -59,7 +61,7 @@ def plan(
         worst_case_epochs=outline.worst_epochs,
         confirm_epochs=outline.confirm_epochs,
         cost=None if pace is None else _cost(spec, outline, pace, workers or spec.search.parallel),
-        examples=_examples(spec),
+        examples=_examples(rules),
     )
 
 
@@ -102,9 +104,10 @@ def _cost(spec: StudySpec, outline: search.Plan, pace: Pace, workers: int) -> Co
     )
 
 
-def _examples(spec: StudySpec) -> tuple[TrialConfig, ...]:
+def _examples(rules: Rules) -> tuple[TrialConfig, ...]:
     """Configs of the first trials, as they would be drawn while none has reported."""
-    suggester, examples, seen = Suggester(spec), list[TrialConfig](), list[Observation]()
+    spec, suggester = rules.spec, Suggester(rules)
+    examples, seen = list[TrialConfig](), list[Observation]()
     for number in range(min(EXAMPLES, spec.search.trials)):
         draw = suggester.draw(seen, number)
         if draw.duplicate_of is not None:

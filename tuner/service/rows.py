@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from tuner.errors import InvalidSpec, NotFound, SegtuneError, Unreadable
+from tuner.search.rules import Rules
 from tuner.service import faults
 from tuner.spec.config import TrialConfig
 from tuner.spec.failures import gist
@@ -43,21 +44,26 @@ DAMAGED = (
 )
 _KEPT = 256
 _MESSAGE = 1000  # of an error text in a list of trials; the whole may have 20,000 and a traceback
-_SPECS: dict[int, tuple[dict[str, Any], StudySpec]] = {}
+_RULES: dict[int, tuple[dict[str, Any], Rules]] = {}
 
 
 def spec_of(study: tables.Study) -> StudySpec:
-    """The study's document; parsing it costs more than all else in a heartbeat, so it is kept.
+    """The study's document. Raises Unreadable if this release cannot read it."""
+    return rules_of(study).spec
+
+
+def rules_of(study: tables.Study) -> Rules:
+    """The study's document and what it means; parsing it costs more than a heartbeat: it is kept.
 
     Raises:
         Unreadable: this release cannot read it.
     """
-    known = _SPECS.get(study.id)
+    known = _RULES.get(study.id)
     if known is None or known[0] != study.spec:
-        if len(_SPECS) >= _KEPT:
-            _SPECS.clear()
+        if len(_RULES) >= _KEPT:
+            _RULES.clear()
         spec = read_spec(study.spec, f"study '{study.name}' (id {study.id})")
-        known = _SPECS[study.id] = (study.spec, spec)
+        known = _RULES[study.id] = (study.spec, Rules(spec))
     return known[1]
 
 

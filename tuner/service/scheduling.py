@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tuner.errors import NewerDocument
+from tuner.search.rules import Rules
 from tuner.service import endings, faults, rows
 from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
-from tuner.spec.study import Resources, StudySpec
+from tuner.spec.study import Resources
 from tuner.store import studies
 from tuner.store.engine import Database
 from tuner.store.tables import Study
@@ -21,7 +22,7 @@ _NAMED = 3  # of the things that a sentence lists
 class Turn(NamedTuple):
     """Studies to ask for a trial, in this order; and damaged ones by id, with what is wrong."""
 
-    ready: Sequence[tuple[int, StudySpec]]
+    ready: Sequence[tuple[int, Rules]]
     damaged: Mapping[int, Exception]
 
 
@@ -34,24 +35,24 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     with db.reading() as session:
         asked = studies.asked(session, request.worker)
     known = faults.read(asked.unfit)
-    placed = list[tuple[_Place, StudySpec]]()
+    placed = list[tuple[_Place, Rules]]()
     for study, load in asked.studies:
         if request.study not in {None, study.name}:
             continue
         try:
-            spec = rows.spec_of(study)
+            rules = rows.rules_of(study)
             if (
                 not faults.bars(known, study.id, now=now)
-                and fits(spec.resources, request.capabilities)
+                and fits(rules.spec.resources, request.capabilities)
                 and may_hand_out(study, load, now=now)
             ):
-                placed.append((_place(study, load), spec))
+                placed.append((_place(study, load), rules))
         except NewerDocument as error:
             logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
         except rows.DAMAGED as error:
             damaged[study.id] = error
     placed.sort(key=lambda pair: pair[0])
-    return Turn([(place.id, spec) for place, spec in placed], damaged)
+    return Turn([(place.id, rules) for place, rules in placed], damaged)
 
 
 class _Place(NamedTuple):
@@ -70,12 +71,12 @@ def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
     """Whether an open study may have a trial to give: one that waits or stands at a rung, or one
     still to be drawn.
     """
-    spec = rows.spec_of(study)
+    rules = rows.rules_of(study)
     return (
         StudyState(study.state) in studies.OPEN
-        and load.running < spec.search.parallel
-        and not endings.is_spent(study, spec, now=now)
-        and (load.waiting > 0 or load.paused > 0 or endings.may_draw(study, spec))
+        and load.running < rules.spec.search.parallel
+        and not endings.is_spent(study, rules.spec, now=now)
+        and (load.waiting > 0 or load.paused > 0 or endings.may_draw(study, rules))
     )
 
 

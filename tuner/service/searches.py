@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from tuner.search.analysis import violations
 from tuner.search.curve_table import CurveTable
-from tuner.search.fidelity import is_staged
-from tuner.search.judge import donors, judge, judged_steps, promotion, unreliable
+from tuner.search.judge import donors, judge, promotion, unreliable
 from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
+from tuner.search.rules import Rules
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import SourceTrial
 from tuner.service import transfers
@@ -59,7 +59,7 @@ class Searches:
         self,
         session: Session,
         study: Study,
-        spec: StudySpec,
+        rules: Rules,
         *,
         version: str | None = None,
         ahead: bool = False,
@@ -70,18 +70,18 @@ class Searches:
         With `ahead` it lacks what others of the same group report at this moment.
         """
         version = version or DataVersions.of(study.data_versions).ranked
-        search = self._find(session, study, spec, version)
+        search = self._find(session, study, rules, version)
         # It may have seen rows that others of this transaction wrote: they go with it.
         on_rollback(session, partial(self._forget, study.id))
         with search.lock:
             search.look(session, study, ahead=ahead)
             yield search
 
-    def since(self, study_id: int, spec: StudySpec) -> Since:
+    def since(self, study_id: int, rules: Rules) -> Since:
         """What the study's search has to read before it may draw."""
         with self._lock:
             known = [search.revision for key, search in self._kept.items() if key[0] == study_id]
-        return since(spec, min(known, default=0))
+        return since(rules, min(known, default=0))
 
     def took(self, study: Study, trial: Trial, *, since: int) -> None:
         """Take in a locked study's trial that was just handed out: all that changed since then.
@@ -99,15 +99,13 @@ class Searches:
             for key in [key for key in self._kept if key[0] == study_id]:
                 del self._kept[key]
 
-    def _find(
-        self, session: Session, study: Study, spec: StudySpec, version: str | None
-    ) -> "Search":
+    def _find(self, session: Session, study: Study, rules: Rules, version: str | None) -> "Search":
         key = (study.id, version)
         with self._lock:
             search = self._kept.get(key)
-            if search is None or search.spec != spec:
-                earlier = transfers.earlier(session, spec)
-                search = self._kept[key] = Search(spec, earlier, version=version)
+            if search is None or search.rules != rules:
+                earlier = transfers.earlier(session, rules.spec)
+                search = self._kept[key] = Search(rules, earlier, version=version)
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
@@ -128,16 +126,16 @@ class Search:
 
     def __init__(
         self,
-        spec: StudySpec,
+        rules: Rules,
         earlier: Sequence[Sequence[SourceTrial]] = (),
         *,
         version: str | None = None,
     ) -> None:
-        self.spec = spec
+        self.rules = rules
         self._version = version
         self.lock = threading.Lock()
         self.table = CurveTable()
-        self._suggester = Suggester(spec, earlier)
+        self._suggester = Suggester(rules, earlier)
         self._drawing = threading.Lock()
         self._unseen: deque[Observation] = deque()
         self._ready: _Ready | None = None
@@ -151,7 +149,7 @@ class Search:
     @property
     def since(self) -> Since:
         """What it would read to know everything."""
-        return since(self.spec, self._revision)
+        return since(self.rules, self._revision)
 
     def look(self, session: Session, study: Study, *, ahead: bool = False) -> None:
         """Take in what changed since the last look; the caller holds the lock.
@@ -165,7 +163,7 @@ class Search:
             hot.write(session)
             history = observed.changed(session, study, self.since)
         if history.upto > self._revision:
-            for seen in observations(history, study.name, self.spec, self._version):
+            for seen in observations(history, study.name, self.rules, self._version):
                 self._put(seen)
         # Who only reads may come late, with a row that others have changed since.
         self._revision = max(self._revision, history.upto)
@@ -173,7 +171,7 @@ class Search:
     def put(self, study: Study, trial: Trial, *, since: int) -> None:
         """Take in a trial without reports that was just handed out; the caller has the lock."""
         if not trial.step and trial.source != TrialSource.CONFIRM:
-            self._put(_observation(trial, self.spec, {}))
+            self._put(_observation(trial, self.rules.spec, {}))
             if self._revision == since:  # all before it is known
                 self._revision = study.event_seq
 
@@ -206,20 +204,20 @@ class Search:
         curve = self.table.of(number)
         if step not in curve.values:
             curve = replace(curve, values={**curve.values, step: nan})
-        return judge(self.spec, curve, self.table, closing=closing)
+        return judge(self.rules, curve, self.table, closing=closing)
 
     def warnings(self) -> dict[str, str]:
         """What the owner should know of the rungs, by rung."""
-        found = unreliable(self.spec, self.table)
+        found = unreliable(self.rules, self.table)
         return {f"rung {one.step}": one.describe() for one in found}
 
     def promotion(self, *, closing: bool) -> tuple[int, str] | None:
         """The paused trial to go on with, and why, if there is one."""
-        return promotion(self.spec, self.table, closing=closing)
+        return promotion(self.rules, self.table, closing=closing)
 
     def donors(self, number: int) -> tuple[int, ...]:
         """The trials of which a copy may take a paused one's place, the best first."""
-        return donors(self.spec, self.table, number, closing=True)
+        return donors(self.rules, self.table, number, closing=True)
 
 
 def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) -> TypeGuard[_Ready]:
@@ -229,19 +227,19 @@ def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) ->
     return ready.revision == revision or not latest
 
 
-def curves(session: Session, study: Study, spec: StudySpec) -> list[LearningCurve]:
+def curves(session: Session, study: Study, rules: Rules) -> list[LearningCurve]:
     """The course of every trial of a study, as a fresh search would see them."""
     version = DataVersions.of(study.data_versions).ranked
-    return [_curve(seen) for seen in observe(session, study, spec, version)]
+    return [_curve(seen) for seen in observe(session, study, rules, version)]
 
 
 def _curve(seen: Observation) -> LearningCurve:
     return LearningCurve(seen.number, seen.state, seen.steps, seen.others, seen.pace)
 
 
-def since(spec: StudySpec, revision: int) -> Since:
+def since(rules: Rules, revision: int) -> Since:
     """What a search of the study reads, from an event on."""
-    steps = judged_steps(spec)
+    steps, spec = rules.judged_steps, rules.spec
     return Since(
         revision,
         tuple(objective.metric for objective in spec.objectives),
@@ -250,15 +248,15 @@ def since(spec: StudySpec, revision: int) -> Since:
 
 
 def observe(
-    session: Session, study: Study, spec: StudySpec, version: str | None = None
+    session: Session, study: Study, rules: Rules, version: str | None = None
 ) -> tuple[Observation, ...]:
     """Trials of a study as a new search sees them, by number."""
-    history = observed.changed(session, study, since(spec, 0))
-    return observations(history, study.name, spec, version)
+    history = observed.changed(session, study, since(rules, 0))
+    return observations(history, study.name, rules, version)
 
 
 def observations(
-    history: History, study: str, spec: StudySpec, version: str | None
+    history: History, study: str, rules: Rules, version: str | None
 ) -> tuple[Observation, ...]:
     """Trials as the search sees them, by number.
 
@@ -271,8 +269,8 @@ def observations(
             continue
         try:
             if is_comparable(trial.data_version, version):
-                steps = _comparable(trial, spec, history.steps.get(trial.number, {}))
-                found.append(_observation(trial, spec, steps))
+                steps = _comparable(trial, rules, history.steps.get(trial.number, {}))
+                found.append(_observation(trial, rules.spec, steps))
             else:
                 state = TrialState(trial.state)
                 found.append(Observation(trial.number, state, trial.params, attrs=trial.attrs))
@@ -282,13 +280,13 @@ def observations(
 
 
 def _comparable(
-    trial: Seen, spec: StudySpec, reported: dict[int, tuple[float, ...]]
+    trial: Seen, rules: Rules, reported: dict[int, tuple[float, ...]]
 ) -> dict[int, tuple[float, ...]]:
     """Values by step that other trials' may be held against.
 
     Where rungs are trainings of their own, the base recipe has none: it is trained once, fully.
     """
-    if trial.source != TrialSource.BASE or not is_staged(spec):
+    if trial.source != TrialSource.BASE or not rules.is_staged:
         return reported
     return {step: values for step, values in reported.items() if step == trial.epochs}
 

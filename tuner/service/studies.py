@@ -85,9 +85,9 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
     row.spec, row.priority, row.weight = document, spec.priority, spec.weight
     events.append(session, row, EventKind.STUDY_CHANGED, now=now, **top, **search)
     if row.state == StudyState.FINISHED:
-        endings.reopen_if_due(session, row, spec, now=now)
+        endings.reopen_if_due(session, row, rows.rules_of(row), now=now)
     else:
-        endings.close_if_done(session, row, spec, now=now)
+        endings.close_if_done(session, row, rows.rules_of(row), now=now)
 
 
 def _steer(session: Session, row: Study, state: str | None, *, now: datetime) -> None:
@@ -200,5 +200,5 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
             trial.verdict = Verdict(action=Action.STOP, reason=reason).model_dump(mode="json")
         else:
             trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
-            endings.close_if_done(session, row, rows.spec_of(row), now=now)
+            endings.close_if_done(session, row, rows.rules_of(row), now=now)
         return overview.trial_view(session, row, trial)

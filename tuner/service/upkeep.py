@@ -115,7 +115,7 @@ def _is_overdue(study: Study, now: datetime) -> bool:
 def _close(db: Database, study_id: int) -> bool:
     with db.transaction() as session:
         study = studies.lock(session, study_id)
-        endings.close_if_done(session, study, rows.spec_of(study), now=db.now())
+        endings.close_if_done(session, study, rows.rules_of(study), now=db.now())
         return StudyState(study.state).has_ended
 
 

@@ -7,11 +7,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict
-from tuner.search.fidelity import WHOLE, is_staged, target
-from tuner.search.judge import judged_steps
+from tuner.search.fidelity import WHOLE, target
+from tuner.search.rules import Rules
 from tuner.spec.messages import Outcome, OutcomeKind, Report
 from tuner.spec.states import TrialSource
-from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable, short
 from tuner.store import artifacts, hot, studies
 from tuner.store import versions as rows
@@ -23,7 +22,7 @@ TOPIC = "data"  # of the study's warning
 _LONGEST = 64  # of a fingerprint
 
 
-def told_by(spec: StudySpec, trial: HeldTrial, fresh: Sequence[Report]) -> str | None:
+def told_by(rules: Rules, trial: HeldTrial, fresh: Sequence[Report]) -> str | None:
     """The version that new reports of a trial name, if they are the first of it to name one.
 
     A rung that is a training on fewer images names those alone, which says nothing of the version.
@@ -31,8 +30,8 @@ def told_by(spec: StudySpec, trial: HeldTrial, fresh: Sequence[Report]) -> str |
     Raises:
         Conflict: they name several, or another one than the reports before them.
     """
-    is_part = is_staged(spec) and trial.source not in WHOLE
-    if is_part and target(spec, trial.step, judged_steps(spec)) < trial.epochs:
+    is_part = rules.is_staged and trial.source not in WHOLE
+    if is_part and target(rules, trial.step) < trial.epochs:
         return None
     named = {report.data for report in fresh if report.data is not None}
     if trial.data_version is not None:
@@ -55,7 +54,7 @@ def note(session: Session, study: Study, trial: HeldTrial, version: str, *, now:
 def note_outcome(  # what an attempt's end may tell
     session: Session,
     study: Study,
-    spec: StudySpec,
+    rules: Rules,
     trial: HeldTrial,
     outcome: Outcome,
     *,
@@ -63,7 +62,8 @@ def note_outcome(  # what an attempt's end may tell
 ) -> None:
     """Note what only an attempt's end told: workers of earlier releases name no data before."""
     told = outcome.provenance.get("data")
-    if is_staged(spec) and trial.source not in WHOLE and outcome.kind is not OutcomeKind.COMPLETED:
+    is_part = rules.is_staged and trial.source not in WHOLE
+    if is_part and outcome.kind is not OutcomeKind.COMPLETED:
         return
     if outcome.kind is OutcomeKind.OUTDATED or not trial.step or told == trial.data_version:
         return

@@ -18,8 +18,8 @@ from pydantic import Field
 
 from tuner.optuna_encoding import distributions
 from tuner.search.in_memory_storage import excerpt
+from tuner.search.rules import Rules
 from tuner.spec.space import SearchSpace
-from tuner.spec.study import StudySpec
 
 NEEDS = ("cmaes",)
 CONDITIONAL = False
@@ -30,7 +30,7 @@ PAUSES = False
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     startup: Annotated[int, Field(ge=0)] = 1,
@@ -46,7 +46,7 @@ def build(
         # Pruned trials and margins are experimental in Optuna since 2.0 and 3.1.
         warnings.simplefilter("ignore", ExperimentalWarning)
         return Evolution(
-            spec.space,
+            rules.spec.space,
             n_startup_trials=startup,
             popsize=population,
             with_margin=margin,

@@ -17,16 +17,15 @@ from pydantic import Field
 
 from tuner.optuna_encoding import decode, distributions
 from tuner.search.in_memory_storage import excerpt
-from tuner.search.judge import judged_steps
+from tuner.search.rules import Rules
 from tuner.search.units import from_unit
-from tuner.spec.study import StudySpec
 
 NEEDS = ("scipy", "torch")
 AHEAD = True  # slow: drawn outside of the study's lock, and ahead of need
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     startup: Annotated[int, Field(ge=0)] = 10,
@@ -36,15 +35,16 @@ def build(
 
     Of more than `history` results, half of those kept are the best, half the latest.
     """
-    return _Process(spec, seed, startup, history)
+    return _Process(rules, seed, startup, history)
 
 
 class _Process(BaseSampler):
-    def __init__(self, spec: StudySpec, seed: int, startup: int, history: int) -> None:
+    def __init__(self, rules: Rules, seed: int, startup: int, history: int) -> None:
+        spec = rules.spec
         self._space, self._objectives = spec.space, spec.objectives
         self._startup, self._history = startup, history
         has_rungs = len(spec.objectives) == 1 and not spec.searches_epochs
-        steps = judged_steps(spec) if has_rungs else None
+        steps = rules.judged_steps if has_rungs else None
         self._steps = sorted(steps or (), reverse=True)
         self._known = {
             name: distribution

@@ -11,16 +11,16 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from tuner.optuna_encoding import distributions, encode
+from tuner.search.rules import Rules
 from tuner.spec.grid import points
 from tuner.spec.space import SearchSpace
-from tuner.spec.study import StudySpec
 
 SYSTEMATIC = True
 
 
-def build(spec: StudySpec, seed: int) -> BaseSampler:
+def build(rules: Rules, seed: int) -> BaseSampler:
     """Give the sampler; `seed` only matters once every point is taken."""
-    return GridSampler(spec.space, seed)
+    return GridSampler(rules.spec.space, seed)
 
 
 class GridSampler(BaseSampler):

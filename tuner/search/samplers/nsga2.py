@@ -9,15 +9,15 @@ from typing import Annotated, Literal
 from optuna.samplers import BaseSampler, NSGAIISampler
 from pydantic import Field
 
+from tuner.search.rules import Rules
 from tuner.search.samplers._ancestry import Ancestry, population_size, ranges
 from tuner.search.samplers._ancestry import crossover as crossing
-from tuner.spec.study import StudySpec
 
 PAUSES = False
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     population: Annotated[int, Field(ge=2, le=10000)] | None = None,
@@ -31,13 +31,13 @@ def build(
     the mean.
     """
     sampler = Nsga2(
-        population_size=population_size(spec, population),
+        population_size=population_size(rules.spec, population),
         crossover=crossing(crossover),
         crossover_prob=crossover_share,
         mutation_prob=mutation,
         seed=seed,
     )
-    sampler.known, sampler.seed = ranges(spec), seed
+    sampler.known, sampler.seed = ranges(rules.spec), seed
     return sampler
 
 

@@ -10,15 +10,15 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler
 from pydantic import Field
 
+from tuner.search.rules import Rules
 from tuner.search.samplers._ancestry import Ancestry, population_size, ranges
 from tuner.search.samplers._ancestry import crossover as crossing
-from tuner.spec.study import StudySpec
 
 PAUSES = False
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     population: Annotated[int, Field(ge=2, le=10000)] | None = None,
@@ -35,14 +35,14 @@ def build(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # since Optuna 3.2
         sampler = Nsga3(
-            population_size=population_size(spec, population),
+            population_size=population_size(rules.spec, population),
             crossover=crossing(crossover),
             crossover_prob=crossover_share,
             mutation_prob=mutation,
             dividing_parameter=divisions,
             seed=seed,
         )
-    sampler.known, sampler.seed = ranges(spec), seed
+    sampler.known, sampler.seed = ranges(rules.spec), seed
     return sampler
 
 

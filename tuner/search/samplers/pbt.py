@@ -22,20 +22,20 @@ from pydantic import Field
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.proposers import Neighbourhood
 from tuner.search.pruners._contract import Replacing
+from tuner.search.rules import Rules
 from tuner.search.rungs import describe, worse_side
 from tuner.spec.config import may_change
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.shares import at_most
 from tuner.spec.space import Params, SearchSpace
 from tuner.spec.states import TrialState
-from tuner.spec.study import StudySpec
 
 JUDGES = True  # it decides itself which trials go on
 _GONE = frozenset({TrialState.PRUNED, TrialState.FAILED, TrialState.CANCELLED})
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     interval: Annotated[int, Field(ge=1)] | None = None,

@@ -14,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from tuner.optuna_encoding import distributions
+from tuner.search.rules import Rules
 from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
 
@@ -23,14 +24,14 @@ _ONE_AT_A_TIME = Lock()  # scipy's Sobol' engines share a table that threads mus
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     sequence: Literal["sobol", "halton"] = "sobol",
     scramble: bool = True,
 ) -> BaseSampler:
     """Give the sampler; `seed` only matters for a param that the space does not name."""
-    return _Sequence(spec, seed, sequence, scramble)
+    return _Sequence(rules.spec, seed, sequence, scramble)
 
 
 class _Sequence(BaseSampler):

@@ -2,9 +2,9 @@
 
 from optuna.samplers import BaseSampler, RandomSampler
 
-from tuner.spec.study import StudySpec
+from tuner.search.rules import Rules
 
 
-def build(spec: StudySpec, seed: int) -> BaseSampler:
+def build(rules: Rules, seed: int) -> BaseSampler:
     """Give the sampler; `seed` fixes its next draw."""
     return RandomSampler(seed=seed)

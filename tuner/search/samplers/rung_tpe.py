@@ -23,10 +23,8 @@ from pydantic import Field
 from tuner.optuna_encoding import distributions
 from tuner.search import rungs
 from tuner.search.in_memory_storage import InMemoryStorage
-from tuner.search.judge import judged_steps
-from tuner.search.learning_curve import context_of
+from tuner.search.rules import Rules
 from tuner.search.samplers._parzen import ParzenSampler
-from tuner.spec.study import StudySpec
 
 _FEWEST = 6  # results of a rung to fit on, in spaces of few dimensions
 _GOOD = 25  # results that Optuna counts as good, at most
@@ -34,23 +32,23 @@ _KEPT = 300  # results to fit on: the good ones and the latest others, so that d
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     results: Annotated[int, Field(ge=2)] | None = None,
     candidates: Annotated[int, Field(ge=1)] = 24,
 ) -> BaseSampler:
     """Give the sampler; draws are random until a rung has `results`: the dimensions and three."""
-    space = distributions(spec.space)
+    space = distributions(rules.spec.space)
     searched = sum(1 for distribution in space.values() if not distribution.single())
-    steps = judged_steps(spec)
-    if spec.searches_epochs:
+    steps = rules.judged_steps
+    if rules.spec.searches_epochs:
         steps = frozenset()  # what ended is compared by its end alone
     elif steps is None:
-        steps = frozenset(rungs.ladder(context_of(spec), eta=3, min_step=None))
+        steps = frozenset(rungs.ladder(rules.context, eta=3, min_step=None))
     return RungTpeSampler(
         sorted(steps, reverse=True),
-        None if spec.space.is_conditional else space,
+        None if rules.spec.space.is_conditional else space,
         seed=seed,
         results=results or max(searched + 3, _FEWEST),
         candidates=candidates,

@@ -15,13 +15,13 @@ from optuna.trial import FrozenTrial
 from pydantic import Field
 
 from tuner.optuna_encoding import distributions
+from tuner.search.rules import Rules
 from tuner.search.samplers._parzen import ParzenSampler
 from tuner.spec.space import SearchSpace
-from tuner.spec.study import StudySpec
 
 
 def build(
-    spec: StudySpec,
+    rules: Rules,
     seed: int,
     *,
     startup: Annotated[int, Field(ge=0)] = 10,
@@ -33,7 +33,7 @@ def build(
 
     `multivariate` None leaves the choice to Optuna: on for one objective, off for several.
     """
-    joint = len(spec.objectives) == 1 if multivariate is None else multivariate
+    joint = len(rules.spec.objectives) == 1 if multivariate is None else multivariate
     options: dict[str, Any] = {
         "n_startup_trials": startup,
         "n_ei_candidates": candidates,
@@ -44,8 +44,8 @@ def build(
     with warnings.catch_warnings():
         # `group` is experimental in Optuna since 2.8; it is what carries conditional spaces.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        if joint and not spec.space.is_conditional:
-            return _Flat(spec.space, **options)
+        if joint and not rules.spec.space.is_conditional:
+            return _Flat(rules.spec.space, **options)
         return ParzenSampler(**options, group=joint)
 
 

@@ -1,0 +1,150 @@
+"""What a study's document means for its search, asked once.
+
+Whoever draws, judges, plans or hands out trials takes a `Rules`; nobody asks the document again.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from optuna.samplers import BaseSampler
+
+from tuner.configs import catalog
+from tuner.configs.catalog import Component
+from tuner.configs.recipes import recipe_params
+from tuner.search.learning_curve import PruningContext, context_of
+from tuner.search.pruners._contract import Pruner
+from tuner.search.samplers._contract import JudgingSampler
+from tuner.spec.grid import size
+from tuner.spec.space import Params
+from tuner.spec.study import Strategy, StudySpec
+
+_FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: there is no rung worth the name
+# What `auto` means, by the measurements in benchmarks/README.md.
+_SAMPLER, _SAMPLER_OF_SEVERAL = "rung_tpe", "tpe"
+_PRUNER, _NO_PRUNER = "promote", "none"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one study's search.
+
+    Each is worked out when it is first asked for, and kept: a heartbeat needs none of them. Those
+    that name a component raise UnknownComponent where this release has none of that name.
+    """
+
+    spec: StudySpec
+
+    @cached_property
+    def sampler_name(self) -> str:
+        """The sampler that draws: the study's own, or what `auto` means."""
+        name = self.spec.search.sampler.name
+        if name != "auto":
+            return name
+        return _SAMPLER if len(self.spec.objectives) == 1 else _SAMPLER_OF_SEVERAL
+
+    @cached_property
+    def sampler_judges(self) -> bool:
+        """Whether the study's sampler decides itself which trials go on."""
+        return self._own_sampler is not None and bool(self._own_sampler.constants.get("JUDGES"))
+
+    @cached_property
+    def pruner_name(self) -> str:
+        """The pruner that judges: the study's own, or what `auto` means.
+
+        A sampler that judges itself has its own name here.
+        """
+        name = self.spec.search.pruner.name
+        if self.sampler_judges:
+            return self.sampler_name
+        if name != "auto":
+            return name
+        if self._own_sampler and not self._own_sampler.constants.get("PAUSES", True):
+            return _NO_PRUNER
+        has_rungs = self.is_staged or self.spec.most_epochs >= _FEWEST_EPOCHS
+        return _PRUNER if has_rungs else _NO_PRUNER
+
+    @cached_property
+    def pruner(self) -> Pruner:
+        """The pruner, with the study's options."""
+        if self.sampler_judges:
+            judging: JudgingSampler = self._build("sampler", self.spec.search.sampler, self, 0)
+            return judging.pruner
+        pruner: Pruner = self._build("pruner", self._strategy(self.pruner_name, "pruner"))
+        return pruner
+
+    @cached_property
+    def context(self) -> PruningContext:
+        """The context in which trials are compared."""
+        return context_of(self.spec)
+
+    @cached_property
+    def judged_steps(self) -> frozenset[int] | None:
+        """Steps at which trials are compared, so that peers are needed; None means every step."""
+        return self.pruner.judged_steps(self.context)
+
+    @cached_property
+    def rungs(self) -> tuple[int, ...]:
+        """The judged steps, rising; empty if nothing is pruned."""
+        steps = self.judged_steps
+        return tuple(range(1, self.spec.most_epochs)) if steps is None else tuple(sorted(steps))
+
+    @cached_property
+    def is_staged(self) -> bool:
+        """Whether a rung is a training of its own."""
+        return self.spec.search.fidelity != "epochs"
+
+    @cached_property
+    def draws_ahead(self) -> bool:
+        """Whether the sampler is slow: asked outside of the study's lock, and ahead of need."""
+        return bool(catalog.find("sampler", self.sampler_name).constants.get("AHEAD"))
+
+    @cached_property
+    def is_systematic(self) -> bool:
+        """Whether the sampler goes by a plan, which no draw from elsewhere may interrupt."""
+        return bool(catalog.find("sampler", self.sampler_name).constants.get("SYSTEMATIC"))
+
+    @cached_property
+    def base_params(self) -> Params:
+        """The base recipe's own values of all dimensions that are active and contain them.
+
+        Trial 0 trains these, which is exactly the base recipe. Raises InvalidSpec.
+        """
+        return recipe_params(self.spec, {})
+
+    @cached_property
+    def trial_limit(self) -> int:
+        """Trials worth running: `search.trials`, or less where the space has fewer points.
+
+        The base recipe counts once more if it is not one of the points.
+        """
+        space, trials = self.spec.space, self.spec.search.trials
+        count = size(space, trials)
+        if count is None:
+            return trials
+        active = {path for path in space.root if space.active(path, self.base_params)}
+        return min(trials, count + (0 if active == set(self.base_params) else 1))
+
+    def is_judged(self, step: int) -> bool:
+        """Whether trials are compared at a step."""
+        return self.judged_steps is None or step in self.judged_steps
+
+    def sampler(self, seed: int, name: str | None = None) -> BaseSampler:
+        """A new sampler, with the study's options if it is the study's own."""
+        strategy = self._strategy(name or self.sampler_name, "sampler")
+        sampler: BaseSampler = self._build("sampler", strategy, self, seed)
+        return sampler
+
+    @cached_property
+    def _own_sampler(self) -> Component | None:
+        return catalog.components("sampler").get(self.spec.search.sampler.name)
+
+    def _strategy(self, name: str, kind: str) -> Strategy:
+        """The study's own choice if it is of that name; else the component with its defaults."""
+        own: Strategy = getattr(self.spec.search, kind)
+        return own if own.name == name else Strategy(name=name)
+
+    def _build(self, kind: str, strategy: Strategy, *arguments: object) -> Any:
+        known = catalog.find(kind, strategy.name).options
+        options = {key: known[key].check(value)[0] for key, value in strategy.options.items()}
+        return catalog.load(kind, strategy.name).build(*arguments, **options)
