@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.contracts.strengths import BESIDE, EXAMPLES
 from tuner.configs import catalog
 from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.ignore import IGNORE
@@ -25,13 +26,13 @@ def augmentation(name: str, strength: Any, *, seed: int = 3) -> Augmentation:
 
 def beside(augment: str) -> dict[str, Any]:
     """The augmentations that this one needs."""
-    found: dict[str, Any] = catalog.find("augment", augment).constants.get("BESIDE", {})
-    return found
+    return dict(BESIDE.get(augment, {}))
 
 
 def example(augment: str) -> Any:
-    """The strength that the component's file gives as an example."""
-    return catalog.find("augment", augment).constants["EXAMPLE"]
+    """A strength at which it does something."""
+    assert augment in EXAMPLES, f"add an example of {augment} to tests/contracts/strengths.py"
+    return EXAMPLES[augment]
 
 
 def samples(count: int) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tuner.configs import catalog
+from tuner.configs.traits import DecoderTraits, EncoderTraits
 from tuner.training.network.backbone import Pyramid
 
 CHANNELS = (8, 12, 16, 24)
@@ -17,7 +18,7 @@ CLASSES = 5
 def pyramids(decoder: str) -> list[Pyramid]:
     """One small pyramid per output stride."""
     strides = {4: (4, 8, 16, 32), 8: (4, 8, 8, 8), 16: (4, 8, 16, 16), 32: (4, 8, 16, 32)}
-    declared = catalog.find("decoder", decoder).constants["OUTPUT_STRIDES"]
+    declared = catalog.traits(DecoderTraits, decoder).output_strides
     return [Pyramid(CHANNELS, strides[stride], stride) for stride in declared]
 
 
@@ -84,11 +85,11 @@ def test_state_makes_an_equal_decoder(decoder: str) -> None:
 
 def test_preferred_stride_is_offered_by_some_encoder(decoder: str) -> None:
     """No decoder is out of reach of every encoder."""
-    wanted = catalog.find("decoder", decoder).constants["OUTPUT_STRIDES"]
+    wanted = catalog.traits(DecoderTraits, decoder).output_strides
     offered = {
         stride
         for name in catalog.names("encoder")
-        for stride in catalog.find("encoder", name).constants["OUTPUT_STRIDES"]
+        for stride in catalog.traits(EncoderTraits, name).output_strides
     }
     assert set(wanted) <= offered
 
@@ -105,7 +106,7 @@ def test_options_shared_by_several_components_have_one_type(kind: str) -> None:
 
 def test_what_is_said_of_norms_holds(decoder: str) -> None:
     """`NORMALISES` tells where a single image leaves batch norm one value per channel."""
-    said = catalog.find("decoder", decoder).constants.get("NORMALISES")
+    said = catalog.traits(DecoderTraits, decoder).normalises
     for pyramid in pyramids(decoder):
         if pyramid.is_parallel:
             continue

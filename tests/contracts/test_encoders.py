@@ -7,6 +7,7 @@ import torch
 
 from tests.training.networks import place_of
 from tuner.configs import catalog
+from tuner.configs.traits import EncoderTraits
 from tuner.training.network.backbone import Encoder
 
 SMALLEST = (
@@ -29,13 +30,13 @@ def build(name: str, stride: int, channels: int = 3, finest: int = 4) -> Encoder
 
 def test_features_have_the_promised_shapes_at_odd_sizes(encoder: str) -> None:
     """Channels and strides are as declared, for sizes that no power of two divides."""
-    keeps_promises(encoder, catalog.find("encoder", encoder).constants["OUTPUT_STRIDES"][-1])
+    keeps_promises(encoder, catalog.traits(EncoderTraits, encoder).output_strides[-1])
 
 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_every_output_stride_can_be_had(name: str) -> None:
     """One member of each family gives every stride that its file declares."""
-    for stride in catalog.find("encoder", name).constants["OUTPUT_STRIDES"]:
+    for stride in catalog.traits(EncoderTraits, name).output_strides:
         keeps_promises(name, stride)
 
 
@@ -58,7 +59,7 @@ def keeps_promises(name: str, stride: int) -> None:
 @torch.no_grad()
 def test_other_channels_and_finer_features_can_be_had(name: str) -> None:
     """Images of five channels go in, and features of stride 2 come first where there are any."""
-    built = build(name, catalog.find("encoder", name).constants["OUTPUT_STRIDES"][-1], 5, 2).eval()
+    built = build(name, catalog.traits(EncoderTraits, name).output_strides[-1], 5, 2).eval()
     features = built(torch.randn(1, 5, 39, 70))
     assert built.pyramid.strides[-4:] == (4, 8, 16, 32)
     assert built.pyramid.strides[0] in (2, 4)
@@ -70,7 +71,7 @@ def test_other_channels_and_finer_features_can_be_had(name: str) -> None:
 @pytest.mark.parametrize("name", SMALLEST)
 def test_gradients_are_finite_and_reach_the_stem(name: str) -> None:
     """A backward pass from all features gives the first layer a finite gradient."""
-    stride = catalog.find("encoder", name).constants["OUTPUT_STRIDES"][0]
+    stride = catalog.traits(EncoderTraits, name).output_strides[0]
     built = build(name, stride)
     sum(feature.square().mean() for feature in built(torch.randn(2, 3, 33, 35))).backward()
     stem = next(built.parameters()).grad
@@ -88,10 +89,10 @@ def test_every_family_has_its_smallest_member_exercised() -> None:
 @pytest.mark.parametrize("name", SMALLEST)
 def test_what_is_said_of_norms_holds(name: str) -> None:
     """An encoder that says `BATCH_NORM` cannot learn from one pixel of one image."""
-    constants = catalog.find("encoder", name).constants
-    stride = constants["OUTPUT_STRIDES"][-1]
-    built, coarsest = build(name, stride), constants.get("COARSEST_STRIDE", stride)
+    traits = catalog.traits(EncoderTraits, name)
+    stride = traits.output_strides[-1]
+    built, coarsest = build(name, stride), traits.coarsest_stride or stride
     assert len(built(torch.randn(1, 3, coarsest + 1, coarsest))) == 4
-    if constants.get("BATCH_NORM"):
+    if traits.batch_norm:
         with pytest.raises(ValueError, match="more than 1 value per channel"):
             built(torch.randn(1, 3, coarsest, coarsest))

@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from tuner.configs import catalog
+from tuner.configs.traits import OptimizerTraits
 
 
 def build(optimizer: str, parameter: nn.Parameter, lr: float = 0.01) -> Optimizer:
@@ -46,5 +47,5 @@ def test_state_resumes_bit_for_bit(optimizer: str) -> None:
 
 def test_it_declares_how_the_rate_scales_with_the_batch(optimizer: str) -> None:
     """`LR_SCALING` is one of the rules that the loop knows."""
-    scaling = catalog.find("optimizer", optimizer).constants["LR_SCALING"]
+    scaling = catalog.traits(OptimizerTraits, optimizer).lr_scaling
     assert scaling in {"linear", "sqrt", "none"}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import few
 from tuner.configs import catalog
+from tuner.configs.traits import PrunerTraits
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners._contract import Pausing, Pruner
 from tuner.spec.messages import Action, Verdict
@@ -123,7 +124,7 @@ def test_alone_a_trial_goes_on(
     pruner: str, curve: dict[int, float], context: PruningContext
 ) -> None:
     """Nothing to compare with, nothing to prune; a rule that looks at one trial may stop it."""
-    if not catalog.find("pruner", pruner).constants.get("PEERS", True):
+    if not catalog.traits(PrunerTraits, pruner).peers:
         return
     trial = LearningCurve(0, TrialState.RUNNING, curve)
     if isfinite(curve[max(curve)]):
@@ -206,3 +207,8 @@ def test_only_paused_trials_are_promoted(
         number, reason = promoted
         assert reason
         assert number in {one.number for one in peers if one.state is TrialState.PAUSED}
+
+
+def test_a_pruner_pauses_if_it_says_so(pruner: str) -> None:
+    """The checks of a submission read it in the file, the service asks the object."""
+    assert catalog.traits(PrunerTraits, pruner).pauses == isinstance(built(pruner), Pausing)

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from tuner.configs import catalog
 
+RISING = {"cosine_restarts", "onecycle"}
+
 
 @given(total=st.integers(1, 5000), share=st.floats(0, 1))
 @settings(max_examples=50, deadline=None)
@@ -20,13 +22,12 @@ def test_it_reaches_the_full_rate(schedule: str) -> None:
     assert max(factor(step) for step in range(100)) == 1
 
 
-def test_it_falls_unless_it_says_that_it_rises(schedule: str) -> None:
-    """Warm-up is the loop's business: only a schedule with `RISES` ever goes uphill."""
-    found = catalog.find("schedule", schedule)
+def test_only_some_schedules_ever_rise(schedule: str) -> None:
+    """Warm-up is the loop's business: only some schedules ever go uphill."""
     factor = catalog.load("schedule", schedule).build(100)
     values = [factor(step) for step in range(100)]
     falls = values[0] == 1 and values == sorted(values, reverse=True)
-    assert falls != found.constants.get("RISES", False)
+    assert falls != (schedule in RISING)
 
 
 @given(total=st.integers(50, 5000), share=st.floats(0, 0.999))

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from tests.contracts.strengths import EXAMPLES
 from tuner.configs import catalog
 from tuner.training.augment import _grain, policy
 from tuner.training.batches import augmentation, warp, windows
@@ -18,10 +19,7 @@ from tuner.training.batches.augmentation import Augmentation, Source
 from tuner.training.ignore import IGNORE
 
 SIZE = (32, 48)
-EVERYTHING = {
-    name: component.constants["EXAMPLE"]
-    for name, component in catalog.components("augment").items()
-}
+EVERYTHING = dict(EXAMPLES)
 
 
 def scenes(count: int = 8, classes: int = 5) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tests.training.networks import place_of
 from tuner.configs import catalog
 from tuner.configs.resolve import resolve
+from tuner.configs.traits import DecoderTraits, EncoderTraits
 from tuner.errors import InvalidSpec
 from tuner.spec.config import DatasetConfig, Recipe
 from tuner.training.network.backbone import Pyramid
@@ -30,19 +31,19 @@ SIZE = (72, 104)  # as 360×480, no multiple of 16; and the recurrent sweeps sta
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_admitted_pair_gives_logits_at_odd_sizes(name: str) -> None:
     """At sizes that 16 does not divide, any stride that both declare gives logits."""
-    for stride in catalog.find("encoder", name).constants["OUTPUT_STRIDES"]:
+    for stride in catalog.traits(EncoderTraits, name).output_strides:
         with torch.no_grad(), torch.device(place_of(name)):
             encoder = catalog.load("encoder", name).build(name, stride, False, 3, 2).eval()
             features = [feature.to("meta") for feature in encoder(torch.empty(1, 3, *SIZE))]
         with torch.device("meta"):
             for decoder in catalog.names("decoder"):
-                if stride in catalog.find("decoder", decoder).constants["OUTPUT_STRIDES"]:
+                if stride in catalog.traits(DecoderTraits, decoder).output_strides:
                     assert_logits(decoder, encoder.pyramid, features)
 
 
 def assert_logits(decoder: str, whole: Pyramid, features: list[Tensor]) -> None:
     """The decoder gives a channel per class, between the coarsest stride and the image's own."""
-    reads_half = catalog.find("decoder", decoder).constants.get("FINEST_STRIDE") == 2
+    reads_half = catalog.traits(DecoderTraits, decoder).finest_stride == 2
     levels = len(whole.strides) if reads_half else 4
     pyramid = Pyramid(whole.channels[-levels:], whole.strides[-levels:], whole.output_stride)
     logits, _ = catalog.load("decoder", decoder).build(pyramid, 11).eval()(features[-levels:])
@@ -67,7 +68,7 @@ def test_parameter_counts_are_the_published_ones(
 ) -> None:
     """Sizes agree with the authors' code, torchvision and SMP to the second decimal."""
     with torch.device("meta"):
-        stride = catalog.find("encoder", encoder).constants["OUTPUT_STRIDES"][0]
+        stride = catalog.traits(EncoderTraits, encoder).output_strides[0]
         built = catalog.load("encoder", encoder).build(encoder, stride, False)
         head = catalog.load("decoder", decoder).build(built.pyramid, classes)
     count = parameter_count(nn.ModuleList([built, head]))

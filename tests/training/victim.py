@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.contracts.strengths import EXAMPLES
 from tests.training import samples
-from tuner.configs import catalog
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 from tuner.training import checkpoint
@@ -20,10 +20,7 @@ from tuner.training.train import train
 
 def config() -> TrialConfig:
     """All that is random or has a memory: dropout, average, freezing, clipping, augmentations."""
-    augmentations = {
-        f"augment.{name}": component.constants["EXAMPLE"]
-        for name, component in catalog.components("augment").items()
-    }
+    augmentations = {f"augment.{name}": strength for name, strength in EXAMPLES.items()}
     return samples.config(
         {
             **augmentations,

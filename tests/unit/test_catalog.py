@@ -1,11 +1,13 @@
 """Component files are found and read as text."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from tuner.configs import _timm, catalog
+from tuner.configs.traits import EncoderTraits, PrunerTraits
 from tuner.errors import UnknownComponent
 
 
@@ -59,7 +61,7 @@ def test_any_name_of_timm_is_an_encoder(name: str, strides: tuple[int, ...]) -> 
     """Names after the prefix are found in timm's files, with what such a model can do."""
     found = catalog.find("encoder", name)
     assert found.name == name
-    assert found.constants["OUTPUT_STRIDES"] == strides
+    assert catalog.traits(EncoderTraits, name).output_strides == strides
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,47 @@ def test_without_timm_its_names_are_taken_as_they_are(monkeypatch: pytest.Monkey
     """A server without it leaves the check to the worker."""
     monkeypatch.setattr(_timm, "files", dict)
     assert catalog.find("encoder", "tu-anything").name == "tu-anything"
+
+
+FILE = '"""One."""\n{}\ndef build(*, share: float = 0.5): ...\n'
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "said"),
+    [
+        ("sampler", "JUDGE = True", "JUDGE is not a trait of a sampler; did you mean 'JUDGES'"),
+        ("sampler", "OUTPUT_STRIDES = (8,)", "OUTPUT_STRIDES is not a trait of a sampler"),
+        ("sampler", "JUDGES: bool = 'yes'", "JUDGES: input should be a valid boolean"),
+        ("sampler", "NEEDS = 'scipy'", "NEEDS: input should be a valid tuple"),
+        ("pruner", "OBJECTIVES = 'two'", "OBJECTIVES: input should be 'one' or 'several'"),
+        ("pruner", "PEERS = not True", "PEERS must be a literal"),
+        ("loss", "EPSILON = 1e-6", "EPSILON is not a trait of a loss"),
+        ("encoder", "", "OUTPUT_STRIDES: field required"),
+        ("optimizer", "LR_SCALING = None", "LR_SCALING: input should be 'linear', 'sqrt' or"),
+    ],
+)
+def test_a_file_that_says_what_its_kind_does_not_know_is_refused(
+    kind: str, line: str, said: str
+) -> None:
+    """A typing mistake in a trait never passes for its default."""
+    with pytest.raises(TypeError, match=re.escape(said)) as raised:
+        catalog.parsed(kind, "tuner.somewhere.mine", FILE.format(line))
+    assert "tuner.somewhere.mine" in str(raised.value)
+
+
+def test_a_file_says_what_it_is_in_capitals() -> None:
+    """What begins with an underscore is its own, and so is all that is not in capitals."""
+    lines = "OBJECTIVES = 'one'\n_LEAST = 1e-6\nlogger = print"
+    (found,) = catalog.parsed("pruner", "tuner.somewhere.mine", FILE.format(lines))
+    assert found.name == "mine"
+    assert found.traits == PrunerTraits(objectives="one")
+    assert found.options["share"].default == 0.5
+
+
+def test_a_file_without_its_function_is_refused() -> None:
+    """The function that the kind is built by is named."""
+    with pytest.raises(TypeError, match="has no function open_split, which a dataset needs"):
+        catalog.parsed("dataset", "tuner.somewhere.mine", FILE.format(""))
 
 
 def test_options_are_checked_and_converted() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.samples import completed, spaces, study
 from tuner.configs import catalog
 from tuner.configs.resolve import resolve
+from tuner.configs.traits import SamplerTraits
 from tuner.search.observation import Observation
 from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester, point_key
@@ -28,7 +29,7 @@ some = settings(max_examples=15, deadline=None)
 
 def spec_of(sampler: str, ranges: dict[str, Any]) -> StudySpec:
     """A study of the space, or of the part of it that the sampler can search."""
-    if not catalog.find("sampler", sampler).constants.get("CONDITIONAL", True):
+    if not catalog.traits(SamplerTraits, sampler).conditional:
         ranges = {
             path: dimension
             for path, dimension in ranges.items()

@@ -7,7 +7,9 @@ import pytest
 from tests.unit.samples import document
 from tuner.configs import catalog
 from tuner.configs.checks import parse
+from tuner.configs.traits import DatasetTraits
 from tuner.errors import InvalidSpec
+from tuner.training.datasets._painters import PAINTERS
 
 COUNTS = {"camvid": 11, "cityscapes": 19, "voc": 21, "ade20k": 150, "synthetic": 11}
 
@@ -66,8 +68,7 @@ def test_other_formats_say_what_to_write(format_: str, told: str) -> None:
 
 def test_the_painters_are_the_classes() -> None:
     """The list of synthetic's classes is that of what it paints."""
-    constants = catalog.find("dataset", "synthetic").constants
-    assert constants["CLASSES"] == tuple(constants["PAINTERS"])
+    assert catalog.traits(DatasetTraits, "synthetic").classes == tuple(PAINTERS)
 
 
 @pytest.mark.parametrize("broken", [None, 7, [], "voc", {"format": 7}, {"format": "vok"}])

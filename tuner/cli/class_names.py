@@ -54,8 +54,8 @@ def _roots(given: tuple[Path, ...] | None) -> tuple[Path, ...]:
 
 
 def _classes(dataset: Mapping[str, Any], base: Path) -> tuple[str, ...] | None:
-    from tuner.training.data.annotations import category_names
-    from tuner.training.datasets.coco import BACKGROUND, document_of
+    from tuner.training.data.annotations import BACKGROUND, category_names
+    from tuner.training.datasets.coco import document_of
 
     kind = dataset.get("kind", "instances")
     train = dataset.get("train", "train")

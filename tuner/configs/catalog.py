@@ -6,26 +6,27 @@ decoder and schedule, its options and their defaults. Only `load` imports a comp
 The contract of a component file is one entry function, `build` unless `ENTRIES` says otherwise.
 Its positional parameters come from the caller; its keyword-only parameters are the options that
 a study may set, each with a type that pydantic can check and a default.
-A file that serves several names (an encoder family) says so: `NAMES = ("resnet18", …)`. One that
-serves every suitable model of timm also gives the `PREFIX` of their names, and by timm's file the
-`STRIDES` that they can have; its `NAMES` are examples.
+What else a file says of itself stands in capitals at its top: see `tuner.configs.traits`.
 """
 
 import ast
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner.configs import _timm
+from tuner.configs.traits import OF_KIND, EncoderTraits, Traits
 from tuner.errors import Problem, UnknownComponent
 from tuner.spec.hints import nearest
 from tuner.spec.validation import plain
+
+T = TypeVar("T", bound=Traits)
 
 FOLDERS: Mapping[str, str] = {
     "encoder": "training/encoders",
@@ -74,7 +75,7 @@ class Component:
     module: str
     summary: str
     options: Mapping[str, Option]
-    constants: Mapping[str, Any]
+    traits: Traits
 
 
 @cache
@@ -82,7 +83,8 @@ def components(kind: str) -> Mapping[str, Component]:
     """Every component of a kind by name; imports none of them."""
     found: dict[str, Component] = {}
     for path in sorted((_ROOT / FOLDERS[kind]).glob("[!_]*.py")):
-        for component in _read(kind, path):
+        module = ".".join(("tuner", *path.relative_to(_ROOT).with_suffix("").parts))
+        for component in parsed(kind, module, path.read_text(encoding="utf-8")):
             found[component.name] = component
     return dict(sorted(found.items()))
 
@@ -108,9 +110,22 @@ def find(kind: str, name: str) -> Component:
     if name in known:
         return known[name]
     for component in known.values():
-        if name.startswith(prefix := component.constants.get("PREFIX", f"{name}…")):
-            return _of_timm(component, name, prefix)
+        traits = component.traits
+        if isinstance(traits, EncoderTraits) and name.startswith(traits.prefix or f"{name}…"):
+            return _of_timm(component, name, traits)
     raise _unknown(kind, name, names(kind))
+
+
+def traits(kind: type[T], name: str) -> T:
+    """What a component says of itself. Raises UnknownComponent."""
+    found = find(kind.kind, name).traits
+    assert isinstance(found, kind)
+    return found
+
+
+def all_traits(kind: type[T]) -> Mapping[str, T]:
+    """What every component of a kind says of itself, by name."""
+    return {name: traits(kind, name) for name in components(kind.kind)}
 
 
 def load(kind: str, name: str) -> ModuleType:
@@ -118,9 +133,9 @@ def load(kind: str, name: str) -> ModuleType:
     return importlib.import_module(find(kind, name).module)
 
 
-def _of_timm(family: Component, name: str, prefix: str) -> Component:
+def _of_timm(family: Component, name: str, traits: EncoderTraits) -> Component:
     """The family as the component of one of its models; where timm is missing, of any name."""
-    files, strides = _timm.files(), family.constants["STRIDES"]
+    files, strides, prefix = _timm.files(), traits.strides, traits.prefix or ""
     if not files:
         return replace(family, name=name)
     file = files.get(name.removeprefix(prefix))
@@ -130,8 +145,9 @@ def _of_timm(family: Component, name: str, prefix: str) -> Component:
     if file not in strides:
         message = f"'{name}' gives no features at strides 4 to 32 of an image of any size"
         raise UnknownComponent([Problem((family.kind,), message)])
-    constants = {**family.constants, "OUTPUT_STRIDES": strides[file]}
-    return replace(family, name=name, constants=constants)
+    return replace(
+        family, name=name, traits=traits.model_copy(update={"output_strides": strides[file]})
+    )
 
 
 def _unknown(kind: str, name: str, valid: tuple[str, ...]) -> UnknownComponent:
@@ -139,39 +155,54 @@ def _unknown(kind: str, name: str, valid: tuple[str, ...]) -> UnknownComponent:
     return UnknownComponent([Problem((kind,), message)])
 
 
-def _read(kind: str, path: Path) -> list[Component]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    constants = _constants(tree)
-    entry = ENTRIES.get(kind, "build")
-    module = ".".join(("tuner", *path.relative_to(_ROOT).with_suffix("").parts))
-    function = next(
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == entry
-    )
+def parsed(kind: str, module: str, text: str) -> list[Component]:
+    """The components of a file's text: one, or one for each of its names.
+
+    Raises TypeError if the file breaks the contract of its kind; the message says how.
+    """
+    tree, stem = ast.parse(text, filename=module), module.rpartition(".")[2]
+    traits, entry = _traits(kind, tree, module), ENTRIES.get(kind, "build")
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    function = next((one for one in functions if one.name == entry), None)
+    if function is None:
+        raise TypeError(f"{module} has no function {entry}, which a {kind} needs")
     summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
     options = _options(function)
-    return [
-        Component(kind, name, module, summary, options, constants)
-        for name in constants.get("NAMES", (path.stem,))
-    ]
+    names = traits.names or (stem,)
+    return [Component(kind, name, module, summary, options, traits) for name in names]
 
 
-def _constants(tree: ast.Module) -> dict[str, Any]:
-    """Module-level names in capitals whose value is a literal."""
-    found = {}
+def _traits(kind: str, tree: ast.Module, module: str) -> Traits:
+    """What a file says in capitals. Raises TypeError: it is no trait of the kind, or no literal."""
+    found, known = dict[str, Any](), OF_KIND[kind]
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            target, value = node.targets[0].id, node.value
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            target, value = node.target.id, node.value
-        else:
-            continue
-        try:
-            literal = ast.literal_eval(value)
-        except ValueError:
-            continue
-        if target.isupper():
-            found[target] = literal
-    return found
+        for name, value in _assigned(node):
+            if name.startswith("_") or not name.isupper():
+                continue
+            if name.lower() not in known.model_fields:
+                hint = nearest(name, tuple(field.upper() for field in known.model_fields))
+                raise TypeError(f"{module}: {name} is not a trait of a {kind}; {hint}")
+            try:
+                found[name.lower()] = ast.literal_eval(value)
+            except ValueError:
+                raise TypeError(f"{module}: {name} must be a literal, to be read as text") from None
+    try:
+        return known.model_validate(found)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{str(item['loc'][0]).upper()}: {plain(item['msg'])}" for item in error.errors()
+        )
+        raise TypeError(f"{module}: {wrong}") from None
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """Names that a statement of a module gives a value, with it."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+        yield node.target.id, node.value
 
 
 def _options(function: ast.FunctionDef) -> dict[str, Option]:

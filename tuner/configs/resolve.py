@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner.configs import catalog
 from tuner.configs.catalog import Component, Option
+from tuner.configs.traits import DecoderTraits, EncoderTraits, LossTraits
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
 from tuner.spec.hints import nearest
@@ -157,7 +158,7 @@ def _foreign(section: str, key: str, chosen: Iterable[Component], *, drawn: bool
 
 def _settle_terms(tree: dict[str, Any]) -> list[Problem]:
     """Put drawn values into the terms of a sum of losses, and settle each like a loss, in place."""
-    option = catalog.find("loss", tree["name"]).constants.get("TERMS")
+    option = catalog.traits(LossTraits, tree["name"]).terms
     if option is None:
         return []
     terms = [dict(term) for term in tree[option]]
@@ -218,8 +219,8 @@ def _settle_augment(tree: dict[str, Any]) -> list[Problem]:
 
 def _settle_stride(tree: dict[str, Any]) -> list[Problem]:
     """Choose the output stride, or say why the encoder cannot carry the decoder."""
-    wanted = catalog.find("decoder", tree["decoder"]).constants["OUTPUT_STRIDES"]
-    offered = catalog.find("encoder", tree["encoder"]).constants["OUTPUT_STRIDES"]
+    wanted = catalog.traits(DecoderTraits, tree["decoder"]).output_strides
+    offered = catalog.traits(EncoderTraits, tree["encoder"]).output_strides
     common = [stride for stride in wanted if stride in offered]
     if not common:
         return [
@@ -244,7 +245,7 @@ def _settle_stride(tree: dict[str, Any]) -> list[Problem]:
 
 def _settle_rates(tree: dict[str, Any], size: tuple[int, int]) -> list[Problem]:
     """Choose atrous rates by the output stride, or refuse those that reach nothing but padding."""
-    defaults = catalog.find("decoder", tree["decoder"]).constants.get("RATES")
+    defaults = catalog.traits(DecoderTraits, tree["decoder"]).rates
     if defaults is None:
         return []
     stride = tree["output_stride"]

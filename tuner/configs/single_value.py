@@ -1,16 +1,12 @@
 """Where a network leaves one value per channel of an image, from which batch norm cannot learn.
 
-Decoders say it in a constant: `NORMALISES = "image"` where batch norm follows image pooling,
-`"coarsest"` where it follows the coarsest features. Encoders say `BATCH_NORM = True`, and the
-`COARSEST_STRIDE` where it is not the output stride.
+Decoders and encoders say what is needed for it: see `tuner.configs.traits`.
 """
 
-from collections.abc import Iterator
 from math import ceil
-from typing import Any
 
 from tuner.configs import catalog
-from tuner.configs.catalog import Component
+from tuner.configs.traits import DecoderTraits, EncoderTraits
 from tuner.errors import UnknownComponent
 from tuner.spec.config import ModelConfig, TrainingConfig
 
@@ -39,18 +35,18 @@ def cause(model: ModelConfig, size: tuple[int, int]) -> str | None:
     if model.norm != "batch":
         return None
     try:
-        decoder = catalog.find("decoder", model.decoder)
-        encoder = catalog.find("encoder", model.encoder)
+        decoder = catalog.traits(DecoderTraits, model.decoder)
+        encoder = catalog.traits(EncoderTraits, model.encoder)
     except UnknownComponent:
         return None
-    if decoder.constants.get("NORMALISES") == "image":
-        return f"the image pooling of {decoder.name} leaves one value per channel"
-    stride = _coarsest(model, decoder, encoder)
-    is_normed = encoder.constants.get("BATCH_NORM") or decoder.constants.get("NORMALISES")
+    if decoder.normalises == "image":
+        return f"the image pooling of {model.decoder} leaves one value per channel"
+    stride = encoder.coarsest_stride or model.output_stride or _preferred(decoder, encoder)
+    is_normed = encoder.batch_norm or decoder.normalises
     if stride is None or not is_normed or max(size) > stride:
         return None
     return (
-        f"{encoder.name} turns an image of {size[0]}×{size[1]} into one pixel at its stride "
+        f"{model.encoder} turns an image of {size[0]}×{size[1]} into one pixel at its stride "
         f"of {stride}"
     )
 
@@ -61,12 +57,7 @@ def remedy(cause: str) -> str:
     return f"let two or more images pass at once, {larger}or use model.norm: group or frozen"
 
 
-def _coarsest(model: ModelConfig, decoder: Component, encoder: Component) -> Any:
-    if "COARSEST_STRIDE" in encoder.constants:
-        return encoder.constants["COARSEST_STRIDE"]
-    return model.output_stride or next(_common(decoder, encoder), None)
-
-
-def _common(decoder: Component, encoder: Component) -> Iterator[int]:
-    offered = encoder.constants["OUTPUT_STRIDES"]
-    return (each for each in decoder.constants["OUTPUT_STRIDES"] if each in offered)
+def _preferred(decoder: DecoderTraits, encoder: EncoderTraits) -> int | None:
+    """The output stride that a config gets which does not say it."""
+    common = (each for each in decoder.output_strides if each in encoder.output_strides)
+    return next(common, None)

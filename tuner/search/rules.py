@@ -10,8 +10,8 @@ from typing import Any
 from optuna.samplers import BaseSampler
 
 from tuner.configs import catalog
-from tuner.configs.catalog import Component
 from tuner.configs.recipes import recipe_params
+from tuner.configs.traits import SamplerTraits
 from tuner.search.learning_curve import PruningContext, context_of
 from tuner.search.pruners._contract import Pruner
 from tuner.search.samplers._contract import JudgingSampler
@@ -46,7 +46,7 @@ class Rules:
     @cached_property
     def sampler_judges(self) -> bool:
         """Whether the study's sampler decides itself which trials go on."""
-        return self._own_sampler is not None and bool(self._own_sampler.constants.get("JUDGES"))
+        return self._own_sampler is not None and self._own_sampler.judges
 
     @cached_property
     def pruner_name(self) -> str:
@@ -59,7 +59,7 @@ class Rules:
             return self.sampler_name
         if name != "auto":
             return name
-        if self._own_sampler and not self._own_sampler.constants.get("PAUSES", True):
+        if self._own_sampler and not self._own_sampler.learns_from_paused:
             return _NO_PRUNER
         has_rungs = self.is_staged or self.spec.most_epochs >= _FEWEST_EPOCHS
         return _PRUNER if has_rungs else _NO_PRUNER
@@ -97,12 +97,12 @@ class Rules:
     @cached_property
     def draws_ahead(self) -> bool:
         """Whether the sampler is slow: asked outside of the study's lock, and ahead of need."""
-        return bool(catalog.find("sampler", self.sampler_name).constants.get("AHEAD"))
+        return catalog.traits(SamplerTraits, self.sampler_name).ahead
 
     @cached_property
     def is_systematic(self) -> bool:
         """Whether the sampler goes by a plan, which no draw from elsewhere may interrupt."""
-        return bool(catalog.find("sampler", self.sampler_name).constants.get("SYSTEMATIC"))
+        return catalog.traits(SamplerTraits, self.sampler_name).systematic
 
     @cached_property
     def base_params(self) -> Params:
@@ -136,8 +136,8 @@ class Rules:
         return sampler
 
     @cached_property
-    def _own_sampler(self) -> Component | None:
-        return catalog.components("sampler").get(self.spec.search.sampler.name)
+    def _own_sampler(self) -> SamplerTraits | None:
+        return catalog.all_traits(SamplerTraits).get(self.spec.search.sampler.name)
 
     def _strategy(self, name: str, kind: str) -> Strategy:
         """The study's own choice if it is of that name; else the component with its defaults."""

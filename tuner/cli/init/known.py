@@ -12,10 +12,9 @@ from typing import Any
 from tuner.cli.init.labels import valid_names
 from tuner.cli.init.layout import SPLITS
 from tuner.errors import DataError
-from tuner.training.data.annotations import category_names
+from tuner.training.data.annotations import BACKGROUND, category_names
 from tuner.training.data.listed import located
 from tuner.training.data.pictures import SUFFIXES
-from tuner.training.datasets.coco import BACKGROUND
 
 _CAMVID = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_", re.IGNORECASE)
 _TRIED = 20

@@ -12,6 +12,7 @@ from tuner.cli.init.sample import Sample
 from tuner.cli.init.survey import Findings, Size
 from tuner.cli.init.void import Ask
 from tuner.configs import catalog
+from tuner.configs.traits import DatasetTraits
 from tuner.spec import shares as counting
 
 _AREA = 512 * 512  # pixels of the network's input that a mid-sized GPU takes in batches of 8
@@ -85,7 +86,7 @@ def propose(found: Findings, name: str, root: str, ask: Ask = never) -> Proposal
 
 def propose_known(known: Known, read: Sample, name: str, root: str) -> Proposal:
     """Decide on a study for a data set that has a format of its own."""
-    own = catalog.find("dataset", known.format).constants.get("CLASSES", ())
+    own = catalog.traits(DatasetTraits, known.format).classes
     classes = known.classes or tuple(own)
     total = sum(read.pixels.get(label, 0) for label in range(len(classes))) or 1
     notes = [

@@ -1,53 +1,55 @@
-"""What a sampler cannot do, said at submission instead of being done badly.
+"""What samplers and pruners cannot do, said at submission instead of being done badly.
 
-A sampler file says it in constants: `CONDITIONAL = False` (no `when`), `OBJECTIVES = "one"`,
-`CONSTRAINTS = False`, `NUMERIC = True` (of no use without a range of numbers), `PAUSES = False`
-(learns from trials that have ended only), `JUDGES = True` (decides itself which trials go on) and
-`NEEDS`, the packages that the server must have.
+Their files say it in capitals: see `SamplerTraits` and `PrunerTraits` in `tuner.configs.traits`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
 from tuner.configs import catalog
-from tuner.configs.catalog import Component
+from tuner.configs.traits import PrunerTraits, SamplerTraits
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.config import may_change
 from tuner.spec.space import Choice
 from tuner.spec.study import EPOCHS, StudySpec
 
-_PAUSING = frozenset({"promote", "hyperband"})
-
 
 def sampler_problems(spec: StudySpec) -> Iterator[Problem]:
     """What the study asks of its sampler and does not get from it."""
-    sampler = catalog.components("sampler").get(spec.search.sampler.name)
+    name, samplers = spec.search.sampler.name, catalog.all_traits(SamplerTraits)
+    sampler = samplers.get(name)
     if sampler is None:
         return
-    name = sampler.name
     ranges = [(path, dimension) for path, _, dimension in spec.space.dimensions()]
     conditional = [path for path, dimension in ranges if dimension.when]
-    if conditional and not _draws_conditions(sampler):
+    if conditional and not sampler.conditional:
+        others = _others(other for other, found in samplers.items() if found.conditional)
+        yield _problem(f"{name} knows no conditions, and {conditional[0]} has a `when`; {others}")
+    if len(spec.objectives) > 1 and sampler.objectives == "one":
+        others = _others(other for other, one in samplers.items() if one.objectives == "several")
         yield _problem(
-            f"{name} knows no conditions, and {conditional[0]} has a `when`; "
-            f"{_others(_draws_conditions)}"
+            f"{name} looks at one objective, and the study has {len(spec.objectives)}; {others}"
         )
-    if len(spec.objectives) > 1 and not _takes_several(sampler):
-        yield _problem(
-            f"{name} looks at one objective, and the study has {len(spec.objectives)}; "
-            f"{_others(_takes_several)}"
-        )
-    if spec.constraints and not _heeds_constraints(sampler):
-        yield _problem(f"{name} does not heed constraints; {_others(_heeds_constraints)}")
-    if sampler.constants.get("NUMERIC") and all(isinstance(d, Choice) for _, d in ranges):
+    if spec.constraints and not sampler.constraints:
+        others = _others(other for other, found in samplers.items() if found.constraints)
+        yield _problem(f"{name} does not heed constraints; {others}")
+    if sampler.numeric and all(isinstance(d, Choice) for _, d in ranges):
         yield _problem(f"{name} needs a range of numbers, and the space has none; use auto")
-    pruner = spec.search.pruner.name
-    if sampler.constants.get("JUDGES"):
+    if sampler.judges:
         yield from _population_problems(spec, name)
-    if pruner in _PAUSING and not sampler.constants.get("PAUSES", True):
+    if not sampler.learns_from_paused:
+        yield from _pause_problems(spec, name)
+
+
+def _pause_problems(spec: StudySpec, name: str) -> Iterator[Problem]:
+    """What keeps a sampler that learns from ended trials from having any."""
+    pruners = catalog.all_traits(PrunerTraits)
+    pruner = spec.search.pruner.name
+    if pruner in pruners and pruners[pruner].pauses:
+        able = [other for other, found in pruners.items() if not found.pauses]
         yield _problem(
             f"{name} learns from trials that have ended, and under {pruner} most are paused until "
-            "the study ends; let the pruner be none or asha"
+            f"the study ends; let the pruner be {_either(able)}"
         )
 
 
@@ -63,46 +65,55 @@ def _population_problems(spec: StudySpec, name: str) -> Iterator[Problem]:
         )
 
 
-def fidelity_problems(spec: StudySpec) -> Iterator[Problem]:
+def pruner_problems(spec: StudySpec) -> Iterator[Problem]:
+    """What the study asks of its pruner and does not get from it."""
+    pruners, name = catalog.all_traits(PrunerTraits), spec.search.pruner.name
+    if name in pruners and len(spec.objectives) > 1 and pruners[name].objectives == "one":
+        able = [other for other, found in pruners.items() if found.objectives == "several"]
+        message = (
+            f"{name} judges one objective and the study has {len(spec.objectives)}; "
+            f"use {_either(able)}"
+        )
+        yield Problem(("search", "pruner"), message)
+    yield from _fidelity_problems(spec, pruners)
+    yield from _epochs_problems(spec, pruners)
+
+
+def _fidelity_problems(spec: StudySpec, pruners: Mapping[str, PrunerTraits]) -> Iterator[Problem]:
     """Why rungs cannot be trainings of their own, on fewer images or smaller ones."""
     pruner, fidelity = spec.search.pruner.name, spec.search.fidelity
     if fidelity == "epochs":
         return
-    sampler = catalog.components("sampler").get(spec.search.sampler.name)
-    constants = sampler.constants if sampler else {}
-    who = f"pruner {pruner}" if pruner != "auto" else f"sampler {spec.search.sampler.name}"
-    can_pause = constants.get("PAUSES", True) and not constants.get("JUDGES")
-    if pruner not in {"auto", "promote"} or not can_pause:
+    sampler = catalog.all_traits(SamplerTraits).get(spec.search.sampler.name)
+    able = [name for name, found in pruners.items() if found.staged]
+    can_pause = sampler is None or (sampler.learns_from_paused and not sampler.judges)
+    if pruner not in {"auto", *able} or not can_pause:
+        who = f"pruner {pruner}" if pruner != "auto" else f"sampler {spec.search.sampler.name}"
         message = (
             f"{fidelity} needs rungs at which every trial is paused, which {who} does not have; "
-            "set pruner to promote and sampler to auto, or fidelity to epochs"
+            f"set pruner to {_either(able)} and sampler to auto, or fidelity to epochs"
         )
         yield Problem(("search", "fidelity"), message)
 
 
-def epochs_problems(spec: StudySpec) -> Iterator[Problem]:
+def _epochs_problems(spec: StudySpec, pruners: Mapping[str, PrunerTraits]) -> Iterator[Problem]:
     """Why trials cannot differ in their epochs: what compares them at equal ones."""
     if not spec.searches_epochs:
         return
-    pruner = catalog.components("pruner").get(spec.search.pruner.name)
-    if pruner is None or pruner.constants.get("PEERS", True):
-        able = [
-            name
-            for name, found in catalog.components("pruner").items()
-            if not found.constants.get("PEERS", True)
-        ]
+    pruner = pruners.get(spec.search.pruner.name)
+    if pruner is None or pruner.peers:
+        able = [name for name, found in pruners.items() if not found.peers]
         message = (
             f"{EPOCHS} cannot be searched with pruner {spec.search.pruner.name}, which compares "
-            f"trials at equal epochs; set search.pruner to {', '.join(able[:-1])} or {able[-1]}, "
-            f"or fix base.{EPOCHS}"
+            f"trials at equal epochs; set search.pruner to {_either(able)}, or fix base.{EPOCHS}"
         )
         yield Problem(("space", EPOCHS), message)
 
 
 def require_packages(spec: StudySpec) -> None:
     """Raise InvalidSpec if this server lacks a package that the study's sampler needs."""
-    sampler = catalog.components("sampler").get(spec.search.sampler.name)
-    needed = sampler.constants.get("NEEDS", ()) if sampler else ()
+    sampler = catalog.all_traits(SamplerTraits).get(spec.search.sampler.name)
+    needed = sampler.needs if sampler else ()
     missing = [package for package in needed if find_spec(package) is None]
     if missing:
         message = (
@@ -112,21 +123,14 @@ def require_packages(spec: StudySpec) -> None:
         raise InvalidSpec([Problem(("search", "sampler"), message)])
 
 
-def _draws_conditions(sampler: Component) -> bool:
-    return bool(sampler.constants.get("CONDITIONAL", True))
+def _others(able: Iterable[str]) -> str:
+    return f"use {_either(['auto', *able])}"
 
 
-def _takes_several(sampler: Component) -> bool:
-    return sampler.constants.get("OBJECTIVES") != "one"
-
-
-def _heeds_constraints(sampler: Component) -> bool:
-    return bool(sampler.constants.get("CONSTRAINTS", True))
-
-
-def _others(can: Callable[[Component], bool]) -> str:
-    able = [name for name, sampler in catalog.components("sampler").items() if can(sampler)]
-    return f"use auto, {', '.join(able[:-1])} or {able[-1]}"
+def _either(names: list[str]) -> str:
+    """The names as alternatives, in words."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _problem(message: str) -> Problem:

@@ -1,14 +1,13 @@
 """What a data set format knows of itself, so that a study need not say it.
 
-A format file says it in constants: `CLASSES`, the names of its labels in order, and
-`OTHER_CLASSES = True` where a study may name others instead.
+A format file says it in capitals: see `tuner.configs.traits.DatasetTraits`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tuner.configs import catalog
-from tuner.configs.catalog import Component
+from tuner.configs.traits import DatasetTraits
 from tuner.errors import Problem
 from tuner.spec.config import DatasetConfig
 
@@ -24,9 +23,9 @@ def completed(document: Mapping[Any, Any]) -> Mapping[Any, Any]:
     if not isinstance(dataset, Mapping) or "classes" in dataset or dataset.get("remap") is not None:
         return document
     format_ = _known(dataset)
-    if format_ is None or "CLASSES" not in format_.constants:
+    if format_ is None or not format_.classes:
         return document
-    return {**document, "dataset": {**dataset, "classes": list(format_.constants["CLASSES"])}}
+    return {**document, "dataset": {**dataset, "classes": list(format_.classes)}}
 
 
 def hints(document: Mapping[Any, Any]) -> list[Problem]:
@@ -42,18 +41,18 @@ def hints(document: Mapping[Any, Any]) -> list[Problem]:
             "reads them where the annotation file lies below a data root of its machine"
         )
     else:
-        formats = catalog.components("dataset").items()
-        known = ", ".join(name for name, each in formats if "CLASSES" in each.constants)
+        formats = catalog.all_traits(DatasetTraits).items()
+        known = ", ".join(name for name, each in formats if each.classes)
         message = f"name the class of each label, in order; only {known} know theirs"
     return [Problem(("dataset", "classes"), message)]
 
 
 def class_problems(dataset: DatasetConfig) -> Iterator[Problem]:
     """Classes whose number is not that of the labels in the format's files."""
-    format_ = catalog.components("dataset").get(dataset.format)
-    if format_ is None or dataset.remap is not None or format_.constants.get("OTHER_CLASSES"):
+    format_ = catalog.all_traits(DatasetTraits).get(dataset.format)
+    if format_ is None or dataset.remap is not None or format_.other_classes:
         return
-    right = format_.constants.get("CLASSES", dataset.classes)
+    right = format_.classes or dataset.classes
     if len(right) != len(dataset.classes):
         message = (
             f"{dataset.format} has the {len(right)} classes {right[0]}, {right[1]}, … {right[-1]}, "
@@ -63,6 +62,6 @@ def class_problems(dataset: DatasetConfig) -> Iterator[Problem]:
         yield Problem(("dataset", "classes"), message)
 
 
-def _known(dataset: Mapping[Any, Any]) -> Component | None:
+def _known(dataset: Mapping[Any, Any]) -> DatasetTraits | None:
     name = dataset.get("format", DatasetConfig.model_fields["format"].default)
-    return catalog.components("dataset").get(name) if isinstance(name, str) else None
+    return catalog.all_traits(DatasetTraits).get(name) if isinstance(name, str) else None

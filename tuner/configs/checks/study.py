@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from tuner.configs import catalog
 from tuner.configs.checks.batches import batch_problems
-from tuner.configs.checks.capabilities import epochs_problems, fidelity_problems, sampler_problems
+from tuner.configs.checks.capabilities import pruner_problems, sampler_problems
 from tuner.configs.checks.corners import space_problems
 from tuner.configs.checks.formats import class_problems, completed, hints
 from tuner.configs.checks.names import name_problems
 from tuner.configs.checks.priors import prior_problems
 from tuner.configs.resolve import resolve
+from tuner.configs.traits import SamplerTraits
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec import grid
 from tuner.spec.hints import nearest
@@ -135,17 +136,10 @@ def _search(spec: StudySpec) -> Iterator[Problem]:
     yield from _strategy(spec.search.sampler, "sampler")
     yield from sampler_problems(spec)
     yield from _strategy(spec.search.pruner, "pruner")
-    pruner = catalog.components("pruner").get(spec.search.pruner.name)
-    if pruner and len(spec.objectives) > 1 and pruner.constants.get("OBJECTIVES") == "one":
-        message = (
-            f"{pruner.name} judges one objective and the study has {len(spec.objectives)}; "
-            "use promote, asha, hyperband, median or percentile, or none"
-        )
-        yield Problem(("search", "pruner"), message)
-    if spec.search.sampler.name == "grid":
+    sampler = catalog.all_traits(SamplerTraits).get(spec.search.sampler.name)
+    if sampler and sampler.exhaustive:
         yield from _grid(spec)
-    yield from fidelity_problems(spec)
-    yield from epochs_problems(spec)
+    yield from pruner_problems(spec)
 
 
 def _strategy(strategy: Strategy, kind: str) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from tuner.search.pruners._contract import Pausing, Pruner
 from tuner.search.pruners.promote import Promote
 from tuner.spec.messages import Verdict
 
+PAUSES = True
 _SAMPLE = 1000  # trials whose brackets stand for those of a longer study
 
 

@@ -20,6 +20,9 @@ from tuner.search.pruners._contract import Pausing, Pruner
 from tuner.search.rungs import RungRank
 from tuner.spec.messages import Action, Verdict
 
+PAUSES = True
+STAGED = True
+
 
 def build(
     *,

@@ -26,7 +26,7 @@ CONDITIONAL = False
 OBJECTIVES = "one"
 CONSTRAINTS = False
 NUMERIC = True
-PAUSES = False
+LEARNS_FROM_PAUSED = False
 
 
 def build(

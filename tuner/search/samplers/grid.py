@@ -16,6 +16,7 @@ from tuner.spec.grid import points
 from tuner.spec.space import SearchSpace
 
 SYSTEMATIC = True
+EXHAUSTIVE = True
 
 
 def build(rules: Rules, seed: int) -> BaseSampler:

@@ -13,7 +13,7 @@ from tuner.search.rules import Rules
 from tuner.search.samplers._ancestry import Ancestry, population_size, ranges
 from tuner.search.samplers._ancestry import crossover as crossing
 
-PAUSES = False
+LEARNS_FROM_PAUSED = False
 
 
 def build(

@@ -11,8 +11,6 @@ from tuner.training.batches import windows
 
 ACTS_ON = "choice"
 ORDER = 10
-EXAMPLE = 0.35
-BESIDE = {"crop": (16, 16)}
 DRAWS = 0
 
 

@@ -11,7 +11,6 @@ from tuner.training.batches import warp
 
 ACTS_ON = "pixels"
 ORDER = 20
-EXAMPLE = 1.5
 DRAWS = 1
 
 

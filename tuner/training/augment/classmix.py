@@ -13,7 +13,6 @@ from tuner.training.ignore import IGNORE
 
 ACTS_ON = "mix"
 ORDER = 20
-EXAMPLE = 0.5
 DRAWS = 3
 
 

@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "colour"
 ORDER = 10
-EXAMPLE = 0.4
 DRAWS = 3
 _LUMA = np.array([0.299, 0.587, 0.114])
 _MIDDLE = 127.5

@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "position"
 ORDER = 40
-EXAMPLE = (24, 32)
 DRAWS = 2
 PLACES = (0, 1)
 

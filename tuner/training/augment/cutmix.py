@@ -11,7 +11,6 @@ from tuner.training.augment import _boxes
 
 ACTS_ON = "mix"
 ORDER = 10
-EXAMPLE = 0.5
 DRAWS = 5
 
 

@@ -11,7 +11,6 @@ from tuner.training.augment import _boxes
 
 ACTS_ON = "hole"
 ORDER = 10
-EXAMPLE = 0.4
 DRAWS = 4
 
 

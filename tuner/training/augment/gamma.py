@@ -10,7 +10,6 @@ from torch import Tensor
 
 ACTS_ON = "pixels"
 ORDER = 10
-EXAMPLE = 0.5
 DRAWS = 1
 
 

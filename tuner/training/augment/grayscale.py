@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "colour"
 ORDER = 30
-EXAMPLE = 0.5
 DRAWS = 1
 _LUMA = np.array([0.299, 0.587, 0.114])
 

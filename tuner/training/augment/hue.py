@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "colour"
 ORDER = 20
-EXAMPLE = 0.1
 DRAWS = 1
 # NTSC: luma, and two axes of chroma.
 _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])

@@ -12,7 +12,6 @@ from tuner.training.augment import _grain
 
 ACTS_ON = "pixels"
 ORDER = 30
-EXAMPLE = 10.0
 DRAWS = 2
 
 

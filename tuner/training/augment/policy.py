@@ -9,7 +9,6 @@ from pydantic import Field
 
 ACTS_ON = "policy"
 ORDER = 0
-EXAMPLE = 0.5
 DRAWS = 9
 _CHOSEN = 2
 

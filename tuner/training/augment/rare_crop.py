@@ -14,8 +14,6 @@ from tuner.training.ignore import IGNORE
 
 ACTS_ON = "choice"
 ORDER = 20
-EXAMPLE = 1.0
-BESIDE = {"crop": (16, 16)}
 DRAWS = 2
 _ENOUGH = 0.1  # of a window's points, or aiming at a common class would drive out the rare ones
 

@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "position"
 ORDER = 30
-EXAMPLE = (0.5, 2.0)
 DRAWS = 3
 PLACES = (1, 2)
 

@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "position"
 ORDER = 22
-EXAMPLE = 10.0
 DRAWS = 2
 
 

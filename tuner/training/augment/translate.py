@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "position"
 ORDER = 25
-EXAMPLE = 0.2
 DRAWS = 2
 
 

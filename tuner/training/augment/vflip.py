@@ -8,7 +8,6 @@ from pydantic import Field
 
 ACTS_ON = "position"
 ORDER = 11
-EXAMPLE = 0.5
 DRAWS = 1
 
 

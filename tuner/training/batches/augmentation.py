@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner.configs import catalog
+from tuner.configs.traits import AugmentTraits
 from tuner.training import draws
 from tuner.training.batches import warp, windows
 from tuner.training.batches.warp import Matrices, Size
@@ -44,8 +45,15 @@ class _Step:
 
     key: str
     module: ModuleType
+    traits: AugmentTraits
     strength: Any
     chosen: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, name: str, strength: Any, *, beside: str = "", **chosen: Any) -> "_Step":
+        """The step of the augmentation of that name."""
+        module, traits = catalog.load("augment", name), catalog.traits(AugmentTraits, name)
+        return cls(f"{beside}{name}", module, traits, strength, **chosen)
 
     def rows(self, length: int) -> Indices:
         """Which of the batch's samples it acts on."""
@@ -64,8 +72,8 @@ class _Batch:
     def of(self, acts_on: str) -> Iterator[tuple[_Step, Matrices]]:
         """Steps of one kind with their draws, in order."""
         for step in self.steps:
-            if acts_on == step.module.ACTS_ON:
-                yield step, self.numbers(step.key, count=step.module.DRAWS)
+            if acts_on == step.traits.acts_on:
+                yield step, self.numbers(step.key, count=step.traits.draws)
 
     def numbers(self, *key: str | int, count: int) -> NDArray[np.float64]:
         """Draws of the batch's samples, N×count."""
@@ -87,8 +95,8 @@ class Augmentation:
             option = component.options["strength"]
             strength, _ = option.check(strengths.get(name, option.default))
             if strength != option.default:
-                step = _Step(name, catalog.load("augment", name), strength)
-                is_policy = step.module.ACTS_ON == "policy"
+                step = _Step.of(name, strength)
+                is_policy = step.traits.acts_on == "policy"
                 (self._policies if is_policy else self._steps).append(step)
 
     def __call__(
@@ -119,13 +127,13 @@ class Augmentation:
         bare = _Batch(self._seed, epoch, indices, ())
         steps = list(self._steps)
         for policy in self._policies:
-            numbers = bare.numbers(policy.key, count=policy.module.DRAWS)
+            numbers = bare.numbers(policy.key, count=policy.traits.draws)
             parts = policy.module.build(numbers, strength=policy.strength)
             steps += [
-                _Step(f"{policy.key}.{name}", catalog.load("augment", name), strength, chosen)
+                _Step.of(name, strength, beside=f"{policy.key}.", chosen=chosen)
                 for name, (strength, chosen) in parts.items()
             ]
-        steps.sort(key=lambda step: (step.module.ORDER, step.key))
+        steps.sort(key=lambda step: (step.traits.order, step.key))
         return _Batch(self._seed, epoch, indices, tuple(steps))
 
     def _alone(
@@ -191,8 +199,8 @@ def _product(
     """
     found = []
     for step, numbers in batch.of(acts_on):
-        if turn and (places := list(getattr(step.module, "PLACES", ()))):
-            again = batch.numbers(step.key, "turn", turn, count=step.module.DRAWS)
+        if turn and (places := list(step.traits.places)):
+            again = batch.numbers(step.key, "turn", turn, count=step.traits.draws)
             numbers[:, places] = again[:, places]
         matrices, size = step.module.build(numbers, size, strength=step.strength)
         if step.chosen is not None:

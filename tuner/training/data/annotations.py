@@ -22,6 +22,7 @@ from tuner.training.data.regions import Size, shown
 
 Id = int | str
 Kind = Literal["instances", "panoptic", "stuff"]
+BACKGROUND = "background"  # the class of what is of no category
 _NAMED = 5
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _CROWD: Mapping[object, bool] = {0: False, 1: True, "0": False, "1": True, None: False}

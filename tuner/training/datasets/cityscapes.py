@@ -23,7 +23,7 @@ CLASSES = (
     "motorcycle", "bicycle",
 )
 # fmt: on
-TRAINED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+_TRAINED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 
 def open_split(
@@ -44,7 +44,7 @@ def open_split(
         pairs.listing(base, f"gtFine/{folder}", roots, suffix=f"_gtFine_{labels}"),
         where=f"{base.name}/{folder}",
     )
-    ids = TRAINED_IDS if labels == "labelIds" else range(len(TRAINED_IDS))
+    ids = _TRAINED_IDS if labels == "labelIds" else range(len(_TRAINED_IDS))
     known = {id_: place for place, id_ in enumerate(ids)}
     table = labelling.table(known, others=dataset.ignore_index)
     reading = Reading(partial(pairs.translated, table), (labels, dataset.ignore_index))

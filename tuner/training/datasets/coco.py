@@ -30,13 +30,12 @@ from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data import labels, listed, pairs, regions
-from tuner.training.data.annotations import Annotation, Annotations, Id, Kind
+from tuner.training.data.annotations import BACKGROUND, Annotation, Annotations, Id, Kind
 from tuner.training.data.pictures import read_colours, read_mask, read_picture
 from tuner.training.data.split import Mask, Picture, Split
 from tuner.training.datasets import _frames, _rendering
 from tuner.training.datasets._rendering import Rules
 
-BACKGROUND = "background"
 _MASKS = {"panoptic": "annotations/panoptic_{split}2017", "stuff": "stuff_{split}2017_pixelmaps"}
 _SLACK = 1.0  # pixels that a corner may lie outside of an image whose size is not stated
 

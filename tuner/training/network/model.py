@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tuner.configs import catalog
+from tuner.configs.traits import DecoderTraits
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
@@ -17,7 +18,6 @@ from tuner.training.network.backbone import Encoder
 from tuner.training.network.resize import resize
 
 _RGB = 3
-_FINEST = 4  # stride of the finest features that most decoders read
 _INITIALISERS: Mapping[str, Callable[[Tensor], Tensor]] = {
     # Fan-in, because fan-out overstates a depthwise kernel by its number of groups.
     "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
@@ -148,7 +148,7 @@ def _encoder(config: TrialConfig, channels: int) -> Encoder:
         raise TrainingError("model.output_stride is not set; resolve the config first")
     pretrained = settings.weights == "pretrained"
     options = _options(config, "encoder", settings.encoder)
-    finest = catalog.find("decoder", settings.decoder).constants.get("FINEST_STRIDE", _FINEST)
+    finest = catalog.traits(DecoderTraits, settings.decoder).finest_stride
     built = module.build(settings.encoder, stride, pretrained, channels, finest, **options)
     return cast(Encoder, built)
 

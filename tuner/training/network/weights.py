@@ -19,6 +19,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from tuner.configs import catalog
+from tuner.configs.traits import EncoderTraits
 from tuner.errors import TrainingError
 from tuner.training.network.weight_files import digest_of, locate, read
 
@@ -334,7 +335,7 @@ def _looks_like(match: _Match) -> str | None:
 @cache
 def _known(encoder: str) -> tuple[Mapping[str, torch.Size], frozenset[str]]:
     """Plain names and shapes of an encoder's tensors, and names of its whole network's."""
-    stride = catalog.find("encoder", encoder).constants.get("OUTPUT_STRIDES", (32,))[-1]
+    stride = catalog.traits(EncoderTraits, encoder).output_strides[-1]
     try:
         with torch.device("meta"):
             net = catalog.load("encoder", encoder).build(encoder, stride, False).net

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import sqrt
 
 from tuner.configs import catalog
+from tuner.configs.traits import OptimizerTraits
 from tuner.spec import shares
 from tuner.spec.config import ScheduleConfig, TrialConfig
 
@@ -17,7 +18,7 @@ _SCALINGS: dict[str, Callable[[float], float]] = {
 
 def peak(config: TrialConfig) -> float:
     """The learning rate per 8 images, scaled to the batch by the optimizer's own rule."""
-    rule = catalog.find("optimizer", config.optimizer.name).constants["LR_SCALING"]
+    rule = catalog.traits(OptimizerTraits, config.optimizer.name).lr_scaling
     return config.optimizer.lr * _SCALINGS[rule](config.training.batch_size / REFERENCE_BATCH)
 
 

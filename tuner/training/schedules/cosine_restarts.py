@@ -13,8 +13,6 @@ from pydantic import Field
 
 from tuner.spec import shares
 
-RISES = True
-
 
 def build(
     total_steps: int,

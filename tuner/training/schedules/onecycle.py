@@ -9,8 +9,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-RISES = True
-
 
 def build(
     total_steps: int,
