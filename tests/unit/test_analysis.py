@@ -1,4 +1,4 @@
-"""Best trials, fronts, histories, costs and importance."""
+"""Constraints, fronts and importance."""
 
 from dataclasses import replace
 from math import log10
@@ -10,52 +10,20 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import completed, few, study
 from tuner.search.analysis import (
-    best_trial,
-    epochs_saved,
-    epochs_spent,
-    history,
     is_feasible,
     pareto_front,
     violations,
 )
 from tuner.search.importance import fanova, importance
-from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
 from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.space import Params
-from tuner.spec.states import TrialState
 from tuner.spec.study import Constraint, Objective
 
 MIOU = (Objective(metric="miou"),)
 BOTH = (Objective(metric="miou"), Objective(metric="train_loss", direction="minimize"))
 POINTS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=12)
-
-
-def test_the_best_trial_is_feasible_and_completed() -> None:
-    """A better value of a pruned, failed or infeasible trial does not win."""
-    trials = [
-        completed(0, {}, 0.5),
-        completed(1, {}, 0.6),
-        Observation(2, TrialState.PRUNED, {}, (0.9,)),
-        Observation(3, TrialState.COMPLETED, {}, (0.8,), constraints=(0.1,)),
-        completed(4, {}, float("nan")),
-    ]
-    best = best_trial(trials, MIOU)
-    assert best is not None
-    assert best.number == 1
-
-
-def test_the_earliest_of_equals_is_the_best() -> None:
-    """The order in which trials are given does not decide."""
-    best = best_trial([completed(2, {}, 0.5), completed(1, {}, 0.5)], MIOU)
-    assert best is not None
-    assert best.number == 1
-
-
-def test_without_contenders_there_is_no_best() -> None:
-    """None, rather than a trial that did not finish."""
-    assert best_trial([Observation(0, TrialState.RUNNING, {}, (0.9,))], MIOU) is None
 
 
 def test_a_missing_metric_breaks_its_constraint() -> None:
@@ -97,24 +65,6 @@ def test_the_front_does_not_depend_on_the_order(
 def test_what_is_no_number_is_not_on_the_front() -> None:
     """NaN neither dominates nor stays."""
     assert pareto_front([(float("nan"), 0.1), (0.5, 0.5)], BOTH) == (1,)
-
-
-def test_history_tells_each_new_best() -> None:
-    """Trials that were not better than all before are left out."""
-    trials = [completed(k, {}, value) for k, value in enumerate([0.3, 0.2, 0.5, 0.5, 0.6])]
-    assert history(trials, MIOU) == ((0, 0.3), (2, 0.5), (4, 0.6))
-
-
-def test_pruning_saves_what_was_not_trained() -> None:
-    """Spent are reported epochs; saved is the rest of pruned trials."""
-    curves = [
-        LearningCurve(0, TrialState.COMPLETED, dict.fromkeys(range(1, 21), 0.5)),
-        LearningCurve(1, TrialState.PRUNED, {1: 0.1, 2: 0.1}),
-        LearningCurve(2, TrialState.FAILED, {}),
-        LearningCurve(3, TrialState.RUNNING, {1: 0.1}),
-    ]
-    assert epochs_spent(curves) == 23
-    assert epochs_saved(curves, 20) == 18
 
 
 def searched(count: int) -> list[Observation]:

@@ -10,8 +10,8 @@ from optuna.trial import TrialState as OptunaState
 
 from tuner.optuna_encoding import distributions
 from tuner.search.observation import Observation, Translator, by_number, open_study
-from tuner.search.units import from_unit, to_unit
-from tuner.spec.space import Params, SearchSpace
+from tuner.search.optuna_trials import filled, lies_inside
+from tuner.search.units import to_unit
 from tuner.spec.study import StudySpec
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def fanova(spec: StudySpec, observations: Iterable[Observation]) -> dict[str, fl
     known = {n: d for n, d in distributions(spec.space).items() if not d.single()}
     for seen in by_number(observations):
         trial = translator.trial(seen)
-        if trial.state is OptunaState.COMPLETE and _lies_inside(spec.space, seen.params, trial):
+        if trial.state is OptunaState.COMPLETE and lies_inside(spec.space, trial):
             storage.put(_in_units(trial, known))
     complete = study.get_trials(deepcopy=False, states=(OptunaState.COMPLETE,))
     if len(complete) < _FEWEST_TRIALS or not known:
@@ -85,22 +85,14 @@ def fanova(spec: StudySpec, observations: Iterable[Observation]) -> dict[str, fl
     return dict(sorted(shares.items(), key=_largest_first))
 
 
-def _lies_inside(space: SearchSpace, params: Params, trial: FrozenTrial) -> bool:
-    """Whether all that the trial lacks was switched off, and not outside of a range."""
-    held = _by_path(trial.params)
-    return all(path in held or space.active(path, params) is None for path in space.root)
-
-
 def _in_units(trial: FrozenTrial, known: Mapping[str, BaseDistribution]) -> FrozenTrial:
     """The trial with a value for every name, numbers as shares of their range."""
-    params, found = {}, {}
+    twin = filled(trial, known)
     for name, ranged in known.items():
-        value = trial.params.get(name, from_unit(ranged, 0.5))
-        is_choice = isinstance(ranged, CategoricalDistribution)
-        params[name] = value if is_choice else to_unit(ranged, value)
-        found[name] = ranged if is_choice else _UNIT
-    trial.params, trial.distributions = params, found
-    return trial
+        if not isinstance(ranged, CategoricalDistribution):
+            twin.params[name] = to_unit(ranged, twin.params[name])
+            twin.distributions[name] = _UNIT
+    return twin
 
 
 def _by_path(named: Mapping[str, T]) -> dict[str, T]:

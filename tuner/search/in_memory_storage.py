@@ -5,14 +5,14 @@ numbers, so that a history looks the same whichever way it came, and takes back 
 only asked for: the store decides whether it exists.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf, isnan
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
-from optuna.study import Study, StudyDirection
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 _STUDY = 0
@@ -208,16 +208,3 @@ def frozen(
         system_attrs=rest.get("attrs") or {},
         intermediate_values=rest.get("steps") or {},
     )
-
-
-def excerpt(
-    study: Study, trial: FrozenTrial, kept: Iterable[FrozenTrial]
-) -> tuple[Study, InMemoryStorage]:
-    """The study as if it had only these trials beside the one that is being drawn."""
-    storage = InMemoryStorage()
-    storage.create_new_study(study.directions, study.study_name)
-    storage.next_number = trial.number
-    storage.create_new_trial(_STUDY)
-    for other in kept:
-        storage.put(other)
-    return Study(study.study_name, storage), storage

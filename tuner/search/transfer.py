@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.optuna_encoding import distributions, encode
 from tuner.search.agreement import spearman
+from tuner.search.optuna_trials import is_whole
 from tuner.search.proposers import Neighbourhood, decayed_weight, values_by_step
 from tuner.search.units import to_unit
 from tuner.spec import shares
@@ -52,9 +53,8 @@ class WarmStartProposer:
     def __init__(self, spec: StudySpec, trials: Sequence[SourceTrial], *, among: int = 1) -> None:
         self._objective, self._weight = spec.objective, _WEIGHT / among
         self._known = dict(sorted(distributions(spec.space).items()))
-        self._space = spec.space
         ranked = sorted(trials, key=lambda t: (-t.step, self._objective.key(t.value)))
-        whole = _distinct(trial.params for trial in ranked if self._is_whole(trial.params))
+        whole = _distinct(trial.params for trial in ranked if is_whole(spec.space, trial.params))
         self._best = whole[: max(_TRIED, shares.nearest(_TOP, len(whole)))]
         self.candidates: Sequence[Params] = whole[: max(1, _TRIED // among)]
         self._neighbourhood = Neighbourhood(spec.space, spread=0.1, kept=0.85)
@@ -88,11 +88,6 @@ class WarmStartProposer:
                 )
                 return max(0.0, (count * found + _FEWEST * _ASSUMED_AGREEMENT) / (count + _FEWEST))
         return _ASSUMED_AGREEMENT
-
-    def _is_whole(self, params: Params) -> bool:
-        """Whether it says all that is active, so that it can be tried as it is."""
-        root = self._space.root
-        return all(path in params or self._space.active(path, params) is None for path in root)
 
     def _predict(self, trial: FrozenTrial) -> float:
         """The rank that the earlier study expects, 1 the best: its nearest trials' mean."""

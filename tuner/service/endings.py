@@ -53,7 +53,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     close_if_done(session, study, rules, now=now, has_failed=state is TrialState.FAILED)
 
 
-def _destination(  # what a decision on a trial needs
+def _destination(
     session: Session,
     held: Held,
     spec: StudySpec,

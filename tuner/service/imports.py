@@ -66,7 +66,7 @@ def _configs(spec: StudySpec, imported: Sequence[ImportedTrial]) -> list[TrialCo
     return found
 
 
-def _add(  # a use case names all that it needs
+def _add(
     session: Session,
     study: Study,
     spec: StudySpec,

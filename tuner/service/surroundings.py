@@ -95,7 +95,7 @@ def _kind(session: Session, held: Held, outcome: Outcome) -> str | None:
     return None
 
 
-def _fleet(  # what a decision on a trial needs
+def _fleet(
     session: Session, study: Study, spec: StudySpec, worker: Worker, kind: str, *, now: datetime
 ) -> tuple[list[Worker], bool]:
     """The living workers that say the same of the study, and whether another one could train it."""

@@ -51,7 +51,7 @@ def note(session: Session, study: Study, trial: HeldTrial, version: str, *, now:
     _become(session, study, _known(session, study).with_seen(version), now=now)
 
 
-def note_outcome(  # what an attempt's end may tell
+def note_outcome(
     session: Session,
     study: Study,
     rules: Rules,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tuner.spec import upgrades
 from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
@@ -158,7 +158,6 @@ class Resources(Section):
 class StudySpec(Section):
     """A search: data set, objectives, space and budget."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     name: Name
     dataset: DatasetConfig
     objectives: tuple[Objective, ...] = Field(

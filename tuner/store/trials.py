@@ -21,7 +21,6 @@ _KINDS = {
     TrialState.WAITING: EventKind.TRIAL_WAITING,
     TrialState.PAUSED: EventKind.TRIAL_PAUSED,
 }
-UNENDED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
     "number": Trial.number,
     "value": Trial.value,

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
 from tuner.optuna_encoding import distributions
-from tuner.search.in_memory_storage import excerpt
+from tuner.search.optuna_trials import excerpt
 from tuner.search.rules import Rules
 from tuner.spec.space import SearchSpace
 
@@ -85,7 +85,7 @@ class Evolution(CmaEsSampler):
         """The next point of the evolution; what it notes goes to the trial."""
         view, storage = excerpt(study, trial, self.needed(study.get_trials(deepcopy=False)))
         params = super().sample_relative(view, trial, search_space)
-        for key, value in storage.get_trial(trial.number).system_attrs.items():
+        for key, value in storage.noted.items():
             study._storage.set_trial_system_attr(trial._trial_id, key, value)
         return params
 

@@ -5,8 +5,7 @@ objectives), fitted on the highest rung that has enough results. Of a long histo
 and the latest. A param that a condition switched off counts with the middle of its range.
 """
 
-from collections.abc import Mapping, Sequence
-from copy import copy
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from optuna.distributions import BaseDistribution
@@ -15,10 +14,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
-from tuner.optuna_encoding import decode, distributions
-from tuner.search.in_memory_storage import excerpt
+from tuner.optuna_encoding import distributions
+from tuner.search.optuna_trials import at_step, excerpt, filled, lies_inside
 from tuner.search.rules import Rules
-from tuner.search.units import from_unit
 
 NEEDS = ("scipy", "torch")
 AHEAD = True  # slow: drawn outside of the study's lock, and ahead of need
@@ -65,12 +63,14 @@ class _Process(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The point of the greatest expected improvement over what is kept of the history."""
+        names = search_space.keys()
         trials = [
             other
             for other in study.get_trials(deepcopy=False)
-            if other.number != trial.number and self._lies_inside(other, search_space)
+            if other.number != trial.number
+            and (names <= other.params.keys() or lies_inside(self._space, other))
         ]
-        kept = [_filled(other, search_space) for other in self._level(trials)]
+        kept = [filled(other, search_space) for other in self._level(trials)]
         if not kept:
             return {}
         view, _ = excerpt(study, trial, kept)
@@ -89,7 +89,7 @@ class _Process(BaseSampler):
     def _level(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Results at the highest step that has enough, and what runs; empty while none has."""
         for step in (None, *self._steps):
-            there = [at for trial in trials if (at := _at(trial, step)) is not None]
+            there = [at for trial in trials if (at := at_step(trial, step)) is not None]
             if len(there) >= max(1, self._startup):
                 known = {trial.number for trial in there}
                 running = [trial for trial in trials if trial.state is TrialState.RUNNING]
@@ -107,34 +107,3 @@ class _Process(BaseSampler):
         """Less is better: what constraints are broken by, then the first objective."""
         broken = sum(max(0.0, violation) for violation in trial.constraints.values())
         return broken, self._objectives[0].key(trial.values[0]), trial.number
-
-    def _lies_inside(self, trial: FrozenTrial, names: Mapping[str, BaseDistribution]) -> bool:
-        """Whether all that the trial lacks was switched off, and not outside of a range."""
-        if names.keys() <= trial.params.keys():
-            return True
-        params = decode(self._space, trial.params)
-        return all(
-            path in params or self._space.active(path, params) is None for path in self._space.root
-        )
-
-
-def _at(trial: FrozenTrial, step: int | None) -> FrozenTrial | None:
-    """The trial as if it had completed at the step (None: in the end), if it was there."""
-    if step is None:
-        return trial if trial.state is TrialState.COMPLETE else None
-    if step not in trial.intermediate_values or trial.state is TrialState.FAIL:
-        return None
-    twin = copy(trial)
-    twin.state, twin.values = TrialState.COMPLETE, [trial.intermediate_values[step]]
-    return twin
-
-
-def _filled(trial: FrozenTrial, known: Mapping[str, BaseDistribution]) -> FrozenTrial:
-    """The trial with the middle of the range for what was switched off."""
-    twin = copy(trial)
-    twin.params = {
-        name: trial.params.get(name, from_unit(distribution, 0.5))
-        for name, distribution in known.items()
-    }
-    twin.distributions = dict(known)
-    return twin

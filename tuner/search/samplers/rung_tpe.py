@@ -7,10 +7,8 @@ as weak (constant liar), so that parallel draws spread out. Those left behind at
 looked at: on learning curves, counting them as weak was worse (benchmarks/README.md).
 """
 
-import copy
 import warnings
-from collections.abc import Container, Sequence
-from math import isfinite
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from optuna.distributions import BaseDistribution
@@ -22,7 +20,7 @@ from pydantic import Field
 
 from tuner.optuna_encoding import distributions
 from tuner.search import rungs
-from tuner.search.in_memory_storage import InMemoryStorage
+from tuner.search.optuna_trials import at_step, excerpt
 from tuner.search.rules import Rules
 from tuner.search.samplers._parzen import ParzenSampler
 
@@ -95,17 +93,17 @@ class RungTpeSampler(BaseSampler):
         if len(study.directions) > 1:
             done = [other for other in trials if other.state is TrialState.COMPLETE]
             if len(done) >= self._results:
-                self._view = _opened(study, [*trials, trial])
+                self._view = excerpt(study, trial, trials)[0]
             return
         for step in (None, *self._steps):
-            there = [copied for other in trials if (copied := _at(other, step)) is not None]
+            there = [copied for other in trials if (copied := at_step(other, step)) is not None]
             if len(there) >= self._results:
                 there = _kept(there, minimize=minimize)
                 numbers = {other.number for other in there}
                 weak = [
                     other for other in trials if other.number not in numbers and _is_weak(other)
                 ]
-                self._view = _opened(study, [*there, *weak, trial])
+                self._view = excerpt(study, trial, [*there, *weak])[0]
                 return
 
     def infer_relative_search_space(
@@ -151,18 +149,6 @@ def _varied(space: dict[str, BaseDistribution]) -> dict[str, BaseDistribution]:
     return {name: found for name, found in sorted(space.items()) if not found.single()}
 
 
-def _at(trial: FrozenTrial, step: int | None) -> FrozenTrial | None:
-    """The trial as if it had completed at the step (None: in the end), if it was there."""
-    if step is None:
-        return trial if trial.state is TrialState.COMPLETE else None
-    value = trial.intermediate_values.get(step)
-    if value is None or not isfinite(value) or trial.state is TrialState.FAIL:
-        return None
-    found = copy.copy(trial)
-    found.state, found.values = TrialState.COMPLETE, [value]
-    return found
-
-
 def _kept(trials: list[FrozenTrial], *, minimize: bool) -> list[FrozenTrial]:
     """The best and the latest of many trials, by number."""
     if len(trials) <= _KEPT:
@@ -171,36 +157,3 @@ def _kept(trials: list[FrozenTrial], *, minimize: bool) -> list[FrozenTrial]:
     best = {trial.number for trial in order[:_GOOD]}
     latest = {trial.number for trial in trials[-(_KEPT - _GOOD) :]}
     return [trial for trial in trials if trial.number in best or trial.number in latest]
-
-
-def _opened(study: Study, trials: list[FrozenTrial]) -> Study:
-    view = _View(trials)
-    view.create_new_study(study.directions, study.study_name)
-    return Study(study.study_name, view)
-
-
-class _View(InMemoryStorage):
-    """These trials and no others, in this order; the last is the one that is being drawn."""
-
-    def __init__(self, trials: list[FrozenTrial]) -> None:
-        super().__init__()
-        self._shown = sorted(trials, key=lambda trial: trial.number)
-        self._drawn = trials[-1]
-        self.noted: dict[str, Any] = {}
-
-    def get_trial(self, trial_id: int) -> FrozenTrial:
-        """The trial that is being drawn."""
-        return self._drawn
-
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keep what TPE notes for other processes: they see the study, not this view."""
-        self.noted[key] = value
-
-    def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-    ) -> list[FrozenTrial]:
-        """The trials, by number."""
-        return [trial for trial in self._shown if states is None or trial.state in states]
