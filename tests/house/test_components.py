@@ -1,12 +1,14 @@
 """docs/components.md is what the component files say of themselves."""
 
+import ast
 import os
 
-from tests.house.tree import ROOT
+from tests.house.tree import ROOT, sources, text
 from tuner.configs import catalog
 from tuner.configs.catalog import Component, Option
 
 PAGE = ROOT / "docs" / "components.md"
+ROOMS = {"tuner.search.pruners", "tuner.search.samplers"}
 HEADINGS = {
     "encoder": "Encoders",
     "decoder": "Decoders",
@@ -27,6 +29,27 @@ def test_the_table_of_components_is_current() -> None:
         PAGE.write_text(page, encoding="utf-8")
     hint = "rewrite it: UPDATE_COMPONENTS=1 pytest tests/house/test_components.py"
     assert PAGE.read_text(encoding="utf-8") == page, hint
+
+
+def test_no_other_file_names_a_pruner_or_a_sampler() -> None:
+    """Only `rules.py` does, for what `auto` means; whoever asks by a trait finds a new one too."""
+    known = {*catalog.names("pruner"), *catalog.names("sampler")}
+    folders = ("tuner/search", "tuner/service", "tuner/configs/checks")
+    found = []
+    for path in sources():
+        inside = path.as_posix().startswith(("tuner/search/pruners/", "tuner/search/samplers/"))
+        if not path.as_posix().startswith(folders) or inside or path.name == "rules.py":
+            continue
+        for node in ast.walk(ast.parse(text(path))):
+            if isinstance(node, ast.Constant):
+                is_wrong = node.value in known
+            elif isinstance(node, ast.ImportFrom):
+                folder, _, module = (node.module or "").rpartition(".")
+                is_wrong = folder in ROOMS and module != "_contract"
+            else:
+                continue
+            found += [f"{path}:{node.lineno}"] if is_wrong else []
+    assert not found
 
 
 def render() -> str:

@@ -1,7 +1,12 @@
 """What the documents show works as shown."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +16,7 @@ import yaml
 from tests.house.tree import ROOT, text
 from tuner.configs import checks
 
+_CACHES = shutil.ignore_patterns("__pycache__", "node_modules", ".hypothesis")
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 
@@ -20,7 +26,7 @@ def _blocks(page: str, language: str) -> list[str]:
 
 def test_the_worked_example_is_a_loss() -> None:
     """The loss of CONTRIBUTING.md runs, has a gradient, and is 0 where every pixel is ignored."""
-    (source,) = _blocks("CONTRIBUTING.md", "python")
+    source, _ = _blocks("CONTRIBUTING.md", "python")
     module: dict[str, Any] = {}
     exec(source, module)
     build: Callable[..., torch.nn.Module] = module["build"]
@@ -33,6 +39,33 @@ def test_the_worked_example_is_a_loss() -> None:
     assert loss > 0
     assert logits.grad is not None
     assert 0 == ignored.item()
+
+
+def test_a_component_is_added_as_one_file(tmp_path: Path) -> None:
+    """Each example, written where the page says, is found, keeps its contract, and can be used."""
+    for folder in ("tuner", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=_CACHES)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    files = re.findall(r"complete, as `(tuner/\S+\.py)`", text("CONTRIBUTING.md"))
+    for name, source in zip(files, _blocks("CONTRIBUTING.md", "python"), strict=True):
+        assert not (tmp_path / name).exists(), name
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    stems = [Path(name).stem for name in files]
+
+    suites = ["tests/contracts/test_pruners.py", "tests/contracts/test_losses.py"]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-n", "0"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run(
+        [*command, *suites, "-k", " or ".join(stems)],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert all(f"[{stem}]" in done.stdout for stem in stems), done.stdout
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -23,6 +23,7 @@ _FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: there is no rung worth the n
 # What `auto` means, by the measurements in benchmarks/README.md.
 _SAMPLER, _SAMPLER_OF_SEVERAL = "rung_tpe", "tpe"
 _PRUNER, _NO_PRUNER = "promote", "none"
+_FALLBACK = "random"
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,16 @@ class Rules:
         """Whether trials are compared at a step."""
         return self.judged_steps is None or step in self.judged_steps
 
-    def sampler(self, seed: int, name: str | None = None) -> BaseSampler:
-        """A new sampler, with the study's options if it is the study's own."""
-        strategy = self._strategy(name or self.sampler_name, "sampler")
-        sampler: BaseSampler = self._build("sampler", strategy, self, seed)
+    def sampler(self, seed: int) -> BaseSampler:
+        """A new sampler of the study."""
+        return self._sampler(self.sampler_name, seed)
+
+    def fallback_sampler(self, seed: int) -> BaseSampler:
+        """A new sampler for a study whose own one only repeats points."""
+        return self._sampler(_FALLBACK, seed)
+
+    def _sampler(self, name: str, seed: int) -> BaseSampler:
+        sampler: BaseSampler = self._build("sampler", self._strategy(name, "sampler"), self, seed)
         return sampler
 
     @cached_property

@@ -129,8 +129,9 @@ class Suggester:
 
     def _ask(self, number: int, attempt: int) -> Draw:
         seed = draw_seed(self._spec.search.seed, number, attempt)
-        name = None if attempt < _TRIES else "random"
-        self._study.sampler = self._rules.sampler(seed, name)
+        rules = self._rules
+        is_own = attempt < _TRIES
+        self._study.sampler = rules.sampler(seed) if is_own else rules.fallback_sampler(seed)
         self._storage.next_number = number
         try:
             trial = self._study.ask()
