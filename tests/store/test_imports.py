@@ -127,7 +127,7 @@ def test_a_param_without_a_path_is_named(
     """Nothing is stored, and the message says what to do."""
     done = run(tmp_path, optuna_url, clocked_database.url)
     assert done.exit_code != 0
-    assert "param 'workers' is no config path" in done.output
+    assert "param 'workers' is not a config path" in done.output
     assert "--map or --ignore" in done.output
 
 

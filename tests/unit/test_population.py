@@ -1,4 +1,4 @@
-"""Population-based training: whose turn it is, and who gives way to whom."""
+"""Population-based training: whose turn it is, and which trial is replaced by which."""
 
 import random
 
@@ -50,7 +50,7 @@ def test_a_trial_gives_way_until_the_population_is_complete() -> None:
     """New ones are drawn before anybody goes on."""
     verdict = judge(Rules(spec()), curve(0, TrialState.RUNNING, e4=0.5), [])
     assert verdict.action is Action.PAUSE
-    assert verdict.reason == "at epoch 4 it gives way: the population is not complete"
+    assert verdict.reason == "at epoch 4 it waits: the population is not complete"
     assert promotion(Rules(spec()), population(0.1, 0.2)) is None
 
 
@@ -58,7 +58,7 @@ def test_a_trial_gives_way_to_those_behind() -> None:
     """Who has trained longest waits."""
     here = curve(9, TrialState.RUNNING, e4=0.5)
     verdict = judge(Rules(spec()), here, population(0.1, 0.2), closing=True)
-    assert verdict.reason == "at epoch 4 it gives way to 2 that stand no further"
+    assert verdict.reason == "at epoch 4 it waits for 2 trials that are no further"
     ahead = [curve(0, e4=0.1, e8=0.2)]
     assert judge(Rules(spec()), here, ahead, closing=True).action is Action.CONTINUE
 

@@ -190,7 +190,7 @@ def test_growing_rungs_wait_while_more_training_would_not_change_the_order() -> 
     assert promotion(Rules(growing), alike) is None
     verdict = judge(Rules(growing), running(9, e3=0.9, e9=0.9), alike)
     assert verdict.action is Action.PAUSE
-    assert verdict.reason.endswith("trials there stand in the order of the rung below")
+    assert verdict.reason.endswith("the order of the trials there is that of the rung below")
     differing = [*alike[:2], curve(3, e3=0.3, e9=0.1), curve(4, e3=0.4, e9=0.3)]
     found = promotion(Rules(growing), differing)
     assert found is not None

@@ -194,9 +194,15 @@ def test_a_mistake_elsewhere_is_found_in_its_place(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({}, "cmaes knows no conditions, and model.encoder has a `when`; use auto, gp, grid"),
+        (
+            {},
+            "cmaes does not support conditions, and model.encoder has a `when`; use auto, gp",
+        ),
         ({"objectives": [{"metric": "miou"}, {"metric": "dice"}]}, "the study has 2; use auto"),
-        ({"constraints": [{"metric": "dice", "min": 0.3}]}, "does not heed constraints; use auto"),
+        (
+            {"constraints": [{"metric": "dice", "min": 0.3}]},
+            "does not support constraints; use auto",
+        ),
         ({"space": {"training.batch_size": {"choice": [4, 8]}}}, "needs a range of numbers"),
         (
             {"search": {"sampler": "cmaes", "pruner": "promote"}},

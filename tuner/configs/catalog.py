@@ -6,7 +6,7 @@ decoder and schedule, its options and their defaults. Only `load` imports a comp
 The contract of a component file is one entry function, `build` unless `ENTRIES` says otherwise.
 Its positional parameters come from the caller; its keyword-only parameters are the options that
 a study may set, each with a type that pydantic can check and a default.
-What else a file says of itself stands in capitals at its top: see `tuner.configs.traits`.
+What else a file says of itself it says in capitals at its top: see `tuner.configs.traits`.
 """
 
 import ast
@@ -173,7 +173,7 @@ def parsed(kind: str, module: str, text: str) -> list[Component]:
 
 
 def _traits(kind: str, tree: ast.Module, module: str) -> Traits:
-    """What a file says in capitals. Raises TypeError: it is no trait of the kind, or no literal."""
+    """What a file says in capitals. Raises TypeError if its kind does not know it."""
     found, known = dict[str, Any](), OF_KIND[kind]
     for node in tree.body:
         for name, value in _assigned(node):

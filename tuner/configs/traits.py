@@ -99,7 +99,7 @@ class SamplerTraits(Traits):
     `conditional` false: takes no `when`. `numeric`: is of no use without a range of numbers.
     `learns_from_paused` false: learns from trials that have ended only. `judges`: decides itself
     which trials go on. `ahead`: is slow, so that it draws outside of the study's lock, and ahead of
-    need. `systematic`: goes by a plan, which no draw from elsewhere may interrupt. `exhaustive`:
+    need. `systematic`: follows a plan, which no draw from elsewhere may interrupt. `exhaustive`:
     draws every point of a finite space. `needs` are packages that the server must have.
     """
 

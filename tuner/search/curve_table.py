@@ -63,7 +63,7 @@ class CurveTable(Sequence[LearningCurve]):
         return self._paces[: len(self)]
 
     def paused_at(self, step: int) -> NDArray[np.bool_]:
-        """Which trials stand paused at that step."""
+        """Which trials are paused at that step."""
         found: NDArray[np.bool_] = self._paused_at[: len(self)] == step
         return found
 

@@ -1,4 +1,4 @@
-"""Cheaper trainings that stand for a whole one: fewer images, or smaller ones, from the start.
+"""Cheaper trainings in place of a whole one: fewer images, or smaller ones, from the start.
 
 With `fidelity: data` or `size` a rung at step s of E epochs is a training of its own over all E
 epochs, whole schedule included, that costs about as much as s epochs of a full one: on s/E of the

@@ -46,7 +46,7 @@ def _spread(keys: Sequence[Point], names: Sequence[int], corner: Point, count: i
     chosen = [order.pop(0)]
     while order and len(chosen) < count:
         known = [keys[place] for place in chosen]
-        # The earliest of equals: max gives the first.
+        # Of equal ones max gives the first, the earliest.
         best = max(
             sorted(order, key=lambda place: names[place]),
             key=lambda place: hypervolume([*known, keys[place]], corner),

@@ -16,7 +16,7 @@ from tuner.spec.space import Params
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
-_WORST_VIOLATION = 1e12  # stands for a constraint whose metric is missing or not a number
+_WORST_VIOLATION = 1e12  # in place of a constraint whose metric is missing or not a number
 _TRAINABLE = "trainable"  # the constraint that every study has: a trial can be trained
 
 
@@ -27,8 +27,8 @@ class Observation:
     `values` are the objectives' values, final or last reported; `steps` the first objective by
     step, `others` the further ones; `pace` seconds per step, 0 while unknown; `attrs` what the
     sampler left with the trial; `constraints` violations, > 0 infeasible; `trainable` is false
-    where the params themselves made the trial fail: no device could hold it, or its loss was no
-    number.
+    where the params themselves made the trial fail: no device could hold it, or its loss was not
+    a number.
     """
 
     number: int

@@ -78,7 +78,7 @@ def _path_problems(known: Mapping[str, str], spec: StudySpec) -> Iterator[Proble
     for name, path in known.items():
         if path not in valid:
             hint = nearest(path, valid) if "." in path else "use --map or --ignore"
-            yield Problem(("map", name), f"param '{name}' is no config path: '{path}'; {hint}")
+            yield Problem(("map", name), f"param '{name}' is not a config path: '{path}'; {hint}")
 
 
 def _imported(

@@ -10,7 +10,7 @@ from tuner.search.units import from_unit
 from tuner.spec.space import Params
 from tuner.spec.study import EPOCHS, StudySpec
 
-_SAMPLE = 1000  # draws that stand for those of a study
+_SAMPLE = 1000  # draws whose mean is taken for that of a study
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Proposer(Protocol):
 def choose(
     proposers: Sequence[Proposer], trials: Sequence[FrozenTrial], rng: random.Random
 ) -> Proposer | None:
-    """Who draws the next trial: a proposer, or None for the study's own sampler."""
+    """What draws the next trial: a proposer, or None for the study's own sampler."""
     shares = [proposer.share(trials) for proposer in proposers]
     excess = max(1.0, sum(shares) / _MOST)
     left = rng.random()

@@ -19,7 +19,7 @@ from tuner.spec.grid import size
 from tuner.spec.space import Params
 from tuner.spec.study import Strategy, StudySpec
 
-_FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: there is no rung worth the name
+_FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: the first rung would be at epoch 1 or 2
 # What `auto` means, by the measurements in benchmarks/README.md.
 _SAMPLER, _SAMPLER_OF_SEVERAL = "rung_tpe", "tpe"
 _PRUNER, _NO_PRUNER = "promote", "none"
@@ -102,7 +102,7 @@ class Rules:
 
     @cached_property
     def is_systematic(self) -> bool:
-        """Whether the sampler goes by a plan, which no draw from elsewhere may interrupt."""
+        """Whether the sampler follows a plan, which no draw from elsewhere may interrupt."""
         return catalog.traits(SamplerTraits, self.sampler_name).systematic
 
     @cached_property

@@ -59,7 +59,7 @@ def rank_at_rung(
     *,
     cost_aware: bool = False,
 ) -> RungRank:
-    """Where a trial with a finite value stands at its last step; of equals the older is first."""
+    """The rank of a trial with a finite value at its last step; the older of equal ones first."""
     table, step = as_table(peers), trial.step
     keys, numbers = _reached(table, step, context)
     others = numbers != trial.number
@@ -76,7 +76,7 @@ def rank_at_rung(
 def promotable(
     table: CurveTable, step: int, context: PruningContext, *, eta: int, cost_aware: bool = False
 ) -> list[tuple[int, int]]:
-    """Number and place of each trial that stands paused at a rung and may go on.
+    """Number and rank of each trial that is paused at a rung and may go on.
 
     The best adjusted rank is first.
     """

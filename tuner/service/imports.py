@@ -30,7 +30,7 @@ def bring_in(
     """Store a checked study with its trials, finished; a larger budget lets it go on.
 
     Raises:
-        InvalidSpec: a trial's params make no config of this study, or there is no trial.
+        InvalidSpec: a trial's params do not make a config of this study, or there is no trial.
         Conflict: the name is taken.
     """
     configs = _configs(spec, imported)

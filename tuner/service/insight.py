@@ -91,8 +91,8 @@ def _look(
         spec = rules.spec
         step = 0 if spec.searches_epochs else _step(session, row, rules)
         at = None if spec.searches_epochs else step
-        told = reports.told_at(session, row, at, most=most) if at != 0 else []
-    seen = [found for one in told if (found := _observation(one, spec)) is not None]
+        reported = reports.told_at(session, row, at, most=most) if at != 0 else []
+    seen = [found for one in reported if (found := _observation(one, spec)) is not None]
     if objective and not seen and (wrong := unknown_metric(objective, spec.dataset.classes)):
         raise InvalidSpec([Problem(("objective",), wrong)])
     return _Seen(spec, step, seen)

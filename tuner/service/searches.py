@@ -165,7 +165,7 @@ class Search:
         if history.upto > self._revision:
             for seen in observations(history, study.name, self.rules, self._version):
                 self._put(seen)
-        # Who only reads may come late, with a row that others have changed since.
+        # A reader may come late, with a row that others have changed since.
         self._revision = max(self._revision, history.upto)
 
     def put(self, study: Study, trial: Trial, *, since: int) -> None:
@@ -200,7 +200,7 @@ class Search:
             return self._suggester.draw(seen, number)
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
-        """The verdict on a trial after a step; without a value there, its value is no number."""
+        """The verdict on a trial after a step; without a value there, its value is not a number."""
         curve = self.table.of(number)
         if step not in curve.values:
             curve = replace(curve, values={**curve.values, step: nan})
@@ -260,7 +260,7 @@ def observations(
 ) -> tuple[Observation, ...]:
     """Trials as the search sees them, by number.
 
-    Those that confirm a leader are none of its affair. Of those on another version of the data
+    Those that confirm a leader are left out. Of those on another version of the data
     it sees that they exist, and no value.
     """
     found = list[Observation]()

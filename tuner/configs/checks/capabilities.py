@@ -24,15 +24,17 @@ def sampler_problems(spec: StudySpec) -> Iterator[Problem]:
     conditional = [path for path, dimension in ranges if dimension.when]
     if conditional and not sampler.conditional:
         others = _others(other for other, found in samplers.items() if found.conditional)
-        yield _problem(f"{name} knows no conditions, and {conditional[0]} has a `when`; {others}")
+        yield _problem(
+            f"{name} does not support conditions, and {conditional[0]} has a `when`; {others}"
+        )
     if len(spec.objectives) > 1 and sampler.objectives == "one":
         others = _others(other for other, one in samplers.items() if one.objectives == "several")
         yield _problem(
-            f"{name} looks at one objective, and the study has {len(spec.objectives)}; {others}"
+            f"{name} supports one objective, and the study has {len(spec.objectives)}; {others}"
         )
     if spec.constraints and not sampler.constraints:
         others = _others(other for other, found in samplers.items() if found.constraints)
-        yield _problem(f"{name} does not heed constraints; {others}")
+        yield _problem(f"{name} does not support constraints; {others}")
     if sampler.numeric and all(isinstance(d, Choice) for _, d in ranges):
         yield _problem(f"{name} needs a range of numbers, and the space has none; use auto")
     if sampler.judges:

@@ -68,7 +68,7 @@ def wrong_path(path: str, *, only_upwards: bool = False) -> str | None:
     if "\\" in path:
         return f"'{path}' holds '\\'; divide folders by '/', on every system"
     if path.startswith("~"):
-        return f"'{path}': '~' stands for nobody's home on a worker; write the path out"
+        return f"'{path}': a worker does not expand '~'; write the path out"
     return None
 
 

@@ -77,7 +77,7 @@ def _of_the_rest(document: Mapping[Any, Any], error: ValidationError) -> list[Pr
 
 
 def _without(tree: Mapping[Any, Any], place: Location) -> Mapping[Any, Any]:
-    """The document without the key at the place, or without the list that it stands in."""
+    """The document without the key at the place, or without the list that holds it."""
     if not place or place[0] not in tree:
         return tree
     key, child = place[0], tree[place[0]]

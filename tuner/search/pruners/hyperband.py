@@ -18,7 +18,7 @@ from tuner.search.pruners.promote import Promote
 from tuner.spec.messages import Verdict
 
 PAUSES = True
-_SAMPLE = 1000  # trials whose brackets stand for those of a longer study
+_SAMPLE = 1000  # trials whose shares of the brackets a longer study is taken to have
 
 
 def build(

@@ -72,7 +72,7 @@ class Promote(Pausing):
             return Verdict(action=Action.PAUSE, reason=reason)
         if step >= self._top(peers, ladder, context):
             words = rungs.describe(trial, step, context)
-            reason = f"{words} waits: trials there stand in the order of the rung below"
+            reason = f"{words} waits: the order of the trials there is that of the rung below"
             return Verdict(action=Action.PAUSE, reason=reason)
         return Verdict()
 

@@ -60,7 +60,7 @@ def build(
 class Evolution(CmaEsSampler):
     """CMA-ES over a space that is known, where Optuna would read it off the history.
 
-    Of a long history it gets what it goes by: the last state and the generation of that.
+    Of a long history it gets what it needs: the last state and the generation of that.
     """
 
     def __init__(self, space: SearchSpace, **options: Any) -> None:

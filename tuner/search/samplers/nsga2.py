@@ -1,4 +1,4 @@
-"""NSGA-II: generations of trials, bred from the non-dominated and the lonely among them.
+"""NSGA-II: generations of trials, bred from those that are not dominated and lie far from others.
 
 Deb et al. 2002. With one objective it is a plain genetic algorithm. Where conditions differ
 between parents, a child takes a param from any parent that has it.

@@ -6,8 +6,8 @@ the worst `share` is ended, and in its place a copy of one of the best goes on f
 checkpoint, with another learning rate, weight decay or augmentation. The copy's config holds the
 changes with their epochs, so what is found is a schedule, and trains again from nothing.
 
-With fewer workers than trials they take turns: who has trained an interval waits until nobody
-stands behind. All trainings together never take more epochs than the first ones would alone.
+With fewer workers than trials they take turns: one that has trained an interval waits until none
+has fewer epochs. All trainings together never take more epochs than the first ones would alone.
 """
 
 import random
@@ -81,14 +81,14 @@ class Population(Replacing):
             reason = f"{context.objective.metric} at {words} is not a number"
             return Verdict(action=Action.PRUNE, reason=reason)
         if not context.closing:
-            reason = f"at {words} it gives way: the population is not complete"
+            reason = f"at {words} it waits: the population is not complete"
             return Verdict(action=Action.PAUSE, reason=reason)
         behind = sum(
             peer.state is TrialState.PAUSED and peer.step <= step and peer.number != trial.number
             for peer in peers
         )
         if behind:
-            reason = f"at {words} it gives way to {behind} that stand no further"
+            reason = f"at {words} it waits for {behind} trials that are no further"
             return Verdict(action=Action.PAUSE, reason=reason)
         if weakness := self._weakness(trial, peers, context):
             return Verdict(action=Action.PAUSE, reason=weakness)
@@ -137,7 +137,7 @@ class Population(Replacing):
 def _order(
     trial: LearningCurve, trials: Sequence[LearningCurve], context: PruningContext
 ) -> list[LearningCurve]:
-    """The population at the trial's last step, the best first; of equals the older."""
+    """The population at the trial's last step, the best first; of equal ones the older."""
     step, key = trial.step, context.objective.key
     there = [
         curve
