@@ -153,7 +153,7 @@ def test_a_good_prior_helps_and_a_bad_one_hardly_hurts(monkeypatch: pytest.Monke
 
 
 def test_a_restart_changes_nothing() -> None:
-    """What a guide knows is read off the trials."""
+    """What a proposer knows is read off the trials."""
     spec = prior()
 
     def value(params: dict[str, Any]) -> tuple[float, ...]:

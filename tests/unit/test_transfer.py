@@ -46,27 +46,27 @@ def told(spec: StudySpec, value: Value, number: int = 20) -> list[Any]:
 
 def test_agreement_is_near_one_with_the_same_objective() -> None:
     """And none with the opposite; half before there are results."""
-    guide = WarmStartProposer(cold(), known(sphere))
-    assert guide.agreement([]) == 0.5
-    assert guide.agreement(told(cold(), sphere)) > 0.7
-    assert guide.agreement(told(cold(), opposite)) == 0
+    proposer = WarmStartProposer(cold(), known(sphere))
+    assert proposer.agreement([]) == 0.5
+    assert proposer.agreement(told(cold(), sphere)) > 0.7
+    assert proposer.agreement(told(cold(), opposite)) == 0
 
 
 def test_agreement_is_asked_at_the_highest_step_with_enough_results() -> None:
     """Five trials at step 3 decide, not twenty at step 1."""
     spec = cold()
-    guide = WarmStartProposer(spec, known(sphere))
+    proposer = WarmStartProposer(spec, known(sphere))
     trials = []
     for trial in told(spec, sphere):
         value = trial.values[0]
         steps = {1: -value, 3: value} if trial.number < 8 else {1: -value}
         trials.append(frozen(trial.number, trial.state.RUNNING, params=trial.params, steps=steps))
-    assert guide.agreement(trials) > 0.5
+    assert proposer.agreement(trials) > 0.5
     early = [
         frozen(t.number, t.state, params=t.params, steps={1: t.intermediate_values[1]})
         for t in trials
     ]
-    assert guide.agreement(early) == 0
+    assert proposer.agreement(early) == 0
 
 
 def test_the_best_of_an_earlier_study_are_tried_first() -> None:
