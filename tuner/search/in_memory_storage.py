@@ -141,7 +141,7 @@ class InMemoryStorage(BaseStorage):
 
 
 class CachedTrial(FrozenTrial):
-    """A trial that keeps its params as the numbers that samplers want at every draw."""
+    """A trial that keeps what samplers want of it at every draw: params as numbers, its rank."""
 
     _numbers: tuple[tuple[str, ...], tuple[float, ...]] | None = None
     _merit: tuple[float, ...] | None = None

@@ -25,12 +25,12 @@ class ParzenSampler(TPESampler):
         """Params that are likely among the best trials and not among the others (Bergstra 2011)."""
         states = (*_ENDED, TrialState.RUNNING) if self._constant_liar else _ENDED
         trials = study.get_trials(deepcopy=False, states=states)
-        seen = [each for each in trials if isinstance(each, Remembered) and each is not trial]
+        seen = [each for each in trials if isinstance(each, CachedTrial) and each is not trial]
         if len(study.directions) > 1 or len(seen) < len(trials) - 1:
             sampled: dict[str, Any] = super()._sample(study, trial, search_space)
             return sampled
         ended = [other for other in seen if other.state is not TrialState.RUNNING]
-        key = partial(Remembered.merit, maximize=study.direction is StudyDirection.MAXIMIZE)
+        key = partial(CachedTrial.merit, maximize=study.direction is StudyDirection.MAXIMIZE)
         best = nsmallest((self._gamma or default_gamma)(len(ended)), ended, key=key)
         numbers = {other.number for other in best}
         best.sort(key=lambda other: other.number)  # as those that are seen are
