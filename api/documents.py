@@ -47,7 +47,7 @@ async def document(request: Request) -> Callable[[], object]:
 
     Raises:
         UnsupportedMedia, TooLarge, Malformed: it cannot be read.
-        InvalidSpec: it holds values that JSON does not know.
+        InvalidInput: it holds values that JSON does not know.
     """
     kind = _content_type(request)
     if _JSON.fullmatch(kind):

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuner import errors
-from tuner.errors import InvalidSpec, Problem, SegtuneError
+from tuner.errors import InvalidInput, Problem, SegtuneError
 from tuner.spec.validation import problems
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Misdirected(SegtuneError):
 
 # An error that is not listed goes by its nearest ancestor that is.
 TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
-    InvalidSpec: (422, "The input is not valid"),
+    InvalidInput: (422, "The input is not valid"),
     errors.UnknownComponent: (422, "No component has this name"),
     errors.NotFound: (404, "Not found"),
     errors.Conflict: (409, "The present state does not allow this"),
@@ -58,6 +58,8 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     Misdirected: (421, "Not a name of this server"),
     SegtuneError: (500, "The server failed"),
 }
+# The `type` of an error that clients have known by another name than its own.
+_TYPES: Mapping[type[SegtuneError], str] = {InvalidInput: "invalid-spec"}
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
     503: {"Retry-After": "2"},
@@ -92,8 +94,8 @@ def look_up(kind: type[SegtuneError]) -> tuple[int, str]:
 def of_error(error: SegtuneError, path: str) -> ProblemBody:
     """The body that an error of ours becomes."""
     status, title = look_up(type(error))
-    items = _items(error.problems) if isinstance(error, InvalidSpec) else None
-    kind = _slug(type(error).__name__)
+    items = _items(error.problems) if isinstance(error, InvalidInput) else None
+    kind = _TYPES.get(type(error)) or _slug(type(error).__name__)
     return _body(kind, title, status, detail=str(error), instance=path, problems=items)
 
 

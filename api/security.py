@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import Forbidden, Misdirected, of_error, respond
 from api.settings import Settings
-from tuner.errors import InvalidSpec, Problem, SegtuneError, Unauthorized
+from tuner.errors import InvalidInput, Problem, SegtuneError, Unauthorized
 
 COOKIE = "segtune_token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -49,14 +49,14 @@ def is_loopback(host: str) -> bool:
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raise InvalidSpec where others could reach a server that asks for no token."""
+    """Raise InvalidInput where others could reach a server that asks for no token."""
     if settings.token is None and not is_loopback(settings.host):
         message = (
             f"will not listen on {settings.host} without a token: anyone there could run "
             "trials and read results; set SEGTUNE_TOKEN to a long random text, or listen on "
             "127.0.0.1"
         )
-        raise InvalidSpec([Problem(("SEGTUNE_HOST",), message)])
+        raise InvalidInput([Problem(("SEGTUNE_HOST",), message)])
 
 
 class Guard:

@@ -10,7 +10,7 @@ import uvicorn
 from api.app import close_waits, create_app
 from api.settings import Settings
 from api.startup import prepare
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 
 logger = logging.getLogger(__name__)
 _LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -27,7 +27,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     """Serve until SIGINT or SIGTERM; `ready` is called with the server's URL once it answers.
 
     Raises:
-        InvalidSpec: the address is taken, or could be reached by others without a token.
+        InvalidInput: the address is taken, or could be reached by others without a token.
         StorageError: the database cannot be opened or migrated.
     """
     logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT)
@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket bound to the settings' address. Raises InvalidSpec where that cannot be had."""
+    """A socket bound to the settings' address. Raises InvalidInput where that cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,7 +86,7 @@ def listen(settings: Settings) -> socket.socket:
         remedy = _REMEDIES.get(error.errno or 0, "give an address of this machine")
         setting = "SEGTUNE_PORT" if error.errno in _REMEDIES else "SEGTUNE_HOST"
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; {remedy}"
-        raise InvalidSpec([Problem((setting,), message)]) from error
+        raise InvalidInput([Problem((setting,), message)]) from error
     return listener
 
 

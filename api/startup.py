@@ -21,7 +21,7 @@ def prepare(settings: Settings) -> None:
     """Make the folders, and bring the database to the tables of this release.
 
     Raises:
-        InvalidSpec: the address could be reached by others without a token.
+        InvalidInput: the address could be reached by others without a token.
         StorageError: a folder cannot be written, or the database cannot be opened or migrated.
     """
     check_exposure(settings)

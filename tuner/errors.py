@@ -1,8 +1,9 @@
 """Every error that segtune raises on purpose, as one tree.
 
 SegtuneError
-├── InvalidSpec              a study or a config says something impossible
-│   └── UnknownComponent     a name that no component file carries
+├── InvalidInput             what was given cannot be used: a value, a flag, a cursor, a setting
+│   └── InvalidSpec          a study or a config says something impossible
+│       └── UnknownComponent a name that no component file carries
 ├── Malformed                a text or body cannot be read as what it should be
 ├── NotFound                 no such study, trial, worker, lease or artifact
 ├── Conflict                 the thing exists, but not in a state that allows this
@@ -56,12 +57,16 @@ class Problem:
         return ": ".join(part for part in (self.source, where, self.message) if part)
 
 
-class InvalidSpec(SegtuneError):
-    """A study or a config says something impossible; carries every problem found."""
+class InvalidInput(SegtuneError):
+    """What was given cannot be used; carries every problem found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class InvalidSpec(InvalidInput):
+    """A study or a config says something impossible."""
 
 
 class UnknownComponent(InvalidSpec):

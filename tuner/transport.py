@@ -15,14 +15,14 @@ from urllib.request import getproxies_environment
 import httpx
 import urllib3
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 
 
 def to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
     """The transport to one server; `retries` repeats connections that were not made.
 
     Raises:
-        InvalidSpec: the proxy of the environment is none that can be used.
+        InvalidInput: the proxy of the environment is none that can be used.
     """
     proxy = proxy_for(url)
     try:
@@ -42,7 +42,7 @@ def road_to(url: str, *, connections: int = 4) -> Road:
     """Connections to one server for the busiest callers: a worker asks with each step it trains.
 
     Raises:
-        InvalidSpec: the proxy of the environment is none that can be used.
+        InvalidInput: the proxy of the environment is none that can be used.
     """
     proxy = proxy_for(url)
     if proxy is None:
@@ -60,9 +60,9 @@ def road_to(url: str, *, connections: int = 4) -> Road:
     return Road(manager, url.rstrip("/"))
 
 
-def _unusable(proxy: str | None, url: str, error: Exception) -> InvalidSpec:
+def _unusable(proxy: str | None, url: str, error: Exception) -> InvalidInput:
     message = f"the proxy '{proxy}' for {url} cannot be used: {error}; set NO_PROXY for its host"
-    return InvalidSpec([Problem((_variable(url),), message)])
+    return InvalidInput([Problem((_variable(url),), message)])
 
 
 def proxy_for(url: str) -> str | None:

@@ -82,7 +82,7 @@ def run(
     Raises:
         Unauthorized: the server wants another token.
         UnsupportedVersion: the server is of a release that this worker does not understand.
-        InvalidSpec: the machine has no such device, or no worker may be called so.
+        InvalidInput: the machine has no such device, or no worker may be called so.
     """
     stop = stop or threading.Event()
     token = settings.token.get_secret_value() if settings.token else None

@@ -32,6 +32,7 @@ from tuner.spec.messages import (
     ReportBatch,
     Unfitness,
 )
+from tuner.spec.validation import summary
 from tuner.transport import road_to
 from workers.backoff import Backoff
 from workers.endings import unfit
@@ -99,11 +100,9 @@ class ServerClient:
         lease, token = _keys(answer)
         if lease is None or token is None:
             return _no(Assignment, answer, error)
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         message = (
             f"{self.server} sent an assignment that segtune {tuner.__version__} cannot read "
-            f"({where}: {first['msg']}); install the server's release on this worker"
+            f"({summary(error, most=1)}); install the server's release on this worker"
         )
         with suppress(SegtuneError):
             self.finish(lease, token, unfit(Unfitness.MACHINE, 0, message))
@@ -252,7 +251,7 @@ def _no(model: type[BaseModel], answer: Answer, error: ValidationError) -> Serve
     # A proxy's own page while the server is away looks like this, so it may pass.
     return ServerFailing(
         f"{answer.url} answered with no {model.__name__}: "
-        f"{error.errors()[0]['msg']}; asking again later"
+        f"{summary(error, most=1)}; asking again later"
     )
 
 

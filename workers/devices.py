@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import psutil
 
 import tuner
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 from tuner.spec.messages import Capabilities, Device
 
 _PACKAGES = ("torch", "torchvision", "timm")
@@ -67,7 +67,7 @@ def choose(wanted: str, found: Sequence[Device], *, is_free: Callable[[Device], 
     GPU, then the CPU. N counts the visible GPUs.
 
     Raises:
-        InvalidSpec: the machine has no such GPU.
+        InvalidInput: the machine has no such GPU.
     """
     if wanted == "cpu":
         return cpu()
@@ -81,7 +81,7 @@ def choose(wanted: str, found: Sequence[Device], *, is_free: Callable[[Device], 
     if number >= len(found):
         names = ", ".join(f"cuda:{i} ({d.name})" for i, d in enumerate(found)) or "none"
         message = f"this machine has no {wanted}; GPUs here: {names}; or take cpu"
-        raise InvalidSpec([Problem(("device",), message)])
+        raise InvalidInput([Problem(("device",), message)])
     return found[number]
 
 

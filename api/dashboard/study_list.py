@@ -25,7 +25,7 @@ class Row:
 
 
 def study_list(db: Database, state: StudyState | None, cursor: str | None) -> dict[str, Any]:
-    """Context of the templates `studies.html` and `studies_live.html`. Raises InvalidSpec."""
+    """Context of the templates `studies.html` and `studies_live.html`. Raises InvalidInput."""
     page = overview.studies(db, state=state, cursor=cursor)
     return {
         "rows": [_row(study) for study in page.items],

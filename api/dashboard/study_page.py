@@ -19,7 +19,7 @@ _ENDED = frozenset(state for state in TrialState if state.has_ended)
 
 
 def study_page(db: Database, study: int | str, query: TableQuery) -> dict[str, Any]:
-    """Context of the templates `study.html` and `study_live.html`. Raises NotFound, InvalidSpec."""
+    """Context of `study.html` and `study_live.html`. Raises NotFound, InvalidInput."""
     view = overview.study(db, study)
     now = datetime.now(UTC)
     difference = facts.improvement(view.best_value, view.base_value)

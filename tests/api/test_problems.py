@@ -9,7 +9,7 @@ from api.errors import ProblemBody, look_up, of_error
 from api.settings import Settings
 from tests.api.samples import running
 from tuner import errors
-from tuner.errors import InvalidSpec, Problem, SegtuneError
+from tuner.errors import InvalidInput, Problem, SegtuneError
 
 KINDS = sorted(
     {
@@ -23,7 +23,7 @@ KINDS = sorted(
 
 
 def _make(kind: type[SegtuneError]) -> SegtuneError:
-    if issubclass(kind, InvalidSpec):
+    if issubclass(kind, InvalidInput):
         return kind([Problem(("space", "optimizer.lr", 0), "wrong")])
     return kind("what was seen, what was allowed")
 
@@ -47,7 +47,13 @@ def test_every_error_has_a_body(kind: type[SegtuneError], client: TestClient) ->
     assert body.type.startswith("urn:segtune:")
     assert body.detail == str(_make(kind))
     assert body.instance == "/api/v1/fail"
-    assert (body.problems is not None) == issubclass(kind, InvalidSpec)
+    assert (body.problems is not None) == issubclass(kind, InvalidInput)
+
+
+def test_clients_know_all_invalid_input_by_one_type() -> None:
+    """A cursor that is wrong has the `type` that clients have always known it by."""
+    body = of_error(InvalidInput([Problem(("cursor",), "wrong")]), "/x")
+    assert (422, "urn:segtune:invalid-spec") == (body.status, body.type)
 
 
 def test_new_error_goes_by_its_parent() -> None:

@@ -4,7 +4,7 @@ from starlette.testclient import TestClient
 from api.security import check_exposure, is_loopback
 from api.settings import Settings
 from tests.api.samples import running, study
-from tuner.errors import InvalidSpec
+from tuner.errors import InvalidInput
 
 TOKEN = "correct horse"
 
@@ -132,7 +132,7 @@ def test_refused_before_the_body(guarded: Settings) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "gpu-box"])
 def test_exposure(settings: Settings, host: str) -> None:
     """Without a token the server does not listen where others could reach it."""
-    with pytest.raises(InvalidSpec, match="SEGTUNE_TOKEN"):
+    with pytest.raises(InvalidInput, match="SEGTUNE_TOKEN"):
         check_exposure(settings.model_copy(update={"host": host}))
 
 

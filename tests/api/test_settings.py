@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from api.serve import listen, serve
 from api.settings import Settings
-from tuner.errors import InvalidSpec
+from tuner.errors import InvalidInput
 
 
 def _settings(**given: Any) -> Settings:
@@ -81,11 +81,11 @@ def test_port_in_use(tmp_path: Path) -> None:
     with listen(_settings(home=tmp_path, port=0)) as taken:
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(InvalidSpec, match=f"{port}.*another port"):
+        with pytest.raises(InvalidInput, match=f"{port}.*another port"):
             serve(_settings(home=tmp_path, port=port))
 
 
 def test_serve_refuses_exposure(tmp_path: Path) -> None:
     """The server does not start where others could reach it without a token."""
-    with pytest.raises(InvalidSpec, match="SEGTUNE_TOKEN"):
+    with pytest.raises(InvalidInput, match="SEGTUNE_TOKEN"):
         serve(_settings(home=tmp_path, host="0.0.0.0"))

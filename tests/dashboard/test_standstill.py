@@ -62,7 +62,7 @@ def test_a_study_that_cannot_be_read_has_its_row_and_a_page_that_says_so(
     damage(db, "broken")
     html = client.get("/").text
     assert "unreadable" in html
-    assert "study &#39;broken&#39; (id 2) cannot be read by this release: name: Field req" in html
+    assert "study &#39;broken&#39; (id 2) cannot be read by this release: name: is missing" in html
     assert "sound" in html
     for path in ("/studies/2", "/partials/studies/2", "/studies/2/trials/0"):
         answer = client.get(path)

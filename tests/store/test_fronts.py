@@ -6,7 +6,7 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.errors import InvalidSpec
+from tuner.errors import InvalidInput
 from tuner.service import fronts, leases
 from tuner.spec.messages import OutcomeKind, Report, ReportBatch
 from tuner.spec.study import StudySpec
@@ -55,7 +55,7 @@ def test_a_reference_has_one_number_per_objective(
 ) -> None:
     """The message names the objectives."""
     submit(database)
-    with pytest.raises(InvalidSpec, match="miou, train_loss"):
+    with pytest.raises(InvalidInput, match="miou, train_loss"):
         fronts.front(database, "streets", reference=reference)
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.cli.app import app
-from tuner.errors import InvalidSpec
+from tuner.errors import InvalidInput, InvalidSpec
 from tuner.search.optuna_import import ImportedTrial, imported_trials
 from tuner.service import imports, overview, summaries
 from tuner.service import studies as use_cases
@@ -169,7 +169,7 @@ def test_params_that_make_no_config_are_refused(clocked_database: Database) -> N
     with pytest.raises(InvalidSpec) as caught:
         imports.bring_in(clocked_database, ours(), imported, origin="a test")
     assert caught.value.problems[0].location[:2] == ("trials", 0)
-    with pytest.raises(InvalidSpec, match="no completed or pruned trial"):
+    with pytest.raises(InvalidInput, match="no completed or pruned trial"):
         imports.bring_in(clocked_database, ours(), [], origin="a test")
 
 

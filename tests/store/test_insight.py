@@ -7,7 +7,7 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.errors import InvalidSpec, NotFound
+from tuner.errors import InvalidInput, NotFound
 from tuner.service import forests, insight, leases, overview, studies
 from tuner.service.forests import Forests
 from tuner.spec.messages import Assignment, OutcomeKind, Report, ReportBatch
@@ -150,7 +150,7 @@ def test_fanova_of_a_study_that_was_deleted_is_dropped(database: Database) -> No
 def test_fanova_needs_scikit_learn(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server without it says what to install."""
     monkeypatch.setattr(forests, "find_spec", lambda name: None)
-    with pytest.raises(InvalidSpec, match=r"install segtune\[insight\]"):
+    with pytest.raises(InvalidInput, match=r"install segtune\[insight\]"):
         Forests(print).importance(database, "streets")
 
 
@@ -165,7 +165,7 @@ def test_too_few_trials_tell_nothing(database: Database) -> None:
 def test_an_unknown_metric_is_refused(database: Database) -> None:
     """The message names the nearest."""
     submit(database)
-    with pytest.raises(InvalidSpec, match=r"iou\.car"):
+    with pytest.raises(InvalidInput, match=r"iou\.car"):
         insight.importance(database, "streets", objective="iou.cat")
 
 

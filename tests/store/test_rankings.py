@@ -4,7 +4,7 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.errors import InvalidSpec, NotFound
+from tuner.errors import InvalidInput, NotFound
 from tuner.service import leases, overview, rankings
 from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, ReportBatch
 from tuner.spec.metrics import derive
@@ -71,7 +71,7 @@ def test_a_direction_can_be_turned(fleet: Fleet) -> None:
 
 def test_an_unknown_metric_gets_the_nearest(fleet: Fleet) -> None:
     """A name that no matrix and no report knows is a mistake of the caller."""
-    with pytest.raises(InvalidSpec, match=r"nearest.*iou\.car"):
+    with pytest.raises(InvalidInput, match=r"nearest.*iou\.car"):
         overview.best(fleet.db, "streets", objective="iou.cat")
 
 

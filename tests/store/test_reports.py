@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from tests.store.fleet import Fleet
-from tuner.errors import Conflict, InvalidSpec
+from tuner.errors import Conflict, InvalidInput
 from tuner.service import overview, studies
 from tuner.store.engine import Database
 from tuner.store.reports import pack, unpack
@@ -64,7 +64,7 @@ def test_a_gap_is_refused_whole(fleet: Fleet) -> None:
 def test_a_step_beyond_the_budget_is_refused(fleet: Fleet) -> None:
     """A trial of three epochs has no fourth."""
     held = fleet.take()
-    with pytest.raises(InvalidSpec, match="3 epochs"):
+    with pytest.raises(InvalidInput, match="3 epochs"):
         fleet.report(held, 1, 2, 3, 4)
     assert stored(fleet) == []
 

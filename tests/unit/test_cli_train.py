@@ -17,7 +17,7 @@ from tuner.cli.train.comparison import compare as compared
 from tuner.cli.train.retraining import choose_threads, with_changes
 from tuner.configs.checks import parse
 from tuner.configs.resolve import resolve
-from tuner.errors import InvalidSpec
+from tuner.errors import InvalidInput
 from tuner.spec.config import TrialConfig
 from tuner.spec.views import Best
 
@@ -53,7 +53,7 @@ def test_values_are_changed_by_their_path() -> None:
 )
 def test_a_change_that_cannot_be_is_refused(change: str) -> None:
     """A wrong form, an unknown path and a wrong value are all found."""
-    with pytest.raises(InvalidSpec):
+    with pytest.raises(InvalidInput):
         with_changes(_config(), [change])
 
 

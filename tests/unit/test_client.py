@@ -14,6 +14,7 @@ from tuner.client import Client, StudyInput
 from tuner.errors import (
     Conflict,
     DigestMismatch,
+    InvalidInput,
     InvalidSpec,
     LeaseLost,
     NotFound,
@@ -108,7 +109,7 @@ def test_a_study_is_submitted_in_every_form(tmp_path: Path, form: str) -> None:
 def test_a_missing_study_file_is_named(tmp_path: Path) -> None:
     """The message gives the path, before anything is sent."""
     server = Server(ok(view()))
-    with pytest.raises(InvalidSpec, match="nothing-here"):
+    with pytest.raises(InvalidInput, match="nothing-here"):
         server.client().submit(tmp_path / "nothing-here.yaml")
     assert server.requests == []
 
@@ -273,5 +274,5 @@ def test_no_answer_says_what_to_do() -> None:
 @pytest.mark.parametrize("address", ["here", "localhost:8000", "http://h:port", "http://a b"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     """A client says at once that it cannot ask there."""
-    with pytest.raises(InvalidSpec, match="write it like http"):
+    with pytest.raises(InvalidInput, match="write it like http"):
         Client(address)

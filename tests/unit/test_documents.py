@@ -11,7 +11,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tuner.errors import InvalidSpec, Malformed
+from tuner.errors import InvalidInput, Malformed
 from tuner.spec import yaml_core
 from tuner.spec.documents import Language, check_plain, parse_json, parse_yaml, read
 
@@ -76,7 +76,7 @@ def test_json_and_yaml_agree(tree: Any) -> None:
 def test_garbage_never_crashes(raw: bytes) -> None:
     """Any bytes are read, or refused with an error of ours."""
     for parse in (parse_json, parse_yaml, lambda raw: read(raw, "json")):
-        with suppress(Malformed, InvalidSpec):
+        with suppress(Malformed, InvalidInput):
             check_plain(parse(raw))
 
 
@@ -85,7 +85,7 @@ def test_garbage_never_crashes(raw: bytes) -> None:
 def test_almost_yaml_never_crashes(text: str) -> None:
     """Any text is read, or refused with an error of ours."""
     for language in ("json", "yaml"):
-        with suppress(Malformed, InvalidSpec):
+        with suppress(Malformed, InvalidInput):
             read(text.encode(), language)
 
 
@@ -279,7 +279,7 @@ def test_other_encodings(raw: bytes, message: str, language: Language) -> None:
 )
 def test_numbers_that_are_none_are_located(text: str, language: Language) -> None:
     """NaN, an infinity and an overflow are named with their path, line and column."""
-    with pytest.raises(InvalidSpec) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read(text.encode(), language)
     (problem,) = caught.value.problems
 
@@ -291,7 +291,7 @@ def test_numbers_that_are_none_are_located(text: str, language: Language) -> Non
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" * 400 + b".0", b"NaN", b"-Infinity"])
 def test_overflowing_number(number: bytes) -> None:
     """A number too large for a float is named with its place, never read as infinity."""
-    with pytest.raises(InvalidSpec) as caught:
+    with pytest.raises(InvalidInput) as caught:
         parse_json(b'{"params": {"a": [1, ' + number + b"]}}")
 
     assert caught.value.problems[0].location == ("params", "a", 1)
@@ -312,7 +312,7 @@ def test_overflowing_number(number: bytes) -> None:
 )
 def test_not_plain(value: Any, place: tuple[str | int, ...]) -> None:
     """What JSON or a database cannot hold is refused where it stands."""
-    with pytest.raises(InvalidSpec) as caught:
+    with pytest.raises(InvalidInput) as caught:
         check_plain(value)
 
     assert [problem.location for problem in caught.value.problems] == [place]

@@ -12,7 +12,7 @@ from tests.unit.samples import study
 from tuner.cli.app import app
 from tuner.configs.checks import parse, problems
 from tuner.configs.presets import choose, presets
-from tuner.errors import InvalidSpec
+from tuner.errors import InvalidInput
 from tuner.spec.config import Recipe
 
 
@@ -29,13 +29,13 @@ def test_a_preset_can_be_submitted(name: str) -> None:
 
 def test_two_presets_of_one_section_are_refused() -> None:
     """The message names both."""
-    with pytest.raises(InvalidSpec, match="sgd and adamw both set optimizer"):
+    with pytest.raises(InvalidInput, match="sgd and adamw both set optimizer"):
         choose(["sgd", "adamw"])
 
 
 def test_an_unknown_preset_gets_the_nearest() -> None:
     """A typo is answered with what was probably meant."""
-    with pytest.raises(InvalidSpec, match="did you mean 'optimizers'"):
+    with pytest.raises(InvalidInput, match="did you mean 'optimizers'"):
         choose(["optimiser"])
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tuner.cli.processes import start_server
 from tuner.cli.supervisor import Command, Supervisor
 from tuner.client import Client
-from tuner.errors import InvalidSpec, SegtuneError
+from tuner.errors import InvalidInput, SegtuneError
 from tuner.transport import except_from_proxies, is_loopback, proxy_for, to
 from workers.client import ServerClient
 
@@ -158,7 +158,7 @@ def test_a_proxy_that_is_none_is_an_error_of_ours(
 ) -> None:
     """The message names the variable, the value and the way out."""
     monkeypatch.setenv("HTTP_PROXY", proxy_address)
-    with pytest.raises(InvalidSpec, match=r"HTTP_PROXY: the proxy .*NO_PROXY"):
+    with pytest.raises(InvalidInput, match=r"HTTP_PROXY: the proxy .*NO_PROXY"):
         to(AWAY)
 
 

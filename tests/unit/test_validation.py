@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tuner.errors import Problem
 from tuner.spec.messages import ReportBatch
 from tuner.spec.study import StudySpec
-from tuner.spec.validation import invalid, problems
+from tuner.spec.validation import invalid, problems, summary
 
 DATA = {"format": "synthetic", "classes": ["a", "b"], "size": [32, 32]}
 
@@ -52,14 +51,12 @@ def test_an_error_names_place_value_and_what_to_do(
     assert _told(**changes) == told
 
 
-def test_places_are_told_from_where_the_input_stands() -> None:
-    """A part of a larger document is located in the whole."""
+def test_the_first_problems_are_summed_up_in_one_line() -> None:
+    """What no person wrote needs no list: a few problems, and how many more there are."""
     with pytest.raises(ValidationError) as caught:
-        StudySpec.model_validate({"dataset": DATA})
+        StudySpec.model_validate({"nmae": 1, "priority": 101})
 
-    assert invalid(caught.value, below=("changes", 2)).problems == (
-        Problem(("changes", 2, "name"), "is missing"),
-    )
+    assert summary(caught.value, most=1) == "name: is missing; and 3 more"
 
 
 def test_a_sequence_is_not_called_short_for_its_refused_items() -> None:

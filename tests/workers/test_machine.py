@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from tests.workers.fake_server import CONFIG, order
-from tuner.errors import DataError, DataUnavailable, Diverged, InvalidSpec, WeightsUnavailable
+from tuner.errors import DataError, DataUnavailable, Diverged, InvalidInput, WeightsUnavailable
 from tuner.spec.messages import Device, Outcome, OutcomeKind, Unfitness
 from workers import devices
 from workers.endings import settle, trained
@@ -72,7 +72,7 @@ def test_a_numbered_gpu_counts_visible_ones() -> None:
 
 def test_a_missing_gpu_is_named_with_those_there_are() -> None:
     """The message says what could be chosen."""
-    with pytest.raises(InvalidSpec, match=r"no cuda:3; GPUs here: cuda:0 \(H100\)"):
+    with pytest.raises(InvalidInput, match=r"no cuda:3; GPUs here: cuda:0 \(H100\)"):
         devices.choose("cuda:3", GPUS, is_free=lambda gpu: True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuner.errors import InvalidSpec, Malformed, Problem, StorageError
+from tuner.errors import InvalidInput, Malformed, Problem, StorageError
 from tuner.spec import yaml_core
 from tuner.spec.config import TrialConfig
 from tuner.spec.documents import MAX_BYTES, Document, Language, read
@@ -19,7 +19,7 @@ from tuner.spec.views import Best
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """A study file, YAML or JSON, as plain values. Raises InvalidSpec, OSError."""
+    """A study file, YAML or JSON, as plain values. Raises InvalidInput, OSError."""
     value: dict[str, Any] = _read(path).value
     return value
 
@@ -29,16 +29,16 @@ def blaming(path: Path) -> Iterator[None]:
     """Name line and column of the file for every problem of the document that it holds."""
     try:
         yield
-    except InvalidSpec as error:
+    except InvalidInput as error:
         document, name = _read(path), str(path)
-        raise InvalidSpec([document.placed(each, name) for each in error.problems]) from None
+        raise type(error)([document.placed(each, name) for each in error.problems]) from None
 
 
 def read_result(path: Path) -> tuple[TrialConfig, Best | None]:
     """A best configuration as `segtune best` writes it, or a bare `TrialConfig`.
 
     Raises:
-        InvalidSpec: the file is neither.
+        InvalidInput: the file is neither.
         NewerDocument: a later release wrote it.
     """
     document = read_study(path)
@@ -82,7 +82,7 @@ def write(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> Document:
-    """The document in a file. Raises InvalidSpec, OSError."""
+    """The document in a file. Raises InvalidInput, OSError."""
     language: Language = "json" if path.suffix.lower() == ".json" else "yaml"
     limit = MAX_BYTES[language]
     with path.open("rb") as file:
@@ -94,7 +94,7 @@ def _read(path: Path) -> Document:
     except Malformed as error:
         places = [place for place in (error.line, error.column) if place is not None]
         where = ":".join(map(str, (path, *places)))
-        raise InvalidSpec([Problem((), error.message, where)]) from None
+        raise InvalidInput([Problem((), error.message, where)]) from None
     if not isinstance(document.value, dict):
         raise _refused(
             path, f"a study is a mapping with the keys name, dataset, …; {_kind(document)}"
@@ -109,5 +109,5 @@ def _kind(document: Document) -> str:
     return f"this file holds {name[:60]}"
 
 
-def _refused(path: Path, message: str) -> InvalidSpec:
-    return InvalidSpec([Problem((), message, str(path))])
+def _refused(path: Path, message: str) -> InvalidInput:
+    return InvalidInput([Problem((), message, str(path))])

@@ -3,7 +3,7 @@
 from tuner.errors import (
     Conflict,
     DataError,
-    InvalidSpec,
+    InvalidInput,
     Malformed,
     NotFound,
     SegtuneError,
@@ -19,7 +19,7 @@ UNREACHABLE = 3
 # The first class that fits decides.
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (ServerUnreachable, UNREACHABLE),
-    (InvalidSpec, BAD_INPUT),
+    (InvalidInput, BAD_INPUT),
     (Malformed, BAD_INPUT),
     (NotFound, BAD_INPUT),
     (Conflict, BAD_INPUT),
@@ -45,7 +45,7 @@ def explain(error: SegtuneError | OSError) -> tuple[str, int]:
 
 
 def _text(error: SegtuneError | OSError) -> str:
-    if isinstance(error, InvalidSpec) and error.problems:
+    if isinstance(error, InvalidInput) and error.problems:
         if len(error.problems) == 1:
             return str(error.problems[0])
         listed = "\n".join(f"  - {problem}" for problem in error.problems)

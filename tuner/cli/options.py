@@ -40,7 +40,7 @@ def paths(given: list[Path] | None) -> tuple[Path, ...] | None:
 
 
 def connect(server: str | None, token: str | None) -> "Client":
-    """Make a client from flags, `SEGTUNE_*` and `.env`. Raises InvalidSpec."""
+    """Make a client from flags, `SEGTUNE_*` and `.env`. Raises InvalidInput."""
     from tuner.cli.connection import Connection
     from tuner.client import Client
 
@@ -52,22 +52,22 @@ def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
     """Read settings, with every flag that was given laid over them.
 
     Raises:
-        InvalidSpec: a setting has a value that it cannot have.
+        InvalidInput: a setting has a value that it cannot have.
     """
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from tuner.errors import InvalidSpec, Problem
-    from tuner.spec.validation import invalid
+    from tuner.errors import InvalidInput, Problem
+    from tuner.spec.validation import problems
 
     try:
         return kind(**{name: value for name, value in flags.items() if value is not None})
     except (UnicodeDecodeError, SettingsError, OSError) as error:
         message = f"the settings in it cannot be read: {error}; write NAME=value lines in UTF-8"
-        raise InvalidSpec([Problem((".env",), message)]) from None
+        raise InvalidInput([Problem((".env",), message)]) from None
     except ValidationError as error:
-        found = invalid(error).problems
-        raise InvalidSpec(
+        found = problems(error.errors())
+        raise InvalidInput(
             [Problem(_setting(each.location), each.message) for each in found]
         ) from None
 

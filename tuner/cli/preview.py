@@ -66,7 +66,7 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
 
 
 def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":
-    """The base recipe of a study, or the configuration of a result file. Raises InvalidSpec."""
+    """The base recipe of a study, or the configuration of a result file. Raises InvalidInput."""
     from tuner.cli.documents import blaming, read_result
     from tuner.configs.checks import parse
     from tuner.configs.resolve import complete
@@ -85,9 +85,9 @@ def resolve_base(spec: "StudySpec") -> "TrialConfig":
 
 
 def check_suffix(out: Path) -> None:
-    """Raise InvalidSpec when no picture can be written under this name."""
-    from tuner.errors import InvalidSpec, Problem
+    """Raise InvalidInput when no picture can be written under this name."""
+    from tuner.errors import InvalidInput, Problem
 
     if out.suffix.lower() not in {".png", ".webp", ".jpg", ".jpeg"}:
         message = f"write .png, .webp or .jpg, not '{out.name}'"
-        raise InvalidSpec([Problem(("--out",), message)])
+        raise InvalidInput([Problem(("--out",), message)])

@@ -6,7 +6,7 @@
     best = client.best(study.name)
 
 Every method raises ServerUnreachable when no answer comes, Unauthorized for a wrong token,
-NotFound, Conflict or InvalidSpec for what the server refuses, ServerError for anything else.
+NotFound, Conflict or InvalidInput for what the server refuses, ServerError for anything else.
 """
 
 from tuner.client.client import DEFAULT_SERVER, Client, StudyId, StudyInput

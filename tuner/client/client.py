@@ -14,11 +14,12 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.answers import Answer, error_of, messages, save, unreachable
-from tuner.errors import InvalidSpec, Problem, ServerError, ServerUnreachable
+from tuner.errors import InvalidInput, Problem, ServerError, ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.config import Section
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
+from tuner.spec.validation import summary
 from tuner.spec.views import (
     Best,
     CloneRequest,
@@ -311,7 +312,8 @@ class Client:
         except ValidationError as error:
             raise ServerError(
                 f"{response.request.url} answered {response.status_code} with something that is "
-                f"no {kind.__name__}: {error}; is {self.server} a segtune server of this version?"
+                f"not a {kind.__name__} ({summary(error)}); is {self.server} a segtune server of "
+                "this version?"
             ) from error
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
@@ -375,7 +377,7 @@ def _document(study: StudyInput) -> tuple[bytes, str]:
 
 def _unreadable(path: Path, error: OSError) -> NoReturn:
     message = f"cannot read the study file {path}: {error.strerror}; give the path of a YAML file"
-    raise InvalidSpec([Problem((), message)]) from error
+    raise InvalidInput([Problem((), message)]) from error
 
 
 def _study(study: StudyId) -> str:

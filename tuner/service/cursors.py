@@ -7,7 +7,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 
 Check = Callable[[Any], bool]
 
@@ -18,7 +18,7 @@ def write(*parts: Any) -> str:
 
 
 def read(cursor: str, checks: Sequence[Check]) -> list[Any]:
-    """The values of a cursor, each of which passes its check. Raises InvalidSpec."""
+    """The values of a cursor, each of which passes its check. Raises InvalidInput."""
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, RecursionError):
@@ -26,7 +26,7 @@ def read(cursor: str, checks: Sequence[Check]) -> list[Any]:
     fits = isinstance(parts, list) and len(parts) == len(checks)
     if not fits or not all(check(part) for check, part in zip(checks, parts, strict=True)):
         message = f"'{cursor[:40]}' is no cursor of this list; pass `next` of the page before"
-        raise InvalidSpec([Problem(("cursor",), message)])
+        raise InvalidInput([Problem(("cursor",), message)])
     found: list[Any] = parts
     return found
 

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 from math import log
 
-from tuner.errors import InvalidSpec, NotFound, Problem
+from tuner.errors import InvalidInput, NotFound, Problem
 from tuner.service import insight
 from tuner.service.searches import Background
 from tuner.spec.states import StudyState
@@ -49,10 +49,10 @@ class Forests:
 
         Raises:
             NotFound: no such study.
-            InvalidSpec: no metric is called so, or this server lacks scikit-learn.
+            InvalidInput: no metric is called so, or this server lacks scikit-learn.
         """
         if not self.are_possible:
-            raise InvalidSpec([Problem(("method",), _LACKING)])
+            raise InvalidInput([Problem(("method",), _LACKING)])
         key = _key(db, study, objective, direction)
         with self._lock:
             found = self._found.get(key)

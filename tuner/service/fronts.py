@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 from tuner.search import analysis
 from tuner.search.hypervolume import Point, history
 from tuner.service import rows
@@ -22,7 +22,7 @@ def front(db: Database, study: int | str, *, reference: Sequence[float] | None =
 
     Raises:
         NotFound: no such study.
-        InvalidSpec: the reference has not one number per objective.
+        InvalidInput: the reference has not one number per objective.
     """
     with db.reading() as session:
         row = study_rows.find(session, study)
@@ -68,4 +68,4 @@ def _check(reference: Sequence[float], spec: StudySpec) -> None:
     names = ", ".join(goal.metric for goal in spec.objectives)
     if len(reference) != len(spec.objectives) or not all(map(isfinite, reference)):
         message = f"needs one finite number for each of {names}, not {list(reference)}"
-        raise InvalidSpec([Problem(("reference",), message)])
+        raise InvalidInput([Problem(("reference",), message)])

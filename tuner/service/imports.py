@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from tuner.configs.resolve import resolve
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, InvalidSpec, Problem
 from tuner.search.optuna_import import ImportedTrial
 from tuner.service import summaries
 from tuner.service.assignments import trial_seed
@@ -30,7 +30,8 @@ def bring_in(
     """Store a checked study with its trials, finished; a larger budget lets it go on.
 
     Raises:
-        InvalidSpec: a trial's params do not make a config of this study, or there is no trial.
+        InvalidSpec: a trial's params do not make a config of this study.
+        InvalidInput: there is no trial to import.
         Conflict: the name is taken.
     """
     configs = _configs(spec, imported)
@@ -50,7 +51,7 @@ def bring_in(
 
 def _configs(spec: StudySpec, imported: Sequence[ImportedTrial]) -> list[TrialConfig]:
     if not imported:
-        raise InvalidSpec([Problem((), "there is no completed or pruned trial to import")])
+        raise InvalidInput([Problem((), "there is no completed or pruned trial to import")])
     found, problems = list[TrialConfig](), list[Problem]()
     for number, one in enumerate(imported):
         seed = trial_seed(spec.search.seed, number)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 from tuner.search.importance import fanova as variance_of
 from tuner.search.importance import importance as shares_of
 from tuner.search.observation import Observation
@@ -38,7 +38,7 @@ def importance(
 
     Raises:
         NotFound: no such study.
-        InvalidSpec: no metric is called so.
+        InvalidInput: no metric is called so.
     """
     seen = _look(db, study, objective, direction, most=_MOST)
     return ImportanceView(
@@ -59,7 +59,7 @@ def fanova(
 
     Raises:
         NotFound: no such study.
-        InvalidSpec: no metric is called so.
+        InvalidInput: no metric is called so.
     """
     seen = _look(db, study, objective, direction, most=_MOST_IN_FOREST)
     return ImportanceView(
@@ -94,7 +94,7 @@ def _look(
         reported = reports.told_at(session, row, at, most=most) if at != 0 else []
     seen = [found for one in reported if (found := _observation(one, spec)) is not None]
     if objective and not seen and (wrong := unknown_metric(objective, spec.dataset.classes)):
-        raise InvalidSpec([Problem(("objective",), wrong)])
+        raise InvalidInput([Problem(("objective",), wrong)])
     return _Seen(spec, step, seen)
 
 

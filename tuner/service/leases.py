@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from tuner.errors import Conflict, InvalidSpec, Problem
+from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
 from tuner.service import endings, rankings, rows, surroundings, versions
 from tuner.service.searches import Searches
@@ -68,7 +68,7 @@ def report(  # a use case names all that it needs
     Raises:
         LeaseLost: the lease is not the trial's any more.
         Conflict: a step came before the one that it follows, or from other data.
-        InvalidSpec: a step lies beyond the trial's budget, a matrix has not the study's classes.
+        InvalidInput: a step lies beyond the trial's budget, a matrix has not the study's classes.
     """
     return db.together(
         reporting(db, lease, token, batch, lease_seconds=lease_seconds, searches=searches)
@@ -159,7 +159,7 @@ def _refuse_disorder(trial: HeldTrial, fresh: Sequence[Report]) -> None:
     for expected, message in enumerate(fresh, start=trial.step + 1):
         if message.step > trial.epochs:
             beyond = f"step {message.step} lies beyond the {trial.epochs} epochs of the trial"
-            raise InvalidSpec([Problem(("reports", "step"), beyond)])
+            raise InvalidInput([Problem(("reports", "step"), beyond)])
         if message.step != expected:
             raise Conflict(
                 f"step {message.step} of trial {trial.number} came before step {expected}; "
@@ -177,7 +177,7 @@ def _refuse_misfits(spec: StudySpec, fresh: Sequence[Report]) -> None:
     ]
     if wrong:
         step, rows_sent = wrong[0]
-        raise InvalidSpec(
+        raise InvalidInput(
             [
                 Problem(
                     ("reports", "confusion"),

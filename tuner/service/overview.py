@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tuner.errors import InvalidSpec, NotFound, Problem
+from tuner.errors import InvalidInput, NotFound, Problem
 from tuner.search import analysis
 from tuner.service import confirmations, cursors, rankings, rows, summaries
 from tuner.spec.hints import nearest
@@ -44,7 +44,7 @@ def studies(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[StudySummary]:
-    """Studies, newest first. Raises InvalidSpec for a cursor that this server did not give."""
+    """Studies, newest first. Raises InvalidInput for a cursor that this server did not give."""
     before = cursors.read(cursor, [cursors.is_whole])[0] if cursor else None
     with db.reading() as session:
         found = study_rows.list_newest(session, state=state, before=before, limit=limit + 1)
@@ -71,7 +71,7 @@ def trials(  # noqa: PLR0913  # one argument for each query parameter of the lis
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[TrialSummary]:
-    """A study's trials in any order. Raises NotFound, InvalidSpec (sort key, cursor)."""
+    """A study's trials in any order. Raises NotFound, InvalidInput (sort key, cursor)."""
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
@@ -106,7 +106,7 @@ def _order(spec: StudySpec, sort: str, *, descending: bool) -> trial_rows.Order:
         if unknown_metric(sort, spec.dataset.classes) is None:
             return trial_rows.Order(sort, descending=descending, is_derived=True)
         hint = nearest(sort, (*trial_rows.COLUMNS, *spec.space.root, *reported))
-        raise InvalidSpec([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
+        raise InvalidInput([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
     numeric = all(
         not isinstance(dimension, Choice)
         or all(isinstance(v, int | float) and not isinstance(v, bool) for v in dimension.choice)
@@ -235,7 +235,7 @@ def best(
 
     Raises:
         NotFound: there is none, with the reason.
-        InvalidSpec: no metric is called so.
+        InvalidInput: no metric is called so.
     """
     with db.reading() as session:
         row = study_rows.find(session, study)

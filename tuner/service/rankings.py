@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from tuner.errors import InvalidSpec, NotFound, Problem
+from tuner.errors import InvalidInput, NotFound, Problem
 from tuner.service import rows
 from tuner.spec.messages import Report
 from tuner.spec.metrics import MINIMIZED, compute, unknown_metric
@@ -43,7 +43,7 @@ def named_metrics(spec: StudySpec, message: Report) -> Report:
 def ranking(
     db: Database, study: int | str, metric: str, *, direction: str | None = None
 ) -> tuple[Ranked, ...]:
-    """Feasible completed trials by a metric, the best first. Raises NotFound, InvalidSpec."""
+    """Feasible completed trials by a metric, the best first. Raises NotFound, InvalidInput."""
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
@@ -69,14 +69,14 @@ def scored(session: Session, row: Study, spec: StudySpec, objective: Objective) 
     """Trials by the objective, the earliest of equals first.
 
     Raises:
-        InvalidSpec: nothing is known under this name.
+        InvalidInput: nothing is known under this name.
         NotFound: no trial stored what the metric derives from.
     """
     metric = objective.metric
     wrong = unknown_metric(metric, spec.dataset.classes)
     done = trial_rows.results(session, row)
     if wrong and not any(metric in one.metrics for one in done):
-        raise InvalidSpec([Problem(("objective",), wrong)])
+        raise InvalidInput([Problem(("objective",), wrong)])
     lacking = [one.id for one in done if metric not in one.metrics]
     derived = _derived(session, lacking, metric, spec) if lacking and not wrong else {}
     found = [

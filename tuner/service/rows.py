@@ -18,6 +18,7 @@ from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import read_config, read_spec
 from tuner.spec.study import Objective, StudySpec
+from tuner.spec.validation import summary
 from tuner.spec.views import (
     AttemptView,
     Event,
@@ -163,8 +164,7 @@ def _why(error: Exception, what: str) -> str:
     if isinstance(error, Unreadable):
         return str(error)
     if isinstance(error, ValidationError):
-        found = error.errors(include_url=False, include_input=False)[0]
-        return f"{what} cannot be read: {'.'.join(map(str, found['loc']))}: {found['msg']}"
+        return f"{what} cannot be read: {summary(error, most=1)}"
     return f"{what} cannot be read: {type(error).__name__}: {error}"
 
 

@@ -37,8 +37,8 @@ def submit(
 
     Raises:
         Conflict: the name is taken, or the key came with another study.
-        InvalidSpec: its sampler needs a package that this server does not have, or a study that it
-            is to be warm-started from is unknown or still runs.
+        InvalidInput: its sampler needs a package that this server does not have.
+        InvalidSpec: a study that it is to be warm-started from is unknown or still runs.
     """
     capabilities.require_packages(spec)
     document = spec.dump()

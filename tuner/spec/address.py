@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 
 _EXAMPLE = "http://127.0.0.1:8000"
 
@@ -30,11 +30,11 @@ def server_address(text: str) -> str:
 
 
 def checked(server: str) -> str:
-    """The same, for callers of ours. Raises InvalidSpec."""
+    """The same, for callers of ours. Raises InvalidInput."""
     try:
         return server_address(server)
     except ValueError as error:
-        raise InvalidSpec([Problem(("server",), str(error))]) from None
+        raise InvalidInput([Problem(("server",), str(error))]) from None
 
 
 ServerAddress = Annotated[str, AfterValidator(server_address)]

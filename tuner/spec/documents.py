@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import yaml
 from pydantic_core import from_json
 
-from tuner.errors import InvalidSpec, Malformed, Problem
+from tuner.errors import InvalidInput, Malformed, Problem
 from tuner.spec import yaml_core
 
 Location = tuple[str | int, ...]
@@ -70,14 +70,14 @@ def read(raw: bytes, language: Language, name: str = "") -> Document:
 
     Raises:
         Malformed: it is not of that language, has a key twice, or grows without bounds.
-        InvalidSpec: it holds values that JSON does not know.
+        InvalidInput: it holds values that JSON does not know.
     """
     text = _decoded(raw)
     found = _read_json(text) if language == "json" else _read_yaml(text)
     try:
         check_plain(found.value)
-    except InvalidSpec as error:
-        raise InvalidSpec([found.placed(problem, name) for problem in error.problems]) from None
+    except InvalidInput as error:
+        raise InvalidInput([found.placed(problem, name) for problem in error.problems]) from None
     return found
 
 
@@ -86,7 +86,7 @@ def parse_json(raw: bytes) -> Any:
 
     Raises:
         Malformed: it is not JSON.
-        InvalidSpec: a number or a text that cannot be stored.
+        InvalidInput: a number or a text that cannot be stored.
     """
     try:
         tree = from_json(raw, allow_inf_nan=True)
@@ -103,7 +103,7 @@ def parse_yaml(raw: bytes) -> Any:
 
 
 def check_plain(tree: object) -> None:
-    """Raise InvalidSpec for every value that JSON or a database cannot hold, with its place."""
+    """Raise InvalidInput for every value that JSON or a database cannot hold, with its place."""
     problems: list[Problem] = []
     open_: list[tuple[Location, object]] = [((), tree)]
     while open_:
@@ -118,7 +118,7 @@ def check_plain(tree: object) -> None:
         elif wrong := _wrong_value(value):
             problems.append(Problem(where, wrong))
     if problems:
-        raise InvalidSpec(sorted(problems, key=str))
+        raise InvalidInput(sorted(problems, key=str))
 
 
 def _decoded(raw: bytes) -> str:

@@ -20,9 +20,9 @@ from tuner.spec.upgrades import (
     upgraded,
     version_of,
 )
+from tuner.spec.validation import summary
 
 _REMEDY = "Correct what is stored, or delete it"
-_TOLD = 3  # problems named of a document that holds more
 
 
 def read_spec(document: object, what: str) -> StudySpec:
@@ -36,7 +36,7 @@ def read_spec(document: object, what: str) -> StudySpec:
     try:
         return StudySpec.model_validate(found)
     except ValidationError as error:
-        raise Unreadable(_told(what, error)) from None
+        raise _unreadable(what, error) from None
 
 
 def read_config(document: object, what: str) -> TrialConfig:
@@ -50,7 +50,7 @@ def read_config(document: object, what: str) -> TrialConfig:
     try:
         return TrialConfig.model_validate(found)
     except ValidationError as error:
-        raise Unreadable(_told(what, error)) from None
+        raise _unreadable(what, error) from None
 
 
 def dump_config(config: TrialConfig) -> Document:
@@ -84,10 +84,5 @@ def _upgraded(document: object, what: str, upgrades: Mapping[int, Upgrade]) -> D
     return upgraded(document, version, upgrades)
 
 
-def _told(what: str, error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False)
-    told = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found[:_TOLD]]
-    if len(found) > _TOLD:
-        told.append(f"and {len(found) - _TOLD} more")
-    wrong = "; ".join(told)
-    return f"{what} cannot be read by this release: {wrong}. {_REMEDY}"
+def _unreadable(what: str, error: ValidationError) -> Unreadable:
+    return Unreadable(f"{what} cannot be read by this release: {summary(error)}. {_REMEDY}")

@@ -12,12 +12,17 @@ Location = tuple[str | int, ...]
 _LONGEST = 60
 
 
-def invalid(
-    error: ValidationError, model: type[BaseModel] | None = None, *, below: Location = ()
-) -> InvalidSpec:
-    """The error of ours that stands for a validation's, its places told from `below` on."""
-    found = problems(error.errors(), model)
-    return InvalidSpec([Problem((*below, *each.location), each.message) for each in found])
+def invalid(error: ValidationError, model: type[BaseModel] | None = None) -> InvalidSpec:
+    """The error of ours that stands for a validation's."""
+    return InvalidSpec(problems(error.errors(), model))
+
+
+def summary(error: ValidationError, most: int = 3) -> str:
+    """The first problems as one line, for a document that no person wrote."""
+    found = problems(error.errors(include_url=False))
+    shown = [str(problem) for problem in found[:most]]
+    more = [f"and {len(found) - most} more"] if len(found) > most else []
+    return "; ".join([*shown, *more])
 
 
 def problems(

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tuner.cli.train.comparison import Record
 from tuner.cli.train.progress import Display
 from tuner.configs.resolve import complete
-from tuner.errors import DataChanged, InvalidSpec, Malformed, NotFound, Problem
+from tuner.errors import DataChanged, InvalidInput, Malformed, NotFound, Problem
 from tuner.spec.config import TrialConfig
 from tuner.spec.documents import parse_yaml
 from tuner.spec.messages import OutcomeKind, Report, Verdict
@@ -68,7 +68,7 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
     """The config with `section.key=value` assignments laid over it; values are YAML.
 
     Raises:
-        InvalidSpec: an assignment, its path or its value is not possible.
+        InvalidInput: an assignment, its path or its value is not possible.
     """
     tree: dict[str, Any] = config.model_dump(mode="json")
     for change in changes:
@@ -77,7 +77,7 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
         whole = section == "seed" and not key
         if not is_assignment or not (whole or (isinstance(tree.get(section), dict) and key)):
             message = f"write section.key=value as in training.epochs=5, not '{change}'"
-            raise InvalidSpec([Problem(("--set",), message)])
+            raise InvalidInput([Problem(("--set",), message)])
         if whole:
             tree[section] = _value(change, text)
         else:
@@ -91,9 +91,9 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
 def _value(change: str, text: str) -> Any:
     try:
         return parse_yaml(text.encode(errors="surrogateescape"))
-    except (Malformed, InvalidSpec) as error:
+    except (Malformed, InvalidInput) as error:
         message = f"the value in '{change}' cannot be read: {error}"
-        raise InvalidSpec([Problem(("--set",), message)]) from None
+        raise InvalidInput([Problem(("--set",), message)]) from None
 
 
 def retrain(config: TrialConfig, places: Places, display: Display) -> Result:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from tuner.configs import catalog
 from tuner.configs.traits import PrunerTraits, SamplerTraits
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 from tuner.spec.config import may_change
 from tuner.spec.space import Choice
 from tuner.spec.study import EPOCHS, StudySpec
@@ -113,7 +113,7 @@ def _epochs_problems(spec: StudySpec, pruners: Mapping[str, PrunerTraits]) -> It
 
 
 def require_packages(spec: StudySpec) -> None:
-    """Raise InvalidSpec if this server lacks a package that the study's sampler needs."""
+    """Raise InvalidInput if this server lacks a package that the study's sampler needs."""
     sampler = catalog.all_traits(SamplerTraits).get(spec.search.sampler.name)
     needed = sampler.needs if sampler else ()
     missing = [package for package in needed if find_spec(package) is None]
@@ -122,7 +122,7 @@ def require_packages(spec: StudySpec) -> None:
             f"{spec.search.sampler.name} needs {' and '.join(missing)}, which this server does "
             f"not have; install {' '.join(missing)} there, or use auto"
         )
-        raise InvalidSpec([Problem(("search", "sampler"), message)])
+        raise InvalidInput([Problem(("search", "sampler"), message)])
 
 
 def _others(able: Iterable[str]) -> str:

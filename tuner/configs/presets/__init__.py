@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 from tuner.spec.documents import parse_yaml
 from tuner.spec.hints import nearest
 
@@ -40,18 +40,18 @@ def choose(names: Sequence[str]) -> tuple[Preset, ...]:
     """The presets of these names, one per section at most.
 
     Raises:
-        InvalidSpec: a name is unknown, or two presets are about the same section.
+        InvalidInput: a name is unknown, or two presets are about the same section.
     """
     chosen: dict[str, Preset] = {}
     for name in names:
         if name not in presets():
             hint = nearest(name, tuple(presets()))
-            raise InvalidSpec([Problem(("preset",), f"no preset is called '{name}'; {hint}")])
+            raise InvalidInput([Problem(("preset",), f"no preset is called '{name}'; {hint}")])
         preset = presets()[name]
         other = chosen.setdefault(preset.section, preset)
         if other is not preset:
             message = f"{other.name} and {name} both set {preset.section}; choose one of them"
-            raise InvalidSpec([Problem(("preset",), message)])
+            raise InvalidInput([Problem(("preset",), message)])
     return tuple(chosen.values())
 
 
