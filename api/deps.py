@@ -15,6 +15,7 @@ from api.waiting import Bell
 from tuner.configs import checks
 from tuner.service.forests import Forests
 from tuner.service.searches import Searches
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
@@ -48,7 +49,12 @@ class Rooms:
 class Label:
     """What an uploaded file is; none of it ever becomes a path."""
 
-    kind: Annotated[Literal["checkpoint", "model", "log", "preview"], Query()]
+    kind: Annotated[
+        Literal[
+            ArtifactKind.CHECKPOINT, ArtifactKind.MODEL, ArtifactKind.LOG, ArtifactKind.PREVIEW
+        ],
+        Query(),
+    ]
     digest: Annotated[
         str,
         Header(

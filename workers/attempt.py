@@ -10,6 +10,7 @@ from tuner.errors import (
     SegtuneError,
     ServerUnreachable,
 )
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Unfitness, Verdict
 from workers import recovery
 from workers.client import FATAL, ServerClient
@@ -17,7 +18,7 @@ from workers.delivery import Delivery
 from workers.endings import needs_checkpoint, needs_log, unfit
 from workers.heartbeat import Heartbeat
 from workers.limits import Limits
-from workers.outbox import ArtifactKind, FileEntry, Outbox, OutcomeEntry
+from workers.outbox import FileEntry, Outbox, OutcomeEntry
 from workers.patience import Patience
 from workers.process import Ordered, Refused, TrainerProcess
 from workers.protocol import PREVIEW, Saved, Start
@@ -142,16 +143,16 @@ class Attempt:
         unsent = self._uploads.close()
         ends_stage = self._assignment.steps is not None and outcome.kind is OutcomeKind.PAUSED
         if unsent is not None and needs_checkpoint(outcome) and not ends_stage:
-            self._put("checkpoint", unsent.path, unsent.step)
+            self._put(ArtifactKind.CHECKPOINT, unsent.path, unsent.step)
         self._hand_in_preview()
         model = self._outbox.files / "model.pt"
         if outcome.kind is OutcomeKind.COMPLETED and model.exists():
-            self._put("model", model)
+            self._put(ArtifactKind.MODEL, model)
         if needs_log(outcome):
             path = self._outbox.files / "trainer.log"
             with suppress(OSError):  # a disk that is full may be why it ends
                 path.write_text(self._pump.log_tail(_LOG_BYTES), encoding="utf-8")
-                self._put("log", path)
+                self._put(ArtifactKind.LOG, path)
         self._delivery.put(OutcomeEntry(outcome=outcome))
         end: float | None = None
         while not self._delivery.wait(self._limits.tick):
@@ -166,7 +167,7 @@ class Attempt:
         path = self._outbox.files / PREVIEW
         if not self._has_preview and path.exists():
             self._has_preview = True
-            self._put("preview", path)
+            self._put(ArtifactKind.PREVIEW, path)
 
     def _put(self, artifact: ArtifactKind, path: Path, step: int | None = None) -> None:
         self._delivery.put(FileEntry(artifact=artifact, path=path, step=step))
@@ -222,7 +223,7 @@ class Attempt:
 
     def _upload(self, saved: Saved) -> None:
         lease, token = self._assignment.lease, self._assignment.token
-        self._client.upload(lease, token, saved.path, kind="checkpoint", step=saved.step)
+        self._client.upload(lease, token, saved.path, kind=ArtifactKind.CHECKPOINT, step=saved.step)
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self._trainer.inbox.put(Ordered(self._assignment.lease, verdict))

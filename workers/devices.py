@@ -11,6 +11,7 @@ import psutil
 
 import tuner
 from tuner.errors import InvalidInput, Problem
+from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Capabilities, Device
 
 _PACKAGES = ("torch", "torchvision", "timm")
@@ -29,7 +30,7 @@ def gpus(visible: str | None = None) -> tuple[Device, ...]:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         found = {
             _text(pynvml.nvmlDeviceGetUUID(handle)): Device(
-                kind="cuda",
+                kind=DeviceKind.CUDA,
                 index=index,
                 name=_text(pynvml.nvmlDeviceGetName(handle)),
                 memory_gb=round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / _GIB, 1),
@@ -72,7 +73,7 @@ def choose(wanted: str, found: Sequence[Device], *, is_free: Callable[[Device], 
     if wanted == "cpu":
         return cpu()
     if wanted == "mps" or (wanted == "auto" and not found and _is_apple()):
-        return Device(kind="mps", name=platform.processor())
+        return Device(kind=DeviceKind.MPS, name=platform.processor())
     if wanted == "auto" and not found:
         return cpu()
     if wanted in {"auto", "cuda"} and found:
@@ -88,7 +89,7 @@ def choose(wanted: str, found: Sequence[Device], *, is_free: Callable[[Device], 
 def cpu() -> Device:
     """The processor as a device."""
     memory = round(psutil.virtual_memory().total / _GIB, 1)
-    return Device(kind="cpu", name=platform.machine(), memory_gb=memory)
+    return Device(kind=DeviceKind.CPU, name=platform.machine(), memory_gb=memory)
 
 
 def cores() -> int:
@@ -100,7 +101,7 @@ def cores() -> int:
 
 def threads(device: Device, found: Sequence[Device]) -> int:
     """A worker's share of the cores: all of them, or those per GPU."""
-    return cores() if device.kind != "cuda" else max(1, cores() // max(1, len(found)))
+    return cores() if device.kind != DeviceKind.CUDA else max(1, cores() // max(1, len(found)))
 
 
 def capabilities(device: Device, labels: Mapping[str, str], cpus: int) -> Capabilities:
@@ -129,7 +130,7 @@ def environment(base: Mapping[str, str], device: Device, cpus: int) -> dict[str,
         "OMP_NUM_THREADS": str(cpus),
         "MKL_NUM_THREADS": str(cpus),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # NVML's order, which `gpus` counts by
-        "CUDA_VISIBLE_DEVICES": str(device.index) if device.kind == "cuda" else "",
+        "CUDA_VISIBLE_DEVICES": str(device.index) if device.kind == DeviceKind.CUDA else "",
     }
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when CUDA starts
     env.pop("SEGTUNE_TOKEN", None)  # third-party components in the trainer have no use for it
@@ -138,7 +139,7 @@ def environment(base: Mapping[str, str], device: Device, cpus: int) -> dict[str,
 
 def torch_name(device: Device) -> str:
     """The device as the trainer's torch calls it: a GPU is the only one it sees."""
-    return "cuda:0" if device.kind == "cuda" else device.kind
+    return "cuda:0" if device.kind == DeviceKind.CUDA else device.kind
 
 
 def _is_apple() -> bool:

@@ -3,21 +3,16 @@
 from pathlib import Path
 
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Action, Outcome, OutcomeKind, Unfitness, Verdict
+from tuner.spec.kinds import ErrorKind
+from tuner.spec.messages import Outcome, OutcomeKind, Unfitness, Verdict
 from workers.protocol import Finished, digest
-
-_OBEYED = {
-    Action.PAUSE: OutcomeKind.PAUSED,
-    Action.PRUNE: OutcomeKind.PRUNED,
-    Action.STOP: OutcomeKind.STOPPED,
-}
 
 
 def settle(outcome: Outcome, ordered: Verdict | None) -> Outcome:
     """Name a trial that yielded after an order for that order."""
     if ordered is None or outcome.kind is not OutcomeKind.YIELDED:
         return outcome
-    return outcome.model_copy(update={"kind": _OBEYED.get(ordered.action, outcome.kind)})
+    return outcome.model_copy(update={"kind": ordered.action.outcome or outcome.kind})
 
 
 def trained(finished: Finished, config: TrialConfig) -> Outcome:
@@ -31,20 +26,20 @@ def trained(finished: Finished, config: TrialConfig) -> Outcome:
             f"the trainer trained config {finished.digest[:12]}, assigned was "
             f"{digest(config)[:12]}; install the same segtune version on server and worker"
         ),
-        error_kind="exception",
+        error_kind=ErrorKind.EXCEPTION,
     )
 
 
 def crashed(how: str, step: int, tail: str) -> Outcome:
     """The trainer process died under a trial."""
     error = f"the trainer process ended with {how}; its last output:\n{tail}"
-    return Outcome(kind=OutcomeKind.CRASHED, step=step, error=error, error_kind="crash")
+    return Outcome(kind=OutcomeKind.CRASHED, step=step, error=error, error_kind=ErrorKind.CRASH)
 
 
 def hung(seconds: float, step: int, tail: str) -> Outcome:
     """The trainer was killed because it made no progress."""
     error = f"no progress for {seconds:g} s, so the trainer was killed; its last output:\n{tail}"
-    return Outcome(kind=OutcomeKind.HUNG, step=step, error=error, error_kind="hang")
+    return Outcome(kind=OutcomeKind.HUNG, step=step, error=error, error_kind=ErrorKind.HANG)
 
 
 def needs_checkpoint(outcome: Outcome) -> bool:
@@ -65,14 +60,19 @@ def needs_log(outcome: Outcome) -> bool:
 
 def needs_fresh_trainer(outcome: Outcome) -> bool:
     """Whether the trainer may be spoilt: a CUDA error stays, and so may memory."""
-    return outcome.error_kind in {"exception", "out_of_memory"} or outcome.unfitness is not None
+    return (
+        outcome.error_kind in {ErrorKind.EXCEPTION, ErrorKind.OUT_OF_MEMORY}
+        or outcome.unfitness is not None
+    )
 
 
 def refused(refusal: object, kept: Path | None, step: int) -> Outcome:
     """The server refused for good what the worker had to say; it is kept in a file."""
     where = f"; it is kept in {kept} on the worker's machine" if kept is not None else ""
     error = f"the server refused what the worker had to say: {refusal}{where}"
-    return Outcome(kind=OutcomeKind.FAILED, step=step, error=error[:20_000], error_kind="exception")
+    return Outcome(
+        kind=OutcomeKind.FAILED, step=step, error=error[:20_000], error_kind=ErrorKind.EXCEPTION
+    )
 
 
 def unfit(kind: Unfitness, step: int, error: object) -> Outcome:

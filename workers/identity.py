@@ -6,6 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Device
 from workers.devices import choose, gpus, hostname
 from workers.settings import WorkerSettings
@@ -61,4 +62,4 @@ def _take(folder: Path, device: Device, number: int) -> FileLock:
 
 
 def _label(device: Device) -> str:
-    return f"cuda{device.index}" if device.kind == "cuda" else device.kind
+    return f"cuda{device.index}" if device.kind == DeviceKind.CUDA else device.kind

@@ -19,12 +19,12 @@ from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner.spec.config import Section
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, Report
 
 log = logging.getLogger(__name__)
 ASIDE = "refused"
 KEPT = 100  # files of what was refused
-ArtifactKind = Literal["checkpoint", "model", "log", "preview"]
 
 
 class ReportEntry(Section):

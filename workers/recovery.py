@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuner.errors import LeaseLost, SegtuneError
+from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome, OutcomeKind
 from workers.client import FATAL, ServerClient
 from workers.delivery import Delivery
@@ -38,7 +39,9 @@ def deliver_leftovers(
         if stop.is_set():
             box.release()
             continue
-        end = Outcome(kind=OutcomeKind.CRASHED, step=box.last_step, error=error, error_kind="crash")
+        end = Outcome(
+            kind=OutcomeKind.CRASHED, step=box.last_step, error=error, error_kind=ErrorKind.CRASH
+        )
         deliver(box, client, end, stop=stop, limits=limits)
 
 

@@ -10,6 +10,7 @@ from api.dashboard.per_class import class_scores
 from tuner.errors import NotFound
 from tuner.service import overview
 from tuner.spec.config import TrialConfig
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.metrics import SUMMARIES
 from tuner.spec.views import Curve, StepView, TrialView
@@ -38,7 +39,9 @@ def trial_page(db: Database, study: int | str, number: int) -> dict[str, Any]:
         "config": trial.config.model_dump(mode="json"),
         "sections": _sections(trial.config),
         "attempts": _attempts(trial),
-        "preview": next((file for file in trial.artifacts if file.kind == "preview"), None),
+        "preview": next(
+            (file for file in trial.artifacts if file.kind == ArtifactKind.PREVIEW), None
+        ),
         "per_epoch": _per_epoch(steps),
         "last_number": view.counts.total - 1,
         "live": f"/partials/studies/{view.id}/trials/{number}",

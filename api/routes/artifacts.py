@@ -13,6 +13,7 @@ from api.deps import AppRooms, ArtifactId, ArtifactName, LeaseId, LeaseToken, Ro
 from api.errors import TooLarge
 from tuner.errors import Malformed
 from tuner.service import files
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 from tuner.store.artifacts import Stored
 from tuner.store.artifacts import Upload as StoredUpload
@@ -89,7 +90,7 @@ def download_artifact(
 
 
 def _media(found: ArtifactRef) -> str:
-    picture = found.kind == "preview"
+    picture = found.kind == ArtifactKind.PREVIEW
     return PICTURES.get(PurePath(found.name).suffix.lower(), BYTES) if picture else BYTES
 
 

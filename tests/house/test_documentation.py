@@ -1,5 +1,6 @@
 """What exists is documented, and what is documented exists."""
 
+import ast
 import inspect
 import json
 import re
@@ -11,10 +12,12 @@ from pydantic_settings import BaseSettings
 import api.errors
 import tuner.errors
 from api.settings import Settings
-from tests.house.tree import ROOT, text
+from tests.house.tree import ROOT, sources, text
 from tuner.configs import catalog
 from tuner.errors import SegtuneError
 from tuner.spec.events import EventKind
+from tuner.spec.kinds import ArtifactKind, DeviceKind, ErrorKind
+from tuner.spec.messages import Unfitness
 from workers.settings import WorkerSettings
 
 HEADINGS = ["Context", "Decision", "Consequences", "Rejected", "Held by"]
@@ -65,6 +68,52 @@ def test_every_route_is_documented() -> None:
 def test_every_kind_of_event_is_documented() -> None:
     """docs/api.md has a row for each kind of event, and each row is a kind."""
     assert set(EventKind) == _described("docs/api.md", r"(?:study|trial)\.\w+")
+
+
+def _listed(page: str, heading: str) -> set[str]:
+    """The names that open the rows of the table whose first column has this heading."""
+    (table,) = re.findall(rf"^\| {heading} \|.*\n\|-.*\n((?:\|.*\n)+)", text(page), re.MULTILINE)
+    return set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("heading", "kinds"),
+    [
+        ("`error_kind`", {*ErrorKind, *Unfitness} - {Unfitness.TRAINER}),
+        ("artifact `kind`", set(ArtifactKind)),
+        ("device `kind`", set(DeviceKind)),
+    ],
+)
+def test_every_closed_vocabulary_is_documented(heading: str, kinds: set[str]) -> None:
+    """docs/api.md lists the kinds that a worker says, and no other."""
+    assert kinds == _listed("docs/api.md", heading)
+
+
+def test_the_api_takes_every_kind_of_artifact() -> None:
+    """What a worker may upload is what a trial can have."""
+    routes = json.loads(text("tests/api/openapi.json"))["paths"]
+    (kind,) = (
+        parameter["schema"]["enum"]
+        for parameter in routes["/api/v1/leases/{lease}/artifacts/{name}"]["put"]["parameters"]
+        if parameter["name"] == "kind"
+    )
+
+    assert [*ArtifactKind] == kind
+
+
+def test_a_kind_is_spelled_in_one_file() -> None:
+    """What is said of an error or an event is a member of its enum, never a text."""
+    plain = {ErrorKind.DATA, Unfitness.DEVICE, Unfitness.MACHINE, Unfitness.TRAINER}
+    spoken = {*EventKind, *ErrorKind, *Unfitness} - plain
+    loose = {
+        (str(path), node.value)
+        for path in sources()
+        if path.parts[0] in {"tuner", "api", "workers"} and path.parts[1] != "spec"
+        for node in ast.walk(ast.parse(text(path)))
+        if isinstance(node, ast.Constant) and node.value in spoken
+    }
+
+    assert set() == loose
 
 
 def _errors() -> dict[str, type[SegtuneError]]:

@@ -16,6 +16,7 @@ from tuner.service.isolation import set_aside
 from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
 from tuner.spec.config import TrialConfig
+from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import ArtifactRef, Assignment, Capabilities, LeaseRequest
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
@@ -262,7 +263,7 @@ def _steps(trial: Trial, rules: Rules) -> int | None:
 def _threads(config: TrialConfig, offered: Capabilities) -> int | None:
     """The threads that a trial keeps on any worker: on a CPU sums differ with their number."""
     is_exact = config.training.determinism == "exact"
-    return offered.cpus if is_exact and offered.device.kind == "cpu" else None
+    return offered.cpus if is_exact and offered.device.kind == DeviceKind.CPU else None
 
 
 def _resume(session: Session, trial: Trial, rules: Rules) -> ArtifactRef | None:

@@ -13,6 +13,7 @@ from tuner.service import confirmations, rows, searches, surroundings, versions
 from tuner.service.faults import Fault, Ruling
 from tuner.service.objectives import undefined_reason
 from tuner.spec.failures import gist
+from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -65,7 +66,9 @@ def _destination(
     """The state that an outcome leads to, and why: the first rule that holds, from the top."""
     _, trial, study = held
     kind, verdict = outcome.kind, rows.verdict_of(trial)
-    failure = f"{outcome.error_kind or 'exception'}: {gist(outcome.error or '')}".rstrip(": ")
+    failure = f"{outcome.error_kind or ErrorKind.EXCEPTION}: {gist(outcome.error or '')}".rstrip(
+        ": "
+    )
     study_gone = study.state in {StudyState.CANCELLED, StudyState.FAILED}
     pruned = kind is OutcomeKind.PRUNED or verdict.action is Action.PRUNE
     at_rung = verdict.action is Action.PAUSE

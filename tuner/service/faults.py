@@ -15,13 +15,14 @@ from typing import Any
 from pydantic import AwareDatetime, ValidationError
 
 from tuner.spec.config import Section
+from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Unfitness
 
 FIRST = timedelta(seconds=5)
 LONGEST = timedelta(minutes=10)
 TRIES = 20  # that one worker may give a trial back, unless its data or weights are what is missing
 AGREE = 2  # workers that make a reason the study's own
-CONTENT = "data"  # what a worker says of files that another worker could read
+CONTENT = ErrorKind.DATA  # what a worker says of files that another worker could read
 _EVERYWHERE = ""  # about the worker itself, whatever it trains
 _KEPT = timedelta(minutes=15)  # past its pause, a worker that never tried again is no longer unfit
 

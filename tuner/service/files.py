@@ -1,6 +1,7 @@
 """Use cases of artifacts. The bytes are streamed to the store before the row is written."""
 
 from tuner.service import rows
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 from tuner.store import artifacts, leases
 from tuner.store.artifacts import ArtifactStore, Upload
@@ -28,7 +29,10 @@ def attach(
             row
             for row in artifacts.list_for(session, held.trial.id)
             if row.kind == upload.kind
-            and (upload.kind in {"checkpoint", "model"} or row.name == upload.name)
+            and (
+                upload.kind in {ArtifactKind.CHECKPOINT, ArtifactKind.MODEL}
+                or row.name == upload.name
+            )
         ]
         row = artifacts.add(session, held.trial, upload, now=db.now())
         orphans = artifacts.drop(session, older)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tuner.errors import NewerDocument
 from tuner.search.rules import Rules
 from tuner.service import endings, faults, rows
+from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
 from tuner.spec.study import Resources
@@ -124,7 +125,7 @@ def _demands(resources: Resources) -> list[_Demand]:
     """All that a study asks for, each by itself."""
     demands = list[_Demand]()
     if resources.gpus > 0:
-        demands.append(_Demand(lambda one: one.device.kind != "cpu", _no_gpu))
+        demands.append(_Demand(lambda one: one.device.kind != DeviceKind.CPU, _no_gpu))
     if resources.memory_gb is not None:
         demands.append(_memory(resources.memory_gb))
     demands += [_label(name, value) for name, value in resources.labels.items()]

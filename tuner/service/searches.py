@@ -22,6 +22,7 @@ from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import SourceTrial
 from tuner.service import transfers
 from tuner.service.rows import DAMAGED, objective_values
+from tuner.spec.kinds import UNTRAINABLE
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
@@ -34,7 +35,6 @@ from tuner.store.tables import Study, Trial
 
 logger = logging.getLogger(__name__)
 KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
-UNTRAINABLE = frozenset({"out_of_memory", "diverged"})  # failures that the params are to blame for
 Background = Callable[[Callable[[], None]], object]  # has a job done, soon, by another thread
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, field_validator
 
 from tuner.spec.config import Section, TrialConfig
+from tuner.spec.kinds import DeviceKind, ErrorKind
 
 WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
 Step = Annotated[int, Field(ge=1, le=100_000)]
@@ -23,6 +24,11 @@ class Action(StrEnum):
     PRUNE = "prune"  # stop for good: the trial is not worth more
     STOP = "stop"  # stop for good: the study or the trial was ended by a user or its budget
     YIELD = "yield"  # stop, hand in the checkpoint; another worker goes on
+
+    @property
+    def outcome(self) -> "OutcomeKind | None":
+        """How an attempt ends that obeys; None where it goes on."""
+        return _OUTCOMES.get(self)
 
 
 class Verdict(Section):
@@ -47,6 +53,14 @@ class OutcomeKind(StrEnum):
     LOST = "lost"  # said by the server only: the lease ended without an outcome
 
 
+_OUTCOMES = {
+    Action.PAUSE: OutcomeKind.PAUSED,
+    Action.PRUNE: OutcomeKind.PRUNED,
+    Action.STOP: OutcomeKind.STOPPED,
+    Action.YIELD: OutcomeKind.YIELDED,
+}
+
+
 class Unfitness(StrEnum):
     """What keeps a worker from a trial that another worker may well train: its surroundings.
 
@@ -63,7 +77,7 @@ class Unfitness(StrEnum):
 class Device(Section):
     """One accelerator, or the CPU, of a worker."""
 
-    kind: str = "cpu"  # cpu | cuda | mps
+    kind: str = DeviceKind.CPU  # one of `DeviceKind`
     index: int = 0
     name: str = ""
     memory_gb: float | None = None
@@ -98,7 +112,7 @@ class ArtifactRef(Section):
 
     id: int
     name: str
-    kind: str  # checkpoint | model | log | preview | …
+    kind: str  # one of `ArtifactKind`
     size: int
     sha256: str
     step: int | None = None
@@ -186,9 +200,8 @@ class Outcome(Section):
     error_kind: str | None = Field(
         default=None,
         max_length=32,
-        description="exception | diverged | data | out_of_memory | crash | hang; of a trial that "
-        "was given back for the worker's surroundings: data_unavailable | weights_unavailable | "
-        "machine | device",
+        description=f"{' | '.join(ErrorKind)}; of a trial that was given back for the worker's "
+        f"surroundings: {' | '.join(kind for kind in Unfitness if kind is not Unfitness.TRAINER)}",
     )
     provenance: dict[str, Any] = Field(
         default_factory=dict, description="Data fingerprint, versions, device, micro-batch"

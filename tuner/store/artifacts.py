@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import DigestMismatch, NotFound, StorageError
 from tuner.store.held import HeldTrial
+from tuner.spec.kinds import ArtifactKind
+from tuner.store.hot import HeldTrial
 from tuner.store.tables import Artifact, Trial
 
 JUST_NOW = 10.0  # seconds between a file's arrival and its row, at most
@@ -176,7 +178,7 @@ def checkpoints(session: Session, trial_id: int) -> Sequence[Artifact]:
     """A trial's checkpoints, the newest first."""
     return session.scalars(
         select(Artifact)
-        .where(Artifact.trial_id == trial_id, Artifact.kind == "checkpoint")
+        .where(Artifact.trial_id == trial_id, Artifact.kind == ArtifactKind.CHECKPOINT)
         .order_by(Artifact.id.desc())
     ).all()
 

@@ -12,6 +12,7 @@ from tuner.errors import (
     SegtuneError,
     WeightsUnavailable,
 )
+from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Unfitness
 from tuner.training.paths import is_refusal
 
@@ -44,17 +45,17 @@ _DEVICE = (
 _WRITING = ("pytorchstreamwriter failed", "file write failed")
 
 
-def classify(exception: BaseException) -> str:
-    """One of `exception`, `diverged`, `data`, `out_of_memory`, or of `Unfitness`."""
+def classify(exception: BaseException) -> ErrorKind | Unfitness:
+    """What an attempt says that ended with this exception."""
     if isinstance(exception, Diverged):
-        return "diverged"
+        return ErrorKind.DIVERGED
     if unfit := unfitness(exception):
         return unfit
     if isinstance(exception, DataError):
-        return "data"
+        return ErrorKind.DATA
     if is_out_of_memory(exception):
-        return "out_of_memory"
-    return "exception"
+        return ErrorKind.OUT_OF_MEMORY
+    return ErrorKind.EXCEPTION
 
 
 def unfitness(exception: BaseException) -> Unfitness | None:

@@ -81,6 +81,7 @@ def _machine(
     device: str | None, data_roots: tuple[Path, ...] | None
 ) -> "tuple[WorkerSettings, str]":
     """Settings as a worker's, and the device as torch is to call it; other GPUs are hidden."""
+    from tuner.spec.kinds import DeviceKind
     from workers import devices
     from workers.settings import WorkerSettings
 
@@ -89,7 +90,7 @@ def _machine(
     target = devices.choose(settings.device, visible, is_free=lambda _: True)
     # Read by CUDA once, when it starts; the exact mode needs it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if target.kind == "cuda":
+    if target.kind == DeviceKind.CUDA:
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         os.environ["CUDA_VISIBLE_DEVICES"] = str(target.index)
     return settings, devices.torch_name(target)
