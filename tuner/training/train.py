@@ -19,7 +19,7 @@ import torch
 import tuner
 from tuner.errors import Diverged
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
+from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
 from tuner.training import checkpoint, determinism, evaluate, memory, saving
 from tuner.training.batches.batches import Batches
@@ -41,12 +41,6 @@ _CUDA_CHECK = 50
 _SCORED_AT_ONCE = 4
 # A checkpoint holds the weights and, for most optimizers, one or two numbers beside each.
 _COPIES = 3
-_ENDINGS = {
-    Action.PRUNE: OutcomeKind.PRUNED,
-    Action.PAUSE: OutcomeKind.PAUSED,
-    Action.STOP: OutcomeKind.STOPPED,
-    Action.YIELD: OutcomeKind.YIELDED,
-}
 
 
 def _never() -> bool:
@@ -109,9 +103,9 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
             if not is_told:
                 continue
             verdict = report(run.progress.reports[-1])
-            if verdict.action in _ENDINGS and not run.is_complete:
+            if (asked := verdict.action.outcome) and not run.is_complete:
                 run.save()
-                return run.outcome(_ENDINGS[verdict.action])
+                return run.outcome(asked)
         if pace.is_part:
             run.save()
             return run.outcome(OutcomeKind.PAUSED)
@@ -124,9 +118,9 @@ def _told_again(
 ) -> OutcomeKind | None:
     """Report what a checkpoint knows and the store does not; gives the ending asked for."""
     for earlier in [past for past in run.progress.reports if past.step > last_step]:
-        verdict = report(earlier)
-        if verdict.action in _ENDINGS and run.has_work:
-            return _ENDINGS[verdict.action]
+        asked = report(earlier).action.outcome
+        if asked is not None and run.has_work:
+            return asked
     return None
 
 
