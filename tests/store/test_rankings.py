@@ -71,7 +71,7 @@ def test_a_direction_can_be_turned(fleet: Fleet) -> None:
 
 def test_an_unknown_metric_gets_the_nearest(fleet: Fleet) -> None:
     """A name that no matrix and no report knows is a mistake of the caller."""
-    with pytest.raises(InvalidInput, match=r"nearest.*iou\.car"):
+    with pytest.raises(InvalidInput, match=r"did you mean.*iou\.car"):
         overview.best(fleet.db, "streets", objective="iou.cat")
 
 

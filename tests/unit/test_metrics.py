@@ -55,8 +55,9 @@ def test_nothing_labelled_gives_no_metrics() -> None:
 def test_an_unknown_metric_gets_the_nearest() -> None:
     """A typo is answered with what was probably meant."""
     assert unknown_metric("miou", CLASSES) is None
-    assert "miou" in str(unknown_metric("mIoU", CLASSES))
-    assert "iou.car" in str(unknown_metric("iou.cat", CLASSES))
+    assert "did you mean 'miou'" in str(unknown_metric("mIoU", CLASSES))
+    assert "did you mean 'iou.car'" in str(unknown_metric("iou.cat", CLASSES))
+    assert "valid are: iou.road, iou.car" in str(unknown_metric("iou.bus", CLASSES))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,11 @@ def test_what_a_matrix_does_not_give_is_none(metric: str) -> None:
 
 @pytest.mark.parametrize(
     ("metric", "hint"),
-    [("iou.[car,bus]", "'bus'"), ("recall.bus", "nearest"), ("iou.[car,car]", "twice: car")],
+    [
+        ("iou.[car,bus]", "'bus'"),
+        ("recall.bus", "valid are: recall."),
+        ("iou.[car,car]", "twice: car"),
+    ],
 )
 def test_a_wrong_subset_names_the_class(metric: str, hint: str) -> None:
     """The message says which of the listed classes is meant."""

@@ -6,10 +6,14 @@ from difflib import get_close_matches
 _SHOWN = 100
 
 
-def nearest(word: str, valid: Sequence[str]) -> str:
-    """Words for an error message: the names close to a wrong one, or all of them."""
-    close = get_close_matches(word, valid, n=3, cutoff=0.6)
-    if close:
-        return "did you mean " + " or ".join(f"'{name}'" for name in close) + "?"
-    shown = [*valid[:_SHOWN], "…"] if len(valid) > _SHOWN else valid
+def nearest(word: str, valid: Sequence[str], *, prefix: str = "") -> str:
+    """Words for an error message: the names close to a wrong one, or all of them.
+
+    Case does not count. `prefix` is what every name is written after; it makes none of them closer.
+    """
+    names = {name.lower(): name for name in reversed(valid)}
+    found = get_close_matches(word.lower(), list(names), n=3, cutoff=0.6)
+    if close := [names[lowered] for lowered in found]:
+        return "did you mean " + " or ".join(f"'{prefix}{name}'" for name in close) + "?"
+    shown = [prefix + name for name in valid[:_SHOWN]] + ["…"] * (len(valid) > _SHOWN)
     return "valid are: " + ", ".join(shown)

@@ -7,7 +7,8 @@ as the mean accuracy of Long et al. 2015 does: where nothing is labelled, nothin
 """
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+
+from tuner.spec.hints import nearest
 
 Confusion = Sequence[Sequence[int]]
 
@@ -38,28 +39,35 @@ def unknown_metric(metric: str, classes: Sequence[str]) -> str | None:
     over some: `recall.car`, `dice.worst`, `iou.[car,pedestrian]`.
     """
     valid = metric_names(classes)
-    measure, _, what = metric.partition(".")
     if metric in valid:
         return None
-    if measure in MEASURES and what.startswith("[") and what.endswith("]"):
-        return _unknown_class(_listed(what), classes)
-    if measure in MEASURES and what in {"worst", *classes}:
+    measure, what = split_metric(metric)
+    if measure is None or not what:
+        return f"no metric is called '{metric}'; {nearest(metric, valid)}"
+    if isinstance(what, list):
+        return _unknown_class(what, classes)
+    if what in {"worst", *classes}:
         return None
-    close = get_close_matches(metric, valid, n=3, cutoff=0.5) or list(valid)
-    return f"no metric is called '{metric}'; nearest: {', '.join(close)}"
+    hint = nearest(what, (*classes, "worst"), prefix=f"{measure}.")
+    return f"no metric is called '{metric}'; {hint}"
+
+
+def split_metric(metric: str) -> tuple[str, str | list[str]] | tuple[None, None]:
+    """Measure and class of `recall.car`, or classes of `iou.[car,bus]`; None for other metrics."""
+    measure, _, what = metric.partition(".")
+    if measure not in MEASURES:
+        return None, None
+    if what.startswith("[") and what.endswith("]"):
+        return measure, [name.strip() for name in what[1:-1].split(",")]
+    return measure, what
 
 
 def _unknown_class(names: Sequence[str], classes: Sequence[str]) -> str | None:
     for name in names:
         if name not in classes:
-            close = get_close_matches(name, classes, n=3, cutoff=0.5) or list(classes)
-            return f"no class is called '{name}'; nearest: {', '.join(close)}"
+            return f"no class is called '{name}'; {nearest(name, classes)}"
     doubles = sorted({name for name in names if names.count(name) > 1})
     return f"classes are listed twice: {', '.join(doubles)}" if doubles else None
-
-
-def _listed(what: str) -> list[str]:
-    return [name.strip() for name in what[1:-1].split(",")]
 
 
 def derive(confusion: Confusion, classes: Sequence[str]) -> dict[str, float]:
@@ -89,13 +97,13 @@ def derive(confusion: Confusion, classes: Sequence[str]) -> dict[str, float]:
 
 def compute(metric: str, confusion: Confusion, classes: Sequence[str]) -> float | None:
     """One metric of a confusion matrix by any valid name; None where it has no defined value."""
-    measure, _, what = metric.partition(".")
-    if measure not in MEASURES or not what:
+    measure, what = split_metric(metric)
+    if measure is None or not what:
         return derive(confusion, classes).get(metric)
     values = {classes[k]: value for k, value in by_class(confusion)[measure].items()}
     if what == "worst":
         return min(values.values(), default=None)
-    names = _listed(what) if what.startswith("[") else [what]
+    names = what if isinstance(what, list) else [what]
     chosen = [values[name] for name in names if name in values]
     return _mean(chosen) if chosen else None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tuner.spec.metrics import LOSSES, MEASURES
+from tuner.spec.metrics import LOSSES, split_metric
 
 
 def why_undefined(metric: str, labelled: Sequence[int], classes: Sequence[str]) -> str | None:
@@ -25,9 +25,6 @@ def why_undefined(metric: str, labelled: Sequence[int], classes: Sequence[str]) 
 
 def named_classes(metric: str, classes: Sequence[str]) -> tuple[str, ...]:
     """The classes that a metric names: `recall.car` one, `iou.[car,bus]` two, `miou` none."""
-    measure, _, what = metric.partition(".")
-    if measure not in MEASURES:
-        return ()
-    listed = what.startswith("[") and what.endswith("]")
-    names = [name.strip() for name in what[1:-1].split(",")] if listed else [what]
-    return tuple(name for name in names if name in classes)
+    _, what = split_metric(metric)
+    names = what if isinstance(what, list) else [what]
+    return tuple(name for name in names if name is not None and name in classes)
