@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from tuner.configs.paths import split_path
 from tuner.configs.presets import Preset, presets
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec
@@ -25,7 +26,7 @@ def point_of(space: SearchSpace, config: Mapping[str, Any]) -> Params:
     """A whole config's values of all dimensions that are active and contain them."""
     params: Params = {}
     for path in space.ordered():
-        section, _, key = path.partition(".")
+        section, key = split_path(path)
         active = space.active(path, params)
         if active and key in config[section] and active[1].contains(config[section][key]):
             params[path] = as_drawn(active[1], config[section][key])

@@ -5,38 +5,23 @@ drawn one must apply. Options that are not set get their component's default, so
 says everything that happened.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tuner.configs import catalog
+from tuner.configs import catalog, paths
 from tuner.configs.catalog import Component, Option
+from tuner.configs.paths import FIELDS, NAMED, option_of, split_path
 from tuner.configs.traits import DecoderTraits, EncoderTraits, LossTraits
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
 from tuner.spec.hints import nearest
 from tuner.spec.validation import invalid
 
-# Section → the fields of it that name a component, with the component's kind.
-NAMED: Mapping[str, Mapping[str, str]] = {
-    "dataset": {"format": "dataset"},
-    "model": {"decoder": "decoder", "encoder": "encoder"},
-    "optimizer": {"name": "optimizer"},
-    "schedule": {"name": "schedule"},
-    "loss": {"name": "loss"},
-}
-# A term of a sum of losses is reached by its position, counted from 0.
-TERM = re.compile(r"loss\.terms\.\d+\.[a-z_]+")
 WEIGHT = Option(
     "weight", "float", 1.0, TypeAdapter(Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)])
 )
-FIELDS: Mapping[str, frozenset[str]] = {
-    section: frozenset(field.annotation.model_fields)  # type: ignore[union-attr]  # all are sections
-    for section, field in TrialConfig.model_fields.items()
-    if section not in {"seed", "changes"}
-}
 
 
 def resolve(
@@ -80,25 +65,11 @@ def _parse(tree: dict[str, Any]) -> TrialConfig:
 
 
 def _put(tree: dict[str, Any], path: str, value: object) -> Problem | None:
-    section, _, key = path.partition(".")
-    if section not in FIELDS or section == "dataset" or not (key and _is_plain(path)):
-        sections = tuple(f"{name}.…" for name in FIELDS if name != "dataset")
-        return Problem((path,), f"no config path '{path}'; paths are {', '.join(sections)}")
-    if section == "training" and key not in FIELDS[section]:
-        valid = tuple(f"training.{name}" for name in sorted(FIELDS[section]))
-        return Problem((path,), f"no config path '{path}'; {nearest(path, valid)}")
+    if wrong := paths.unknown(path):
+        return Problem((path,), wrong)
+    section, key = split_path(path)
     tree[section][key] = value
     return None
-
-
-def _is_plain(path: str) -> bool:
-    """Whether the path has one dot, or reaches into a term of a sum of losses."""
-    return path.count(".") == 1 or TERM.fullmatch(path) is not None
-
-
-def _head(section: str, key: str) -> str:
-    """The option that a key is about: `terms.1.weight` belongs to whom `terms` belongs to."""
-    return key.partition(".")[0] if TERM.fullmatch(f"{section}.{key}") else key
 
 
 def _settle(tree: dict[str, Any], section: str, params: Mapping[str, Any]) -> list[Problem]:
@@ -114,7 +85,7 @@ def _settle(tree: dict[str, Any], section: str, params: Mapping[str, Any]) -> li
         return problems
     own = {name: option for component in chosen for name, option in component.options.items()}
     known = FIELDS[section] | own.keys()
-    for key in [key for key in tree if _head(section, key) not in known]:
+    for key in [key for key in tree if option_of(f"{section}.{key}") not in known]:
         problem = _foreign(section, key, chosen, drawn=f"{section}.{key}" in params)
         if problem:
             problems.append(problem)
@@ -140,7 +111,7 @@ def _foreign(section: str, key: str, chosen: Iterable[Component], *, drawn: bool
         component.name
         for kind in NAMED[section].values()
         for component in catalog.components(kind).values()
-        if _head(section, key) in component.options
+        if option_of(f"{section}.{key}") in component.options
     }
     if owners and not drawn:
         return None

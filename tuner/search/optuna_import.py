@@ -10,7 +10,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tuner.configs.checks.corners import searchable_paths
+from tuner.configs.paths import searchable
 from tuner.errors import InvalidSpec, Problem
 from tuner.spec.hints import nearest
 from tuner.spec.space import Choice, Params
@@ -74,7 +74,7 @@ def _direction_problems(study: Study, spec: StudySpec) -> Iterator[Problem]:
 
 
 def _path_problems(known: Mapping[str, str], spec: StudySpec) -> Iterator[Problem]:
-    valid = tuple(sorted({*searchable_paths(), *spec.space.root}))
+    valid = tuple(sorted({*searchable(), *spec.space.root}))
     for name, path in known.items():
         if path not in valid:
             hint = nearest(path, valid) if "." in path else "use --map or --ignore"

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tuner.configs import checks
-from tuner.configs.checks import capabilities, corners
+from tuner.configs import checks, paths
+from tuner.configs.checks import capabilities
 from tuner.configs.checks.names import path_problems_of
 from tuner.configs.resolve import resolve
 from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
@@ -174,9 +174,9 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
 
 def _refuse_paths(params: Mapping[str, Any]) -> None:
     refused = [
-        Problem(("params", path), f"{path} cannot be set by hand: {corners.FIXED[path]}")
+        Problem(("params", path), f"{path} cannot be set by hand: {paths.FIXED[path]}")
         for path in params
-        if path in corners.FIXED
+        if path in paths.FIXED
     ]
     refused += path_problems_of(params, ("params",))
     if refused:

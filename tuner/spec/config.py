@@ -224,6 +224,12 @@ class Change(Section):
         return self
 
 
+def split_path(path: str) -> tuple[str, str]:
+    """Section and key of a path: `loss.terms.1.weight` is the key `terms.1.weight` of the loss."""
+    section, _, key = path.partition(".")
+    return section, key
+
+
 def may_change(path: str) -> bool:
     """Whether a value may change between two epochs, with nothing but itself to be built anew."""
     return path in {"optimizer.lr", "optimizer.weight_decay"} or path.startswith("augment.")
@@ -255,7 +261,7 @@ class TrialConfig(Recipe):
         values: dict[str, dict[str, Option]] = {}
         for change in self.until(epoch).changes:
             for path, value in change.values.items():
-                section, _, key = path.partition(".")
+                section, key = split_path(path)
                 values.setdefault(section, {})[key] = value
         parts = {
             section: getattr(self, section).model_copy(update=new)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tuner.cli.train.comparison import Record
 from tuner.cli.train.progress import Display
+from tuner.configs.paths import split_path
 from tuner.configs.resolve import complete
 from tuner.errors import DataChanged, InvalidInput, Malformed, NotFound, Problem
 from tuner.spec.config import TrialConfig
@@ -73,7 +74,7 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
     tree: dict[str, Any] = config.model_dump(mode="json")
     for change in changes:
         path, is_assignment, text = change.partition("=")
-        section, _, key = path.partition(".")
+        section, key = split_path(path)
         whole = section == "seed" and not key
         if not is_assignment or not (whole or (isinstance(tree.get(section), dict) and key)):
             message = f"write section.key=value as in training.epochs=5, not '{change}'"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
 from tuner.configs import catalog
+from tuner.configs.paths import may_change
 from tuner.configs.traits import PrunerTraits, SamplerTraits
 from tuner.errors import InvalidInput, Problem
-from tuner.spec.config import may_change
 from tuner.spec.space import Choice
 from tuner.spec.study import EPOCHS, StudySpec
 

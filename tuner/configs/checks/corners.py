@@ -5,15 +5,12 @@ from itertools import islice
 from typing import Any
 
 from tuner.configs import catalog
-from tuner.configs.resolve import FIELDS, NAMED, TERM, resolve
+from tuner.configs.paths import component_kind, section_of, unsearchable
+from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
-from tuner.spec.hints import nearest
 from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
 from tuner.spec.study import StudySpec
 
-FIXED = {
-    "seed": "drawn by the search itself; confirm leaders with fresh seeds instead",
-}
 DECIDING = frozenset({"model.output_stride"})  # what else is valid depends on it, as on a name
 COMBINATIONS = 2_000  # of component names and conditions, per section of the config
 
@@ -22,7 +19,7 @@ Location = tuple[str | int, ...]
 
 def space_problems(spec: StudySpec, base: Sequence[Problem]) -> Iterator[Problem]:
     """Problems of the space that are not already problems of the base recipe."""
-    wrong = {path: message for path in spec.space.root if (message := _wrong_path(path))}
+    wrong = {path: message for path in spec.space.root if (message := unsearchable(path))}
     for path, message in wrong.items():
         yield Problem(("space", path), message)
     unknown = list(_unknown_names(spec.space))
@@ -35,41 +32,9 @@ def space_problems(spec: StudySpec, base: Sequence[Problem]) -> Iterator[Problem
             yield problem
 
 
-def _wrong_path(path: str) -> str | None:
-    """Why the path cannot be searched, or None."""
-    section = path.partition(".")[0]
-    if path in FIXED:
-        return f"{path} cannot be searched: {FIXED[path]}"
-    if section == "dataset":
-        return "the data set cannot be searched, or trials could not be compared"
-    if TERM.fullmatch(path):
-        return None  # whether the term is there and takes it is seen where it is tried
-    valid = searchable_paths()
-    return None if path in valid else f"no config path '{path}'; {nearest(path, valid)}"
-
-
-def searchable_paths() -> tuple[str, ...]:
-    """Every path that a space may name, sorted."""
-    found = {f"augment.{name}" for name in catalog.names("augment")}
-    for section, fields in FIELDS.items():
-        if section in {"dataset", "augment"}:
-            continue
-        found |= {f"{section}.{field}" for field in fields}
-        for kind in NAMED.get(section, {}).values():
-            for component in catalog.components(kind).values():
-                found |= {f"{section}.{option}" for option in component.options}
-    return tuple(sorted(found - set(FIXED)))
-
-
-def _kind_of(path: str) -> str | None:
-    """The kind of component that the path names, if it names one."""
-    section, _, key = path.partition(".")
-    return NAMED.get(section, {}).get(key)
-
-
 def _unknown_names(space: SearchSpace) -> Iterator[Problem]:
     for path, index, dimension in space.dimensions():
-        kind = _kind_of(path)
+        kind = component_kind(path)
         if kind is None:
             continue
         if not isinstance(dimension, Choice):
@@ -89,25 +54,23 @@ def _corner_problems(spec: StudySpec) -> Iterator[Problem]:
     What is valid within a section depends on the components that the section names and on
     nothing outside of it, so that sections are walked one by one.
     """
-    for section in sorted({path.partition(".")[0] for path in spec.space.root}):
+    for section in sorted({section_of(path) for path in spec.space.root}):
         tried: set[str] = set()
         for combination in islice(_combinations(spec.space, section), COMBINATIONS):
             for params, moved in _trials(spec.space, section, combination):
-                own = {path: value for path, value in params.items() if _in(section, path)}
+                own = {path: value for path, value in params.items() if section_of(path) == section}
                 if (key := repr((moved, sorted(own.items())))) not in tried:
                     tried.add(key)
                     yield from _located(spec, section, params, moved)
 
 
-def _in(section: str, path: str) -> bool:
-    return path.partition(".")[0] == section
-
-
 def _combinations(space: SearchSpace, section: str) -> Iterator[Params]:
     """Params of all that decides what is valid and what is active in a section."""
     asked = {parent for _, _, dimension in space.dimensions() for parent in dimension.when}
-    needed = _needed(space, [path for path in space.root if _in(section, path)])
-    decides = {path for path in needed if path in asked | DECIDING or _kind_of(path) is not None}
+    needed = _needed(space, [path for path in space.root if section_of(path) == section])
+    decides = {
+        path for path in needed if path in asked | DECIDING or component_kind(path) is not None
+    }
     return _walk(space, [path for path in needed if path in decides], {})
 
 
@@ -163,7 +126,7 @@ def _trials(
     free: list[tuple[str, AnyDimension]] = []
     for path in space.ordered():
         active = space.active(path, params)
-        if path not in params and active and _in(section, path):
+        if path not in params and active and section_of(path) == section:
             params[path] = _probes(active[1])[0]
             free.append((path, active[1]))
     yield params, None
@@ -179,7 +142,7 @@ def _located(spec: StudySpec, section: str, params: Params, moved: str | None) -
     except InvalidSpec as error:
         for problem in error.problems:
             path = ".".join(str(part) for part in problem.location[:2])
-            if not _in(section, path) or (moved and path != moved):
+            if section_of(path) != section or (moved and path != moved):
                 continue
             if path in params:
                 active = spec.space.active(path, params)

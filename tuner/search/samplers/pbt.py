@@ -19,6 +19,7 @@ from typing import Annotated
 from optuna.samplers import BaseSampler, RandomSampler
 from pydantic import Field
 
+from tuner.configs.paths import may_change
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.proposers import Neighbourhood
 from tuner.search.pruners._contract import Replacing
