@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from tuner.configs.resolve import resolve
+from tuner.configs.seeds import trial_config
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
 from tuner.search.fidelity import WHOLE, staged, target
 from tuner.search.rules import Rules
@@ -162,9 +162,7 @@ def _next_trial(
         if all_drawn:
             return None
         draw = search.draw(study.drawn, latest=load.running == 0)
-    config = resolve(
-        spec.base, spec.dataset, draw.params, seed=trial_seed(spec.search.seed, study.drawn)
-    )
+    config = trial_config(spec, draw.params, study.drawn)
     drawn = trials.Drawn(
         draw.params,
         dump_config(config),
@@ -201,11 +199,6 @@ def _promote(session: Session, study: Study, number: int, reason: str, *, now: d
     trials.move(session, study, trial, TrialState.WAITING, now=now, reason=reason)
     logger.info("trial %s of %s: %s", number, study.name, reason)
     return trial
-
-
-def trial_seed(study_seed: int, number: int) -> int:
-    """The seed that a trial trains with: its own, and the same whenever the study is repeated."""
-    return (study_seed * 1_000_003 + number * 7_919 + 1) % 2**31
 
 
 class _Offer(NamedTuple):

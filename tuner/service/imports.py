@@ -6,11 +6,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from tuner.configs.resolve import resolve
+from tuner.configs.seeds import trial_config
 from tuner.errors import InvalidInput, InvalidSpec, Problem
 from tuner.search.optuna_import import ImportedTrial
 from tuner.service import summaries
-from tuner.service.assignments import trial_seed
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
 from tuner.spec.states import StudyState, TrialSource, TrialState
@@ -54,9 +53,8 @@ def _configs(spec: StudySpec, imported: Sequence[ImportedTrial]) -> list[TrialCo
         raise InvalidInput([Problem((), "there is no completed or pruned trial to import")])
     found, problems = list[TrialConfig](), list[Problem]()
     for number, one in enumerate(imported):
-        seed = trial_seed(spec.search.seed, number)
         try:
-            found.append(resolve(spec.base, spec.dataset, one.params, seed=seed))
+            found.append(trial_config(spec, one.params, number))
         except InvalidSpec as error:
             problems += [
                 Problem(("trials", number, *problem.location), problem.message)

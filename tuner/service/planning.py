@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from tuner.configs.resolve import resolve
+from tuner.configs.seeds import trial_config
 from tuner.search import plan as search
 from tuner.search.observation import Observation
 from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
-from tuner.service.assignments import trial_seed
 from tuner.spec.config import TrialConfig
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
@@ -112,7 +111,6 @@ def _examples(rules: Rules) -> tuple[TrialConfig, ...]:
         draw = suggester.draw(seen, number)
         if draw.duplicate_of is not None:
             break
-        seed = trial_seed(spec.search.seed, number)
-        examples.append(resolve(spec.base, spec.dataset, draw.params, seed=seed))
+        examples.append(trial_config(spec, draw.params, number))
         seen = [Observation(number=number, state=TrialState.RUNNING, params=draw.params)]
     return tuple(examples)

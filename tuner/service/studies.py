@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from tuner.configs import checks, paths
 from tuner.configs.checks import capabilities
 from tuner.configs.checks.names import path_problems_of
-from tuner.configs.resolve import resolve
+from tuner.configs.seeds import trial_config
 from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
 from tuner.service import endings, overview, rows, summaries, transfers
-from tuner.service.assignments import trial_seed
 from tuner.spec.events import EventKind
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
@@ -163,8 +162,7 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
             raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
         spec = rows.spec_of(row)
         _refuse_paths(params)
-        seed = trial_seed(spec.search.seed, row.drawn)
-        config = resolve(spec.base, spec.dataset, params, seed=seed)
+        config = trial_config(spec, params, row.drawn)
         drawn = trials.Drawn(params, dump_config(config), source=TrialSource.USER)
         trial = trials.add(session, row, drawn, now=now)
         if row.state == StudyState.FINISHED:
