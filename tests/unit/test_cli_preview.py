@@ -10,8 +10,9 @@ from typer.testing import CliRunner, Result
 from tuner.cli import preview
 from tuner.cli.app import app
 from tuner.configs.checks import parse
+from tuner.configs.seeds import trial_config
 
-STUDY = {
+STUDY: dict[str, Any] = {
     "name": "tiny",
     "dataset": {
         "format": "synthetic",
@@ -47,6 +48,11 @@ def test_the_base_recipe_is_drawn(study: Path, tmp_path: Path) -> None:
     assert "flip 0.5 · rotate 20" in result.output
 
 
+def test_a_study_is_drawn_as_its_trial_0(study: Path) -> None:
+    """The samples of a study file are those that its base recipe will train on, seed and all."""
+    assert trial_config(parse(STUDY), {}, 0) == preview.read_config(study, STUDY)
+
+
 def test_a_trial_is_drawn_as_the_server_knows_it(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,7 +63,7 @@ def test_a_trial_is_drawn_as_the_server_knows_it(
     class _Client:
         def trial(self, name: str, number: int) -> Any:
             asked.append((name, number))
-            config = preview.resolve_base(spec)
+            config = trial_config(spec, {}, 3)
             return type("View", (), {"config": config})
 
     monkeypatch.setattr(preview, "connect", lambda server, token: _Client())

@@ -9,7 +9,6 @@ from tuner.cli.options import DataRoots, Server, Token, configured, connect, pat
 
 if TYPE_CHECKING:
     from tuner.spec.config import TrialConfig
-    from tuner.spec.study import StudySpec
 
 Changes = Annotated[
     list[str] | None,
@@ -66,22 +65,16 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
 
 
 def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":
-    """The base recipe of a study, or the configuration of a result file. Raises InvalidInput."""
+    """Trial 0 of a study, or the configuration of a result file. Raises InvalidInput."""
     from tuner.cli.documents import blaming, read_result
     from tuner.configs.checks import parse
     from tuner.configs.resolve import complete
+    from tuner.configs.seeds import trial_config
 
     with blaming(file):
         if "config" in document or "name" not in document:
             return complete(read_result(file)[0])
-        return resolve_base(parse(document))
-
-
-def resolve_base(spec: "StudySpec") -> "TrialConfig":
-    """The configuration of trial 0."""
-    from tuner.configs.resolve import resolve
-
-    return resolve(spec.base, spec.dataset, {}, seed=spec.search.seed)
+        return trial_config(parse(document), {}, number=0)
 
 
 def check_suffix(out: Path) -> None:
