@@ -9,7 +9,6 @@ from tuner.search.confirmation import (
     LeaderResult,
     Rerun,
     compare,
-    fresh_seeds,
     ranked_leaders,
     two_sided,
 )
@@ -129,12 +128,3 @@ def test_a_chance_lies_between_0_and_1(t: float, freedom: int) -> None:
     """Whatever the lead, and whichever its sign."""
     assert 0 <= two_sided(t, freedom) <= 1
     assert two_sided(-t, freedom) == two_sided(t, freedom)
-
-
-@few
-@given(st.integers(0, 2**31 - 1), st.integers(1, 30))
-def test_fresh_seeds_differ_and_stay(seed: int, count: int) -> None:
-    """More seeds keep the first ones, so that what was trained before stays paired."""
-    seeds = fresh_seeds(seed, count)
-    assert len(set(seeds)) == count
-    assert seeds == fresh_seeds(seed, count + 1)[:count]

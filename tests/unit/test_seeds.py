@@ -30,6 +30,15 @@ def test_a_trial_has_its_own_seed(study_seed: int, number: int) -> None:
     assert 0 <= seed < 2**31
 
 
+@given(SEEDS, st.integers(1, 30))
+def test_fresh_seeds_differ_and_stay(study_seed: int, count: int) -> None:
+    """More seeds keep the first ones, so that what was trained before stays paired."""
+    seeds = fresh_seeds(study_seed, count)
+
+    assert count == len(set(seeds))
+    assert fresh_seeds(study_seed, count + 1)[:count] == seeds
+
+
 def test_a_trial_s_config_is_that_of_its_number() -> None:
     """Params and number give all that a trial trains with."""
     spec = study(search={"seed": 7})

@@ -7,7 +7,6 @@ so that what a seed does to everybody cancels in their difference.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from math import atan, cos, inf, isfinite, isnan, pi, sin, sqrt
 from statistics import fmean, stdev
 
@@ -66,12 +65,6 @@ class Comparison:
     def is_noise(self) -> bool:
         """Whether chance alone may well have made the lead."""
         return self.p_value is None or self.p_value > NOISE
-
-
-def fresh_seeds(study_seed: int, count: int) -> tuple[int, ...]:
-    """Seeds of confirmation: a function of the study's seed and their place only."""
-    digests = (sha256(f"{study_seed}:confirm:{place}".encode()).digest() for place in range(count))
-    return tuple(int.from_bytes(digest[:4], "big") % 2**31 for digest in digests)
 
 
 def ranked_leaders(

@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from threading import Lock
 from typing import Any
 
@@ -16,6 +15,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
+from tuner.configs.seeds import draw_seed
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.search import proposers
 from tuner.search.observation import Observation, Translator, by_number, open_study
@@ -151,12 +151,6 @@ class Suggester:
             value = _suggest_one(trial, name, self._distributions[name])
             params[path] = from_optuna(active[1], value)
         return params
-
-
-def draw_seed(seed: int, number: int, attempt: int = 0) -> int:
-    """The seed of one draw: a function of the study's seed, the trial and the attempt only."""
-    digest = sha256(f"{seed}:{number}:{attempt}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 def point_key(params: Mapping[str, Any]) -> str:

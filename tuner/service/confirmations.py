@@ -7,6 +7,7 @@ from statistics import fmean
 
 from sqlalchemy.orm import Session
 
+from tuner.configs.seeds import fresh_seeds
 from tuner.search import confirmation as search
 from tuner.search.confirmation import Comparison, LeaderResult, Rerun
 from tuner.search.members import members
@@ -46,7 +47,7 @@ def create(
     """Add the trials that are due to a locked study; they wait. Gives their number."""
     wanted = due(session, study, spec, again=again)
     count = spec.search.confirm.seeds if spec.search.confirm else 0
-    seeds = search.fresh_seeds(spec.search.seed, count)
+    seeds = fresh_seeds(spec.search.seed, count)
     for leader, place in wanted:
         drawn = trials.Drawn(
             leader.params,
@@ -73,7 +74,7 @@ def view(session: Session, study: Study, spec: StudySpec) -> ConfirmationView | 
     if not ranked_leaders:
         return None
     config = spec.search.confirm
-    seeds = search.fresh_seeds(spec.search.seed, config.seeds if config else 0)
+    seeds = fresh_seeds(spec.search.seed, config.seeds if config else 0)
     # Members of a front do not compete: none of them need be the first.
     two = len(ranked_leaders) > 1 and len(spec.objectives) == 1
     duel = search.compare(ranked_leaders[0], ranked_leaders[1], spec.objective) if two else None

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from tuner.configs.seeds import draw_seed
 from tuner.search.judge import perturbed
 from tuner.search.rules import Rules
-from tuner.search.suggest import draw_seed
 from tuner.service import rows
 from tuner.spec.config import Change, TrialConfig
 from tuner.spec.space import Params
