@@ -19,6 +19,8 @@ from tuner.configs import checks
 _CACHES = shutil.ignore_patterns("__pycache__", "node_modules", ".hypothesis")
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
+PACKAGED = sorted((ROOT / "tuner" / "configs" / "studies").glob("*.yaml"))
+
 
 def _blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text(page), flags=re.DOTALL)
@@ -74,6 +76,12 @@ def test_an_example_can_be_submitted(path: Any) -> None:
     spec = checks.parse(yaml.safe_load(path.read_text(encoding="utf-8")))
 
     assert spec.space.root
+
+
+@pytest.mark.parametrize("path", PACKAGED, ids=lambda path: path.stem)
+def test_a_study_that_comes_with_segtune_is_an_example(path: Any) -> None:
+    """What is installed is what people read under examples/, comments and all."""
+    assert text(f"examples/{path.name}") == path.read_text(encoding="utf-8")
 
 
 def test_the_study_of_the_readme_can_be_submitted() -> None:

@@ -205,12 +205,6 @@ def test_the_schema_is_made_and_recognized(tmp_path: Path) -> None:
     assert codes == [1, 0, 0]
 
 
-def test_the_example_is_the_study_of_the_demo() -> None:
-    """`examples/demo.yaml` and the code say the same."""
-    path = Path(__file__).parents[2] / "examples" / "demo.yaml"
-    assert yaml.safe_load(path.read_text(encoding="utf-8")) == demonstration.STUDY
-
-
 def test_a_demo_does_not_empty_a_folder_that_no_demo_made(tmp_path: Path) -> None:
     """Somebody's files stay."""
     (tmp_path / "thesis.tex").write_text("years of work")

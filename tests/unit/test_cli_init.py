@@ -25,7 +25,9 @@ from tuner.cli.init.proposal import (
 )
 from tuner.cli.init.survey import Findings, survey
 from tuner.configs import checks
+from tuner.configs.resolve import resolve
 from tuner.errors import DataError
+from tuner.spec.config import Recipe
 from tuner.training.data.folds import held_out
 from tuner.training.data.split import Split as TrainingSplit
 
@@ -139,6 +141,20 @@ def test_every_proposal_can_be_submitted(
     found = findings(pixels, images=images, pairs=pairs, classes=classes, size=size)
     text = render(propose(found, "my-study", "data: #1"))
     assert checks.parse(yaml.safe_load(text)).dataset.options["root"] == "data: #1"
+
+
+def test_the_base_that_is_written_is_the_textbook_recipe() -> None:
+    """It trains as a study without a base does, but from pretrained weights and augmented."""
+    found = findings({0: 90, 1: 10}, images="images", pairs=50, classes=(), size=(64, 64))
+    spec = checks.parse(yaml.safe_load(render(propose(found, "my-study", "data"))))
+    written, textbook = (resolve(base, spec.dataset, {}) for base in (spec.base, Recipe()))
+
+    assert (textbook.optimizer, textbook.schedule, textbook.loss) == (
+        written.optimizer,
+        written.schedule,
+        written.loss,
+    )
+    assert textbook.model.model_copy(update={"weights": "pretrained"}) == written.model
 
 
 def test_the_command_writes_a_study_and_keeps_an_old_one(

@@ -2,12 +2,11 @@
 
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from tuner.cli import processes
 from tuner.cli.documents import render, write
@@ -15,6 +14,7 @@ from tuner.cli.show import wording
 from tuner.cli.supervisor import Supervisor
 from tuner.cli.watch import follow
 from tuner.client import Client
+from tuner.configs import studies
 from tuner.errors import Conflict, NotFound, StorageError
 from tuner.spec.views import StudyView
 from workers.devices import cores
@@ -22,55 +22,6 @@ from workers.devices import cores
 _MARK = ".segtune-demo"
 _LOCK = "demo.lock"
 _KEPT = frozenset({_MARK, _LOCK, "cache"})
-
-# `examples/demo.yaml` says the same with comments; a test holds the two together.
-STUDY: Mapping[str, Any] = {
-    "name": "demo",
-    "dataset": {
-        "format": "synthetic",
-        "train": 64,
-        "val": 16,
-        "classes": [
-            *("sky", "building", "road", "pavement", "tree", "fence"),
-            *("pole", "sign", "car", "pedestrian", "cyclist"),
-        ],
-        "ignore_index": 255,
-        "size": [48, 72],
-    },
-    "objectives": [{"metric": "miou", "direction": "maximize"}],
-    "base": {
-        "model": {
-            "decoder": "ocr",
-            "encoder": "resnet18",
-            "output_stride": 16,
-            "mid_channels": 128,
-        },
-        "optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5.0e-4, "momentum": 0.9},
-        "schedule": {"name": "poly", "power": 0.9, "warmup": 0.02},
-        "loss": {"name": "cross_entropy"},
-        "augment": {"flip": 0.5},
-        "training": {"epochs": 10, "batch_size": 8},
-    },
-    "space": {
-        "model.decoder": {"choice": ["ocr", "deeplabv3plus"]},
-        "model.encoder": {"choice": ["resnet18", "mobilenet_v2"]},
-        "optimizer.name": {"choice": ["sgd", "adamw"]},
-        "optimizer.lr": [
-            {"float": [1.0e-3, 1.0e-1], "log": True, "when": {"optimizer.name": "sgd"}},
-            {"float": [1.0e-4, 1.0e-2], "log": True, "when": {"optimizer.name": "adamw"}},
-        ],
-        "optimizer.weight_decay": {"float": [1.0e-6, 1.0e-2], "log": True},
-        "augment.colour": {"float": [0.0, 0.6]},
-        "training.batch_size": {"choice": [4, 8, 16]},
-    },
-    "search": {
-        "sampler": "tpe",
-        "pruner": {"name": "median", "startup": 3, "warmup": 2},
-        "trials": 10,
-        "parallel": 2,
-        "seed": 0,
-    },
-}
 
 
 @contextmanager
@@ -142,8 +93,10 @@ def start(supervisor: Supervisor, home: Path, port: int) -> Client:
 def run(client: Client) -> StudyView:
     """Submit the study under a name that is free, and follow it to its end."""
     taken = {study.name for study in client.studies()}
-    names = (STUDY["name"] if index == 1 else f"{STUDY['name']}-{index}" for index in count(1))
-    study = client.submit({**STUDY, "name": next(name for name in names if name not in taken)})
+    document = studies.demo()
+    stem = document["name"]
+    names = (stem if index == 1 else f"{stem}-{index}" for index in count(1))
+    study = client.submit({**document, "name": next(name for name in names if name not in taken)})
     follow(client, study.id)
     return client.study(study.id)
 

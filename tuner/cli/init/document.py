@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tuner.cli.init.proposal import Proposal
+from tuner.configs import catalog
+from tuner.configs.paths import NAMED
 from tuner.configs.presets import Preset
 from tuner.spec import yaml_core
+from tuner.spec.config import Recipe
 from tuner.training.data.pictures import colour_of
 
 _MODEL_NOTES = (
@@ -13,12 +16,17 @@ _MODEL_NOTES = (
     "needs them. Offline: fill its Hugging Face cache (HF_HOME) beforehand, or give the path of a",
     "file below its data roots instead; `weights: none` starts from random numbers",
 )
-_BASE: Mapping[str, str] = {
-    "model": "{decoder: ocr, encoder: hrnet_w18_small, weights: pretrained}",
-    "optimizer": "{name: sgd, lr: 0.01, weight_decay: 5.0e-4, momentum: 0.9}",
-    "schedule": "{name: poly, power: 0.9, warmup: 0.02}",
-    "loss": "{name: cross_entropy}",
-    "augment": "{flip: 0.5, scale: [0.5, 2.0], colour: 0.4}",
+# What the file says of each section of the recipe, and where it says something else.
+_SHOWN: Mapping[str, tuple[str, ...]] = {
+    "model": ("decoder", "encoder", "weights"),
+    "optimizer": ("name", "lr", "weight_decay", "momentum"),
+    "schedule": ("name", "power", "warmup"),
+    "loss": ("name",),
+    "augment": (),
+}
+_OTHERWISE: Mapping[str, Mapping[str, Any]] = {
+    "model": {"weights": "pretrained"},
+    "augment": {"flip": 0.5, "scale": [0.5, 2.0], "colour": 0.4},
 }
 _SPACE: Mapping[str, str] = {
     "model": """\
@@ -88,20 +96,29 @@ def _classes(proposal: Proposal) -> Iterator[str]:
 
 def _recipe(proposal: Proposal, presets: Mapping[str, Preset]) -> Iterator[str]:
     yield _noted("base:", "trial 0: the textbook recipe, which the search must beat")
-    for section, text in _BASE.items():
+    for section in _SHOWN:
         if section == "model":
             yield from (f"  # {note}" for note in _MODEL_NOTES)
         if section == "optimizer":
             yield "  # lr is per 8 images and scaled to the batch size"
         preset = presets.get(section)
-        yield f"  {section}: {_scalar(dict(preset.base)) if preset else text}"
+        yield f"  {section}: {_scalar(dict(preset.base) if preset else _textbook(section))}"
     batch = min(8, proposal.batch_sizes[-1])
     yield f"  training: {{epochs: {proposal.epochs}, batch_size: {batch}, determinism: exact}}"
 
 
+def _textbook(section: str) -> dict[str, Any]:
+    """What a recipe has by default in a section, as far as the file says it."""
+    values = getattr(Recipe(), section).model_dump()
+    for field, kind in NAMED.get(section, {}).items():
+        own = catalog.find(kind, values[field]).options.values()
+        values |= {option.name: option.default for option in own}
+    return {key: values[key] for key in _SHOWN[section]} | dict(_OTHERWISE.get(section, {}))
+
+
 def _space(proposal: Proposal, presets: Mapping[str, Preset]) -> Iterator[str]:
     yield _noted("space:", "`when` draws a range only where it applies")
-    for section in _BASE:
+    for section in _SHOWN:
         if section in presets:
             yield f"  # {presets[section].name}: {presets[section].summary}"
             for path, ranges in presets[section].space.items():
