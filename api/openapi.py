@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.errors import ProblemBody
-from tuner.spec.documents import parse_yaml
+from tuner.configs import studies
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
@@ -36,29 +36,8 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "report_steps": ReportBatch,
     "finish_lease": Outcome,
 }
-_STUDY = """\
-name: camvid-street
-dataset:
-  format: folder
-  root: data/camvid
-  images: images/{split}
-  masks: labels/{split}
-  classes: [sky, building, pole, road, pavement, tree, sign, fence, car, pedestrian, cyclist]
-  ignore_index: 11
-  size: [180, 240]
-objectives: [{metric: miou, direction: maximize}]
-base:
-  model: {decoder: ocr, encoder: resnet18}
-  optimizer: {name: sgd, lr: 0.01}
-  training: {epochs: 20, batch_size: 8}
-space:
-  model.decoder: {choice: [ocr, deeplabv3plus]}
-  optimizer.lr: {float: [1.0e-3, 1.0e-1], log: true}
-  training.batch_size: {choice: [4, 8, 16]}
-search: {trials: 60, parallel: 8}
-"""
 EXAMPLES: Mapping[str, Any] = {
-    "create_study": parse_yaml(_STUDY.encode()),
+    "create_study": studies.camvid(),
     "change_study": {"state": "paused"},
     "clone_study": {"name": "camvid-street-2", "changes": {"priority": 80}},
     "enqueue_trial": {"params": {"model.decoder": "ocr", "optimizer.lr": 0.02}},
