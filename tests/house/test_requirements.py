@@ -1,21 +1,39 @@
 """The pins, the ranges and the interpreter versions agree."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import requires, version
+from importlib.metadata import packages_distributions, requires, version
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.house.tree import ROOT, text
+from tests.house.tree import ROOT, sources, text
 
 PIN = re.compile(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; [^;]+)?")
 PROJECT: dict[str, Any] = tomllib.loads(text("pyproject.toml"))["project"]
 TESTED = ("server", "worker", "tiff", "insight", "dev")  # the extras that `make test` needs
+USERS = ("server", "worker", "tiff", "insight")
+# Dependencies that no file of ours imports, and what does.
+INDIRECT = {
+    "cmaes": "Optuna's CMA-ES",
+    "httptools": "uvicorn",
+    "scikit-learn": "Optuna's fANOVA",
+    "torchvision": "segmentation-models-pytorch and timm; its version must fit torch's",
+    "uvloop": "uvicorn",
+}
+# Imports that no extra asks for, and why.
+UNDECLARED = {
+    "anyio": "part of FastAPI's interface",
+    "fsspec": "for data sets at a URL; the message says what to install",
+    "markupsafe": "part of Jinja's interface",
+    "pydantic-core": "part of Pydantic's interface",
+    "starlette": "part of FastAPI's interface",
+}
 # Comes with the torch of the machine.
 GIVEN = {
     *("torch", "torchvision", "numpy", "triton", "sympy", "mpmath", "networkx", "setuptools"),
@@ -91,6 +109,51 @@ def test_torch_is_the_one_that_torchvision_was_built_for() -> None:
 
     assert f"=={version('torchvision')}" == str(pins["torchvision"].specifier)
     assert str(pins["torch"].specifier).removeprefix("==") in asked.specifier
+
+
+def _imported() -> set[str]:
+    """The top-level modules that the product imports, at the top of a file or in a function."""
+    return {
+        name.partition(".")[0]
+        for path in sources()
+        if path.parts[0] != "benchmarks"
+        for node in ast.walk(ast.parse(text(path)))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+
+
+def _for_users() -> set[str]:
+    """The distributions that `segtune[all]` asks for."""
+    optional = PROJECT["optional-dependencies"]
+    lines = [line for extra in optional if extra in USERS for line in optional[extra]]
+    return {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"] + lines}
+
+
+def test_every_dependency_is_imported() -> None:
+    """What an extra installs is used by the code, or by a package that is."""
+    owners = packages_distributions()
+    used = {canonicalize_name(one) for name in _imported() for one in owners.get(name, ())}
+
+    assert set(INDIRECT) == _for_users() - used
+
+
+def test_every_import_is_a_dependency() -> None:
+    """No package is taken for granted because another one happens to bring it."""
+    owners = packages_distributions()
+    known = _for_users() | {"segtune", *UNDECLARED}
+    strange = {
+        name
+        for name in _imported() - {*sys.stdlib_module_names, "tuner", "api", "workers", "tests"}
+        if name and not known & {canonicalize_name(one) for one in owners.get(name, ())}
+    }
+
+    assert set() == strange
 
 
 def test_all_names_every_extra_for_users() -> None:
