@@ -207,7 +207,7 @@ class Client:
         return self._get(TrialView, "GET", f"{_study(study)}/trials/{number}")
 
     def enqueue(self, study: StudyId, params: Mapping[str, Any]) -> TrialView:
-        """Add a trial with these params; the others are drawn."""
+        """Add a trial with these params; every other path keeps the base's value."""
         request = TrialRequest(params=dict(params))
         return self._get(TrialView, "POST", f"{_study(study)}/trials", **_body(request))
 

@@ -70,7 +70,7 @@ def take(
     return None
 
 
-def _take_from(  # what a use case needs, for one study
+def _take_from(
     db: Database,
     request: LeaseRequest,
     study_id: int,

@@ -54,7 +54,7 @@ def renewal(db: Database, lease: str, token: str, *, lease_seconds: float) -> Jo
     return Job(leases.need(lease, token), renew)
 
 
-def report(  # a use case names all that it needs
+def report(
     db: Database,
     lease: str,
     token: str,
@@ -188,7 +188,7 @@ def _refuse_misfits(spec: StudySpec, fresh: Sequence[Report]) -> None:
         )
 
 
-def _store(  # a use case names all that it needs
+def _store(
     session: Session,
     held: Held,
     rules: Rules,

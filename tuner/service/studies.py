@@ -1,4 +1,4 @@
-"""Use cases of a user: submit, plan, change, clone, delete, enqueue, cancel a trial."""
+"""Use cases of a user: submit, change, clone and delete a study, enqueue and cancel a trial."""
 
 import hashlib
 import json

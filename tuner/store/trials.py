@@ -180,7 +180,7 @@ def confirmations(session: Session, study: Study) -> Sequence[Trial]:
 def saved(session: Session, study: Study) -> tuple[int, float]:
     """Epochs that pruned trials were not trained for, and their seconds at each trial's pace.
 
-    None where copies took their places and were trained instead.
+    Both are 0 where copies took their places and were trained instead.
     """
     if study.copies:
         return 0, 0.0
@@ -252,7 +252,7 @@ def metric_of(
 class Order:
     """By which key trials are sorted: one of `COLUMNS`, a searched path, or a metric.
 
-    One that is derived from matrices is no column: such an order is none of `page`.
+    One that is derived from matrices is not a column, so that `page` cannot order by it.
     """
 
     key: str = "number"

@@ -14,7 +14,6 @@ _MACHINE = frozenset(
         "seconds",
         "peak_memory_mb",
         "gpu_utilisation",
-        "latency_ms",
     }
 )
 _SHOWN = 5

@@ -38,7 +38,7 @@ from tuner.training.data.split import Mask, Split
 _NAMED = 5
 
 
-def open_split(  # options, all with defaults
+def open_split(
     dataset: DatasetConfig,
     split: str,
     roots: tuple[Path, ...],

@@ -238,7 +238,7 @@ def _matched(net: nn.Module, given: Tensors) -> _Match:
     return _match(prefix, own, theirs, pairs, foreign)
 
 
-def _match(  # one line for each fact
+def _match(
     prefix: str,
     own: Tensors,
     theirs: dict[str, Tensor],
