@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuner.cli import processes, supervisor
 from tuner.cli.processes import start_server
-from tuner.cli.supervisor import Command, Supervisor, _Child, _tend, back_off
+from tuner.cli.supervisor import Child, Command, Supervisor, back_off, check
 from tuner.errors import ServerError
 
 
@@ -40,11 +40,11 @@ def test_a_command_that_died_is_started_again_after_a_pause(tmp_path: Path) -> N
     """The first failure waits a second, and the next process is a new one."""
     dead = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
     dead.wait()
-    child = _Child(Command("version", ("version",), log=tmp_path / "log"), dead, started=100.0)
-    _tend(child, 101.0)
-    _tend(child, 101.9)
+    child = Child(Command("version", ("version",), log=tmp_path / "log"), dead, started=100.0)
+    check(child, 101.0)
+    check(child, 101.9)
     assert (child.process is dead, child.due) == (True, 102.0)
-    _tend(child, 102.0)
+    check(child, 102.0)
     assert (child.process is dead, child.process.wait()) == (False, 0)
 
 
@@ -72,8 +72,8 @@ def test_a_service_is_started_again_whatever_ends_it(
 ) -> None:
     """Only what another start cannot change is final."""
     command = processes.server_command("127.0.0.1", 1, log=tmp_path / "log")
-    child = _Child(command, ended(code), started=100.0, is_proven=is_proven)
-    _tend(child, 101.0)
+    child = Child(command, ended(code), started=100.0, is_proven=is_proven)
+    check(child, 101.0)
     assert (child.is_done, child.due is None) == (is_final, is_final)
 
 

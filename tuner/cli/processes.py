@@ -118,7 +118,7 @@ def running() -> Iterator[Supervisor]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
-            supervisor.hurry()
+            supervisor.kill_now()
             return
         asked.set()
         raise KeyboardInterrupt

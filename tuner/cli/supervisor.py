@@ -42,7 +42,9 @@ class Command:
 
 
 @dataclass(slots=True)
-class _Child:
+class Child:
+    """A command that was started: its process, and when it is to start again."""
+
     command: Command
     process: subprocess.Popen[bytes]
     started: float
@@ -56,10 +58,10 @@ class Supervisor:
     """Keeps commands running; leaving the context ends them, stage by stage."""
 
     def __init__(self) -> None:
-        self._children: list[_Child] = []
+        self._children: list[Child] = []
         self._lock = threading.Lock()
         self._leaving = threading.Event()
-        self._hurry = threading.Event()
+        self._is_killing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
     def __enter__(self) -> "Supervisor":
@@ -77,7 +79,7 @@ class Supervisor:
     def start(self, command: Command) -> None:
         """Start a command and keep it running."""
         with self._lock:
-            self._children.append(_Child(command, _spawn(command), time.monotonic()))
+            self._children.append(Child(command, _spawn(command), time.monotonic()))
         log.info("%s started", command.name)
 
     def prove(self, name: str) -> None:
@@ -102,9 +104,9 @@ class Supervisor:
         while self.ended(name) is None:
             time.sleep(_TICK)
 
-    def hurry(self) -> None:
+    def kill_now(self) -> None:
         """Kill what is still being waited for; safe to call from a signal handler."""
-        self._hurry.set()
+        self._is_killing.set()
 
     def stop(self) -> None:
         """End every command: ask, wait, and after a while kill."""
@@ -120,7 +122,7 @@ class Supervisor:
             process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _GRACE
         while any(process.poll() is None for process in running):
-            if time.monotonic() > deadline or self._hurry.wait(_TICK / 5):
+            if time.monotonic() > deadline or self._is_killing.wait(_TICK / 5):
                 break
         for process in running:
             if process.poll() is None:
@@ -132,10 +134,10 @@ class Supervisor:
         while not self._leaving.wait(_TICK):
             with self._lock:
                 for child in self._children:
-                    _tend(child, time.monotonic())
+                    check(child, time.monotonic())
 
 
-def _tend(child: _Child, now: float) -> None:
+def check(child: Child, now: float) -> None:
     """Notice that a child has ended, and start it again when its back-off is over."""
     if child.is_done:
         return

@@ -84,22 +84,22 @@ def plain(client: Watched, study: int | str, write: Callable[[str], None]) -> "S
     from tuner.cli.show import narration, wording
 
     view = client.study(study)
-    waiting = _tell_wait(view, None, write)
+    waiting = _write_wait(view, None, write)
     for event in client.events(view.id):
         if line := narration.line(event, view.objective):
             write(line)
         if narration.ends(event) and (view := client.study(view.id)).state.has_ended:
             break
         if narration.frees_a_trial(event):  # perhaps its worker was the last
-            waiting = _tell_wait(client.study(view.id), waiting, write)
+            waiting = _write_wait(client.study(view.id), waiting, write)
     write(f"{view.name} {view.state.value}: {wording.counts(view)}; {wording.best(view)}")
     if view.reason and view.state.value != "finished":
         write(f"reason: {view.reason}")
     return view.state
 
 
-def _tell_wait(view: "StudyView", told: str | None, write: Callable[[str], None]) -> str | None:
-    """Write why the study waits, unless that was told; gives what is told by now."""
-    if view.waiting_for is not None and view.waiting_for != told:
+def _write_wait(view: "StudyView", written: str | None, write: Callable[[str], None]) -> str | None:
+    """Write why the study waits, unless that is written already; gives what is written by now."""
+    if view.waiting_for is not None and view.waiting_for != written:
         write(f"{view.name} waits: {view.waiting_for}")
     return view.waiting_for

@@ -35,14 +35,14 @@ def resolve(
     tree: dict[str, Any] = {**base.model_dump(), "dataset": dataset.model_dump(), "seed": seed}
     problems = [problem for path in params if (problem := _put(tree, path, params[path]))]
     for section in NAMED:
-        problems += _settle(tree[section], section, params)
+        problems += _complete_section(tree[section], section, params)
     if not problems:
-        problems += _settle_terms(tree["loss"])
-    problems += _settle_augment(tree["augment"])
+        problems += _complete_terms(tree["loss"])
+    problems += _complete_augment(tree["augment"])
     if not problems:
-        problems += _settle_stride(tree["model"])
+        problems += _complete_stride(tree["model"])
     if not problems:
-        problems += _settle_rates(tree["model"], dataset.size)
+        problems += _complete_rates(tree["model"], dataset.size)
     if problems:
         raise InvalidSpec(problems)
     return _parse(tree)
@@ -72,7 +72,9 @@ def _put(tree: dict[str, Any], path: str, value: object) -> Problem | None:
     return None
 
 
-def _settle(tree: dict[str, Any], section: str, params: Mapping[str, Any]) -> list[Problem]:
+def _complete_section(
+    tree: dict[str, Any], section: str, params: Mapping[str, Any]
+) -> list[Problem]:
     """Drop foreign options, fill in defaults and check values, in place."""
     chosen: list[Component] = []
     problems = []
@@ -127,7 +129,7 @@ def _foreign(section: str, key: str, chosen: Iterable[Component], *, drawn: bool
     return Problem((section, key), f"{names} has no option '{key}'; {nearest(key, valid)}")
 
 
-def _settle_terms(tree: dict[str, Any]) -> list[Problem]:
+def _complete_terms(tree: dict[str, Any]) -> list[Problem]:
     """Put drawn values into the terms of a sum of losses, and settle each like a loss, in place."""
     option = catalog.traits(LossTraits, tree["name"]).terms
     if option is None:
@@ -145,13 +147,13 @@ def _settle_terms(tree: dict[str, Any]) -> list[Problem]:
     for position, term in enumerate(terms):
         problems += [
             Problem(("loss", ".".join((option, str(position), *map(str, where)))), message)
-            for where, message in _settle_term(term, option)
+            for where, message in _complete_term(term, option)
         ]
     tree[option] = terms
     return problems
 
 
-def _settle_term(term: dict[str, Any], option: str) -> Iterator[tuple[tuple[str, ...], str]]:
+def _complete_term(term: dict[str, Any], option: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Fill in the options of one term in place; give what is wrong, by key."""
     try:
         component = catalog.find("loss", str(term.get("name", "")))
@@ -171,7 +173,7 @@ def _settle_term(term: dict[str, Any], option: str) -> Iterator[tuple[tuple[str,
             yield (key,), f"{wrong}, not {term[key]!r}"
 
 
-def _settle_augment(tree: dict[str, Any]) -> list[Problem]:
+def _complete_augment(tree: dict[str, Any]) -> list[Problem]:
     problems = []
     known = catalog.components("augment")
     for name in tree:
@@ -188,7 +190,7 @@ def _settle_augment(tree: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def _settle_stride(tree: dict[str, Any]) -> list[Problem]:
+def _complete_stride(tree: dict[str, Any]) -> list[Problem]:
     """Choose the output stride, or say why the encoder cannot carry the decoder."""
     wanted = catalog.traits(DecoderTraits, tree["decoder"]).output_strides
     offered = catalog.traits(EncoderTraits, tree["encoder"]).output_strides
@@ -214,7 +216,7 @@ def _settle_stride(tree: dict[str, Any]) -> list[Problem]:
     return []
 
 
-def _settle_rates(tree: dict[str, Any], size: tuple[int, int]) -> list[Problem]:
+def _complete_rates(tree: dict[str, Any], size: tuple[int, int]) -> list[Problem]:
     """Choose atrous rates by the output stride, or refuse those that reach nothing but padding."""
     defaults = catalog.traits(DecoderTraits, tree["decoder"]).rates
     if defaults is None:

@@ -82,9 +82,9 @@ class DatasetConfig(OpenSection):
 
     @model_validator(mode="after")
     def _check_classes(self) -> "DatasetConfig":
-        doubles = sorted({name for name in self.classes if self.classes.count(name) > 1})
-        if doubles:
-            raise ValueError(f"classes must differ; named more than once: {', '.join(doubles)}")
+        repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if repeated:
+            raise ValueError(f"classes must differ; named more than once: {', '.join(repeated)}")
         odd = [name for name in self.classes if not re.fullmatch(r"[^\s.,][^.,\n]*", name)]
         if odd:
             raise ValueError(

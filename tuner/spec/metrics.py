@@ -66,8 +66,8 @@ def _unknown_class(names: Sequence[str], classes: Sequence[str]) -> str | None:
     for name in names:
         if name not in classes:
             return f"no class is called '{name}'; {nearest(name, classes)}"
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    return f"classes are listed twice: {', '.join(doubles)}" if doubles else None
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    return f"classes are listed twice: {', '.join(repeated)}" if repeated else None
 
 
 def derive(confusion: Confusion, classes: Sequence[str]) -> dict[str, float]:

@@ -37,14 +37,14 @@ class Record:
     @property
     def data(self) -> str | None:
         """Fingerprint of the data."""
-        told = self.provenance.get("data")
-        return told if isinstance(told, str) else None
+        found = self.provenance.get("data")
+        return found if isinstance(found, str) else None
 
     @property
     def threads(self) -> int | None:
         """CPU threads: sums differ with their number."""
-        told = self.provenance.get("threads")
-        return told if isinstance(told, int) and told > 0 else None
+        found = self.provenance.get("threads")
+        return found if isinstance(found, int) and found > 0 else None
 
 
 def compare(

@@ -161,13 +161,13 @@ def _with_hint(message: str, path: str, dimension: AnyDimension) -> str:
 
 def _first_of_each_range(found: Iterable[Problem], space: SearchSpace) -> Iterator[Problem]:
     """One problem per numeric range is enough; of a choice, every wrong value is named."""
-    seen: set[Location] = set()
+    named: set[Location] = set()
     for problem in found:
         place = problem.location
         is_range = place[0] == "space" and not isinstance(_dimension(space, place), Choice)
-        if not (is_range and place in seen):
+        if not (is_range and place in named):
             yield problem
-        seen.add(place)
+        named.add(place)
 
 
 def _dimension(space: SearchSpace, place: Location) -> AnyDimension:
