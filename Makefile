@@ -26,7 +26,7 @@ check: $(READY) ## style, types, import rules, spelling, quick tests: what every
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell
 	$(BIN)/python -m pytest -q -n auto tests/unit tests/house tests/migrations
 
-fix: $(READY) ## mend what ruff can mend
+fix: $(READY) ## fix what ruff can fix
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 serve: $(READY) ## a server with the settings of .env

@@ -122,7 +122,7 @@ def error_of(answer: Answer) -> SegtuneError:
 
 
 def _problems(body: Mapping[str, Any]) -> list[Problem]:
-    """The mistakes that a refusal lists; none where the list is not as ours are."""
+    """The mistakes that a refusal lists; empty where the list has another form."""
     with suppress(KeyError, TypeError):
         return [Problem(tuple(p["location"]), str(p["message"])) for p in body["problems"]]
     return []

@@ -10,7 +10,7 @@ SegtuneError
 │   ├── LeaseLost            the worker's right to this trial has ended
 │   ├── IllegalMove          a state may not follow from another
 │   ├── ReadOnly             this view of the store changes nothing
-│   └── Unreadable           a stored document is none that this release knows
+│   └── Unreadable           this release cannot read a stored document
 │       └── NewerDocument    a later release wrote it
 ├── Unauthorized             no token, or a wrong one
 ├── StorageError             the database or the artifact folder did not do its part
@@ -103,7 +103,7 @@ class ReadOnly(Conflict):
 
 
 class Unreadable(Conflict):
-    """A stored document is none that this release knows."""
+    """This release cannot read a stored document."""
 
 
 class NewerDocument(Unreadable):

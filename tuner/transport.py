@@ -22,7 +22,7 @@ def to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
     """The transport to one server; `retries` repeats connections that were not made.
 
     Raises:
-        InvalidInput: the proxy of the environment is none that can be used.
+        InvalidInput: the proxy of the environment cannot be used.
     """
     proxy = proxy_for(url)
     try:

@@ -255,10 +255,10 @@ def test_conditions_and_several_objectives_are_no_problem_to_others(sampler: str
         (
             {"configs": [{}, {"model.decoder": "deeplabv3plus"}]},
             ("configs", 1),
-            "makes no config with the base recipe",
+            "does not make a valid config with the base recipe",
         ),
         ({"presets": ["ocr", "sdg"]}, ("presets", 1), "did you mean 'sgd'"),
-        ({"presets": ["losses"]}, ("presets", 0), "says nothing of what this study searches"),
+        ({"presets": ["losses"]}, ("presets", 0), "sets nothing that this study searches"),
     ],
 )
 def test_a_prior_speaks_of_the_space(

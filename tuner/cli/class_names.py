@@ -18,7 +18,7 @@ def with_classes(
     Nothing is changed where the file does not lie below a data root of this machine.
 
     Raises:
-        DataError: the file is there, and is no COCO annotation file.
+        DataError: the file exists but is not a COCO annotation file.
     """
     dataset = document.get("dataset")
     if not isinstance(dataset, Mapping) or not _asks(dataset) or not all(map(find_spec, _NEEDED)):

@@ -1,4 +1,4 @@
-"""`segtune workers`: who trains, on what, and who cannot."""
+"""`segtune workers`: each with its device, and what keeps it from training."""
 
 import typer
 

@@ -37,7 +37,7 @@ def prior_points(spec: StudySpec) -> list[Params]:
     """Params of the study's prior, configs before presets, each once.
 
     What a preset says of paths that are not searched, or beyond their ranges, is left out; so is a
-    preset that makes no config with the base recipe.
+    preset that does not make a config with the base recipe.
     """
     prior = spec.search.prior
     if prior is None:

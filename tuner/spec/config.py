@@ -69,7 +69,7 @@ class DatasetConfig(OpenSection):
             raise ValueError(f"fold [k, n] counts from 0: k is 0 to {last}, not {self.fold[0]}")
         if self.group is not None and _groups_of(self.group) == 0:
             raise ValueError(
-                f"group '{self.group}' is no regular expression with a group, as in ^([^_]+)_"
+                f"group '{self.group}' is not a regular expression with a group, as in ^([^_]+)_"
             )
         valid = {*range(len(self.classes)), self.ignore_index}
         wrong = sorted(set((self.remap or {}).values()) - valid)
@@ -138,7 +138,7 @@ class OptimizerConfig(OpenSection):
 
 
 class ScheduleConfig(OpenSection):
-    """Course of the learning rate over the full budget."""
+    """The learning rate over the full budget."""
 
     name: str = "poly"
     warmup: Share = 0.02
@@ -231,7 +231,7 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 def may_change(path: str) -> bool:
-    """Whether a value may change between two epochs, with nothing but itself to be built anew."""
+    """Whether a value may change between two epochs, so that nothing else has to be built again."""
     return path in {"optimizer.lr", "optimizer.weight_decay"} or path.startswith("augment.")
 
 

@@ -128,7 +128,7 @@ class Assignment(Section):
     trial: int
     attempt: int
     config: TrialConfig
-    metrics: tuple[str, ...] = Field(default=(), description="Metrics that the study goes by")
+    metrics: tuple[str, ...] = Field(default=(), description="Metrics that the study uses")
     resume: ArtifactRef | None = None
     last_step: int = Field(default=0, description="Last step that reached the store")
     data_version: str | None = Field(

@@ -19,7 +19,7 @@ class StudyState(StrEnum):
         return self in {StudyState.FINISHED, StudyState.CANCELLED, StudyState.FAILED}
 
     def may_become(self, new: "StudyState") -> bool:
-        """Whether `new` may follow; staying put is no move."""
+        """Whether `new` may follow; staying put is not a move."""
         return new in STUDY_MOVES[self]
 
 
@@ -28,7 +28,7 @@ class TrialState(StrEnum):
 
     WAITING = "waiting"  # has its params, has no worker
     RUNNING = "running"  # a worker holds a lease on it
-    PAUSED = "paused"  # stands at a rung with its checkpoint, to be promoted or not
+    PAUSED = "paused"  # waits at a rung with its checkpoint, to be promoted or not
     COMPLETED = "completed"  # trained to its full budget
     PRUNED = "pruned"  # stopped early: its reports are true, its budget is not used up
     FAILED = "failed"  # ended by an error, or ran out of attempts
@@ -40,7 +40,7 @@ class TrialState(StrEnum):
         return not TRIAL_MOVES[self]
 
     def may_become(self, new: "TrialState") -> bool:
-        """Whether `new` may follow; staying put is no move."""
+        """Whether `new` may follow; staying put is not a move."""
         return new in TRIAL_MOVES[self]
 
     @classmethod

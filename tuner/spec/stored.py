@@ -30,7 +30,7 @@ def read_spec(document: object, what: str) -> StudySpec:
 
     Raises:
         NewerDocument: a later release wrote it.
-        Unreadable: it is no study that this release knows.
+        Unreadable: this release cannot read it as a study.
     """
     found = _upgraded(document, what, STUDY_UPGRADES)
     try:
@@ -44,7 +44,7 @@ def read_config(document: object, what: str) -> TrialConfig:
 
     Raises:
         NewerDocument: a later release wrote it.
-        Unreadable: it is no config that this release knows.
+        Unreadable: this release cannot read it as a config.
     """
     found = _upgraded(document, what, CONFIG_UPGRADES)
     try:
@@ -77,7 +77,9 @@ def upgraded_result(document: Mapping[str, Any], what: str) -> Document:
 def _upgraded(document: object, what: str, upgrades: Mapping[int, Upgrade]) -> Document:
     if not isinstance(document, Mapping):
         kind = type(document).__name__
-        raise Unreadable(f"{what} cannot be read: it is stored as {kind}, no object. {_REMEDY}")
+        raise Unreadable(
+            f"{what} cannot be read: it is stored as {kind}, not as an object. {_REMEDY}"
+        )
     version = version_of(document)
     if is_newer(version):
         raise NewerDocument(f"{what} cannot be read: {newer(version)}")

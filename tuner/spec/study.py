@@ -204,7 +204,7 @@ class StudySpec(Section):
 
     @property
     def objective(self) -> Objective:
-        """The first objective: the one that charts and single best trials go by."""
+        """The first objective: the one that charts and the single best trial use."""
         return self.objectives[0]
 
     @property

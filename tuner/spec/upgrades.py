@@ -1,9 +1,9 @@
 """Versions of the language in which studies and configs are stored, and how older ones are read.
 
 A stored document carries `spec_version`; one without it is of version 1, which had no such key.
-Whoever changes what a key means, or takes one away, raises `SPEC_VERSION` and adds the function
-that makes a document of the version before into one of the new version. A new key with a default
-that leaves everything as it was needs neither.
+A release that changes what a key means, or takes one away, raises `SPEC_VERSION` and adds the
+function that makes a document of the version before into one of the new version. A new key with a
+default that leaves everything as it was needs neither.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ CONFIG_UPGRADES: Mapping[int, Upgrade] = {1: _as_it_is}
 
 
 def version_of(document: Mapping[str, Any], *, default: int = 1) -> int:
-    """The version that a document says it has; what is no version counts as the default."""
+    """The version that a document says it has; what is not a version counts as the default."""
     version = document.get(KEY, default)
     is_version = isinstance(version, int) and not isinstance(version, bool) and version >= 1
     return version if is_version else default

@@ -61,7 +61,7 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel] | None) -> Problem:
     if item["type"] == "space":
         return Problem((*place, item["ctx"]["path"]), message)
     if item["type"] in {"value_error", "dimension"} or place[:1] == ("header",):
-        return Problem(place, message)  # a header may be a secret, and is not told again
+        return Problem(place, message)  # a header may be a secret, and is not repeated
     hint = "; put it in quotes" if _lacks_quotes(item) else ""
     return Problem(place, f"{message}, not {_short(item['input'])}{hint}")
 
@@ -85,7 +85,7 @@ def _short(value: object) -> str:
 
 
 def _keys_beside(location: Location, model: type[BaseModel]) -> tuple[str, ...]:
-    """Keys that would have been right where an unknown one stands, if they can be told."""
+    """Keys that would have been right where an unknown one stands, if they are known."""
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
         annotation: Any = field.annotation if field else None

@@ -26,7 +26,9 @@ def optuna(
     study: Annotated[str, typer.Option(help="Name of the study in it.")],
     mapped: Annotated[
         list[str] | None,
-        typer.Option("--map", help="NAME=config.path, for a param whose name is none; repeatable."),
+        typer.Option(
+            "--map", help="NAME=config.path, for a param whose name is not a path; repeatable."
+        ),
     ] = None,
     ignored: Annotated[
         list[str] | None, typer.Option("--ignore", help="A param to leave out; repeatable.")

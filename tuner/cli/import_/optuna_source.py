@@ -15,7 +15,7 @@ def load(storage: str, study: str) -> optuna.Study:
 
     Raises:
         NotFound: no such file or study.
-        StorageError: the database is none of Optuna's, or of another version.
+        StorageError: the database is not one of Optuna's, or is of another version.
     """
     opened = _open(storage)
     try:

@@ -1,4 +1,4 @@
-"""Images that are no RGB of 8 bits: which of their channels and which range training must read."""
+"""Images that are not 8-bit RGB: which of their channels and which range training must read."""
 
 import math
 from collections import Counter

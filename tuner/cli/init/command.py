@@ -73,7 +73,7 @@ def _named(label: str) -> str:
 
 
 def _asking() -> "Ask":
-    """Questions where a person sits at a terminal; elsewhere every answer is no."""
+    """Questions where a person sits at a terminal; elsewhere the answer is always 'no'."""
     from tuner.cli.init.labels import never
 
     if not _is_terminal():

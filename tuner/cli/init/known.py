@@ -1,4 +1,4 @@
-"""Data sets and exports that have a format of their own, told from the names of their files."""
+"""Data sets and exports that have a format of their own, found by the names of their files."""
 
 import json
 import re

@@ -140,7 +140,7 @@ def _numbered(names: Names | None, seen: Sequence[int], found: Findings, ask: As
     listed = [names.by_label[place] for place in sorted(names.by_label)]
     plain = [value for value in seen if value not in found.nodata]
     if len(plain) == len(listed) + 1 and plain[-1] in FULL and len(listed) > 1:
-        plain = plain[:-1]  # void, as is told later
+        plain = plain[:-1]  # void, as is found later
     is_beyond = max(plain, default=0) >= len(listed)
     if is_beyond and len(plain) == len(listed):
         return Names(names.source, dict(zip(plain, listed, strict=True)))

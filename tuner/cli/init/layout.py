@@ -1,4 +1,4 @@
-"""Where a folder keeps its images and masks, told from the names of its files alone."""
+"""Where a folder keeps its images and masks, found by the names of its files alone."""
 
 import re
 from collections import Counter, defaultdict

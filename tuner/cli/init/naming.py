@@ -1,4 +1,4 @@
-"""Names of classes, and of what is no class, from the files that tools write beside masks."""
+"""Names of classes, and of what is not a class, from the files that tools write beside masks."""
 
 import csv
 import json

@@ -172,7 +172,7 @@ def _by_affix(images: Group, masks: Group, score: float) -> Iterator[Candidate]:
 
 
 def _within(group: Group) -> Iterator[Candidate]:
-    """Images and masks in one folder: told by type, or by what a mask has beside its image."""
+    """Images and masks in one folder, which differ in type or in a part of their names."""
     kinds = sorted({file.kind for file in group})
     photos = [kind for kind in kinds if kind.lower() in _PHOTOS]
     for image in photos:

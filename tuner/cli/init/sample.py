@@ -45,8 +45,8 @@ def sample(dataset: DatasetConfig, folder: Path) -> Sample:
         seen_in.update(labels.tolist())
     if odd := sorted(_odd(dataset, pixels)):
         raise DataError(
-            f"the masks hold {odd[:5]}, which are no classes of {dataset.format}; name the classes "
-            "of these masks in the folder format"
+            f"the masks hold {odd[:5]}, which are not classes of {dataset.format}; name the "
+            "classes of these masks in the folder format"
         )
     return Sample(len(train), len(val), sizes, pixels, seen_in, len(chosen))
 
@@ -73,7 +73,9 @@ def _check(split: Split, dataset: DatasetConfig) -> None:
     for index in {0, len(split) - 1}:
         _, mask = split.read(index)
         if odd := sorted(_odd(dataset, np.unique(mask).tolist())):
-            raise DataError(f"{split.names[index]}: the mask holds {odd[:5]}, which are no classes")
+            raise DataError(
+                f"{split.names[index]}: the mask holds {odd[:5]}, which are not classes"
+            )
 
 
 def _odd(dataset: DatasetConfig, labels: "Mapping[int, int] | list[int]") -> set[int]:

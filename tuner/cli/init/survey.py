@@ -36,7 +36,7 @@ class Findings:
     odd_sizes: tuple[str, ...] = ()  # masks whose size is not their image's
     unreadable: tuple[str, ...] = ()
     names: Names | None = None
-    nodata: frozenset[int] = frozenset()  # values that files declare to be no data
+    nodata: frozenset[int] = frozenset()  # values that files declare as nodata
     borders: frozenset[int] = frozenset()  # labels that lie in thin lines between others
     bands: Bands = field(default_factory=Bands)
     why_coloured: str = ""
@@ -160,12 +160,12 @@ def _reason_for_colours(masks: Sequence[Path], sample: Sequence[Path], names: Na
         if used <= {r << 16 | g << 8 | b for r, g, b in names.by_colour}:
             return f"{names.source} names the colours of the masks' palettes"
     if len(sample) == sum(_palette(mask) is not None for mask in sample) and _differ(masks):
-        return "the masks' palettes differ, so that an index is no label"
+        return "the masks' palettes differ, so that an index is not a label"
     return ""
 
 
 def _differ(masks: Sequence[Path]) -> str:
-    """Why an index of the masks' palettes is no label; empty where it is."""
+    """Why an index of the masks' palettes is not a label; empty where it is."""
     try:
         mask_palettes.check(masks)
     except (DataError, OSError) as error:

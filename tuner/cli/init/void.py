@@ -20,7 +20,7 @@ _HIGH = 200
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """A value that is no class, or none, and the sentence that says why."""
+    """A value that is not a class, or None, and the sentence that says why."""
 
     label: int | None = None
     note: str = ""
@@ -36,7 +36,7 @@ def find_void(names: Names, found: Findings, ask: Ask) -> Void:
 
 
 def _named(names: Names, found: Findings, ask: Ask) -> Void | None:
-    """The value whose name says that it is no class."""
+    """The value whose name says that it is not a class."""
     for label, name in sorted(names.by_label.items()):
         is_weak = is_unlabelled(name)
         if not (is_void(name) or is_weak) or len(names.by_label) < 3:

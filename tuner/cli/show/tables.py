@@ -23,7 +23,7 @@ _PIPE = 4000
 
 def show(table: Table) -> None:
     """Print a table on standard output; without a terminal no cell is cut or wrapped."""
-    # Names and reasons come from users: brackets in them are no markup.
+    # Names and reasons come from users: brackets in them are not markup.
     console = Console(markup=False, emoji=False)
     if console.is_terminal:
         console.print(table)

@@ -63,7 +63,7 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
         device=target,
         threads=threads,
         resume=resume,
-        # Who changes the data set means other data.
+        # A changed data set means other data.
         data=None if record is None or config.dataset != recorded.dataset else record.data,
         allow_other_data=allow_other_data,
     )

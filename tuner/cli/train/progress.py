@@ -63,7 +63,7 @@ class Display:
         return False
 
     def report(self, epoch: Report) -> None:
-        """An epoch has ended; those of before the interruption were told then."""
+        """An epoch has ended; those before the interruption were shown then."""
         if epoch.step > self._known:
             self._write(describe(epoch, self._epochs))
 

@@ -35,7 +35,7 @@ def _config_problems(spec: StudySpec, config: Mapping[str, Any]) -> Iterator[Pro
     try:
         recipe_params(spec, fits)
     except InvalidSpec as error:
-        yield Problem((), f"makes no config with the base recipe: {error}")
+        yield Problem((), f"does not make a valid config with the base recipe: {error}")
 
 
 def _wrong_preset(spec: StudySpec, name: str) -> str | None:
@@ -46,6 +46,6 @@ def _wrong_preset(spec: StudySpec, name: str) -> str | None:
     if fitting(spec, values):
         return None
     return (
-        f"{name} says nothing of what this study searches: its values of {preset.section} are not "
+        f"{name} sets nothing that this study searches: its values of {preset.section} are not "
         "in the space"
     )
