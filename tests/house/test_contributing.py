@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from tests.house.tree import ROOT, text
+from tests.house.tree import ROOT, sources, text
 from tuner.configs import checks
 
 _CACHES = shutil.ignore_patterns("__pycache__", "node_modules", ".hypothesis")
@@ -68,6 +68,20 @@ def test_a_component_is_added_as_one_file(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout
     assert all(f"[{stem}]" in done.stdout for stem in stems), done.stdout
+
+
+def test_the_map_of_rooms_is_whole() -> None:
+    """Every folder and loose module of the product has its row, and every row its room."""
+    section = text("CONTRIBUTING.md").split("## Where things are")[1].split("##")[0]
+    named = set(re.findall(r"`((?:tuner|api|workers)[\w./]*)`", section))
+    rooms = {
+        "/".join(path.parts[:2]) if path.parts[0] == "tuner" else path.parts[0]
+        for path in sources()
+        if path.parts[0] in {"tuner", "api", "workers"} and path != Path("tuner/__init__.py")
+    }
+
+    assert rooms <= named
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

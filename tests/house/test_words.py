@@ -1,0 +1,158 @@
+"""One word for a thing, the field's own; plain English wherever a person reads.
+
+`IDENTIFIERS` are parts of names that the table of words in CONTRIBUTING.md has another word for.
+`IDIOMS` are turns of phrase, looked for in docstrings, messages and comments.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import sources, text
+
+# Part of a name → what the field calls it.
+IDENTIFIERS = {
+    "beat": "heartbeat",
+    "bell": "notifier",
+    "claim": "adjusted_rank",
+    "cloud": "neighbourhood",
+    "course": "learning_curve",
+    "dearest": "max_cost",
+    "doubles": "repeated",
+    "house": "what it is",
+    "household": "supervisor",
+    "hparams": "params",
+    "hurry": "kill_now",
+    "loser": "replaced",
+    "parting": "shutdown_grace",
+    "rings": "version",
+    "rivals": "peers",
+    "rooms": "app state",
+    "standing": "rank",
+    "tend": "check",
+    "told": "what it holds: reported, seen, message, …",
+    "untold": "unreported",
+}
+# Turn of phrase → how Optuna's documentation would have it.
+IS_NO = (
+    r"(?<![Tt]here )\b(is|are|was|were) no (?!longer\b|more\b|less\b|larger\b|\w+er than\b)[a-z]"
+)
+IS_NONE = r"\b(is|are) none (that|of (its|our|their)s?)\b"
+AFFAIR = r"\bnone of (its|our|their) (affair|business)\b"
+WHO = r"(^|[.;:] )Who (?![^.]*\?)"
+TO_WHO = r"\b(and|away|for|of|to) who (?!is|are|has|have)\b"
+WHATEVER = r"\bwhatever has become of\b"
+WANT = r"\bfor want of\b"
+EQUALS = r"\bof equals\b"
+GO_BY = r"\bgo(es)? by\b"
+AT_A_RUNG = r"\bstands? at a rung\b"
+LONELY = r"\bthe lonely\b"
+IDIOMS = {
+    IS_NO: "is not a …",
+    IS_NONE: "is not one of …",
+    AFFAIR: "does not concern it",
+    WHO: "a worker that …, whoever …",
+    TO_WHO: "those that",
+    WHATEVER: "what happened to it",
+    WANT: "because it lacks",
+    EQUALS: "of two that are equal",
+    GO_BY: "uses",
+    AT_A_RUNG: "is at a rung",
+    LONELY: "those with the largest crowding distance",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\b(lest|hence|whence|nought|naught|upon|hitherto)\b": "plain words",
+}
+
+# What a room may still say; a line goes when the room says it no more.
+STILL: dict[str, set[str]] = {
+    "api": {"bell", "course", "rings", "rooms", "told", GO_BY, WHO, TO_WHO},
+    "benchmarks": {"course", "told", GO_BY},
+    "migrations": {"told"},
+    "tuner/cli": {"told"},
+    "tuner/search": {
+        *("claim", "cloud", "course", "rivals", "standing", "told"),
+        *(EQUALS, GO_BY, IS_NO, LONELY, WHATEVER, WHO),
+    },
+    "tuner/service": {
+        *("course", "loser", "standing", "told"),
+        *(AFFAIR, EQUALS, GO_BY, IS_NO, IS_NONE, AT_A_RUNG),
+    },
+    "tuner/store": {"told", AT_A_RUNG, EQUALS, GO_BY, IS_NO},
+    "tuner/training": {"beat", "course", "doubles", "told", "untold", EQUALS, GO_BY, IS_NO},
+    "workers": {"beat", "claim", "parting", "told", IS_NO, WANT, WHO},
+}
+
+
+def _room(path: Path) -> str:
+    """The folder that a file's manners are those of: `tuner/search`, `api`, …"""
+    is_deep = path.parts[0] == "tuner" and len(path.parts) > 2
+    return "/".join(path.parts[:2]) if is_deep else path.parts[0]
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """Every name that a file gives to something, or calls something by."""
+    for node in ast.walk(tree):
+        for field in ("id", "arg", "attr", "name", "asname"):
+            if isinstance(name := getattr(node, field, None), str):
+                yield name
+
+
+def _prose(source: str, tree: ast.AST) -> Iterator[str]:
+    """Docstrings, messages and comments, each on one line."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield " ".join(node.value.split())
+
+
+def _strange(path: Path, allowed: set[str]) -> Iterator[str]:
+    """What a file says that has another word, with that word."""
+    source = text(path)
+    tree = ast.parse(source)
+    for name in {path.stem, *_names(tree)}:
+        for part in re.findall(r"[A-Z]?[a-z]+", name):
+            if part.lower() in IDENTIFIERS and part.lower() not in allowed:
+                yield f"{path}: {name}: say {IDENTIFIERS[part.lower()]}"
+    for sentence in _prose(source, tree):
+        for idiom, better in IDIOMS.items():
+            if idiom not in allowed and (found := re.search(idiom, sentence)):
+                yield f"{path}: “{sentence[found.start() :][:60]}”: say {better}"
+
+
+ROOMS = sorted({_room(path) for path in sources()})
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_the_field_s_words(room: str) -> None:
+    """No name, docstring, message or comment has a word that the field has another one for."""
+    found = {
+        line
+        for path in sources()
+        if _room(path) == room
+        for line in _strange(path, STILL.get(room, set()))
+    }
+
+    assert [] == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "is_plain"),
+    [
+        ("'x' is no number", False),
+        ("there is no study; it is no longer open", True),
+        ("Who pauses for long can move it", False),
+        ("Who ended it? The agent.", True),
+        ("mend the study, clone it", False),
+        ("recommended", True),
+    ],
+)
+def test_an_idiom_is_recognised(sentence: str, is_plain: bool) -> None:
+    """The list finds the turn of phrase, and not the plain English beside it."""
+    assert is_plain == (not any(re.search(idiom, sentence) for idiom in IDIOMS))
