@@ -40,6 +40,9 @@ class SegtuneError(Exception):
     """Root of all errors that segtune raises on purpose."""
 
 
+Location = tuple[str | int, ...]  # keys and positions from the top of a document down
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake in a submitted document: where it stands and what to do about it.
@@ -47,7 +50,7 @@ class Problem:
     `source` is where in a text that is: `line 3, column 5`, or `study.yaml:3:5`.
     """
 
-    location: tuple[str | int, ...]
+    location: Location
     message: str
     source: str = ""
 

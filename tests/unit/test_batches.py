@@ -10,10 +10,9 @@ from tests.unit.samples import document, few
 from tuner.configs import single_value
 from tuner.configs.checks import parse
 from tuner.configs.checks.batches import training_images
-from tuner.errors import InvalidSpec
+from tuner.errors import InvalidSpec, Location
 from tuner.spec.config import DatasetConfig, TrainingConfig
 
-Location = tuple[str | int, ...]
 CNN = {"decoder": "cnn", "encoder": "resnet18"}
 DEEPLAB = {"decoder": "deeplabv3", "encoder": "resnet18"}
 

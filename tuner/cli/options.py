@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from tuner.client import Client
+    from tuner.errors import Location
 
 Server = Annotated[
     str | None,
@@ -72,7 +73,7 @@ def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
         ) from None
 
 
-def _setting(location: tuple[str | int, ...]) -> tuple[str, ...]:
+def _setting(location: "Location") -> tuple[str, ...]:
     return ("SEGTUNE_" + "_".join(str(part) for part in location).upper(),) if location else ()
 
 

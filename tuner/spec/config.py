@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Option = bool | int | float | str | list[Any] | None
+OptionValue = bool | int | float | str | list[Any] | None
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -24,7 +24,7 @@ class OpenSection(BaseModel):
     """A frozen part of a config that also carries the options of the component it names."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-    __pydantic_extra__: dict[str, Option] = Field(init=False)
+    __pydantic_extra__: dict[str, OptionValue] = Field(init=False)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -212,7 +212,7 @@ class Change(Section):
     epoch: Annotated[int, Field(ge=2)] = Field(
         description="The first epoch with these values, counted from 1"
     )
-    values: dict[str, Option]
+    values: dict[str, OptionValue]
 
     @model_validator(mode="after")
     def _check(self) -> "Change":
@@ -258,7 +258,7 @@ class TrialConfig(Recipe):
 
     def at(self, epoch: int) -> "TrialConfig":
         """The config that holds in that epoch, as one without changes."""
-        values: dict[str, dict[str, Option]] = {}
+        values: dict[str, dict[str, OptionValue]] = {}
         for change in self.until(epoch).changes:
             for path, value in change.values.items():
                 section, key = split_path(path)

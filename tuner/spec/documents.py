@@ -15,10 +15,9 @@ from typing import Any, Literal, NamedTuple
 import yaml
 from pydantic_core import from_json
 
-from tuner.errors import InvalidInput, Malformed, Problem
+from tuner.errors import InvalidInput, Location, Malformed, Problem
 from tuner.spec import yaml_core
 
-Location = tuple[str | int, ...]
 Language = Literal["json", "yaml"]
 
 MAX_NODES = 100_000

@@ -5,10 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidSpec, Location, Problem
 from tuner.spec.hints import nearest
 
-Location = tuple[str | int, ...]
 _LONGEST = 60
 
 

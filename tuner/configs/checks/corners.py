@@ -7,14 +7,12 @@ from typing import Any
 from tuner.configs import catalog
 from tuner.configs.paths import component_kind, section_of, unsearchable
 from tuner.configs.resolve import resolve
-from tuner.errors import InvalidSpec, Problem, UnknownComponent
+from tuner.errors import InvalidSpec, Location, Problem, UnknownComponent
 from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
 from tuner.spec.study import StudySpec
 
 DECIDING = frozenset({"model.output_stride"})  # what else is valid depends on it, as on a name
 COMBINATIONS = 2_000  # of component names and conditions, per section of the config
-
-Location = tuple[str | int, ...]
 
 
 def space_problems(spec: StudySpec, base: Sequence[Problem]) -> Iterator[Problem]:

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from tuner.errors import Problem
+from tuner.errors import Location, Problem
 from tuner.spec import yaml_core
 from tuner.spec.space import Choice
 from tuner.spec.study import StudySpec
 
-Location = tuple[str | int, ...]
 # Options of the data set that name folders, files, or patterns of them.
 PATHS = frozenset({"root", "images", "masks", "train", "val", "annotations", "lists", "extra"})
 _WEIGHTS = "model.weights"

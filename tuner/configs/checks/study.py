@@ -18,7 +18,7 @@ from tuner.configs.checks.names import name_problems
 from tuner.configs.checks.priors import prior_problems
 from tuner.configs.resolve import resolve
 from tuner.configs.traits import SamplerTraits
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidSpec, Location, Problem
 from tuner.spec import grid
 from tuner.spec.hints import nearest
 from tuner.spec.metrics import MINIMIZED, unknown_metric
@@ -27,7 +27,6 @@ from tuner.spec.validation import problems as problems_of_shape
 
 _PER_LOCATION = 5
 _KINDS: Mapping[type, str] = {type(None): "an empty document", list: "a list"}
-Location = tuple[str | int, ...]
 
 
 def parse(document: object, *, is_new: bool = True) -> StudySpec:
