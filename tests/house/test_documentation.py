@@ -116,6 +116,13 @@ def test_a_kind_is_spelled_in_one_file() -> None:
     assert set() == loose
 
 
+def test_what_pydantic_says_is_put_into_words_in_one_file() -> None:
+    """Only `tuner/spec/validation.py` reads the messages of pydantic's errors."""
+    reading = {str(path) for path in sources() if '["msg"]' in text(path)}
+
+    assert reading == {"tuner/spec/validation.py"}
+
+
 def _errors() -> dict[str, type[SegtuneError]]:
     """Every error class of ours by name."""
     return {

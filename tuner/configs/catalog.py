@@ -24,7 +24,7 @@ from tuner.configs import _timm
 from tuner.configs.traits import OF_KIND, EncoderTraits, Traits
 from tuner.errors import Problem, UnknownComponent
 from tuner.spec.hints import nearest
-from tuner.spec.validation import plain
+from tuner.spec.validation import reasons
 
 T = TypeVar("T", bound=Traits)
 
@@ -63,7 +63,7 @@ class Option:
         try:
             return self.adapter.validate_python(value), None
         except ValidationError as error:
-            return value, "; ".join(plain(item["msg"]) for item in error.errors())
+            return value, reasons(error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,12 @@ def problems(
     return [_problem(item, model) for item in found if not _is_echo(item, found)]
 
 
-def plain(message: str) -> str:
+def reasons(error: ValidationError) -> str:
+    """What is wrong with a single value, as part of a sentence."""
+    return "; ".join(_plain(item["msg"]) for item in error.errors())
+
+
+def _plain(message: str) -> str:
     """A pydantic message as part of a sentence: "Input should be …" becomes "input should be …"."""
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
@@ -50,7 +55,7 @@ def _is_echo(item: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> boo
 
 def _problem(item: Mapping[str, Any], model: type[BaseModel] | None) -> Problem:
     """One error of pydantic, at the place that the document shows."""
-    place, message = _place(item["loc"]), plain(item["msg"])
+    place, message = _place(item["loc"]), _plain(item["msg"])
     if item["type"] == "missing":
         return Problem(place, "is missing")
     if item["type"] == "extra_forbidden":
