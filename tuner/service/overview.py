@@ -1,4 +1,4 @@
-"""The read side: what API, dashboard, command line and metrics show of the store."""
+"""The read side: what the API and the dashboard show of the store."""
 
 from collections.abc import Collection
 from datetime import datetime
