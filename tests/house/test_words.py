@@ -139,7 +139,7 @@ def test_a_room_says_the_field_s_words(room: str) -> None:
         for line in _strange(path, STILL.get(room, set()))
     }
 
-    assert [] == sorted(found)
+    assert sorted(found) == []
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_term_of_a_sum_is_about_the_terms(position: int, key: str) -> None:
     path = f"loss.terms.{position}.{key}"
 
     assert paths.is_term(path)
-    assert "terms" == paths.option_of(path)
+    assert paths.option_of(path) == "terms"
     assert paths.unsearchable(path) is None
 
 
