@@ -42,7 +42,7 @@ def road_to(url: str, *, connections: int = 4) -> Road:
     """Connections to one server for the busiest callers: a worker asks with each step it trains.
 
     Raises:
-        InvalidInput: the proxy of the environment is none that can be used.
+        InvalidInput: the proxy of the environment cannot be used.
     """
     proxy = proxy_for(url)
     if proxy is None:

@@ -24,7 +24,7 @@ from tuner.configs import _timm
 from tuner.configs.traits import OF_KIND, EncoderTraits, Traits
 from tuner.errors import Problem, UnknownComponent
 from tuner.spec.hints import nearest
-from tuner.spec.validation import reasons
+from tuner.spec.validation import problems, reasons
 
 T = TypeVar("T", bound=Traits)
 
@@ -190,7 +190,8 @@ def _traits(kind: str, tree: ast.Module, module: str) -> Traits:
         return known.model_validate(found)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{str(item['loc'][0]).upper()}: {plain(item['msg'])}" for item in error.errors()
+            f"{str(problem.location[0]).upper()}: {problem.message}"
+            for problem in problems(error.errors())
         )
         raise TypeError(f"{module}: {wrong}") from None
 

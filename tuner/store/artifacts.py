@@ -16,8 +16,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import DigestMismatch, NotFound, StorageError
-from tuner.store.held import HeldTrial
 from tuner.spec.kinds import ArtifactKind
+from tuner.store.held import HeldTrial
 from tuner.store.tables import Artifact, Trial
 
 JUST_NOW = 10.0  # seconds between a file's arrival and its row, at most

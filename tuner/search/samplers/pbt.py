@@ -25,7 +25,6 @@ from tuner.search.proposers import Neighbourhood
 from tuner.search.pruners._contract import Replacing
 from tuner.search.rules import Rules
 from tuner.search.rungs import describe, worse_side
-from tuner.spec.config import may_change
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.shares import at_most
 from tuner.spec.space import Params, SearchSpace
