@@ -28,7 +28,7 @@ from workers.process import COMMAND, Exited, TrainerProcess
 from workers.protocol import Ready
 from workers.settings import WorkerSettings
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _CRASHES = {OutcomeKind.CRASHED, OutcomeKind.HUNG}
 
 
@@ -90,14 +90,14 @@ def run(
     client = ServerClient(settings.server, token, backoff=limits.backoff)
     identity = claim(settings)
     agent = Agent(settings, identity, client, stop, limits, tuple(command or COMMAND))
-    log.info("worker %s on %s asks %s", identity.name, identity.device, settings.server)
+    logger.info("worker %s on %s asks %s", identity.name, identity.device, settings.server)
     try:
         with _signals_set(stop):
             _work(agent, max_trials)
     finally:
         client.close()
         identity.lock.release()
-    log.info("worker %s ends", identity.name)
+    logger.info("worker %s ends", identity.name)
     return 0
 
 
@@ -124,7 +124,7 @@ def _recover(agent: Agent) -> None:
     except FATAL:
         raise
     except Exception:  # what cannot be read now may be read when the worker starts again
-        log.exception("what was left behind cannot be delivered")
+        logger.exception("what was left behind cannot be delivered")
 
 
 class _Shift:
@@ -158,7 +158,7 @@ class _Shift:
             raise
         except Exception as error:
             if not isinstance(error, SegtuneError | OSError):
-                log.exception("a mistake of ours")
+                logger.exception("a mistake of ours")
             self._back_off(f"{type(error).__name__}: {error}")
             return
         if outcome is not None:
@@ -211,12 +211,12 @@ class _Shift:
         except FATAL:
             raise
         except SegtuneError as refusal:
-            log.info("the server does not know it: %s", refusal)
+            logger.info("the server does not know it: %s", refusal)
 
 
 def _attempt(agent: Agent, trainer: TrainerProcess, assignment: Assignment) -> Outcome | None:
     name = f"{assignment.study}/{assignment.trial}"
-    log.info("%s starts, attempt %d", name, assignment.attempt)
+    logger.info("%s starts, attempt %d", name, assignment.attempt)
     try:
         box = outbox.create(
             agent.settings.cache_folder / "leases",
@@ -243,7 +243,7 @@ def _attempt(agent: Agent, trainer: TrainerProcess, assignment: Assignment) -> O
     except FATAL:
         raise
     except Exception as error:
-        log.exception("%s is given back", name)
+        logger.exception("%s is given back", name)
         trainer.kill()
         outcome = unfit(Unfitness.MACHINE, box.last_step, f"{type(error).__name__}: {error}")
         recovery.deliver(box, agent.client, outcome, stop=agent.stop, limits=agent.limits)

@@ -25,7 +25,7 @@ from workers.protocol import PREVIEW, Saved, Start
 from workers.pump import Pump
 from workers.uploads import Uploads
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _LOG_BYTES = 1 << 20
 
 
@@ -69,11 +69,11 @@ class Attempt:
         if self._refusal is not None:
             self._drop(self._refusal)
             return None
-        log.info("%s %s at step %d", self._name, outcome.kind, outcome.step)
+        logger.info("%s %s at step %d", self._name, outcome.kind, outcome.step)
         if is_delivered:
             self._outbox.remove()
         else:
-            log.warning("%s: the rest waits in %s", self._name, self._outbox.folder)
+            logger.warning("%s: the rest waits in %s", self._name, self._outbox.folder)
             self._outbox.release()
         return outcome
 
@@ -125,7 +125,7 @@ class Attempt:
             raise
         except SegtuneError as error:
             # The same config from step 1 gives the same numbers, only later.
-            log.warning("%s starts afresh: %s", self._name, error)
+            logger.warning("%s starts afresh: %s", self._name, error)
             return None
 
     def _must_end(self, seconds: float) -> bool:
@@ -181,7 +181,7 @@ class Attempt:
         if isinstance(refusal, FATAL):
             self._outbox.release()
             raise refusal
-        log.warning("%s is dropped: %s", self._name, refusal)
+        logger.warning("%s is dropped: %s", self._name, refusal)
         if not isinstance(refusal, LeaseLost):
             recovery.end_refused(
                 self._outbox, self._delivery, self._client, give_up=self._stop.wait

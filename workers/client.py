@@ -38,7 +38,7 @@ from workers.backoff import Backoff
 from workers.endings import unfit
 from workers.patience import Patience
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 _API = "/api/v1/"
@@ -171,14 +171,14 @@ class ServerClient:
                 result = call()
             except ServerUnreachable as error:
                 if tries == 0:
-                    log.warning("%s", error)
+                    logger.warning("%s", error)
                 if patience is not None and patience.is_over(error):
                     raise ServerError(f"{error} ({patience.tries} times)") from error
                 if give_up(delay):
                     raise
             else:
                 if tries:
-                    log.info("%s answers again", self.server)
+                    logger.info("%s answers again", self.server)
                 return result
         raise AssertionError("delays have no end")
 

@@ -13,7 +13,7 @@ from workers.client import FATAL, ServerClient
 from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry
 from workers.patience import Patience
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 BATCH = 20
 _ENDS = (LeaseLost, *FATAL)
 
@@ -117,7 +117,7 @@ class Delivery:
                     self._refuse(batch, refusal)
                     return
                 # The outcome matters more than a file that cannot be stored.
-                log.warning("%s of %s not stored: %s", batch[0].artifact, self._name, refusal)
+                logger.warning("%s of %s not stored: %s", batch[0].artifact, self._name, refusal)
                 verdict = None
             delays = self._backoff.delays()
             self._patience.renew()
@@ -136,7 +136,7 @@ class Delivery:
 
     def _refuse(self, batch: tuple[Entry, ...], error: Exception) -> None:
         if not isinstance(error, SegtuneError):
-            log.error("%s: delivery failed", self._name, exc_info=error)
+            logger.error("%s: delivery failed", self._name, exc_info=error)
             error = ServerError(f"{type(error).__name__}: {error}")
         self.refused = batch
         self._on_refused(error)  # first, so that whoever waits finds it told
@@ -175,14 +175,14 @@ class Delivery:
     def _note_away(self, error: Exception) -> None:
         with self._changed:
             if not self._away:
-                log.warning("reports of %s wait: %s", self._name, error)
+                logger.warning("reports of %s wait: %s", self._name, error)
             self._away = True
             self._changed.notify_all()
 
     def _note_sent(self, count: int, verdict: Verdict | None) -> None:
         with self._changed:
             if self._away:
-                log.info("%s answers again", self._outbox.header.server)
+                logger.info("%s answers again", self._outbox.header.server)
             self._away = False
             self._sent += count
             late = verdict is not None and self._awaited != self._sent and not self._left()

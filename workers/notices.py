@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _AGAIN = 3600.0
 
 
@@ -22,9 +22,9 @@ class Notices:
         now = self._clock()
         self._times = self._times + 1 if text == self._text else 1
         if self._times == 1:
-            log.warning("%s", text)
+            logger.warning("%s", text)
         elif now - self._told >= _AGAIN:
-            log.warning("%s (still, %d times by now)", text, self._times)
+            logger.warning("%s (still, %d times by now)", text, self._times)
         else:
             return
         self._text, self._told = text, now
@@ -32,5 +32,5 @@ class Notices:
     def over(self, text: str) -> None:
         """Log that the trouble is over, if there was one."""
         if self._text:
-            log.info("%s", text)
+            logger.info("%s", text)
         self._text, self._times = "", 0

@@ -22,7 +22,7 @@ from tuner.spec.config import Section
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, Report
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 ASIDE = "refused"
 KEPT = 100  # files of what was refused
 
@@ -106,7 +106,7 @@ class Outbox:
             self._write(self.entries[self._written :])
         except OSError as error:
             if not self._is_full:
-                log.warning("%s cannot be written (%s); it is kept in memory", self._path, error)
+                logger.warning("%s cannot be written (%s); it is kept in memory", self._path, error)
             self._is_full = True
 
     def _write(self, entries: Sequence[Entry]) -> None:
@@ -136,7 +136,7 @@ class Outbox:
             path.write_text(json.dumps(body, indent=1), encoding="utf-8")
             _forget_oldest(self._aside)
         except OSError as error:
-            log.warning("%s cannot be written: %s", path, error)
+            logger.warning("%s cannot be written: %s", path, error)
             return None
         return path
 
@@ -189,7 +189,9 @@ def leftovers(root: Path, *, server: str, host: str, aside: Path | None = None) 
         except Timeout:
             continue  # its agent is alive
         except (ValidationError, OSError) as error:
-            log.warning("%s is no header of an outbox; the folder stays as it is: %s", path, error)
+            logger.warning(
+                "%s is no header of an outbox; the folder stays as it is: %s", path, error
+            )
         else:
             if box is not None:
                 yield box
@@ -227,5 +229,5 @@ def _read(path: Path) -> Iterator[Entry]:
         good += len(raw)
         yield entry
     if good < len(data):
-        log.warning("%s: %d bytes of a torn write dropped", path, len(data) - good)
+        logger.warning("%s: %d bytes of a torn write dropped", path, len(data) - good)
         os.truncate(path, good)

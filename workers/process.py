@@ -20,7 +20,7 @@ from tuner.spec.config import Section
 from tuner.spec.messages import Verdict
 from workers.protocol import MESSAGES, Message, line
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "workers.trainer")
 _EOF_SECONDS = 5.0
 
@@ -91,7 +91,7 @@ class TrainerProcess:
         )
         self._reader.start()
         threading.Thread(target=self._watch, name="trainer", daemon=True).start()
-        log.info("trainer %d started", self._process.pid)
+        logger.info("trainer %d started", self._process.pid)
 
     @property
     def is_alive(self) -> bool:
@@ -143,7 +143,7 @@ class TrainerProcess:
                 try:
                     self.inbox.put(MESSAGES.validate_json(raw))
                 except ValidationError as error:
-                    log.warning("the trainer sent something that is no message: %s", error)
+                    logger.warning("the trainer sent something that is no message: %s", error)
 
     def _watch(self) -> None:
         code = self._process.wait()
@@ -151,5 +151,5 @@ class TrainerProcess:
         # Its own children may hold the pipe open, so its end is not waited for without limit.
         self.kill()
         self._reader.join(_EOF_SECONDS)
-        log.info("trainer %d ended: %s", self._process.pid, how)
+        logger.info("trainer %d ended: %s", self._process.pid, how)
         self.inbox.put(Exited(code))

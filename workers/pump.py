@@ -12,7 +12,7 @@ from workers.outbox import Outbox
 from workers.process import Event, Exited, Ordered, Refused, TrainerProcess
 from workers.protocol import Beat, Finished, Reply, Reported, Saved, Start, Yield
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Pump:
@@ -90,7 +90,7 @@ class Pump:
         """Ask the trainer to stop; only the first order counts."""
         if self._ordered is not None or verdict.action is Action.CONTINUE:
             return
-        log.info("%s is to %s: %s", self._name, verdict.action, verdict.reason)
+        logger.info("%s is to %s: %s", self._name, verdict.action, verdict.reason)
         self._ordered = verdict
         self._deadline = self._limits.clock() + self._limits.order
         if self._has_stepped:

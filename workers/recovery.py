@@ -15,7 +15,7 @@ from workers.limits import Limits
 from workers.outbox import Outbox, OutcomeEntry, leftovers
 from workers.patience import Patience
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def deliver_leftovers(
@@ -73,9 +73,9 @@ def deliver(
         box.release()
         raise delivery.refusal
     if delivery.refusal is None:
-        log.info("%s: %d entries left behind are delivered", name, len(box.entries))
+        logger.info("%s: %d entries left behind are delivered", name, len(box.entries))
     else:
-        log.warning("%s: what was left behind is dropped: %s", name, delivery.refusal)
+        logger.warning("%s: what was left behind is dropped: %s", name, delivery.refusal)
         if not isinstance(delivery.refusal, LeaseLost):
             end_refused(box, delivery, client, give_up=stop.wait)
     box.remove()
@@ -87,7 +87,7 @@ def end_refused(
     """Set aside what the server refuses for good, and end the trial with that reason."""
     kept = box.set_aside(delivery.refused, delivery.refusal)
     outcome = refused(delivery.refusal, kept, box.last_step)
-    log.warning("%s/%d ends: %s", box.header.study, box.header.trial, outcome.error)
+    logger.warning("%s/%d ends: %s", box.header.study, box.header.trial, outcome.error)
     hand_back(client, box.header.lease, box.header.token, outcome, give_up=give_up)
 
 
@@ -109,4 +109,4 @@ def hand_back(
     except FATAL:
         raise
     except SegtuneError as error:
-        log.warning("the end of lease %s is not told: %s", lease, error)
+        logger.warning("the end of lease %s is not told: %s", lease, error)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tuner.training.data.load import Data
     from tuner.training.determinism import Machine
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _BEAT_SECONDS = 1.0
 _WORKING_SECONDS = 1e-4  # of processor time in a second tell work from waiting
 
@@ -171,7 +171,7 @@ class Trainer:
             except DataChanged as error:
                 if start.last_step:
                     return outdated(start, data)
-                log.warning("the trial begins anew: %s", error)
+                logger.warning("the trial begins anew: %s", error)
                 return self._trained(start, data, None)
 
     def _trained(self, start: Start, data: "Data", resume: Path | None) -> Outcome:
@@ -179,7 +179,7 @@ class Trainer:
 
         threads = start.threads or self.threads
         if threads != self.threads:
-            log.info("training with %s threads, as the trial began", threads)
+            logger.info("training with %s threads, as the trial began", threads)
         return train(
             start.config,
             data,
@@ -234,7 +234,7 @@ def draw(start: Start, data: "Data") -> None:
         picture = sheet(start.config, data.train)
         write(start.folder / PREVIEW, picture)
     except Exception:
-        log.warning("no preview was drawn", exc_info=True)
+        logger.warning("no preview was drawn", exc_info=True)
 
 
 def failure(error: Exception, step: int) -> Outcome:
@@ -260,7 +260,7 @@ def failure(error: Exception, step: int) -> Outcome:
 def outdated(start: Start, data: "Data") -> Outcome:
     """The outcome of a trial whose earlier epochs saw other data: it must begin anew."""
     was, now = (start.data_version or "unknown")[:12], data.fingerprint[:12]
-    log.warning("the data changed since the trial's first epochs: from %s to %s", was, now)
+    logger.warning("the data changed since the trial's first epochs: from %s to %s", was, now)
     return Outcome(
         kind=OutcomeKind.OUTDATED, step=start.last_step, provenance={"data": data.fingerprint}
     )

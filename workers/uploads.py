@@ -13,7 +13,7 @@ from workers.notices import Notices
 from workers.patience import Patience
 from workers.protocol import Saved
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _JOIN_SECONDS = 60.0
 
 
@@ -88,7 +88,7 @@ class Uploads:
                     notices.trouble(f"checkpoints wait: {error}")
                     self._pause(next(delays))
                     continue
-                log.warning("checkpoint of step %d not stored: %s", saved.step, error)
+                logger.warning("checkpoint of step %d not stored: %s", saved.step, error)
             notices.over("checkpoints are uploaded again")
             self._patience.renew()
             delays = self._backoff.delays()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _STEADY = 60.0  # seconds that a child must have run to count as healthy again
 _LONGEST = 30.0
@@ -80,7 +80,7 @@ class Supervisor:
         """Start a command and keep it running."""
         with self._lock:
             self._children.append(Child(command, _spawn(command), time.monotonic()))
-        log.info("%s started", command.name)
+        logger.info("%s started", command.name)
 
     def prove(self, name: str) -> None:
         """Note that a command does what it is for: from now on it is started again however it ends.
@@ -126,7 +126,7 @@ class Supervisor:
                 break
         for process in running:
             if process.poll() is None:
-                log.warning("process %d did not end when asked; killed", process.pid)
+                logger.warning("process %d did not end when asked; killed", process.pid)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
@@ -144,19 +144,19 @@ def check(child: Child, now: float) -> None:
     if child.due is not None:
         if now >= child.due:
             child.process, child.started, child.due = _spawn(child.command), now, None
-            log.info("%s started again", child.command.name)
+            logger.info("%s started again", child.command.name)
         return
     code = child.process.poll()
     if code is None:
         return
     if code in child.command.final and not child.is_proven:
         child.is_done = True
-        log.info("%s ended with exit code %d", child.command.name, code)
+        logger.info("%s ended with exit code %d", child.command.name, code)
         return
     child.failures = 1 if now - child.started >= _STEADY else child.failures + 1
     child.due = now + back_off(child.failures)
     wait = child.due - now
-    log.warning("%s died (exit code %d); next start in %.0f s", child.command.name, code, wait)
+    logger.warning("%s died (exit code %d); next start in %.0f s", child.command.name, code, wait)
 
 
 def _spawn(command: Command) -> "subprocess.Popen[bytes]":

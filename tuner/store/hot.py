@@ -24,7 +24,7 @@ from tuner.store.pipeline import Query
 from tuner.store.tables import Study, Trial
 
 Rows = Iterable[Sequence[Any]]
-_Read = tuple[Sequence[Query], Callable[..., None]]  # queries, and who takes in their rows
+_Read = tuple[Sequence[Query], Callable[..., None]]  # queries, and what takes in their rows
 _BATCH = "batch"  # where a session keeps its own
 
 

@@ -24,7 +24,7 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
 from tuner.training import saving
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _FORMAT = 1
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
@@ -95,7 +95,7 @@ def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) 
     saving.write(body, part)
     _keep(path, folder / PREVIOUS)
     part.replace(path)
-    _logger.info("checkpoint at epoch %d, step %d", progress.epoch, progress.cursor)
+    logger.info("checkpoint at epoch %d, step %d", progress.epoch, progress.cursor)
     return path
 
 
@@ -194,7 +194,7 @@ def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
         previous = path.with_name(PREVIOUS)
         if path.name == PREVIOUS or not previous.exists():
             raise
-        _logger.warning("checkpoint %s is damaged; going back to the one before", path.name)
+        logger.warning("checkpoint %s is damaged; going back to the one before", path.name)
         body = _read(previous)
     if body.get("format") != _FORMAT:
         raise CheckpointMismatch(

@@ -24,7 +24,7 @@ from tuner.spec.config import TrialConfig
 from tuner.training.determinism import Machine
 from tuner.training.failures import is_out_of_memory
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _FILE = "micro-batch.json"
 _MIB = 2**20
 _T = TypeVar("_T")
@@ -60,7 +60,7 @@ def halving(
         # Past the handler the frames that held the tensors are gone.
         _release(machine)
         size = max((size + 1) // 2, least)
-        _logger.warning("out of memory; going on with %d images at once", size)
+        logger.warning("out of memory; going on with %d images at once", size)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from tuner.training.network import model
 from tuner.training.network.weights import norm_eps
 from tuner.training.steps import Pace
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 MODEL = "model.pt"
 # On CUDA each look at the loss waits for the device.
 _CUDA_CHECK = 50
@@ -247,7 +247,7 @@ class _Run:
         }
         shown = ("miou", "images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation")
         words = " ".join(f"{name} {metrics[name]:.4g}" for name in shown if name in metrics)
-        _logger.info("epoch %d: %s", self.progress.epoch, words)
+        logger.info("epoch %d: %s", self.progress.epoch, words)
         return Report(
             step=self.progress.epoch,
             metrics=metrics,
@@ -297,7 +297,7 @@ class _Run:
         self.learner.micro_batch = self.progress.micro_batch or self.batches.size
         self._loss_sum.fill_(self.progress.loss_sum)
         self._keep_threads(self.progress.threads)
-        _logger.info("resuming at epoch %d, step %d", self.progress.epoch, self.progress.cursor)
+        logger.info("resuming at epoch %d, step %d", self.progress.epoch, self.progress.cursor)
 
     def _keep_threads(self, threads: int | None) -> None:
         """Go on with the threads of the first steps, where the numbers depend on them."""
@@ -305,7 +305,7 @@ class _Run:
         if threads is None or self.machine.is_cuda or not exact:
             return
         if threads != torch.get_num_threads():
-            _logger.info("going on with %d CPU threads, as the trial began", threads)
+            logger.info("going on with %d CPU threads, as the trial began", threads)
             torch.set_num_threads(threads)
 
     def _probe(self) -> None:

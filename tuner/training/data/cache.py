@@ -33,7 +33,7 @@ from tuner.training import paths
 from tuner.training.data.split import Mask, Picture, Split
 from tuner.training.ignore import IGNORE
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _VERSION = 3
 _CHUNK = 32
 _NAMED = 5
@@ -102,7 +102,7 @@ def open_store(split: Split, dataset: DatasetConfig, folder: Path, *, resize_lab
         store = _opened(place)
         if store is None:
             shutil.rmtree(place, ignore_errors=True)
-            _logger.info("decoding %d images into cache %s", len(split), key)
+            logger.info("decoding %d images into cache %s", len(split), key)
             _build(split, dataset, place, resize_labels=resize_labels)
             store = _opened(place)
     if store is None:

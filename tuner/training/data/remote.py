@@ -20,7 +20,7 @@ from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data.patterns import is_litter
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)")
 _FACTS = ("size", "ETag", "etag", "md5Hash", "mtime", "created", "LastModified")
 
@@ -77,7 +77,7 @@ def _update(url: str, place: Path) -> None:
         if isinstance(error, OSError) and error.errno in paths.FULL:
             raise
         if before and index.is_file():
-            _logger.warning("%s cannot be reached (%s); its copy is used", url, error)
+            logger.warning("%s cannot be reached (%s); its copy is used", url, error)
             return
         raise DataUnavailable(f"the data set's root '{url}' cannot be read: {error}") from error
     for name in before.keys() - now.keys():
@@ -96,7 +96,7 @@ def _copy(
     if not now:
         raise DataUnavailable(f"there is no file below '{url}'")
     if wanted:
-        _logger.info("fetching %d of %d files from %s", len(wanted), len(now), url)
+        logger.info("fetching %d of %d files from %s", len(wanted), len(now), url)
         place.with_suffix(".json").unlink(missing_ok=True)
         _fetch(source, root, place, wanted)
     return now

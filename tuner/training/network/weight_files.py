@@ -17,7 +17,7 @@ from torch import Tensor
 from tuner.errors import DataUnavailable, TrainingError, WeightsUnavailable
 from tuner.training import paths
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # Where libraries put the state dict of a model, the averaged one first, as timm reads them.
 _WRAPPERS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
@@ -194,4 +194,4 @@ def _fetch(url: str, target: Path, digest: str) -> None:
         ) from error
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"weights could not be fetched from {url}: {error}") from error
-    _logger.info("fetched weights from %s", url)
+    logger.info("fetched weights from %s", url)

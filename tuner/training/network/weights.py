@@ -25,7 +25,7 @@ from tuner.training.network.weight_files import digest_of, locate, read
 
 __all__ = ["Matched", "load", "locate", "norm_eps"]
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _OWN = "encoder.net."
 _PREFIXES = (_OWN, "encoder.", "backbone.", "")
 _SEGMENTATION_HEADS = ("classifier.", "aux_classifier.")
@@ -170,7 +170,7 @@ def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder")
             norm.eps = eps
     ignored = tuple(name for name in given if name not in match.used | set(renamed))
     found = Matched(path.name, tuple(fitting), absent, reshaped, ignored, digest_of(path))
-    _logger.info("weights from %s: %s", path.name, found)
+    logger.info("weights from %s: %s", path.name, found)
     return found
 
 
