@@ -33,8 +33,8 @@ from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data, load
 from tuner.training.data.rasters import decode
 from tuner.training.determinism import Machine, applied
-from tuner.training.learner import Learner
 from tuner.training.train import train
+from tuner.training.train_state import Learner
 from workers.settings import WorkerSettings
 
 MODELS = {

@@ -21,7 +21,7 @@ from tuner.spec.config import TrialConfig
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.ignore import IGNORE
-from tuner.training.learner import Learner
+from tuner.training.train_state import Learner
 
 
 def write_files(root: Path, data: Data, *, scale: int = 2) -> None:

@@ -15,6 +15,7 @@ from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Unfitn
 from workers import recovery
 from workers.client import FATAL, ServerClient
 from workers.delivery import Delivery
+from workers.driver import Pump
 from workers.endings import needs_checkpoint, needs_log, unfit
 from workers.heartbeat import Heartbeat
 from workers.limits import Limits
@@ -22,7 +23,6 @@ from workers.outbox import FileEntry, Outbox, OutcomeEntry
 from workers.patience import Patience
 from workers.process import Ordered, Refused, TrainerProcess
 from workers.protocol import PREVIEW, Saved, Start
-from workers.pump import Pump
 from workers.uploads import Uploads
 
 logger = logging.getLogger(__name__)

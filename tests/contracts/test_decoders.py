@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tuner.configs import catalog
 from tuner.configs.traits import DecoderTraits, EncoderTraits
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 
 CHANNELS = (8, 12, 16, 24)
 CLASSES = 5

@@ -8,7 +8,7 @@ import torch
 from tests.training.networks import place_of
 from tuner.configs import catalog
 from tuner.configs.traits import EncoderTraits
-from tuner.training.network.backbone import Encoder
+from tuner.training.network.encoder import Encoder
 
 SMALLEST = (
     "hrnet_w18_small",

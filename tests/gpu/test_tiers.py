@@ -13,7 +13,7 @@ from tuner.training import checkpoint
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine, applied, autocast
-from tuner.training.learner import Learner
+from tuner.training.train_state import Learner
 
 FAST = {"training.determinism": "fast"}
 FUSED = ("sgd", "adam", "adamw")

@@ -11,7 +11,7 @@ from torch.nn import functional
 from tests.training.samples import config
 from tuner.training.decoders import cnn, reseg
 from tuner.training.network import model
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 
 PYRAMID = Pyramid((3, 4, 5, 6), (4, 8, 16, 32), 32)
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -10,8 +10,8 @@ from PIL import Image
 from tests.training import samples
 from tuner.errors import DataError
 from tuner.spec.messages import OutcomeKind, Report, Verdict
+from tuner.training.data import image_files
 from tuner.training.data import load as data
-from tuner.training.data import pictures
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.train import train
@@ -198,7 +198,7 @@ def test_arrays_that_are_no_image_are_refused(tmp_path: Path, pixels: np.ndarray
     """Shape and type are checked from the header."""
     np.save(tmp_path / "a.npy", pixels)
     with pytest.raises(DataError, match="is no image"):
-        pictures.form(tmp_path / "a.npy")
+        image_files.form(tmp_path / "a.npy")
 
 
 def test_arrays_are_measured_before_they_are_read(
@@ -206,16 +206,16 @@ def test_arrays_are_measured_before_they_are_read(
 ) -> None:
     """The header's size is enough to say no."""
     np.save(tmp_path / "a.npy", DEEP)
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 1000)
     with pytest.raises(DataError, match="more than the 1,000 allowed"):
-        pictures.read_bands(tmp_path / "a.npy")
+        image_files.read_bands(tmp_path / "a.npy")
 
 
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     """Reading data never runs code."""
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot be read"):
-        pictures.read_bands(tmp_path / "a.npy")
+        image_files.read_bands(tmp_path / "a.npy")
 
 
 def test_a_network_learns_from_two_files_of_four_channels(base: Path, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError
+from tuner.training.data import image_files
 from tuner.training.data import load as data
-from tuner.training.data import pictures
 from tuner.training.data.load import Data
 
 
@@ -123,7 +123,7 @@ def test_exif_rotation_is_honoured(tmp_path: Path) -> None:
     exif[0x0112] = 6
     path = tmp_path / "turned.jpg"
     Image.fromarray(np.rot90(upright)).save(path, exif=exif, quality=95)
-    read = pictures.read_picture(path)
+    read = image_files.read_picture(path)
     assert read.shape == upright.shape
     assert abs(read.astype(int) - upright).mean() < 2
 
@@ -132,7 +132,7 @@ def test_too_many_pixels_are_refused_before_decoding(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The header's size is enough to say no."""
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 1000)
     with pytest.raises(DataError, match="60×40 pixels are more than the 1,000 allowed"):
         load(tmp_path)
 

@@ -14,8 +14,8 @@ from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.failures import classify
-from tuner.training.learner import Learner
 from tuner.training.train import MODEL, train
+from tuner.training.train_state import Learner
 
 TIGHT = 18  # MiB: two images of `CONFIG` fit, four do not
 TINY = 4  # MiB: not even one fits

@@ -17,8 +17,8 @@ from tuner.errors import TrainingError, WeightsUnavailable
 from tuner.training.decoders import deeplabv3, ocr
 from tuner.training.decoders._object_context import gather
 from tuner.training.encoders import hrnet, resnet
-from tuner.training.network import backbone, model
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network import encoder, model
+from tuner.training.network.encoder import Pyramid
 
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 
@@ -209,5 +209,5 @@ def test_no_network_is_trained_in_place_of_a_published_one(
 def test_weights_that_nobody_published_are_the_studys_fault() -> None:
     """No other machine has them either."""
     with pytest.raises(TrainingError, match="No pretrained weights exist") as caught:
-        backbone.create("ese_vovnet39b_evos", pretrained=True)
+        encoder.create("ese_vovnet39b_evos", pretrained=True)
     assert not isinstance(caught.value, WeightsUnavailable)

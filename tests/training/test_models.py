@@ -12,7 +12,7 @@ from tuner.configs.resolve import resolve
 from tuner.configs.traits import DecoderTraits, EncoderTraits
 from tuner.errors import InvalidSpec
 from tuner.spec.config import DatasetConfig, Recipe
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import MeanPool
 from tuner.training.network.model import parameter_count
 

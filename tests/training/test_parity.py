@@ -18,7 +18,7 @@ from tuner.training import evaluate
 from tuner.training.decoders import asp_ocr, fcn, ocr, unet
 from tuner.training.encoders import hrnet, resnet
 from tuner.training.network import model
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 
 State = Mapping[str, Tensor]
 Up = Callable[[Tensor, Tensor], Tensor]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.training.data import pictures
+from tuner.training.data import image_files
 from tuner.training.data.rasters.decode import turned
 
 SHAPE = (9, 14)
@@ -104,9 +104,9 @@ def test_a_tiff_of_any_bands_and_depth_is_read_as_it_was_written(
         tifffile.imwrite(tmp_path / "a.tif", written, **options)
     except (ValueError, TypeError):
         assume(False)
-    read = pictures.read_bands(tmp_path / "a.tif")
+    read = image_files.read_bands(tmp_path / "a.tif")
     assert np.array_equal(read, scaled(stored))
-    assert (read.shape[2], read.dtype) == pictures.form(tmp_path / "a.tif")
+    assert (read.shape[2], read.dtype) == image_files.form(tmp_path / "a.tif")
 
 
 @given(kind=st.sampled_from(KINDS[:7]), way=st.sampled_from(WAYS), seed=st.integers(0, 9))
@@ -121,7 +121,7 @@ def test_labels_of_any_whole_type_are_read_or_refused(
     np.save(tmp_path / "a.npy", stored)
     for path in (tmp_path / "a.tif", tmp_path / "a.npy"):
         try:
-            read = pictures.read_mask(path)
+            read = image_files.read_mask(path)
         except DataError as error:
             assert f"{path.name}: the mask holds labels up to" in str(error)  # noqa: PT017
             assert int(stored.max()) > 2**31 - 1
@@ -180,7 +180,7 @@ def test_a_mask_by_pillow_holds_its_labels_or_is_refused(
     is_lossy = container[0] in LOSSY or "quality" in container[1]
     is_lossy = is_lossy or container[1].get("compression") == "jpeg"
     try:
-        read = pictures.read_mask(path)
+        read = image_files.read_mask(path)
     except DataError as error:
         assert str(error).startswith("mask.png: ")  # noqa: PT017
         assert is_lossy or mode in ("CMYK", "YCbCr", "LAB", "RGBX", "P") or container[0] != "PNG"
@@ -208,8 +208,8 @@ def test_a_mask_that_lost_labels_is_refused_by_its_content(
     """A picture may be compressed like that; labels may not, whatever the file is called."""
     path = tmp_path / "mask.png"
     save(Image.fromarray(np.dstack([INDICES * 50] * 3)), path)
-    assert pictures.read_picture(path).shape == (*SHAPE, 3)
-    for read in (pictures.read_mask, pictures.read_colours):
+    assert image_files.read_picture(path).shape == (*SHAPE, 3)
+    for read in (image_files.read_mask, image_files.read_colours):
         with pytest.raises(DataError, match=r"mask.png: is compressed as .*without loss \(PNG\)"):
             read(path)
 
@@ -224,7 +224,7 @@ def test_what_the_system_refuses_is_no_fault_of_the_file(
         raise PermissionError(13, "refused", "a.png")
 
     monkeypatch.setattr(Image, "open", refuse)
-    for read in (pictures.read_mask, pictures.read_picture, pictures.form):
+    for read in (image_files.read_mask, image_files.read_picture, image_files.form):
         with pytest.raises(DataUnavailable, match=r"a.png: cannot be read on this machine"):
             read(tmp_path / "a.png")
 
@@ -232,7 +232,7 @@ def test_what_the_system_refuses_is_no_fault_of_the_file(
 def test_a_name_says_nothing(tmp_path: Path) -> None:
     """A PNG called .jpg holds labels; what is no image says what it is."""
     Image.fromarray(INDICES).save(tmp_path / "a.jpg", format="PNG")
-    assert np.array_equal(pictures.read_mask(tmp_path / "a.jpg"), INDICES)
+    assert np.array_equal(image_files.read_mask(tmp_path / "a.jpg"), INDICES)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,12 @@ def test_what_is_no_image_says_what_it_is(tmp_path: Path, content: bytes, words:
     """Empty, a pointer, a web page, another type, or damaged."""
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    for read in (pictures.read_mask, pictures.read_picture, pictures.form, pictures.size_of):
+    for read in (
+        image_files.read_mask,
+        image_files.read_picture,
+        image_files.form,
+        image_files.size_of,
+    ):
         with pytest.raises(DataError, match=rf"^a.png: .*({words})"):
             read(path)
 
@@ -273,7 +278,12 @@ def test_files_of_several_pictures_are_refused(
     """Frames, pages and stereo pairs: nothing tells which one is meant."""
     path = tmp_path / "a.tif"
     animated(path, kind, **options)
-    reads = (pictures.read_picture, pictures.read_bands, pictures.read_colours, pictures.form)
+    reads = (
+        image_files.read_picture,
+        image_files.read_bands,
+        image_files.read_colours,
+        image_files.form,
+    )
     for read in reads:
         with pytest.raises(DataError, match=r"a.tif: holds 2 pictures"):
             read(path)
@@ -293,7 +303,7 @@ def test_pages_that_are_only_described_count(
     """ImageJ and tifffile may write one page and say that more lie behind it."""
     write(tmp_path / "a.tif", np.stack([INDICES] * 4))
     with pytest.raises(DataError, match="holds 4 pictures"):
-        pictures.read_mask(tmp_path / "a.tif")
+        image_files.read_mask(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("overview_first", [False, True])
@@ -307,8 +317,8 @@ def test_reduced_copies_are_no_pictures(tmp_path: Path, overview_first: bool) ->
         file.write(INDICES, tile=(16, 16), compression="zlib")
         file.write(small, subfiletype=1)
         file.write(INDICES > 0, subfiletype=4, photometric="mask")
-    assert np.array_equal(pictures.read_mask(path), INDICES)
-    assert np.array_equal(pictures.read_bands(path)[..., 0], INDICES)
+    assert np.array_equal(image_files.read_mask(path), INDICES)
+    assert np.array_equal(image_files.read_bands(path)[..., 0], INDICES)
 
 
 def test_a_preview_in_a_photograph_is_no_picture(tmp_path: Path) -> None:
@@ -316,7 +326,7 @@ def test_a_preview_in_a_photograph_is_no_picture(tmp_path: Path) -> None:
     photograph = Image.fromarray(values("uint8", (32, 48, 3)))
     preview = photograph.resize((12, 8))
     photograph.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview])
-    assert pictures.read_picture(tmp_path / "a.jpg").shape == (32, 48, 3)
+    assert image_files.read_picture(tmp_path / "a.jpg").shape == (32, 48, 3)
 
 
 @pytest.mark.parametrize("shape", [(*SHAPE, 3), (*SHAPE, 4), (*SHAPE, 2)])
@@ -326,10 +336,10 @@ def test_16_bits_of_colour_in_a_png_keep_every_digit(
     """As channels of the file; as RGB of 8 bits they are refused, not cut."""
     stored = values("uint16", shape)
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(stored))
-    assert np.array_equal(pictures.read_bands(tmp_path / "a.png"), scaled(stored))
-    assert pictures.form(tmp_path / "a.png") == (shape[2], "float32")
+    assert np.array_equal(image_files.read_bands(tmp_path / "a.png"), scaled(stored))
+    assert image_files.form(tmp_path / "a.png") == (shape[2], "float32")
     with pytest.raises(DataError, match=r"channels of uint16 hold more than 8 bits.*stored"):
-        pictures.read_picture(tmp_path / "a.png")
+        image_files.read_picture(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -341,9 +351,9 @@ def test_other_colour_spaces_are_no_channels(tmp_path: Path, mode: str, words: s
     image = image_of(mode)
     image.save(tmp_path / "a.tif")
     with pytest.raises(DataError, match=words):
-        pictures.read_bands(tmp_path / "a.tif")
+        image_files.read_bands(tmp_path / "a.tif")
     if mode == "CMYK":
-        read = pictures.read_picture(tmp_path / "a.tif")
+        read = image_files.read_picture(tmp_path / "a.tif")
         assert np.array_equal(read, np.asarray(image.convert("RGB")))
 
 
@@ -352,11 +362,11 @@ def test_a_fourth_band_is_not_dropped(tmp_path: Path) -> None:
     stored = values("uint8", (*SHAPE, 4))
     for name in ("unspecified", "unassalpha"):
         tifffile.imwrite(tmp_path / f"{name}.tif", stored, extrasamples=[name], photometric="rgb")
-        assert np.array_equal(pictures.read_bands(tmp_path / f"{name}.tif"), stored)
+        assert np.array_equal(image_files.read_bands(tmp_path / f"{name}.tif"), stored)
     with pytest.raises(DataError, match=r"4 channels of uint8 are no RGB picture.*stored"):
-        pictures.read_picture(tmp_path / "unspecified.tif")
-    assert np.array_equal(pictures.read_picture(tmp_path / "unassalpha.tif"), stored[..., :3])
-    assert pictures.has_alpha(tmp_path / "unassalpha.tif")
+        image_files.read_picture(tmp_path / "unspecified.tif")
+    assert np.array_equal(image_files.read_picture(tmp_path / "unassalpha.tif"), stored[..., :3])
+    assert image_files.has_alpha(tmp_path / "unassalpha.tif")
 
 
 def test_palettes_are_looked_up_in_pictures(tmp_path: Path) -> None:
@@ -365,10 +375,10 @@ def test_palettes_are_looked_up_in_pictures(tmp_path: Path) -> None:
     expected = np.asarray(image.convert("RGB"))
     for name in ("a.png", "a.gif", "a.bmp", "a.tif"):
         image.save(tmp_path / name)
-        assert np.array_equal(pictures.read_picture(tmp_path / name), expected)
-        assert np.array_equal(pictures.read_bands(tmp_path / name), expected)
-        assert pictures.form(tmp_path / name) == (3, "uint8")
-        assert np.array_equal(pictures.read_mask(tmp_path / name), INDICES)
+        assert np.array_equal(image_files.read_picture(tmp_path / name), expected)
+        assert np.array_equal(image_files.read_bands(tmp_path / name), expected)
+        assert image_files.form(tmp_path / name) == (3, "uint8")
+        assert np.array_equal(image_files.read_mask(tmp_path / name), INDICES)
 
 
 @pytest.mark.parametrize("labels", [[0, 255], [0, 1, 3], [255], [7]])
@@ -376,7 +386,7 @@ def test_a_palette_of_greys_is_read_by_its_greys(tmp_path: Path, labels: list[in
     """Pillow numbers the greys of a GIF anew in each file."""
     stored = np.resize(np.array(labels, dtype=np.uint8), SHAPE)
     Image.fromarray(stored).save(tmp_path / "a.gif")
-    assert np.array_equal(pictures.read_mask(tmp_path / "a.gif"), stored)
+    assert np.array_equal(image_files.read_mask(tmp_path / "a.gif"), stored)
 
 
 @pytest.mark.parametrize("padding", [0, 9])
@@ -388,13 +398,13 @@ def test_greys_may_have_any_order_and_padding(
     indices = INDICES % len(greys)
     colours = [grey for grey in greys for _ in range(3)] + [0] * padding
     palette_image(indices, colours).save(tmp_path / "a.png")
-    assert np.array_equal(pictures.read_mask(tmp_path / "a.png"), np.array(greys)[indices])
+    assert np.array_equal(image_files.read_mask(tmp_path / "a.png"), np.array(greys)[indices])
 
 
 def test_a_palette_without_colours_is_read_by_its_indices(tmp_path: Path) -> None:
     """Black throughout tells nothing."""
     palette_image(INDICES, [0] * 15).save(tmp_path / "a.png")
-    assert np.array_equal(pictures.read_mask(tmp_path / "a.png"), INDICES)
+    assert np.array_equal(image_files.read_mask(tmp_path / "a.png"), INDICES)
 
 
 @pytest.mark.parametrize(("alpha", "is_read"), [(255, True), (254, False), (0, False)])
@@ -407,9 +417,9 @@ def test_an_alpha_channel_may_hide_no_label(
     image.putalpha(alpha)
     image.save(tmp_path / "a.png")
     if is_read:
-        assert np.array_equal(pictures.read_mask(tmp_path / "a.png"), INDICES)
+        assert np.array_equal(image_files.read_mask(tmp_path / "a.png"), INDICES)
         return
-    for read in (pictures.read_mask, pictures.read_colours):
+    for read in (image_files.read_mask, image_files.read_colours):
         with pytest.raises(DataError, match="transparent in 126 pixels"):
             read(tmp_path / "a.png")
 
@@ -422,10 +432,10 @@ def test_greys_that_programs_read_differently_are_no_labels(tmp_path: Path) -> N
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     (tmp_path / "b.png").write_bytes(bytes(content))
     with pytest.raises(DataError, match="with 4 bits per pixel, of which programs read different"):
-        pictures.read_mask(tmp_path / "b.png")
+        image_files.read_mask(tmp_path / "b.png")
     tifffile.imwrite(tmp_path / "a.tif", INDICES, photometric="miniswhite")
     with pytest.raises(DataError, match=r"white as 0 .*programs read different labels"):
-        pictures.read_mask(tmp_path / "a.tif")
+        image_files.read_mask(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("nodata", ["-9999", "255", "nan", "1e30"])
@@ -435,7 +445,7 @@ def test_what_a_geotiff_calls_nodata_is_told(tmp_path: Path, nodata: str) -> Non
     stored = np.where(holes, np.float32(nodata), INDICES.astype(np.float32))
     tag = (42113, "s", 0, nodata, True)
     tifffile.imwrite(tmp_path / "a.tif", stored, extratags=[tag])
-    found = pictures.read_labels(tmp_path / "a.tif")
+    found = image_files.read_labels(tmp_path / "a.tif")
     assert np.array_equal(found.values == found.nodata, holes)
     assert np.array_equal(found.values[~holes], INDICES[~holes])
 
@@ -445,17 +455,17 @@ def test_nodata_in_an_image_is_no_brightness(tmp_path: Path) -> None:
     stored = np.where(INDICES == 4, np.float32(-9999), INDICES.astype(np.float32))
     tifffile.imwrite(tmp_path / "a.tif", stored, extratags=[(42113, "s", 0, "-9999", True)])
     with pytest.raises(DataError, match="pixels are -9999, which the file declares to be no data"):
-        pictures.read_bands(tmp_path / "a.tif", (0, 4))
-    assert pictures.read_bands(tmp_path / "a.tif", (-9999, 4)).min() == 0
+        image_files.read_bands(tmp_path / "a.tif", (0, 4))
+    assert image_files.read_bands(tmp_path / "a.tif", (-9999, 4)).min() == 0
 
 
 def test_labels_may_be_real_numbers_if_they_are_whole(tmp_path: Path) -> None:
     """GIS programs write labels as reals."""
     tifffile.imwrite(tmp_path / "a.tif", INDICES.astype(np.float64))
-    assert np.array_equal(pictures.read_mask(tmp_path / "a.tif"), INDICES)
+    assert np.array_equal(image_files.read_mask(tmp_path / "a.tif"), INDICES)
     tifffile.imwrite(tmp_path / "b.tif", INDICES.astype(np.float32) + 0.5)
     with pytest.raises(DataError, match=r"real numbers such as 0\.5"):
-        pictures.read_mask(tmp_path / "b.tif")
+        image_files.read_mask(tmp_path / "b.tif")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -469,15 +479,15 @@ def test_files_are_turned_upright(tmp_path: Path, name: str, orientation: int) -
         deep = stored.astype(np.uint16)
         tag = (274, "H", 1, orientation, True)
         tifffile.imwrite(path, deep, photometric="rgb", extratags=[tag])
-        assert np.array_equal(pictures.read_bands(path), scaled(turned(deep, orientation)))
+        assert np.array_equal(image_files.read_bands(path), scaled(turned(deep, orientation)))
         return
     options: dict[str, Any] = {"lossless": True} if name == "a.webp" else {}
     Image.fromarray(stored).save(path, exif=exif, **options)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    assert np.array_equal(pictures.read_picture(path), expected)
-    assert pictures.orientation(path) == orientation
-    assert pictures.size_of(path) == expected.shape[:2]
+    assert np.array_equal(image_files.read_picture(path), expected)
+    assert image_files.orientation(path) == orientation
+    assert image_files.size_of(path) == expected.shape[:2]
     if name != "a.jpg":
         assert np.array_equal(expected, turned(stored, orientation))
 
@@ -497,8 +507,8 @@ def test_a_missing_extra_is_named(
     for package in packages:
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(DataError, match=rf"{name}: .*3 channels of uint16.*segtune\[tiff\]"):
-        pictures.read_bands(tmp_path / name)
-    assert np.array_equal(pictures.read_mask(tmp_path / "plain.tif"), INDICES)
+        image_files.read_bands(tmp_path / name)
+    assert np.array_equal(image_files.read_mask(tmp_path / "plain.tif"), INDICES)
 
 
 def save(image: Image.Image, **options: Any) -> Callable[[Path], None]:
@@ -534,7 +544,7 @@ def test_a_file_that_is_cut_off_is_never_read_as_whole(tmp_path: Path, name: str
     for length in {*range(0, len(whole), 1 + len(whole) // 15), len(whole) - 1}:
         path.write_bytes(whole[:length])
         try:
-            read = pictures.read_mask(path)
+            read = image_files.read_mask(path)
         except DataError as error:
             assert name in str(error)  # noqa: PT017
         else:
@@ -550,7 +560,12 @@ def test_a_damaged_file_gives_a_message(tmp_path: Path, where: int, byte: int, n
     content = bytearray(path.read_bytes())
     content[where % len(content)] = byte
     path.write_bytes(bytes(content))
-    reads = (pictures.read_mask, pictures.read_bands, pictures.read_colours, pictures.form)
+    reads = (
+        image_files.read_mask,
+        image_files.read_bands,
+        image_files.read_colours,
+        image_files.form,
+    )
     for read in reads:
         try:
             read(path)
@@ -568,6 +583,6 @@ def test_a_picture_with_too_many_bands_is_refused_before_decoding(
         photometric="minisblack",
         planarconfig="contig",
     )
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 200)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 200)
     with pytest.raises(DataError, match=r"20 channels of float32 take 10,080 bytes"):
-        pictures.read_bands(tmp_path / "a.tif")
+        image_files.read_bands(tmp_path / "a.tif")

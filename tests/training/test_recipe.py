@@ -9,7 +9,7 @@ from tests.training.samples import config
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
-from tuner.training.learner import Learner
+from tuner.training.train_state import Learner
 
 
 def stepped(scenes: Data, params: dict[str, Any]) -> tuple[Learner, torch.Tensor]:

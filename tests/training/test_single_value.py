@@ -11,7 +11,7 @@ from tuner.spec.config import Recipe
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
-from tuner.training.learner import Learner
+from tuner.training.train_state import Learner
 
 RESIDUAL = {"model.decoder": "cnn", "model.encoder": "resnet18", "model.mid_channels": 8}
 

@@ -15,7 +15,7 @@ from tuner.errors import CheckpointMismatch, DataError, Diverged, InvalidSpec
 from tuner.spec.config import Change, TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
-from tuner.training import checkpoint, learner
+from tuner.training import checkpoint, train_state
 from tuner.training.batches import batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
@@ -272,13 +272,13 @@ def test_divergence_is_an_error_and_never_a_report(
     scenes: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loss that is no number ends the trial in words; the epoch before stands."""
-    honest = learner.Learner.step
+    honest = train_state.Learner.step
 
-    def step(self: learner.Learner, images: Any, labels: Any, step: int) -> torch.Tensor:
+    def step(self: train_state.Learner, images: Any, labels: Any, step: int) -> torch.Tensor:
         loss = honest(self, images, labels, step)
         return loss if step < 4 else loss * float("nan")
 
-    monkeypatch.setattr(learner.Learner, "step", step)
+    monkeypatch.setattr(train_state.Learner, "step", step)
     script = Script()
     with pytest.raises(Diverged, match=r"loss is nan at optimizer step 4 .epoch 2.*optimizer.lr"):
         run(scenes, tmp_path, script)
@@ -303,7 +303,7 @@ def test_an_epoch_holds_whole_batches_of_distinct_images(scenes: Data) -> None:
 
 def test_the_average_follows_the_model(scenes: Data) -> None:
     """Early on the average moves fast; it is what is scored."""
-    built = learner.Learner(samples.config(), scenes, Machine(), STEPS)
+    built = train_state.Learner(samples.config(), scenes, Machine(), STEPS)
     given = batches.Batches(scenes.train, samples.config(), "cpu").batch(1, 0)
     before = {name: tensor.clone() for name, tensor in built.scored.state_dict().items()}
     built.step(*given, 0)
@@ -321,7 +321,7 @@ def test_compiling_is_a_choice_of_the_fast_tier(
     compiled: list[dict[str, Any]] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **how: compiled.append(how))
     config = samples.config({"training.determinism": "fast", "training.compile": True})
-    built = learner.Learner(config, scenes, Machine(), STEPS)
+    built = train_state.Learner(config, scenes, Machine(), STEPS)
     assert compiled == [{"dynamic": False}]
     assert not [name for name in built.state()["model"] if "_orig_mod" in name]
     with pytest.raises(InvalidSpec, match="determinism to fast"):

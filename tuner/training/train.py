@@ -28,10 +28,10 @@ from tuner.training.checkpoint import Progress
 from tuner.training.data.load import Data
 from tuner.training.determinism import Machine
 from tuner.training.gauges import Gauges
-from tuner.training.learner import Learner
 from tuner.training.network import model
 from tuner.training.network.weights import norm_eps
 from tuner.training.steps import Pace
+from tuner.training.train_state import Learner
 
 logger = logging.getLogger(__name__)
 MODEL = "model.pt"

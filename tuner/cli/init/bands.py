@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import DataError
-from tuner.training.data import pictures
+from tuner.training.data import image_files
 
 _READ = 40
 _WHITE = 255.0
@@ -37,7 +37,7 @@ def find_bands(images: Sequence[Path]) -> Bands:
     forms: Counter[tuple[int, str]] = Counter()
     for image in sample:
         try:
-            pictures.check_picture(image)
+            image_files.check_picture(image)
         except (DataError, OSError):
             form = _form(image)
             if form:
@@ -56,7 +56,7 @@ def find_bands(images: Sequence[Path]) -> Bands:
 
 def _form(path: Path) -> tuple[int, str] | None:
     try:
-        return pictures.form(path)
+        return image_files.form(path)
     except (DataError, OSError):
         return None
 
@@ -67,7 +67,7 @@ def _range(images: Sequence[Path]) -> tuple[int, ...]:
     for image in images:
         try:
             # Read on the scale on which a value is 255 times itself.
-            pixels = pictures.read_bands(image, (0.0, 1.0)) / _WHITE
+            pixels = image_files.read_bands(image, (0.0, 1.0)) / _WHITE
         except (DataError, OSError):
             continue
         lows.append(float(pixels.min()))

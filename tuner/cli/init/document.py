@@ -9,7 +9,7 @@ from tuner.configs.paths import NAMED
 from tuner.configs.presets import Preset
 from tuner.spec import yaml_core
 from tuner.spec.config import Recipe
-from tuner.training.data.pictures import colour_of
+from tuner.training.data.image_files import colour_of
 
 _MODEL_NOTES = (
     "`weights: pretrained` starts from ImageNet; a worker downloads the weights when it first",

@@ -13,8 +13,8 @@ from tuner.cli.init.labels import valid_names
 from tuner.cli.init.layout import SPLITS
 from tuner.errors import DataError
 from tuner.training.data.annotations import BACKGROUND, category_names
+from tuner.training.data.image_files import SUFFIXES
 from tuner.training.data.listed import located
-from tuner.training.data.pictures import SUFFIXES
 
 _CAMVID = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_", re.IGNORECASE)
 _TRIED = 20

@@ -10,8 +10,8 @@ from unicodedata import normalize
 
 from tuner.cli.init.pairing import IMAGE, MASK, Candidate, File, Group, candidates
 from tuner.errors import DataError
+from tuner.training.data.image_files import SUFFIXES
 from tuner.training.data.patterns import is_litter
-from tuner.training.data.pictures import SUFFIXES
 
 SPLITS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"),

@@ -13,7 +13,7 @@ from tuner.cli.init.bands import Bands, find_bands
 from tuner.cli.init.layout import Layout, find_layout
 from tuner.cli.init.naming import Names, find_names
 from tuner.errors import DataError
-from tuner.training.data import mask_palettes, patterns, pictures
+from tuner.training.data import image_files, mask_palettes, patterns
 from tuner.training.data import pairs as pairing
 
 _MASKS_READ = 400
@@ -106,7 +106,7 @@ class _Labels:
             return
         try:
             height, width = values.shape
-            pairing.check_fit(image, pictures.size_of(image), mask, (height, width))
+            pairing.check_fit(image, image_files.size_of(image), mask, (height, width))
         except (DataError, OSError) as error:
             self.odd_sizes.append(str(error))
         self.read_count += 1
@@ -127,8 +127,8 @@ class _Labels:
 
     def _values(self, mask: Path) -> NDArray[np.int32]:
         if self.is_coloured:
-            return pictures.read_colours(mask)
-        found = pictures.read_labels(mask)
+            return image_files.read_colours(mask)
+        found = image_files.read_labels(mask)
         if found.nodata is not None:
             self.nodata.add(found.nodata)
         return found.values
@@ -150,7 +150,7 @@ def _reason_for_colours(masks: Sequence[Path], sample: Sequence[Path], names: Na
     """Why masks are read by their colours; empty where they are numbers."""
     for mask in sample:
         try:
-            if pictures.read_values(mask).is_coloured:
+            if image_files.read_values(mask).is_coloured:
                 return f"the masks are coloured ({mask.name})"
         except (DataError, OSError):
             continue
@@ -175,14 +175,14 @@ def _differ(masks: Sequence[Path]) -> str:
 
 def _palette(path: Path) -> bytes | None:
     try:
-        return pictures.palette_of(path)
+        return image_files.palette_of(path)
     except (DataError, OSError):
         return None
 
 
 def _colours(path: Path) -> list[int]:
     try:
-        found: list[int] = np.unique(pictures.read_colours(path)).tolist()
+        found: list[int] = np.unique(image_files.read_colours(path)).tolist()
     except (DataError, OSError):
         return []
     return found
@@ -195,9 +195,9 @@ def _sizes(
     unreadable = []
     for image in images:
         try:
-            sizes[pictures.size_of(image)] += 1
+            sizes[image_files.size_of(image)] += 1
             if not bands.is_stored:
-                pictures.check_picture(image)
+                image_files.check_picture(image)
         except (DataError, OSError) as error:
             unreadable.append(str(error))
     if not sizes:

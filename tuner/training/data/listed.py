@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tuner.errors import DataError, DataUnavailable
 from tuner.training import paths
 from tuner.training.data import pairs
-from tuner.training.data.pictures import SUFFIXES
+from tuner.training.data.image_files import SUFFIXES
 
 _Id = int | str
 

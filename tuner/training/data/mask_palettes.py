@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner.errors import DataError
-from tuner.training.data import pictures
+from tuner.training.data import image_files
 
 _THREADS = 8
 
@@ -31,14 +31,14 @@ def check(files: Iterable[Path]) -> None:
 def _palette(path: Path) -> bytes | None:
     """The colours of a palette file; what cannot be read is told when it is decoded."""
     try:
-        return pictures.palette_of(path)
+        return image_files.palette_of(path)
     except (DataError, OSError):
         return None
 
 
 def _are_one(palettes: set[bytes]) -> bool:
     """Whether all are beginnings of the longest, or greys."""
-    greys = sum(pictures.is_grey(each) for each in palettes)
+    greys = sum(image_files.is_grey(each) for each in palettes)
     longest = max(palettes, key=len, default=b"")
     is_one = all(longest.startswith(each) for each in palettes)
     return greys == len(palettes) or (is_one and not greys)
@@ -69,10 +69,10 @@ def _compare(palettes: Iterable[tuple[Path, bytes]]) -> None:
 
 def _refuse_greys(path: Path, colours: bytes) -> None:
     """Among palettes of colours, one of greys must give its indices too."""
-    if not pictures.is_grey(colours):
+    if not image_files.is_grey(colours):
         return
     with suppress(DataError, OSError):
-        if np.array_equal(pictures.read_mask(path), pictures.read_indices(path)):
+        if np.array_equal(image_files.read_mask(path), image_files.read_indices(path)):
             return
     raise DataError(
         f"{path.name} has a palette of greys, other masks have colours, so that an index is no "
@@ -83,7 +83,7 @@ def _refuse_greys(path: Path, colours: bytes) -> None:
 def _used(path: Path, colours: bytes) -> Iterator[tuple[int, bytes]]:
     """Index and colour of what the pixels of a file hold."""
     try:
-        indices = np.unique(pictures.read_indices(path)).tolist()
+        indices = np.unique(image_files.read_indices(path)).tolist()
     except (DataError, OSError):
         return
     for index in indices:

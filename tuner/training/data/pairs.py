@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tuner.errors import DataError, DataUnavailable
 from tuner.training import paths
 from tuner.training.data import patterns, suggestions
-from tuner.training.data.labels import STRANGE, Table, translate
-from tuner.training.data.pictures import (
+from tuner.training.data.image_files import (
     form,
     has_alpha,
     orientation,
@@ -22,6 +21,7 @@ from tuner.training.data.pictures import (
     read_mask,
     read_picture,
 )
+from tuner.training.data.labels import STRANGE, Table, translate
 from tuner.training.data.split import Depth, Mask, Picture, Split
 
 Size = tuple[int, int]  # height, width

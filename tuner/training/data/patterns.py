@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from tuner.training.data.pictures import SUFFIXES
+from tuner.training.data.image_files import SUFFIXES
 
 _WILD = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]")
 # Folders and files that systems and tools leave beside images.

@@ -11,8 +11,8 @@ import numpy as np
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data import pairs
+from tuner.training.data.image_files import read_mask
 from tuner.training.data.pairs import Reading
-from tuner.training.data.pictures import read_mask
 from tuner.training.data.split import Mask, Split
 
 # The benchmark's order, each by the first of its names.

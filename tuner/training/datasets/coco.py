@@ -31,7 +31,7 @@ from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data import labels, listed, pairs, regions
 from tuner.training.data.annotations import BACKGROUND, Annotation, Annotations, Id, Kind
-from tuner.training.data.pictures import read_colours, read_mask, read_picture
+from tuner.training.data.image_files import read_colours, read_mask, read_picture
 from tuner.training.data.split import Mask, Picture, Split
 from tuner.training.datasets import _frames, _rendering
 from tuner.training.datasets._rendering import Rules

@@ -30,9 +30,9 @@ from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data import labels, pairs
+from tuner.training.data.image_files import colour_of, read_colours, read_labels
 from tuner.training.data.labels import STRANGE, Table
 from tuner.training.data.pairs import Reading
-from tuner.training.data.pictures import colour_of, read_colours, read_labels
 from tuner.training.data.split import Mask, Split
 
 _NAMED = 5

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tuner.training.decoders._object_context import ObjectAttention, gather
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import conv_bn_relu
 
 OUTPUT_STRIDES = (8, 16)

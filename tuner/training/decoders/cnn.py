@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 
 OUTPUT_STRIDES = (32, 16, 8, 4)
 _ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {

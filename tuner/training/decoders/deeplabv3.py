@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import AtrousPyramid, conv_bn_relu, fcn_head
 
 OUTPUT_STRIDES = (8, 16)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import AtrousPyramid, conv_bn_relu, fcn_head, separable_bn_relu
 from tuner.training.network.resize import resize
 

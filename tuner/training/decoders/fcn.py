@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import conv_bn_relu, fcn_head, joined
 
 OUTPUT_STRIDES = (8, 16, 32, 4)

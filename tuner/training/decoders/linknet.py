@@ -6,7 +6,7 @@ Built by segmentation_models_pytorch. Its widths are the encoder's.
 from segmentation_models_pytorch.decoders.linknet.decoder import LinknetDecoder
 from torch import nn
 
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.smp_adapter import SmpDecoder, widths_of
 
 OUTPUT_STRIDES = (32, 4)

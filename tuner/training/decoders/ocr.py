@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tuner.training.decoders._object_context import ObjectAttention, gather
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import conv_bn_relu, joined
 
 OUTPUT_STRIDES = (4, 8, 16)

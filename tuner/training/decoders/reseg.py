@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import conv_bn_relu, fcn_head
 from tuner.training.network.resize import resize
 

@@ -12,7 +12,7 @@ from torch import nn
 from tuner.configs import _timm
 from tuner.errors import TrainingError
 from tuner.training.encoders import _atrous
-from tuner.training.network import backbone
+from tuner.training.network import encoder
 
 PREFIX = "tu-"
 NAMES = ("tu-regnety_002", "tu-resnext50_32x4d", "tu-seresnet18")
@@ -73,7 +73,7 @@ _PLAIN = "vgg"  # takes no output stride in timm
 
 def build(
     name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
-) -> backbone.Encoder:
+) -> encoder.Encoder:
     """The encoder of that name; images are padded to multiples of 32, which any of them takes.
 
     Raises:
@@ -86,8 +86,8 @@ def build(
         options["mlp_ratio"] = 0.001  # of the layers that are dropped: 400 MB for nothing
     elif output_stride != 32 and not is_plain:
         options["output_stride"] = output_stride
-    net = backbone.create(model, pretrained=pretrained, channels=channels, **options)
-    found = backbone.strides_of(net)
+    net = encoder.create(model, pretrained=pretrained, channels=channels, **options)
+    found = encoder.strides_of(net)
     if is_plain:
         _atrous.dilate(cast(nn.ModuleDict, net), output_stride)
         found = tuple(min(stride, output_stride) for stride in found)
@@ -98,6 +98,6 @@ def build(
             "choose another encoder"
         )
     levels = 5 if finest_stride == 2 and found[-5:-4] == (2,) else 4
-    channels_found = backbone.channels_of(net)[-levels:]
-    pyramid = backbone.Pyramid(channels_found, found[-levels:], output_stride)
-    return backbone.Encoder(net, pyramid, multiple=32)
+    channels_found = encoder.channels_of(net)[-levels:]
+    pyramid = encoder.Pyramid(channels_found, found[-levels:], output_stride)
+    return encoder.Encoder(net, pyramid, multiple=32)

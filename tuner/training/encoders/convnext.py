@@ -1,6 +1,6 @@
 """ConvNeXt (Liu et al. 2022), dilated in its last stages; its finest features have stride 4."""
 
-from tuner.training.network import backbone
+from tuner.training.network import encoder
 
 NAMES = (
     "convnext_atto",
@@ -14,10 +14,10 @@ OUTPUT_STRIDES = (8, 16, 32)
 
 def build(
     name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
-) -> backbone.Encoder:
+) -> encoder.Encoder:
     """The encoder of that name, whatever the `finest_stride` that a decoder could use."""
-    net = backbone.create(
+    net = encoder.create(
         name, pretrained=pretrained, channels=channels, output_stride=output_stride
     )
-    pyramid = backbone.Pyramid(backbone.channels_of(net), backbone.strides_of(net), output_stride)
-    return backbone.Encoder(net, pyramid, multiple=32)
+    pyramid = encoder.Pyramid(encoder.channels_of(net), encoder.strides_of(net), output_stride)
+    return encoder.Encoder(net, pyramid, multiple=32)

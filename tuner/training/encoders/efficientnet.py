@@ -1,6 +1,6 @@
 """EfficientNet (Tan and Le 2019), dilated in its last stages."""
 
-from tuner.training.network import backbone
+from tuner.training.network import encoder
 
 NAMES = (
     "efficientnet_b0",
@@ -15,9 +15,9 @@ BATCH_NORM = True
 
 def build(
     name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
-) -> backbone.Encoder:
+) -> encoder.Encoder:
     """The encoder of that name; a stage below `output_stride` dilates instead of striding."""
-    return backbone.dilated(
+    return encoder.dilated(
         name,
         output_stride,
         pretrained=pretrained,

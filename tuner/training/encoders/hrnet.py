@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from tuner.training.network import backbone
+from tuner.training.network import encoder
 from tuner.training.network.resize import resize
 
 NAMES = ("hrnet_w18_small", "hrnet_w18_small_v2", "hrnet_w18", "hrnet_w32", "hrnet_w48")
@@ -26,9 +26,9 @@ def build(
     finest_stride: int = 4,
     *,
     align_corners: bool = False,
-) -> backbone.Encoder:
+) -> encoder.Encoder:
     """The encoder of that name; its pyramid is parallel."""
-    net = backbone.create(
+    net = encoder.create(
         name,
         pretrained=pretrained,
         channels=channels,
@@ -39,8 +39,8 @@ def build(
         modules = cast(nn.Sequential, getattr(net, stage))
         for index, module in enumerate(modules):
             modules[index] = _BilinearExchange(module, align_corners)
-    pyramid = backbone.Pyramid(backbone.channels_of(net), backbone.strides_of(net), output_stride)
-    return backbone.Encoder(net, pyramid)
+    pyramid = encoder.Pyramid(encoder.channels_of(net), encoder.strides_of(net), output_stride)
+    return encoder.Encoder(net, pyramid)
 
 
 class _BilinearExchange(nn.Module):

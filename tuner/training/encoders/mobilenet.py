@@ -3,7 +3,7 @@
 They end with the last block: the 960 to 1280 channels of their classifiers are not built.
 """
 
-from tuner.training.network import backbone
+from tuner.training.network import encoder
 
 NAMES = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 OUTPUT_STRIDES = (8, 16, 32)
@@ -17,9 +17,9 @@ _TIMM = {
 
 def build(
     name: str, output_stride: int, pretrained: bool, channels: int = 3, finest_stride: int = 4
-) -> backbone.Encoder:
+) -> encoder.Encoder:
     """The encoder of that name; a stage below `output_stride` dilates instead of striding."""
-    return backbone.dilated(
+    return encoder.dilated(
         _TIMM[name],
         output_stride,
         pretrained=pretrained,

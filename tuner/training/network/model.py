@@ -14,7 +14,7 @@ from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
 from tuner.training.network import norms, weights
-from tuner.training.network.backbone import Encoder
+from tuner.training.network.encoder import Encoder
 from tuner.training.network.resize import resize
 
 _RGB = 3

@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tuner.training.network.backbone import Pyramid
+from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import MeanPool, fcn_head
 from tuner.training.network.resize import Size
 
