@@ -32,9 +32,9 @@ from tuner.spec.messages import Report, Verdict
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data, load
 from tuner.training.data.rasters import decode
-from tuner.training.determinism import Machine, applied
+from tuner.training.determinism import DeviceContext, applied
 from tuner.training.train import train
-from tuner.training.train_state import Learner
+from tuner.training.train_state import TrainState
 from workers.settings import WorkerSettings
 
 MODELS = {
@@ -69,13 +69,13 @@ def config(model: dict[str, str], *, images: int, size: tuple[int, int]) -> Tria
     )
 
 
-def as_worker(device: str) -> Machine:
+def as_worker(device: str) -> DeviceContext:
     """A machine as a worker with default settings describes it to the loop."""
     seconds = WorkerSettings.model_fields["checkpoint_seconds"].default
-    return Machine(device=device, checkpoint_seconds=seconds)
+    return DeviceContext(device=device, checkpoint_seconds=seconds)
 
 
-def loop(chosen: TrialConfig, data: Data, machine: Machine) -> tuple[float, float]:
+def loop(chosen: TrialConfig, data: Data, context: DeviceContext) -> tuple[float, float]:
     """Images per second and data_wait of the second epoch of a real run."""
     reports: list[Report] = []
 
@@ -84,30 +84,32 @@ def loop(chosen: TrialConfig, data: Data, machine: Machine) -> tuple[float, floa
         return Verdict()
 
     with tempfile.TemporaryDirectory() as folder:
-        train(chosen, data, keep, folder=Path(folder), machine=machine)
+        train(chosen, data, keep, folder=Path(folder), context=context)
     metrics = reports[-1].metrics
     return metrics["images_per_second"], metrics["data_wait"]
 
 
-def bare(chosen: TrialConfig, data: Data, machine: Machine) -> float:
+def bare(chosen: TrialConfig, data: Data, context: DeviceContext) -> float:
     """Images per second of forward, backward and step on one resident batch."""
-    with applied(chosen.training.determinism, machine):
-        batches = Batches(data.train, chosen, machine.device)
-        learner = Learner(chosen, data, machine, 1_000)
+    with applied(chosen.training.determinism, context):
+        batches = Batches(data.train, chosen, context.device)
+        state = TrainState(chosen, data, context, 1_000)
         images, labels = batches.batch(1, 0)
-        step = _plain_step(learner, images, labels)
+        step = _plain_step(state, images, labels)
         for _ in range(batches.per_epoch):
             step()
-        _wait(machine)
+        _wait(context)
         began = perf_counter()
         for _ in range(batches.per_epoch):
             step()
-        _wait(machine)
+        _wait(context)
         return batches.per_epoch * batches.size / (perf_counter() - began)
 
 
-def _plain_step(learner: Learner, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]:
-    model, loss, optimizer = learner.model, learner.loss, learner.optimizer
+def _plain_step(
+    state: TrainState, images: torch.Tensor, labels: torch.Tensor
+) -> Callable[[], None]:
+    model, loss, optimizer = state.model, state.loss, state.optimizer
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -118,23 +120,23 @@ def _plain_step(learner: Learner, images: torch.Tensor, labels: torch.Tensor) ->
     return step
 
 
-def _wait(machine: Machine) -> None:
-    if machine.is_cuda:
-        torch.cuda.synchronize(machine.device)
+def _wait(context: DeviceContext) -> None:
+    if context.is_cuda:
+        torch.cuda.synchronize(context.device)
 
 
 def compare(
     model: dict[str, str], options: argparse.Namespace, *, images: int, size: tuple[int, int]
 ) -> dict[str, Any]:
     """One row of (a): loop and bare step in turn, and the median of their ratios."""
-    machine = as_worker(options.device)
+    context = as_worker(options.device)
     chosen = config(model, images=images, size=size)
     with tempfile.TemporaryDirectory() as cache:
         data = load(chosen.dataset, cache=Path(cache), roots=())
         ratios, waits, rates = [], [], []
         for _ in range(options.pairs):
-            rate, wait = loop(chosen, data, machine)
-            ratios.append(rate / bare(chosen, data, machine))
+            rate, wait = loop(chosen, data, context)
+            ratios.append(rate / bare(chosen, data, context))
             waits.append(wait)
             rates.append(rate)
     return {
@@ -150,7 +152,7 @@ def against_usual(
     model: dict[str, str], options: argparse.Namespace, *, images: int, size: tuple[int, int]
 ) -> dict[str, Any]:
     """One row of (b) and (c), on files of twice the network's size."""
-    machine = as_worker(options.device)
+    context = as_worker(options.device)
     drawn = config(model, images=images, size=size)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -159,8 +161,8 @@ def against_usual(
         first, first_seconds, data = opened(chosen, folder)
         second, second_seconds, data = opened(chosen, folder)
         ratios = [
-            loop(chosen, data, machine)[0]
-            / usual_loop.images_per_second(chosen, data, folder / "set", machine)
+            loop(chosen, data, context)[0]
+            / usual_loop.images_per_second(chosen, data, folder / "set", context)
             for _ in range(options.pairs)
         ]
     return {
@@ -213,7 +215,7 @@ def main() -> None:
     options = parser.parse_args()
     options.pairs, images = (1, 16) if options.quick else (options.pairs, 64)
     result: dict[str, Any] = describe("torch", "timm")
-    if Machine(device=options.device).is_cuda:
+    if DeviceContext(device=options.device).is_cuda:
         result["device"] = torch.cuda.get_device_name(options.device)
         for name, model in GPU_MODELS.items():
             for size in GPU_SIZES[: 1 if options.quick else None]:

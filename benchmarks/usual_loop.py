@@ -19,57 +19,57 @@ from torchvision.transforms import v2
 
 from tuner.spec.config import TrialConfig
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.ignore import IGNORE
-from tuner.training.train_state import Learner
+from tuner.training.train_state import TrainState
 
 
 def write_files(root: Path, data: Data, *, scale: int = 2) -> None:
     """A data set of format `folder`: JPEG images and PNG masks, larger than the network's input."""
-    for split, store in (("train", data.train), ("val", data.val)):
-        for index in range(len(store)):
-            image = Image.fromarray(np.asarray(store.images[index]))
-            mask = Image.fromarray(np.asarray(store.label(index)))
+    for part, split in (("train", data.train), ("val", data.val)):
+        for index in range(len(split)):
+            image = Image.fromarray(np.asarray(split.images[index]))
+            mask = Image.fromarray(np.asarray(split.label(index)))
             for kind, picture, name in (
                 ("images", image, f"{index:04d}.jpg"),
                 ("labels", mask, f"{index:04d}.png"),
             ):
-                path = root / kind / split / name
+                path = root / kind / part / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 size = (picture.width * scale, picture.height * scale)
                 picture.resize(size, Image.Resampling.NEAREST).save(path)
 
 
-def images_per_second(config: TrialConfig, data: Data, root: Path, machine: Machine) -> float:
+def images_per_second(config: TrialConfig, data: Data, root: Path, context: DeviceContext) -> float:
     """Pace of the second epoch over the files below `root`, by the same network and optimizer."""
-    learner = Learner(config, data, machine, 1_000)
+    state = TrainState(config, data, context, 1_000)
     loader = DataLoader(
         _Files(root, config.dataset.size),
         batch_size=config.training.batch_size,
         shuffle=True,
         drop_last=True,
         num_workers=min(os.cpu_count() or 1, 8),
-        pin_memory=machine.is_cuda,
+        pin_memory=context.is_cuda,
         persistent_workers=True,
         multiprocessing_context="spawn",
     )
-    _epoch(learner, loader, machine)
+    _epoch(state, loader, context)
     began = perf_counter()
-    seen = _epoch(learner, loader, machine)
+    seen = _epoch(state, loader, context)
     return seen / (perf_counter() - began)
 
 
-def _epoch(learner: Learner, loader: "DataLoader[Any]", machine: Machine) -> int:
+def _epoch(state: TrainState, loader: "DataLoader[Any]", context: DeviceContext) -> int:
     seen, running = 0, 0.0
     for images, labels in loader:
-        pixels, marks = images.to(machine.device), labels.to(machine.device)
-        learner.optimizer.zero_grad(set_to_none=True)
-        logits, aux = learner.model(pixels)
-        loss = learner.loss(logits, marks)
+        pixels, marks = images.to(context.device), labels.to(context.device)
+        state.optimizer.zero_grad(set_to_none=True)
+        logits, aux = state.model(pixels)
+        loss = state.loss(logits, marks)
         if aux is not None:
-            loss = loss + 0.4 * learner.loss(aux, marks)
+            loss = loss + 0.4 * state.loss(aux, marks)
         loss.backward()
-        learner.optimizer.step()
+        state.optimizer.step()
         running += loss.item()
         seen += len(images)
     return seen

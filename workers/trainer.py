@@ -39,7 +39,7 @@ from workers.protocol import (
 
 if TYPE_CHECKING:
     from tuner.training.data.load import Data
-    from tuner.training.determinism import Machine
+    from tuner.training.determinism import DeviceContext
 
 logger = logging.getLogger(__name__)
 _BEAT_SECONDS = 1.0
@@ -188,16 +188,16 @@ class Trainer:
             resume=resume,
             last_step=start.last_step,
             steps=start.steps,
-            machine=self._machine(threads),
+            context=self._context(threads),
             should_yield=self.wire.should_yield,
             beat=self.wire.beat,
             saved=self.wire.saved,
         )
 
-    def _machine(self, threads: int | None) -> "Machine":
-        from tuner.training.determinism import Machine
+    def _context(self, threads: int | None) -> "DeviceContext":
+        from tuner.training.determinism import DeviceContext
 
-        return Machine(
+        return DeviceContext(
             device=self.device,
             threads=threads,
             cache=self.cache,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.contracts.strengths import BESIDE, EXAMPLES
 from tuner.configs import catalog
-from tuner.training.batches.augmentation import Augmentation, Source
+from tuner.training.batches.augmentation import Augmentation, SampleSource
 from tuner.training.ignore import IGNORE
 
 SIZE = (32, 48)
@@ -20,7 +20,7 @@ SIZE = (32, 48)
 def augmentation(name: str, strength: Any, *, seed: int = 3) -> Augmentation:
     """This augmentation alone, or beside those without which it has nothing to act on."""
     strengths = {**beside(name), name: strength}
-    source = Source(8, of_eight)
+    source = SampleSource(8, of_eight)
     return Augmentation(strengths, seed=seed, size=SIZE, source=source)
 
 
@@ -62,7 +62,7 @@ def apply(built: Augmentation, indices: list[int], *, epoch: int = 1) -> tuple[T
 def test_default_is_off(augment: str) -> None:
     """A config that does not name it leaves images and labels alone."""
     default = catalog.find("augment", augment).options["strength"].default
-    source = Source(8, of_eight)
+    source = SampleSource(8, of_eight)
     alone = Augmentation({augment: default}, seed=3, size=SIZE, source=source)
     pixels, labels = apply(alone, [0, 1])
     assert torch.equal(pixels, samples(8)[0][:2].float())
@@ -112,7 +112,7 @@ def test_other_channels_than_three_are_taken(augment: str, channels: int) -> Non
     images = images[:, :1].repeat(1, channels, 1, 1)
     where = np.arange(8)
     strengths = {**beside(augment), augment: example(augment)}
-    source = Source(8, lambda indices: (images[indices], labels[indices]))
+    source = SampleSource(8, lambda indices: (images[indices], labels[indices]))
     built = Augmentation(strengths, seed=3, size=SIZE, source=source)
     pixels, marks = built(images, labels, epoch=1, indices=where, fill=torch.zeros(channels))
     assert pixels.shape == (8, channels, *marks.shape[1:])

@@ -11,7 +11,7 @@ from tuner.configs.resolve import resolve
 from tuner.spec.config import Recipe, TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.train import MODEL, train
 
 _BASE = Recipe.model_validate(
@@ -41,9 +41,9 @@ class Run:
     ) -> None:
         self.folder = folder
         self.reports: list[Report] = []
-        machine = Machine(device=device, cache=options.pop("cache", None))
+        context = DeviceContext(device=device, cache=options.pop("cache", None))
         self.outcome: Outcome = train(
-            chosen, data, self._take, folder=folder, machine=machine, **options
+            chosen, data, self._take, folder=folder, context=context, **options
         )
 
     def _take(self, report: Report) -> Verdict:

@@ -14,7 +14,7 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import OutcomeKind
 from tuner.training import memory
 from tuner.training.data.load import Data, load
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 
 MIB = 2**20
 
@@ -41,11 +41,11 @@ def leave(mib: int) -> None:
 
 @pytest.mark.parametrize("tier", ["exact", "fast"])
 def test_a_batch_that_does_not_fit_is_trained_in_parts(
-    device: str, large: Data, tmp_path: Path, tier: str
+    device: str, large: Data, tmp_path: Path, determinism: str
 ) -> None:
     """The trial completes; its provenance names the micro-batch that memory allowed."""
     leave(1_200)
-    run = Run(large, tmp_path / "run", device, wide(**{"training.determinism": tier}))
+    run = Run(large, tmp_path / "run", device, wide(**{"training.determinism": determinism}))
 
     assert OutcomeKind.COMPLETED is run.outcome.kind
     assert 1 <= run.outcome.provenance["micro_batch"] < 16
@@ -58,7 +58,7 @@ def test_what_was_found_is_remembered(device: str, large: Data, tmp_path: Path) 
     first = Run(large, tmp_path / "a", device, chosen, cache=cache)
     second = Run(large, tmp_path / "b", device, chosen, cache=cache)
 
-    found = memory.recall(chosen, Machine(device=device, cache=cache))
+    found = memory.recall(chosen, DeviceContext(device=device, cache=cache))
     assert found == first.outcome.provenance["micro_batch"]
     assert found == second.outcome.provenance["micro_batch"]
 

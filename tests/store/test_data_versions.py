@@ -326,7 +326,7 @@ def test_an_exact_trial_keeps_its_threads_on_another_cpu(fleet: Fleet) -> None:
 
 
 def test_threads_are_free_where_no_number_depends_on_them(database: Database) -> None:
-    """On a GPU, and in the fast tier, a trial trains with its worker's own."""
+    """On a GPU, and in the fast mode, a trial trains with its worker's own."""
     fleet = Fleet(database)
     fleet.submit()
     assert offering(fleet, "gpu", cpus=8, kind="cuda").threads is None

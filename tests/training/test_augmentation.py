@@ -15,7 +15,7 @@ from tests.contracts.strengths import EXAMPLES
 from tuner.configs import catalog
 from tuner.training.augment import _grain, policy
 from tuner.training.batches import augmentation, warp, windows
-from tuner.training.batches.augmentation import Augmentation, Source
+from tuner.training.batches.augmentation import Augmentation, SampleSource
 from tuner.training.ignore import IGNORE
 
 SIZE = (32, 48)
@@ -37,7 +37,7 @@ def augment(
     """All samples, or these, under black where nothing is."""
     images, labels = data
     where = np.arange(len(images)) if rows is None else np.array(rows)
-    source = Source(len(images), lambda indices: (images[indices], labels[indices]))
+    source = SampleSource(len(images), lambda indices: (images[indices], labels[indices]))
     built = Augmentation(strengths, seed=1, size=SIZE, source=source)
     fill = torch.zeros(3)
     return built(images[where], labels[where], epoch=epoch, indices=where, fill=fill)
@@ -189,7 +189,7 @@ def test_a_policy_takes_two_of_its_set(magnitude: float) -> None:
 def test_a_policy_leaves_others_alone() -> None:
     """What is not chosen for a sample changes no number of it."""
     images, labels = scenes()
-    source = Source(8, lambda indices: (images[indices], labels[indices]))
+    source = SampleSource(8, lambda indices: (images[indices], labels[indices]))
     built = Augmentation({"policy": 1.0}, seed=1, size=SIZE, source=source)
     where = np.arange(8)
     noisy = next(step for step in built.planned(1, where).steps if step.key == "policy.noise")

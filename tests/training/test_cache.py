@@ -30,7 +30,7 @@ def test_the_second_opening_decodes_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(pairs, "read_picture", refuse)
+    monkeypatch.setattr(pairs, "read_image", refuse)
     second = load(tmp_path)
     assert np.array_equal(first.train.images, second.train.images)
     assert first.fingerprint == second.fingerprint

@@ -13,7 +13,7 @@ from tuner.spec.messages import OutcomeKind, Report, Verdict
 from tuner.training.data import image_files
 from tuner.training.data import load as data
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.train import train
 
 SHAPE = (40, 60)
@@ -230,7 +230,7 @@ def test_a_network_learns_from_two_files_of_four_channels(base: Path, tmp_path: 
         reports.append(report)
         return Verdict()
 
-    outcome = train(config, loaded, keep, folder=tmp_path, machine=Machine(device="cpu"))
+    outcome = train(config, loaded, keep, folder=tmp_path, context=DeviceContext(device="cpu"))
     assert loaded.train.channels == 4
     assert outcome.kind is OutcomeKind.COMPLETED
     assert [report.step for report in reports] == [1, 2]

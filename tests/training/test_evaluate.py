@@ -10,7 +10,7 @@ from tests.training import samples
 from tuner.errors import Diverged
 from tuner.training import evaluate
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
 
@@ -43,7 +43,9 @@ def test_batch_size_has_no_say(scenes: Data) -> None:
     """The matrix is the same whether images come one by one or together."""
     built = model.build(samples.config(), mean=scenes.train.mean, std=scenes.train.std)
     matrices = [
-        evaluate.confusion(built, scenes.val, machine=Machine(), tier="exact", batch_size=size)
+        evaluate.confusion(
+            built, scenes.val, context=DeviceContext(), determinism="exact", batch_size=size
+        )
         for size in (1, 2)
     ]
     assert matrices[0] == matrices[1]
@@ -57,4 +59,6 @@ def test_a_model_that_is_no_longer_finite_is_not_scored(scenes: Data) -> None:
     built = model.build(samples.config(), mean=scenes.train.mean, std=scenes.train.std)
     torch.nn.init.constant_(next(built.decoder.parameters()), float("nan"))
     with pytest.raises(Diverged, match="validation split"):
-        evaluate.confusion(built, scenes.val, machine=Machine(), tier="exact", batch_size=2)
+        evaluate.confusion(
+            built, scenes.val, context=DeviceContext(), determinism="exact", batch_size=2
+        )

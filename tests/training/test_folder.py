@@ -123,7 +123,7 @@ def test_exif_rotation_is_honoured(tmp_path: Path) -> None:
     exif[0x0112] = 6
     path = tmp_path / "turned.jpg"
     Image.fromarray(np.rot90(upright)).save(path, exif=exif, quality=95)
-    read = image_files.read_picture(path)
+    read = image_files.read_image(path)
     assert read.shape == upright.shape
     assert abs(read.astype(int) - upright).mean() < 2
 

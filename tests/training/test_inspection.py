@@ -41,7 +41,7 @@ def test_classes_are_counted(tmp_path: Path) -> None:
     assert [each.train_share for each in found.classes] == pytest.approx([12 / 42, 30 / 42, 0])
     assert [each.train_images for each in found.classes] == [1, 2, 0]
     assert found.ignored == pytest.approx((0.125, 0))
-    assert (found.train, found.val, found.channels, found.depth) == (2, 1, 3, "uint8")
+    assert (found.train, found.val, found.channels, found.dtype) == (2, 1, 3, "uint8")
     assert found.label_sizes == ((40, 60),)
 
 

@@ -12,10 +12,10 @@ from tuner.spec.messages import Outcome, Verdict
 from tuner.training import checkpoint, memory
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.failures import classify
 from tuner.training.train import MODEL, train
-from tuner.training.train_state import Learner
+from tuner.training.train_state import TrainState
 
 TIGHT = 18  # MiB: two images of `CONFIG` fit, four do not
 TINY = 4  # MiB: not even one fits
@@ -38,22 +38,22 @@ def work(limit: int, error: Exception | None = None) -> Callable[[int], str]:
 @pytest.mark.parametrize(("size", "limit", "fits"), [(8, 8, 8), (12, 4, 3), (5, 2, 2), (8, 1, 1)])
 def test_a_size_is_halved_until_it_fits(size: int, limit: int, fits: int) -> None:
     """Nothing is halved that fits; an odd size rounds up."""
-    found = memory.halving(work(limit), size, least=1, machine=Machine(), advice="")
+    found = memory.halving(work(limit), size, least=1, context=DeviceContext(), advice="")
     assert found == (f"done with {fits}", fits)
 
 
 def test_the_least_size_is_the_end(scenes: Data) -> None:
     """The message says the device, the size, what was the most, and what to do."""
-    machine = Machine(memory_mb=7)
+    context = DeviceContext(memory_mb=7)
     with pytest.raises(OutOfMemory, match=r"cpu is out of memory at 2 of 8.*limit 7 MiB.*pray"):
-        memory.halving(work(1), 8, least=2, machine=machine, advice="pray")
+        memory.halving(work(1), 8, least=2, context=context, advice="pray")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), TrainingError("odd")])
 def test_other_errors_pass(error: Exception) -> None:
     """What is not about memory is not tried again."""
     with pytest.raises(type(error), match=str(error)):
-        memory.halving(work(0, error), 8, least=1, machine=Machine(), advice="")
+        memory.halving(work(0, error), 8, least=1, context=DeviceContext(), advice="")
 
 
 def test_a_part_that_cannot_be_trained_counts_as_too_large(scenes: Data) -> None:
@@ -63,9 +63,9 @@ def test_a_part_that_cannot_be_trained_counts_as_too_large(scenes: Data) -> None
         return work(1, TrainingError("one value") if size == 2 else None)(size)
 
     with pytest.raises(OutOfMemory, match="with 2 the network cannot be trained: one value"):
-        memory.halving(attempt, 4, least=1, machine=Machine(), advice="")
+        memory.halving(attempt, 4, least=1, context=DeviceContext(), advice="")
     with pytest.raises(Diverged):
-        memory.halving(work(1, Diverged("nan")), 4, least=1, machine=Machine(), advice="")
+        memory.halving(work(1, Diverged("nan")), 4, least=1, context=DeviceContext(), advice="")
 
 
 def test_parts_add_up_to_the_gradients_of_the_batch(scenes: Data) -> None:
@@ -76,10 +76,10 @@ def test_parts_add_up_to_the_gradients_of_the_batch(scenes: Data) -> None:
     labels[1] = 255
     found = []
     for size in (4, 3, 1):
-        learner = Learner(config, scenes, Machine(), 6)
-        learner.micro_batch = size
-        losses = learner.step(images, labels, 0)
-        gradients = [p.grad for p in learner.model.parameters() if p.grad is not None]
+        state = TrainState(config, scenes, DeviceContext(), 6)
+        state.micro_batch = size
+        losses = state.step(images, labels, 0)
+        gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
         found.append((losses, torch.cat([gradient.flatten() for gradient in gradients])))
     for loss, gradient in found[1:]:
         torch.testing.assert_close(loss, found[0][0])
@@ -88,32 +88,32 @@ def test_parts_add_up_to_the_gradients_of_the_batch(scenes: Data) -> None:
 
 def test_a_probe_finds_what_fits_and_leaves_no_trace(scenes: Data) -> None:
     """Weights, statistics and optimizer are as before."""
-    learner = Learner(CONFIG, scenes, Machine(memory_mb=TIGHT), 6)
-    before = learner.state()
-    learner.may_shrink = True
-    learner.probe(*Batches(scenes.train, CONFIG, "cpu").batch(1, 0))
-    assert learner.micro_batch == 2
-    after = learner.state()
+    state = TrainState(CONFIG, scenes, DeviceContext(memory_mb=TIGHT), 6)
+    before = state.state_dict()
+    state.may_shrink = True
+    state.probe(*Batches(scenes.train, CONFIG, "cpu").batch(1, 0))
+    assert state.micro_batch == 2
+    after = state.state_dict()
     assert after["optimizer"]["state"] == {}
     assert all(torch.equal(after["model"][name], old) for name, old in before["model"].items())
 
 
-def run(data: Data, folder: Path, machine: Machine, **options: object) -> Outcome:
+def run(data: Data, folder: Path, context: DeviceContext, **options: object) -> Outcome:
     """Train `CONFIG` without anybody's objection."""
     config = options.pop("config", CONFIG)
-    return train(config, data, lambda _: Verdict(), folder=folder, machine=machine, **options)  # type: ignore[arg-type]  # a test's own options
+    return train(config, data, lambda _: Verdict(), folder=folder, context=context, **options)  # type: ignore[arg-type]  # a test's own options
 
 
 def test_the_micro_batch_stays_with_the_trial(scenes: Data, tmp_path: Path) -> None:
     """Found on a small device and taken up on a large one, a run ends bit for bit as uncut."""
-    small = Machine(memory_mb=TIGHT, cache=tmp_path / "cache")
+    small = DeviceContext(memory_mb=TIGHT, cache=tmp_path / "cache")
     whole = run(scenes, tmp_path / "whole", small)
     assert whole.provenance["micro_batch"] == 2
     assert memory.recall(CONFIG, small) == 2
     asked = iter(range(10))
     run(scenes, tmp_path / "cut", small, should_yield=lambda: next(asked) == 1)
     resume = tmp_path / "cut" / checkpoint.NAME
-    rest = run(scenes, tmp_path / "cut", Machine(), resume=resume)
+    rest = run(scenes, tmp_path / "cut", DeviceContext(), resume=resume)
     assert rest.provenance["micro_batch"] == 2
     ended = [
         torch.load(tmp_path / name / MODEL, weights_only=True)["model"] for name in ("whole", "cut")
@@ -123,16 +123,16 @@ def test_the_micro_batch_stays_with_the_trial(scenes: Data, tmp_path: Path) -> N
 
 def test_exact_refuses_to_go_on_with_less(scenes: Data, tmp_path: Path) -> None:
     """A checkpoint of four at once on a device that holds two is no uninterrupted run."""
-    run(scenes, tmp_path, Machine(), should_yield=lambda: True)
+    run(scenes, tmp_path, DeviceContext(), should_yield=lambda: True)
     with pytest.raises(OutOfMemory, match="exact keeps the micro-batch") as caught:
-        run(scenes, tmp_path, Machine(memory_mb=TIGHT), resume=tmp_path / checkpoint.NAME)
+        run(scenes, tmp_path, DeviceContext(memory_mb=TIGHT), resume=tmp_path / checkpoint.NAME)
     assert classify(caught.value) == "out_of_memory"
 
 
 def test_fast_goes_on_with_less(scenes: Data, tmp_path: Path) -> None:
     """Where numbers need not repeat, a step that does not fit is taken again in halves."""
-    run(scenes, tmp_path, Machine(), config=FAST, should_yield=lambda: True)
-    small, resume = Machine(memory_mb=TIGHT), tmp_path / checkpoint.NAME
+    run(scenes, tmp_path, DeviceContext(), config=FAST, should_yield=lambda: True)
+    small, resume = DeviceContext(memory_mb=TIGHT), tmp_path / checkpoint.NAME
     outcome = run(scenes, tmp_path, small, config=FAST, resume=resume)
     assert outcome.provenance["micro_batch"] == 2
 
@@ -141,23 +141,23 @@ def test_a_micro_batch_that_is_set_is_kept(scenes: Data, tmp_path: Path) -> None
     """It is trained as it was sampled, or not at all."""
     fixed = samples.config({"training.batch_size": 4, "training.micro_batch": 4})
     with pytest.raises(OutOfMemory, match=r"training\.micro_batch is set"):
-        run(scenes, tmp_path, Machine(memory_mb=TIGHT), config=fixed)
+        run(scenes, tmp_path, DeviceContext(memory_mb=TIGHT), config=fixed)
 
 
 def test_a_trial_that_never_fits_fails(scenes: Data, tmp_path: Path) -> None:
     """The end of all halving is an outcome of its own kind."""
     with pytest.raises(OutOfMemory, match=r"at 1 of 4 images .limit 4 MiB") as caught:
-        run(scenes, tmp_path, Machine(memory_mb=TINY))
+        run(scenes, tmp_path, DeviceContext(memory_mb=TINY))
     assert classify(caught.value) == "out_of_memory"
 
 
 def test_a_damaged_note_costs_a_probe_only(tmp_path: Path) -> None:
     """Half a file counts as an empty one, and is replaced by the next note."""
-    machine = Machine(cache=tmp_path)
-    memory.remember(CONFIG, machine, 2)
+    context = DeviceContext(cache=tmp_path)
+    memory.remember(CONFIG, context, 2)
     [note] = tmp_path.glob("*.json")
     note.write_text("{", encoding="utf-8")
-    assert memory.recall(CONFIG, machine) is None
-    memory.remember(CONFIG, machine, 4)
-    assert memory.recall(CONFIG, machine) == 4
-    assert memory.recall(FAST, machine) is None
+    assert memory.recall(CONFIG, context) is None
+    memory.remember(CONFIG, context, 4)
+    assert memory.recall(CONFIG, context) == 4
+    assert memory.recall(FAST, context) is None

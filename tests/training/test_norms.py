@@ -13,13 +13,13 @@ from tuner.training.network import model, norms
 GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 
 
-def build(norm: str, **params: Any) -> model.Segmenter:
+def build(norm: str, **params: Any) -> model.SegmentationModel:
     """A small network in training mode, without random parts."""
     chosen = {"model.norm": norm, "model.dropout": 0.0, **params}
     return model.build(config(chosen), **GREY).train()
 
 
-def gradient(built: model.Segmenter, images: Tensor) -> Tensor:
+def gradient(built: model.SegmentationModel, images: Tensor) -> Tensor:
     """Gradient of the stem, summed over the images."""
     built.zero_grad()
     built(images)[0].square().sum().backward()

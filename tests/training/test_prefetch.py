@@ -13,7 +13,7 @@ from tuner.training.batches.prefetch import Prefetch
 from tuner.training.data.load import Data
 
 
-class Source:
+class SampleSource:
     """Doubles an index, and notes what was asked of it."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Source:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Prefetch[int]]:
+def opened(source: SampleSource) -> Iterator[Prefetch[int]]:
     """A prefetch that is closed at the end."""
     ahead = Prefetch(source)
     try:
@@ -42,7 +42,7 @@ def opened(source: Source) -> Iterator[Prefetch[int]]:
 
 def test_the_next_are_loaded_before_they_are_asked_for() -> None:
     """Two more than was asked for."""
-    source = Source()
+    source = SampleSource()
     with opened(source) as ahead:
         assert ahead.get(4) == 8
         assert source.third.wait(timeout=10)
@@ -51,7 +51,7 @@ def test_the_next_are_loaded_before_they_are_asked_for() -> None:
 
 def test_each_is_loaded_once() -> None:
     """In order, whatever was under way."""
-    source = Source()
+    source = SampleSource()
     with opened(source) as ahead:
         assert [ahead.get(index) for index in range(6)] == [0, 2, 4, 6, 8, 10]
     assert source.asked[:6] == list(range(6))
@@ -60,13 +60,13 @@ def test_each_is_loaded_once() -> None:
 
 def test_a_jump_is_followed() -> None:
     """A run that goes on elsewhere gets what it asks for."""
-    with opened(Source()) as ahead:
+    with opened(SampleSource()) as ahead:
         assert [ahead.get(index) for index in (7, 2, 9)] == [14, 4, 18]
 
 
 def test_an_error_comes_where_its_index_is_asked_for() -> None:
     """Not earlier, and in its own kind."""
-    with opened(Source()) as ahead:
+    with opened(SampleSource()) as ahead:
         assert ahead.get(12) == 24
         with pytest.raises(OSError, match="unlucky"):
             ahead.get(13)

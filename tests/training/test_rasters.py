@@ -208,7 +208,7 @@ def test_a_mask_that_lost_labels_is_refused_by_its_content(
     """A picture may be compressed like that; labels may not, whatever the file is called."""
     path = tmp_path / "mask.png"
     save(Image.fromarray(np.dstack([INDICES * 50] * 3)), path)
-    assert image_files.read_picture(path).shape == (*SHAPE, 3)
+    assert image_files.read_image(path).shape == (*SHAPE, 3)
     for read in (image_files.read_mask, image_files.read_colours):
         with pytest.raises(DataError, match=r"mask.png: is compressed as .*without loss \(PNG\)"):
             read(path)
@@ -224,7 +224,7 @@ def test_what_the_system_refuses_is_no_fault_of_the_file(
         raise PermissionError(13, "refused", "a.png")
 
     monkeypatch.setattr(Image, "open", refuse)
-    for read in (image_files.read_mask, image_files.read_picture, image_files.form):
+    for read in (image_files.read_mask, image_files.read_image, image_files.form):
         with pytest.raises(DataUnavailable, match=r"a.png: cannot be read on this machine"):
             read(tmp_path / "a.png")
 
@@ -254,7 +254,7 @@ def test_what_is_no_image_says_what_it_is(tmp_path: Path, content: bytes, words:
     path.write_bytes(content)
     for read in (
         image_files.read_mask,
-        image_files.read_picture,
+        image_files.read_image,
         image_files.form,
         image_files.size_of,
     ):
@@ -279,7 +279,7 @@ def test_files_of_several_pictures_are_refused(
     path = tmp_path / "a.tif"
     animated(path, kind, **options)
     reads = (
-        image_files.read_picture,
+        image_files.read_image,
         image_files.read_bands,
         image_files.read_colours,
         image_files.form,
@@ -326,7 +326,7 @@ def test_a_preview_in_a_photograph_is_no_picture(tmp_path: Path) -> None:
     photograph = Image.fromarray(values("uint8", (32, 48, 3)))
     preview = photograph.resize((12, 8))
     photograph.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview])
-    assert image_files.read_picture(tmp_path / "a.jpg").shape == (32, 48, 3)
+    assert image_files.read_image(tmp_path / "a.jpg").shape == (32, 48, 3)
 
 
 @pytest.mark.parametrize("shape", [(*SHAPE, 3), (*SHAPE, 4), (*SHAPE, 2)])
@@ -339,7 +339,7 @@ def test_16_bits_of_colour_in_a_png_keep_every_digit(
     assert np.array_equal(image_files.read_bands(tmp_path / "a.png"), scaled(stored))
     assert image_files.form(tmp_path / "a.png") == (shape[2], "float32")
     with pytest.raises(DataError, match=r"channels of uint16 hold more than 8 bits.*stored"):
-        image_files.read_picture(tmp_path / "a.png")
+        image_files.read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_other_colour_spaces_are_no_channels(tmp_path: Path, mode: str, words: s
     with pytest.raises(DataError, match=words):
         image_files.read_bands(tmp_path / "a.tif")
     if mode == "CMYK":
-        read = image_files.read_picture(tmp_path / "a.tif")
+        read = image_files.read_image(tmp_path / "a.tif")
         assert np.array_equal(read, np.asarray(image.convert("RGB")))
 
 
@@ -364,8 +364,8 @@ def test_a_fourth_band_is_not_dropped(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / f"{name}.tif", stored, extrasamples=[name], photometric="rgb")
         assert np.array_equal(image_files.read_bands(tmp_path / f"{name}.tif"), stored)
     with pytest.raises(DataError, match=r"4 channels of uint8 are no RGB picture.*stored"):
-        image_files.read_picture(tmp_path / "unspecified.tif")
-    assert np.array_equal(image_files.read_picture(tmp_path / "unassalpha.tif"), stored[..., :3])
+        image_files.read_image(tmp_path / "unspecified.tif")
+    assert np.array_equal(image_files.read_image(tmp_path / "unassalpha.tif"), stored[..., :3])
     assert image_files.has_alpha(tmp_path / "unassalpha.tif")
 
 
@@ -375,7 +375,7 @@ def test_palettes_are_looked_up_in_pictures(tmp_path: Path) -> None:
     expected = np.asarray(image.convert("RGB"))
     for name in ("a.png", "a.gif", "a.bmp", "a.tif"):
         image.save(tmp_path / name)
-        assert np.array_equal(image_files.read_picture(tmp_path / name), expected)
+        assert np.array_equal(image_files.read_image(tmp_path / name), expected)
         assert np.array_equal(image_files.read_bands(tmp_path / name), expected)
         assert image_files.form(tmp_path / name) == (3, "uint8")
         assert np.array_equal(image_files.read_mask(tmp_path / name), INDICES)
@@ -485,7 +485,7 @@ def test_files_are_turned_upright(tmp_path: Path, name: str, orientation: int) -
     Image.fromarray(stored).save(path, exif=exif, **options)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    assert np.array_equal(image_files.read_picture(path), expected)
+    assert np.array_equal(image_files.read_image(path), expected)
     assert image_files.orientation(path) == orientation
     assert image_files.size_of(path) == expected.shape[:2]
     if name != "a.jpg":

@@ -8,21 +8,21 @@ import torch
 from tests.training.samples import config
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
-from tuner.training.train_state import Learner
+from tuner.training.determinism import DeviceContext
+from tuner.training.train_state import TrainState
 
 
-def stepped(scenes: Data, params: dict[str, Any]) -> tuple[Learner, torch.Tensor]:
+def stepped(scenes: Data, params: dict[str, Any]) -> tuple[TrainState, torch.Tensor]:
     """A learner after its first step, and the loss of it."""
     chosen = config({"schedule.warmup": 0.0, "training.ema": None, **params})
-    learner = Learner(chosen, scenes, Machine("cpu"), 10)
+    state = TrainState(chosen, scenes, DeviceContext("cpu"), 10)
     images, labels = Batches(scenes.train, chosen, "cpu").batch(1, 0)
-    return learner, learner.step(images, labels, 0)
+    return state, state.step(images, labels, 0)
 
 
 def test_clipping_and_rates_reach_the_step(scenes: Data) -> None:
     """Weights stay within their bound, and the encoder learns at its own rate."""
-    learner, _ = stepped(
+    state, _ = stepped(
         scenes,
         {
             "training.clip_weights": 0.0625,
@@ -31,12 +31,12 @@ def test_clipping_and_rates_reach_the_step(scenes: Data) -> None:
             "optimizer.decay_norm": False,
         },
     )
-    largest = max(weight.detach().abs().max().item() for weight in learner.model.parameters())
+    largest = max(weight.detach().abs().max().item() for weight in state.model.parameters())
     assert largest <= 0.0625
-    norms = [weight.grad.norm() for weight in learner.model.parameters() if weight.grad is not None]
+    norms = [weight.grad.norm() for weight in state.model.parameters() if weight.grad is not None]
     assert float(torch.stack(norms).norm()) <= 1.001
-    rates = sorted(group["lr"] for group in learner.optimizer.param_groups)
-    full = learner.rate(0)
+    rates = sorted(group["lr"] for group in state.optimizer.param_groups)
+    full = state.rate(0)
     assert rates == pytest.approx([0.1 * full, 0.1 * full, full, full])
 
 

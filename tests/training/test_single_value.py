@@ -10,19 +10,19 @@ from tuner.errors import OutOfMemory, TrainingError
 from tuner.spec.config import Recipe
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
-from tuner.training.train_state import Learner
+from tuner.training.determinism import DeviceContext
+from tuner.training.train_state import TrainState
 
 RESIDUAL = {"model.decoder": "cnn", "model.encoder": "resnet18", "model.mid_channels": 8}
 
 
-def step(scenes: Data, params: dict[str, Any], machine: Machine | None = None) -> None:
+def step(scenes: Data, params: dict[str, Any], context: DeviceContext | None = None) -> None:
     """One optimizer step of `samples.config()` with these values."""
     config = samples.config(params)
-    machine = machine or Machine()
-    learner = Learner(config, scenes, machine, 1)
-    learner.may_shrink = machine.memory_mb is not None
-    learner.step(*Batches(scenes.train, config, "cpu").batch(1, 0), 0)
+    context = context or DeviceContext()
+    state = TrainState(config, scenes, context, 1)
+    state.may_shrink = context.memory_mb is not None
+    state.step(*Batches(scenes.train, config, "cpu").batch(1, 0), 0)
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,19 @@ def test_a_size_that_ends_in_one_pixel_is_named(scenes: Data) -> None:
         samples.synthetic(size=(32, 32)),
         RESIDUAL,
     )
-    learner = Learner(config, scenes, Machine(), 1)
+    state = TrainState(config, scenes, DeviceContext(), 1)
     images, labels = Batches(scenes.train, config, "cpu").batch(1, 0)
     with pytest.raises(TrainingError, match="resnet18 turns an image of 32×32 into one pixel"):
-        learner.step(images[..., :32, :32], labels[..., :32, :32], 0)
+        state.step(images[..., :32, :32], labels[..., :32, :32], 0)
     both, other = images.repeat(2, 1, 1, 1), labels.repeat(2, 1, 1)
-    learner.micro_batch = 2
-    learner.step(both[..., :32, :32], other[..., :32, :32], 0)
+    state.micro_batch = 2
+    state.step(both[..., :32, :32], other[..., :32, :32], 0)
 
 
 def test_memory_for_one_image_is_the_cause_where_it_is(scenes: Data) -> None:
     """Halving came down to one image, which this network cannot learn from."""
     with pytest.raises(OutOfMemory, match=r"memory holds 1 at once of a batch of 2"):
-        step(scenes, {"training.batch_size": 2}, Machine(memory_mb=10))
+        step(scenes, {"training.batch_size": 2}, DeviceContext(memory_mb=10))
 
 
 def test_an_image_left_over_is_no_batch(scenes: Data) -> None:

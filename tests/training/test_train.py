@@ -18,12 +18,12 @@ from tuner.spec.metrics import derive
 from tuner.training import checkpoint, train_state
 from tuner.training.batches import batches
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.failures import classify
 from tuner.training.train import MODEL, train
 
 STEPS = 6  # two epochs of three
-PATIENT = Machine(checkpoint_seconds=1_000)
+PATIENT = DeviceContext(checkpoint_seconds=1_000)
 
 
 class Script:
@@ -90,7 +90,7 @@ def test_metrics_derive_from_the_confusion_matrix(straight: tuple[Path, Script])
 def test_a_checkpoint_that_costs_too_much_waits(scenes: Data, tmp_path: Path) -> None:
     """A short run that may wait writes none, and ends with the same weights file."""
     script = Script()
-    outcome = run(scenes, tmp_path, script, machine=PATIENT)
+    outcome = run(scenes, tmp_path, script, context=PATIENT)
     assert (outcome.kind, script.saved) == (OutcomeKind.COMPLETED, [])
 
 
@@ -98,7 +98,7 @@ def test_a_checkpoint_that_costs_too_much_waits(scenes: Data, tmp_path: Path) ->
 def test_a_verdict_that_ends_a_run_saves_it(scenes: Data, tmp_path: Path, action: Action) -> None:
     """However long checkpoints may wait, the epoch that was judged is on disk at the end."""
     script = Script(at_1=action)
-    run(scenes, tmp_path, script, machine=PATIENT)
+    run(scenes, tmp_path, script, context=PATIENT)
     assert script.saved == [1]
 
 
@@ -109,7 +109,7 @@ def test_a_run_goes_on_from_before_its_last_report(
     first, second = Script(), Script()
     run(scenes, tmp_path, first, should_yield=after(2))  # within epoch 1
     resume = tmp_path / checkpoint.NAME
-    run(scenes, tmp_path, second, machine=PATIENT, resume=resume, last_step=1)
+    run(scenes, tmp_path, second, context=PATIENT, resume=resume, last_step=1)
     assert [report.step for report in second.reports] == [2]
     assert samples.timeless(second.reports) == samples.timeless(straight[1].reports)[1:]
 
@@ -272,13 +272,13 @@ def test_divergence_is_an_error_and_never_a_report(
     scenes: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loss that is no number ends the trial in words; the epoch before stands."""
-    honest = train_state.Learner.step
+    honest = train_state.TrainState.step
 
-    def step(self: train_state.Learner, images: Any, labels: Any, step: int) -> torch.Tensor:
+    def step(self: train_state.TrainState, images: Any, labels: Any, step: int) -> torch.Tensor:
         loss = honest(self, images, labels, step)
         return loss if step < 4 else loss * float("nan")
 
-    monkeypatch.setattr(train_state.Learner, "step", step)
+    monkeypatch.setattr(train_state.TrainState, "step", step)
     script = Script()
     with pytest.raises(Diverged, match=r"loss is nan at optimizer step 4 .epoch 2.*optimizer.lr"):
         run(scenes, tmp_path, script)
@@ -303,7 +303,7 @@ def test_an_epoch_holds_whole_batches_of_distinct_images(scenes: Data) -> None:
 
 def test_the_average_follows_the_model(scenes: Data) -> None:
     """Early on the average moves fast; it is what is scored."""
-    built = train_state.Learner(samples.config(), scenes, Machine(), STEPS)
+    built = train_state.TrainState(samples.config(), scenes, DeviceContext(), STEPS)
     given = batches.Batches(scenes.train, samples.config(), "cpu").batch(1, 0)
     before = {name: tensor.clone() for name, tensor in built.scored.state_dict().items()}
     built.step(*given, 0)
@@ -321,9 +321,9 @@ def test_compiling_is_a_choice_of_the_fast_tier(
     compiled: list[dict[str, Any]] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **how: compiled.append(how))
     config = samples.config({"training.determinism": "fast", "training.compile": True})
-    built = train_state.Learner(config, scenes, Machine(), STEPS)
+    built = train_state.TrainState(config, scenes, DeviceContext(), STEPS)
     assert compiled == [{"dynamic": False}]
-    assert not [name for name in built.state()["model"] if "_orig_mod" in name]
+    assert not [name for name in built.state_dict()["model"] if "_orig_mod" in name]
     with pytest.raises(InvalidSpec, match="determinism to fast"):
         samples.config({"training.compile": True})
 

@@ -29,7 +29,7 @@ Tensors = dict[str, Tensor]
 _NET = nn.Module()  # never looked at
 
 
-def fresh(encoder: str = "resnet18", **params: Any) -> model.Segmenter:
+def fresh(encoder: str = "resnet18", **params: Any) -> model.SegmentationModel:
     """A small network with initial weights."""
     return model.build(config({"model.encoder": encoder, "model.decoder": "fcn", **params}), **GREY)
 

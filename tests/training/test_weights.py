@@ -24,7 +24,7 @@ GREY: dict[str, Any] = {"mean": (127.5,) * 3, "std": (60.0,) * 3}
 SMALL = {"model.encoder": "resnet18", "model.decoder": "fcn"}
 
 
-def fresh(**params: Any) -> model.Segmenter:
+def fresh(**params: Any) -> model.SegmentationModel:
     """A small network with initial weights."""
     return model.build(config({**SMALL, **params}), **GREY)
 
@@ -106,7 +106,7 @@ def test_batch_norm_weights_fit_a_group_normed_network(tmp_path: Path) -> None:
     assert torch.equal(built.encoder.net.state_dict()["bn1.weight"], source["bn1.weight"])
 
 
-def stem_of(built: model.Segmenter) -> Tensor:
+def stem_of(built: model.SegmentationModel) -> Tensor:
     """The first convolution's weight."""
     stem: Tensor = built.encoder.net.state_dict()["conv1.weight"]
     return stem

@@ -14,7 +14,7 @@ from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 from tuner.training import checkpoint
 from tuner.training.data.load import load
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.train import train
 
 
@@ -52,7 +52,7 @@ def go(cache: Path, folder: Path, beat: Callable[[], None] = lambda: None) -> Ou
         say,
         folder=folder,
         resume=resume if resume.exists() else None,
-        machine=Machine(threads=1),
+        context=DeviceContext(threads=1),
         beat=beat,
     )
 

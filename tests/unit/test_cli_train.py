@@ -96,7 +96,7 @@ def test_speed_is_not_compared() -> None:
 def test_recorded_threads_win_where_the_number_depends_on_them(
     recorded: Any, own: int | None, device: str, determinism: str, expected: int | None
 ) -> None:
-    """In the exact tier on a CPU the record counts; elsewhere what the machine is set to."""
+    """In the exact mode on a CPU the record counts; elsewhere what the machine is set to."""
     config = with_changes(_config(), [f"training.determinism={determinism}"])
     record = Record({}, {} if recorded is None else {"threads": recorded})
     threads, notice = choose_threads(config, record, own, device)

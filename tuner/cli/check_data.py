@@ -56,7 +56,7 @@ def facts(found: "DataReport") -> "Iterator[str]":
     mean, std = (
         ", ".join(f"{value:.1f}" for value in values) for values in (found.mean, found.std)
     )
-    yield f"{found.channels} channels of {found.depth}; mean {mean}; deviation {std}"
+    yield f"{found.channels} channels of {found.dtype}; mean {mean}; deviation {std}"
     sizes = ", ".join(f"{height}×{width}" for height, width in found.label_sizes[:3])
     more = f" and {len(found.label_sizes) - 3} more" if len(found.label_sizes) > 3 else ""
     yield f"validation labels are {sizes}{more} (height×width)"

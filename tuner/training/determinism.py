@@ -1,4 +1,4 @@
-"""The two tiers: `exact` repeats bit for bit on one machine, `fast` gives that up for speed.
+"""The two modes: `exact` repeats bit for bit on one machine, `fast` gives that up for speed.
 
 On a CPU `exact` means the same number of threads too: each sums its own part, sums of another
 division differ in their last digits, and a training makes more of that than last digits. The order
@@ -19,7 +19,7 @@ from torch.utils import deterministic as _memory
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class DeviceContext:
     """Where to train: `cpu`, `cuda:0`, `mps`; `threads` None leaves torch's own number.
 
     `cache` is a folder for what is learned of the device: micro-batches and compiled kernels.
@@ -53,9 +53,9 @@ class Machine:
 
 
 @contextmanager
-def applied(tier: str, machine: Machine) -> Iterator[None]:
-    """Set the process to a tier and thread count, and give everything back at the end."""
-    exact = tier == "exact"
+def applied(determinism: str, context: DeviceContext) -> Iterator[None]:
+    """Set the process to a mode and thread count, and give everything back at the end."""
+    exact = determinism == "exact"
     before = (
         torch.are_deterministic_algorithms_enabled(),
         _memory.fill_uninitialized_memory,  # type: ignore[attr-defined]  # set by a module class
@@ -66,22 +66,22 @@ def applied(tier: str, machine: Machine) -> Iterator[None]:
         torch.get_num_threads(),
     )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if machine.cache is not None:
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(machine.cache / "compiled"))
+    if context.cache is not None:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(context.cache / "compiled"))
     _set(exact, False, exact, not exact, not exact, "highest" if exact else "high")
-    if machine.threads is not None:
-        torch.set_num_threads(machine.threads)
+    if context.threads is not None:
+        torch.set_num_threads(context.threads)
     try:
-        with torch.random.fork_rng(devices=[machine.device] if machine.is_cuda else []):
+        with torch.random.fork_rng(devices=[context.device] if context.is_cuda else []):
             yield
     finally:
         _set(*before[:6])
         torch.set_num_threads(before[6])
 
 
-def autocast(tier: str, machine: Machine) -> AbstractContextManager[object]:
-    """bf16 on CUDA in the fast tier; it needs no loss scaling."""
-    if tier == "fast" and machine.is_cuda:
+def autocast(determinism: str, context: DeviceContext) -> AbstractContextManager[object]:
+    """bf16 on CUDA in the fast mode; it needs no loss scaling."""
+    if determinism == "fast" and context.is_cuda:
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
 

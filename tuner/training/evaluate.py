@@ -6,20 +6,20 @@ import torch
 from torch import Tensor
 
 from tuner.errors import Diverged
-from tuner.training.data.cache import Store
-from tuner.training.determinism import Machine, autocast
+from tuner.training.data.cache import DecodedSplit
+from tuner.training.determinism import DeviceContext, autocast
 from tuner.training.ignore import IGNORE
-from tuner.training.network.model import Segmenter
+from tuner.training.network.model import SegmentationModel
 from tuner.training.network.resize import resize
 
 
 @torch.inference_mode()
 def confusion(
-    model: Segmenter,
-    store: Store,
+    model: SegmentationModel,
+    split: DecodedSplit,
     *,
-    machine: Machine,
-    tier: str,
+    context: DeviceContext,
+    determinism: str,
     batch_size: int,
     beat: Callable[[], None] = lambda: None,
 ) -> tuple[tuple[int, ...], ...]:
@@ -30,20 +30,20 @@ def confusion(
     Raises:
         Diverged: the model's output is not finite.
     """
-    classes = len(store.class_pixels)
+    classes = len(split.class_pixels)
     was_training = model.training
     model.eval()
-    counts = torch.zeros(classes * classes, dtype=torch.int64, device=machine.device)
-    images = torch.from_numpy(store.images)
-    for start in range(0, len(store), batch_size):
-        part = images[start : start + batch_size].to(machine.device, non_blocking=True)
+    counts = torch.zeros(classes * classes, dtype=torch.int64, device=context.device)
+    images = torch.from_numpy(split.images)
+    for start in range(0, len(split), batch_size):
+        part = images[start : start + batch_size].to(context.device, non_blocking=True)
         batch = part.permute(0, 3, 1, 2).float()
-        with autocast(tier, machine):
+        with autocast(determinism, context):
             logits, _ = model.coarse(batch)
         if not bool(torch.isfinite(logits).all()):
             raise Diverged("the model's output on the validation split is no longer finite")
         for offset in range(len(batch)):
-            label = torch.from_numpy(store.label(start + offset)).to(machine.device)
+            label = torch.from_numpy(split.label(start + offset)).to(context.device)
             each = logits[offset : offset + 1].float()
             counts += count(each, label, classes, align_corners=model.align_corners)
         beat()

@@ -7,20 +7,20 @@ from time import perf_counter
 import torch
 
 from tuner.training import memory
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 
 
 class Gauges:
     """Reads the clock and the GPU over the steps of one epoch."""
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, context: DeviceContext) -> None:
+        self._context = context
         self._uses: list[float] = []
         self._began = self._asked = perf_counter()
         self._waited = 0.0
         self._images = 0
-        if machine.is_cuda:
-            torch.cuda.reset_peak_memory_stats(machine.device)
+        if context.is_cuda:
+            torch.cuda.reset_peak_memory_stats(context.device)
 
     def ask(self) -> None:
         """Say that the next batch is asked for."""
@@ -33,11 +33,11 @@ class Gauges:
 
     def look(self) -> None:
         """Note the share of the last second in which the GPU was busy, where it can be asked."""
-        if self._machine.is_cuda:
+        if self._context.is_cuda:
             # NVIDIA's library may be missing or forbidden, with errors of its own kind; a gauge
             # that cannot be read is left out and never ends a trial.
             with suppress(Exception):
-                self._uses.append(torch.cuda.utilization(self._machine.device) / 100)
+                self._uses.append(torch.cuda.utilization(self._context.device) / 100)
 
     def pace(self) -> dict[str, float]:
         """Images per second, and the share of the time in which the loop waited for them."""
@@ -46,6 +46,6 @@ class Gauges:
 
     def device(self) -> dict[str, float]:
         """Peak memory in MiB and mean use as a share, of a GPU."""
-        peak = memory.peak_mb(self._machine)
+        peak = memory.peak_mb(self._context)
         found = {} if peak is None else {"peak_memory_mb": peak}
         return found | ({"gpu_utilisation": mean(self._uses)} if self._uses else {})

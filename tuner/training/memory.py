@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.config import TrialConfig
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.failures import is_out_of_memory
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 
 def halving(
-    work: Callable[[int], _T], size: int, *, least: int, machine: Machine, advice: str
+    work: Callable[[int], _T], size: int, *, least: int, context: DeviceContext, advice: str
 ) -> tuple[_T, int]:
     """What `work(size)` gives, and the size that fit, halved down to `least` while memory lacks.
 
@@ -46,7 +46,7 @@ def halving(
             if size == first or isinstance(error, Diverged):
                 raise
             raise OutOfMemory(
-                f"{machine.device} holds fewer than {first} images at once ({_peak(machine)}), and "
+                f"{context.device} holds fewer than {first} images at once ({_peak(context)}), and "
                 f"with {size} the network cannot be trained: {error}"
             ) from error
         except (RuntimeError, MemoryError) as error:
@@ -54,19 +54,19 @@ def halving(
                 raise
             if size <= least:
                 raise OutOfMemory(
-                    f"{machine.device} is out of memory at {size} of {first} images "
-                    f"({_peak(machine)}); {advice}"
+                    f"{context.device} is out of memory at {size} of {first} images "
+                    f"({_peak(context)}); {advice}"
                 ) from error
         # Past the handler the frames that held the tensors are gone.
-        _release(machine)
+        _release(context)
         size = max((size + 1) // 2, least)
         logger.warning("out of memory; going on with %d images at once", size)
 
 
 @contextmanager
-def limited(machine: Machine) -> Iterator[None]:
-    """Let a forward pass keep no more for its backward pass than the machine's limit allows."""
-    limit, kept = machine.memory_mb, 0
+def limited(context: DeviceContext) -> Iterator[None]:
+    """Let a forward pass keep no more for its backward pass than the context's limit allows."""
+    limit, kept = context.memory_mb, 0
 
     def keep(tensor: Tensor) -> Tensor:
         nonlocal kept
@@ -82,11 +82,11 @@ def limited(machine: Machine) -> Iterator[None]:
             yield
 
 
-def peak_mb(machine: Machine) -> float | None:
+def peak_mb(context: DeviceContext) -> float | None:
     """Most memory that tensors took on the GPU since the last reset, in MiB."""
-    if not machine.is_cuda:
+    if not context.is_cuda:
         return None
-    return float(torch.cuda.max_memory_allocated(machine.device)) / _MIB
+    return float(torch.cuda.max_memory_allocated(context.device)) / _MIB
 
 
 def footprint(model: nn.Module, *, copies: int) -> int:
@@ -94,22 +94,22 @@ def footprint(model: nn.Module, *, copies: int) -> int:
     return copies * sum(parameter.nbytes for parameter in model.parameters())
 
 
-def recall(config: TrialConfig, machine: Machine) -> int | None:
+def recall(config: TrialConfig, context: DeviceContext) -> int | None:
     """The micro-batch that an earlier trial of this network, size and device had to go down to."""
-    if machine.cache is None:
+    if context.cache is None:
         return None
-    found = _noted(machine.cache).get(_key(config, machine))
+    found = _noted(context.cache).get(_key(config, context))
     return found if isinstance(found, int) and found > 0 else None
 
 
-def remember(config: TrialConfig, machine: Machine, micro_batch: int) -> None:
+def remember(config: TrialConfig, context: DeviceContext, micro_batch: int) -> None:
     """Keep what was found for the trials to come."""
-    if machine.cache is None:
+    if context.cache is None:
         return
-    machine.cache.mkdir(parents=True, exist_ok=True)
-    path = machine.cache / _FILE
+    context.cache.mkdir(parents=True, exist_ok=True)
+    path = context.cache / _FILE
     with FileLock(f"{path}.lock"):
-        noted = _noted(machine.cache) | {_key(config, machine): micro_batch}
+        noted = _noted(context.cache) | {_key(config, context): micro_batch}
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         part.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
         part.replace(path)
@@ -124,7 +124,7 @@ def _noted(folder: Path) -> dict[str, int]:
     return {}
 
 
-def _key(config: TrialConfig, machine: Machine) -> str:
+def _key(config: TrialConfig, context: DeviceContext) -> str:
     facts = (
         config.model.model_dump_json(exclude={"weights", "encoder_lr", "freeze_epochs"}),
         config.loss.model_dump_json(),
@@ -133,22 +133,22 @@ def _key(config: TrialConfig, machine: Machine) -> str:
         len(config.dataset.classes),
         config.training.determinism,
         config.training.ema is None,
-        machine.name,
-        machine.memory_mb,
+        context.name,
+        context.memory_mb,
     )
     return sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def _peak(machine: Machine) -> str:
-    if machine.memory_mb is not None:
-        return f"limit {machine.memory_mb} MiB"
-    peak = peak_mb(machine)
+def _peak(context: DeviceContext) -> str:
+    if context.memory_mb is not None:
+        return f"limit {context.memory_mb} MiB"
+    peak = peak_mb(context)
     return "peak unknown" if peak is None else f"peak {peak:.0f} MiB"
 
 
-def _release(machine: Machine) -> None:
+def _release(context: DeviceContext) -> None:
     gc.collect()
-    if machine.is_cuda:
+    if context.is_cuda:
         torch.cuda.empty_cache()
 
 

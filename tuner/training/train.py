@@ -26,12 +26,12 @@ from tuner.training.batches.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.checkpoint import Progress
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine
+from tuner.training.determinism import DeviceContext
 from tuner.training.gauges import Gauges
 from tuner.training.network import model
 from tuner.training.network.weights import norm_eps
 from tuner.training.steps import Pace
-from tuner.training.train_state import Learner
+from tuner.training.train_state import TrainState
 
 logger = logging.getLogger(__name__)
 MODEL = "model.pt"
@@ -60,7 +60,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     resume: Path | None = None,
     last_step: int = 0,
     steps: int | None = None,
-    machine: Machine = Machine(),  # noqa: B008  # frozen
+    context: DeviceContext = DeviceContext(),  # noqa: B008  # frozen
     begun: Callable[[int, int, Mapping[str, Any]], None] = _nothing,
     should_yield: Callable[[], bool] = _never,
     beat: Callable[[], None] = _nothing,
@@ -73,7 +73,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
     reported, and after the last the trial is paused. `begun` gets the last finished epoch, the
     steps of one, and the provenance. `saved` gets each checkpoint once it lies on disk: as seldom
-    as `machine` allows, and always when a run ends before its trial does. `should_yield` is asked
+    as `context` allows, and always when a run ends before its trial does. `should_yield` is asked
     before every optimizer step, `beat` called after each.
 
     Raises:
@@ -85,8 +85,8 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     folder.mkdir(parents=True, exist_ok=True)
     pace = Pace(config.training.epochs, steps or config.training.epochs, last_step)
     with ExitStack() as stack:
-        stack.enter_context(determinism.applied(config.training.determinism, machine))
-        run = _Run(config, data, machine, pace, folder=folder, saved=saved)
+        stack.enter_context(determinism.applied(config.training.determinism, context))
+        run = _Run(config, data, context, pace, folder=folder, saved=saved)
         stack.callback(run.batches.close)
         stack.enter_context(run.writer)
         run.begin(resume)
@@ -131,7 +131,7 @@ class _Run:
         self,
         config: TrialConfig,
         data: Data,
-        machine: Machine,
+        context: DeviceContext,
         pace: Pace,
         *,
         folder: Path,
@@ -140,11 +140,11 @@ class _Run:
         self.config = config
         self.pace = pace
         self.data = data
-        self.machine = machine
+        self.context = context
         self.folder = folder
-        self.batches = Batches(data.train, config, machine.device)
-        self.learner = Learner(
-            config, data, machine, config.training.epochs * self.batches.per_epoch
+        self.batches = Batches(data.train, config, context.device)
+        self.state = TrainState(
+            config, data, context, config.training.epochs * self.batches.per_epoch
         )
         self.progress = Progress()
         self._owner = checkpoint.Owner(config, data.fingerprint)
@@ -152,13 +152,13 @@ class _Run:
             folder, self._owner, lambda path, epoch: saved(path, pace.step(epoch))
         )
         # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
-        place = machine.device if machine.is_cuda else "cpu"
+        place = context.device if context.is_cuda else "cpu"
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=place)
         self._scored_at_once = 0
-        size = memory.footprint(self.learner.model, copies=_COPIES)
-        self._cadence = Cadence(size, most=machine.checkpoint_seconds)
+        size = memory.footprint(self.state.model, copies=_COPIES)
+        self._cadence = Cadence(size, most=context.checkpoint_seconds)
         self._saved_at: tuple[int, int] | None = None
-        self._gauges = Gauges(machine)
+        self._gauges = Gauges(context)
         self._pace: dict[str, float] = {}
         self._started = perf_counter()
 
@@ -175,31 +175,31 @@ class _Run:
     def begin(self, resume: Path | None) -> None:
         """Find a micro-batch that fits, or go on where a checkpoint left off with its own.
 
-        The exact tier keeps the micro-batch of the first step to the end, on any machine: with
+        The exact mode keeps the micro-batch of the first step to the end, on any machine: with
         another one the same config would give another number.
         """
-        learner, fixed = self.learner, self.config.training.micro_batch is not None
+        state, fixed = self.state, self.config.training.micro_batch is not None
         exact = self.config.training.determinism == "exact"
         if resume is not None:
             self._take_up(resume)
-        elif not fixed and self.machine.may_run_out:
+        elif not fixed and self.context.may_run_out:
             self._probe()
-        learner.may_shrink = not fixed and not exact
-        self.progress.micro_batch = learner.micro_batch
+        state.may_shrink = not fixed and not exact
+        self.progress.micro_batch = state.micro_batch
         self.progress.threads = torch.get_num_threads()
-        factor = _SCORED_AT_ONCE if self.machine.is_cuda else 1
-        self._scored_at_once = min(factor * learner.micro_batch, len(self.data.val))
+        factor = _SCORED_AT_ONCE if self.context.is_cuda else 1
+        self._scored_at_once = min(factor * state.micro_batch, len(self.data.val))
 
     def epoch(self, should_yield: Callable[[], bool], beat: Callable[[], None]) -> bool:
         """Train to the end of the epoch under way; False if asked to yield before that."""
         progress = self.progress
-        self._started, self._gauges = perf_counter(), Gauges(self.machine)
+        self._started, self._gauges = perf_counter(), Gauges(self.context)
         if self.config.changes:
             now = self.config.at(progress.epoch)
-            self.learner.follow(now)
+            self.state.follow(now)
             self.batches.follow(now)
         if self.config.model.freeze_epochs:
-            model.freeze(self.learner.model, progress.epoch <= self.config.model.freeze_epochs)
+            model.freeze(self.state.model, progress.epoch <= self.config.model.freeze_epochs)
         while progress.cursor < self.batches.per_epoch:
             if should_yield():
                 spent = perf_counter() - self._started
@@ -241,7 +241,7 @@ class _Run:
         metrics = {
             **derive(counts, self.config.dataset.classes),
             "train_loss": loss,
-            "lr": self.learner.rate(last),
+            "lr": self.state.rate(last),
             **self._pace,
             **self._gauges.device(),
         }
@@ -268,7 +268,7 @@ class _Run:
         self._saved_at = moment
         began = perf_counter()
         self.progress.loss_sum = float(self._loss_sum)
-        state = self.learner.state()
+        state = self.state.state_dict()
         copying = perf_counter() - began
         self.writer.save(
             self.progress, state, timed=lambda seconds: self._cadence.saved(copying + seconds)
@@ -277,11 +277,11 @@ class _Run:
     def hand_over(self) -> None:
         """Write the final weights with their config."""
         part = self.folder / f"{MODEL}.part"
-        weights = self.learner.scored.state_dict()
+        weights = self.state.scored.state_dict()
         body = {
             "config": self.config.model_dump_json(),
             "model": weights,
-            "norm_eps": norm_eps(self.learner.model),
+            "norm_eps": norm_eps(self.state.model),
         }
         saving.write(body, part)
         part.replace(self.folder / MODEL)
@@ -293,8 +293,8 @@ class _Run:
 
     def _take_up(self, path: Path) -> None:
         self.progress, state = checkpoint.load(path, self._owner)
-        self.learner.restore(state)
-        self.learner.micro_batch = self.progress.micro_batch or self.batches.size
+        self.state.load_state_dict(state)
+        self.state.micro_batch = self.progress.micro_batch or self.batches.size
         self._loss_sum.fill_(self.progress.loss_sum)
         self._keep_threads(self.progress.threads)
         logger.info("resuming at epoch %d, step %d", self.progress.epoch, self.progress.cursor)
@@ -302,7 +302,7 @@ class _Run:
     def _keep_threads(self, threads: int | None) -> None:
         """Go on with the threads of the first steps, where the numbers depend on them."""
         exact = self.config.training.determinism == "exact"
-        if threads is None or self.machine.is_cuda or not exact:
+        if threads is None or self.context.is_cuda or not exact:
             return
         if threads != torch.get_num_threads():
             logger.info("going on with %d CPU threads, as the trial began", threads)
@@ -310,31 +310,31 @@ class _Run:
 
     def _probe(self) -> None:
         start = min(
-            memory.recall(self.config, self.machine) or self.batches.size, self.batches.size
+            memory.recall(self.config, self.context) or self.batches.size, self.batches.size
         )
-        self.learner.micro_batch, self.learner.may_shrink = start, True
-        self.learner.probe(*self.batches.batch(1, 0))
-        if self.learner.micro_batch < start:
-            memory.remember(self.config, self.machine, self.learner.micro_batch)
+        self.state.micro_batch, self.state.may_shrink = start, True
+        self.state.probe(*self.batches.batch(1, 0))
+        if self.state.micro_batch < start:
+            memory.remember(self.config, self.context, self.state.micro_batch)
 
     def _step(self, step: int) -> None:
         self._gauges.ask()
         images, labels = self.batches.batch(self.progress.epoch, self.progress.cursor)
         self._gauges.got(len(images))
-        self._loss_sum += self.learner.step(images, labels, step).to(self._loss_sum.device)
+        self._loss_sum += self.state.step(images, labels, step).to(self._loss_sum.device)
         self.progress.cursor += 1
-        self.progress.micro_batch = self.learner.micro_batch
-        if not self.machine.is_cuda or step % _CUDA_CHECK == 0:
+        self.progress.micro_batch = self.state.micro_batch
+        if not self.context.is_cuda or step % _CUDA_CHECK == 0:
             self._mean_loss(step)
             self._gauges.look()
 
     def _confusion(self, beat: Callable[[], None]) -> tuple[tuple[int, ...], ...]:
         def score(size: int) -> tuple[tuple[int, ...], ...]:
             return evaluate.confusion(
-                self.learner.scored,
+                self.state.scored,
                 self.data.val,
-                machine=self.machine,
-                tier=self.config.training.determinism,
+                context=self.context,
+                determinism=self.config.training.determinism,
                 batch_size=size,
                 beat=beat,
             )
@@ -343,7 +343,7 @@ class _Run:
             score,
             self._scored_at_once,
             least=1,
-            machine=self.machine,
+            context=self.context,
             advice="use a smaller model or dataset.size",
         )
         return counts
@@ -353,14 +353,14 @@ class _Run:
         if not isfinite(total):
             raise Diverged(
                 f"the training loss is {total} at optimizer step {step} (epoch "
-                f"{self.progress.epoch}) with learning rate {self.learner.rate(step):.3g}; "
+                f"{self.progress.epoch}) with learning rate {self.state.rate(step):.3g}; "
                 "a smaller optimizer.lr or a longer schedule.warmup may help"
             )
         return total / self.progress.cursor
 
     def provenance(self) -> dict[str, Any]:
         """What the numbers depend on beside the config."""
-        weights = dict(self.learner.model.initial_weights)
+        weights = dict(self.state.model.initial_weights)
         return {
             "data": self.data.fingerprint,
             "versions": {
@@ -369,11 +369,11 @@ class _Run:
                 "timm": timm.__version__,
                 "python": platform.python_version(),
             },
-            "device": self.machine.device,
-            "device_name": self.machine.name,
+            "device": self.context.device,
+            "device_name": self.context.name,
             "threads": torch.get_num_threads(),
             "determinism": self.config.training.determinism,
-            "micro_batch": self.learner.micro_batch,
-            "parameters": model.parameter_count(self.learner.model),
+            "micro_batch": self.state.micro_batch,
+            "parameters": model.parameter_count(self.state.model),
             "seconds": self.progress.seconds,
         } | ({"weights": weights} if weights else {})

@@ -12,7 +12,7 @@ from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import checkpoint, draws, memory
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine, autocast
+from tuner.training.determinism import DeviceContext, autocast
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
 from tuner.training.optimization import rates
@@ -23,26 +23,26 @@ from tuner.training.optimization.parameters import groups, set_decay, set_rate
 _ONE_VALUE = "Expected more than 1 value per channel"  # torch's words
 
 
-class Learner:
+class TrainState:
     """The state of a training run that a checkpoint holds, and the step that moves it.
 
     `micro_batch` is how many images pass through the network at once; `may_shrink` lets a step
     halve it when memory runs out.
     """
 
-    def __init__(self, config: TrialConfig, data: Data, machine: Machine, steps: int) -> None:
+    def __init__(self, config: TrialConfig, data: Data, context: DeviceContext, steps: int) -> None:
         self._config = config
-        self._machine = machine
+        self._context = context
         self.micro_batch = config.training.micro_batch or config.training.batch_size
         self.may_shrink = False
         self._steps = steps
         self._rate = rates.course(config, steps)
         built = model.build(config, mean=data.train.mean, std=data.train.std, roots=data.roots)
-        self.model = built.to(machine.device).train()
+        self.model = built.to(context.device).train()
         if config.training.determinism == "fast":
             self.model = self.model.to(memory_format=torch.channels_last)
         self.optimizer = self._build_optimizer()
-        self.loss = self._build_loss(data).to(machine.device)
+        self.loss = self._build_loss(data).to(context.device)
         decay = config.training.ema
         self.average = Average(self.model, decay) if decay is not None else None
         if config.training.compile:
@@ -50,9 +50,11 @@ class Learner:
             self.model.compile(dynamic=False)
 
     @property
-    def scored(self) -> model.Segmenter:
+    def scored(self) -> model.SegmentationModel:
         """The model that is evaluated and handed over: the average, where there is one."""
-        return self.model if self.average is None else cast(model.Segmenter, self.average.module)
+        if self.average is None:
+            return self.model
+        return cast(model.SegmentationModel, self.average.module)
 
     def follow(self, config: TrialConfig) -> None:
         """Go on with another learning rate and weight decay; all else stays as it was built."""
@@ -68,7 +70,7 @@ class Learner:
 
         Raises:
             OutOfMemory: the micro-batch does not fit, halved or not as `may_shrink` says.
-        TrainingError: an image passes alone, and batch norm gets one value per channel.
+            TrainingError: an image passes alone, and batch norm gets one value per channel.
         """
         set_rate(self.optimizer.param_groups, self._rate(step))
 
@@ -87,7 +89,7 @@ class Learner:
             gradients,
             min(self.micro_batch, len(images)),
             least=1 if self.may_shrink else self.micro_batch,
-            machine=self._machine,
+            context=self._context,
             advice=self._advice(),
         )
         clip(self.model, self._config.training)
@@ -99,11 +101,11 @@ class Learner:
 
     def probe(self, images: Tensor, labels: Tensor) -> None:
         """Make a step and take it back: what stays is a micro-batch that fits."""
-        before = self.state()
+        before = self.state_dict()
         try:
             self.step(images, labels, 0)
         finally:
-            self.restore(before)
+            self.load_state_dict(before)
             self.optimizer.zero_grad(set_to_none=True)
 
     def _accumulate(self, images: Tensor, labels: Tensor, size: int) -> Tensor:
@@ -122,8 +124,8 @@ class Learner:
         return torch.stack(losses).sum()
 
     def _backward(self, images: Tensor, labels: Tensor, share: Tensor | None) -> Tensor:
-        with memory.limited(self._machine):
-            with autocast(self._config.training.determinism, self._machine):
+        with memory.limited(self._context):
+            with autocast(self._config.training.determinism, self._context):
                 logits, aux = self.model(images)
             loss = self.loss(logits.float(), labels)
             if aux is not None and self._config.model.aux_weight > 0:
@@ -154,7 +156,7 @@ class Learner:
             "with more memory, or set training.micro_batch"
         )
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, on the CPU, that no later step changes."""
         average = None if self.average is None else self.average.module.state_dict()
         state = {
@@ -164,8 +166,8 @@ class Learner:
         }
         return cast(dict[str, Any], checkpoint.copied(state))
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:

@@ -37,16 +37,16 @@ def find_bands(images: Sequence[Path]) -> Bands:
     forms: Counter[tuple[int, str]] = Counter()
     for image in sample:
         try:
-            image_files.check_picture(image)
+            image_files.check_image(image)
         except (DataError, OSError):
             form = _form(image)
             if form:
                 forms[form] += 1
     if not forms or 2 * sum(forms.values()) <= len(sample):
         return Bands()
-    (channels, depth), _ = forms.most_common(1)[0]
-    why = f"images have {channels} channels of {'8' if depth == 'uint8' else 'more than 8'} bits"
-    if depth == "uint8":
+    (channels, dtype), _ = forms.most_common(1)[0]
+    why = f"images have {channels} channels of {'8' if dtype == 'uint8' else 'more than 8'} bits"
+    if dtype == "uint8":
         return Bands(is_stored=True, note=f"{why}; `channels: stored` trains on all of them")
     limits = _range(sample)
     shown = f" and {limits[0]} to {limits[1]} become 0 to 255" if limits else ""

@@ -197,7 +197,7 @@ def _sizes(
         try:
             sizes[image_files.size_of(image)] += 1
             if not bands.is_stored:
-                image_files.check_picture(image)
+                image_files.check_image(image)
         except (DataError, OSError) as error:
             unreadable.append(str(error))
     if not sizes:

@@ -106,7 +106,7 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
         DataError, TrainingError: the data set or the training does not allow it.
     """
     from tuner.training.data.load import load
-    from tuner.training.determinism import Machine
+    from tuner.training.determinism import DeviceContext
     from tuner.training.train import train
 
     checkpoint, result = _checkpoint(places), Result()
@@ -126,7 +126,7 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
             report,
             folder=places.folder,
             resume=checkpoint,
-            machine=Machine(device=places.device, threads=places.threads),
+            context=DeviceContext(device=places.device, threads=places.threads),
             begun=display.begun,
             should_yield=lambda: display.step() or bool(signals),
         )

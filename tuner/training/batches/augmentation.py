@@ -32,7 +32,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SampleSource:
     """All training samples: how many, and images N×C×H×W with labels N×H×W, uint8, of some."""
 
     length: int
@@ -84,7 +84,7 @@ class Augmentation:
     """The augmentations of one config that are not off."""
 
     def __init__(
-        self, strengths: Mapping[str, Any], *, seed: int, size: Size, source: Source
+        self, strengths: Mapping[str, Any], *, seed: int, size: Size, source: SampleSource
     ) -> None:
         self._seed = seed
         self._size = size

@@ -10,9 +10,9 @@ from torch import Tensor
 from tuner.errors import DataError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
-from tuner.training.batches.augmentation import Augmentation, Source
+from tuner.training.batches.augmentation import Augmentation, SampleSource
 from tuner.training.batches.prefetch import Prefetch
-from tuner.training.data.cache import Store
+from tuner.training.data.cache import DecodedSplit
 
 Pair = tuple[Tensor, Tensor]
 
@@ -30,23 +30,23 @@ class Batches:
     """
 
     def __init__(
-        self, store: Store, config: TrialConfig, device: str, *, ahead: bool | None = None
+        self, split: DecodedSplit, config: TrialConfig, device: str, *, ahead: bool | None = None
     ) -> None:
         self.size = config.training.batch_size
-        if self.size > len(store):
+        if self.size > len(split):
             raise DataError(
-                f"training.batch_size is {self.size}, but the training split has {len(store)} "
-                f"images; use {len(store)} or less"
+                f"training.batch_size is {self.size}, but the training split has {len(split)} "
+                f"images; use {len(split)} or less"
             )
-        self.per_epoch = len(store) // self.size
+        self.per_epoch = len(split) // self.size
         self._device = torch.device(device)
-        self._fill = torch.tensor(store.mean, dtype=torch.float32, device=self._device)
-        self._order = _Order(config.seed, len(store), self.size)
-        resident = _resident(store, self._device)
+        self._fill = torch.tensor(split.mean, dtype=torch.float32, device=self._device)
+        self._order = _Order(config.seed, len(split), self.size)
+        resident = _resident(split, self._device)
         pinned = resident is None and self._device.type == "cuda"
-        everything = resident or _on_disk(store)
+        everything = resident or _on_disk(split)
         self._load = partial(_gather, *everything, self._order, pin=pinned)
-        self._source = Source(len(store), partial(_fetch, *everything, self._device))
+        self._source = SampleSource(len(split), partial(_fetch, *everything, self._device))
         self.follow(config)
         # On a CPU a second thread would take its time from the training.
         loads_ahead = pinned if ahead is None else ahead
@@ -114,17 +114,17 @@ def _fetch(
     return images[chosen].to(device).permute(0, 3, 1, 2), labels[chosen].to(device)
 
 
-def _on_disk(store: Store) -> Pair:
+def _on_disk(split: DecodedSplit) -> Pair:
     """All images and labels as the cache maps them into memory."""
-    return torch.from_numpy(store.images), torch.from_numpy(store.stacked_labels)
+    return torch.from_numpy(split.images), torch.from_numpy(split.stacked_labels)
 
 
-def _resident(store: Store, device: torch.device) -> Pair | None:
+def _resident(split: DecodedSplit, device: torch.device) -> Pair | None:
     """All images and labels on the GPU, where they take at most half of what is free."""
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    if store.images.nbytes + store.stacked_labels.nbytes > _RESIDENT_SHARE * free:
+    if split.images.nbytes + split.stacked_labels.nbytes > _RESIDENT_SHARE * free:
         return None
-    images, labels = _on_disk(store)
+    images, labels = _on_disk(split)
     return images.to(device), labels.to(device)

@@ -1,9 +1,9 @@
 """Decodes a split once into memory maps that every trial on the machine shares.
 
-A store is a folder `<key>/` with the images at network size, the labels, and `meta.json`, which is
-written last. It is built beside its place under a file lock and renamed when it is whole; one that
-is damaged or partial is thrown away and built again. Images are resized with antialiasing; those of
-8 bits take a byte per value, deeper ones four.
+A decoded split is a folder `<key>/` with the images at network size, the labels, and `meta.json`,
+which is written last. It is built beside its place under a file lock and renamed when it is whole;
+one that is damaged or partial is thrown away and built again. Images are resized with antialiasing;
+those of 8 bits take a byte per value, deeper ones four.
 Training labels are resized by nearest neighbour; validation labels keep their own size, so that
 scores are at label resolution.
 """
@@ -30,7 +30,7 @@ from tuner.configs import catalog
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
-from tuner.training.data.split import Mask, Picture, Split
+from tuner.training.data.split import ImageArray, Mask, Split
 from tuner.training.ignore import IGNORE
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ _LEAST = {"uint8": 1.0, "float32": 1e-6}
 
 
 @dataclass(frozen=True)
-class Store:
+class DecodedSplit:
     """One decoded split: N×H×W×C images, all labels end to end, and what is known of them.
 
     Pixels, their mean and their deviation are in 0 … 255, in images of uint8 and of float32.
@@ -83,12 +83,14 @@ class Store:
         return self.flat_labels.reshape(len(self), *self.images.shape[1:3])
 
 
-def is_stored(split: Split, dataset: DatasetConfig, folder: Path, *, resize_labels: bool) -> bool:
+def is_decoded(split: Split, dataset: DatasetConfig, folder: Path, *, resize_labels: bool) -> bool:
     """Whether the decoded split is in the cache."""
     return (folder / _key(split, dataset, resize_labels) / "meta.json").is_file()
 
 
-def open_store(split: Split, dataset: DatasetConfig, folder: Path, *, resize_labels: bool) -> Store:
+def open_decoded(
+    split: Split, dataset: DatasetConfig, folder: Path, *, resize_labels: bool
+) -> DecodedSplit:
     """The decoded split, from the cache or decoded now.
 
     Raises:
@@ -99,15 +101,15 @@ def open_store(split: Split, dataset: DatasetConfig, folder: Path, *, resize_lab
     place = folder / key
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{key}.lock"):
-        store = _opened(place)
-        if store is None:
+        decoded = _opened(place)
+        if decoded is None:
             shutil.rmtree(place, ignore_errors=True)
             logger.info("decoding %d images into cache %s", len(split), key)
             _build(split, dataset, place, resize_labels=resize_labels)
-            store = _opened(place)
-    if store is None:
+            decoded = _opened(place)
+    if decoded is None:
         raise DataError(f"the cache at {folder} cannot be read back; check its disk")
-    return store
+    return decoded
 
 
 def _key(split: Split, dataset: DatasetConfig, resize_labels: bool) -> str:
@@ -122,15 +124,15 @@ def _key(split: Split, dataset: DatasetConfig, resize_labels: bool) -> str:
     return sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def _opened(place: Path) -> Store | None:
-    """The store at a place, or None where it is missing, partial or damaged."""
+def _opened(place: Path) -> DecodedSplit | None:
+    """The decoded split at a place, or None where it is missing, partial or damaged."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
-        depth = np.dtype(meta["depth"])
-        images = _mapped(place / _images(depth), meta["images"], depth)
+        dtype = np.dtype(meta["depth"])
+        images = _mapped(place / _images(dtype), meta["images"], dtype)
         size = sum(h * w for h, w in meta["shapes"])
         labels = _mapped(place / "labels.u8", [size], np.dtype(np.uint8))
-        return Store(
+        return DecodedSplit(
             images,
             labels,
             tuple((h, w) for h, w in meta["shapes"]),
@@ -143,16 +145,16 @@ def _opened(place: Path) -> Store | None:
     return None
 
 
-def _images(depth: np.dtype[Any]) -> str:
-    return "images.u8" if depth == np.uint8 else "images.f32"
+def _images(dtype: np.dtype[Any]) -> str:
+    return "images.u8" if dtype == np.uint8 else "images.f32"
 
 
-def _mapped(path: Path, shape: Sequence[int], depth: np.dtype[Any]) -> NDArray[Any]:
-    size, right = path.stat().st_size, int(np.prod(shape)) * depth.itemsize
+def _mapped(path: Path, shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    size, right = path.stat().st_size, int(np.prod(shape)) * dtype.itemsize
     if size != right:
         raise ValueError(f"{path.name} holds {size} bytes, not {right}")
     # Copy-on-write: torch wants writable memory, the file stays as it is.
-    return np.memmap(path, dtype=depth, mode="c", shape=tuple(shape))
+    return np.memmap(path, dtype=dtype, mode="c", shape=tuple(shape))
 
 
 def _build(split: Split, dataset: DatasetConfig, place: Path, *, resize_labels: bool) -> None:
@@ -168,37 +170,37 @@ def _build(split: Split, dataset: DatasetConfig, place: Path, *, resize_labels: 
 
 
 def _write(split: Split, dataset: DatasetConfig, part: Path, *, resize_labels: bool) -> None:
-    depth = np.dtype(split.depth)
-    tally = _Tally(len(dataset.classes), split.channels, depth)
-    with (part / _images(depth)).open("wb") as images, (part / "labels.u8").open("wb") as labels:
+    dtype = np.dtype(split.dtype)
+    tally = _Tally(len(dataset.classes), split.channels, dtype)
+    with (part / _images(dtype)).open("wb") as images, (part / "labels.u8").open("wb") as labels:
         for name, found in zip(split.names, _decoded(split, dataset), strict=True):
             if isinstance(found, DataError):
                 tally.problems.append(found)
             if tally.problems or isinstance(found, DataError):
                 continue
-            picture, label = found
-            tally.digest(name, picture, label)
-            picture = _fit(picture, dataset.size, Image.Resampling.BILINEAR)
+            image, label = found
+            tally.digest(name, image, label)
+            image = _fit(image, dataset.size, Image.Resampling.BILINEAR)
             if resize_labels:
                 label = _fit(label, dataset.size, Image.Resampling.NEAREST)
-            tally.count(picture, label)
-            images.write(picture.tobytes())
+            tally.count(image, label)
+            images.write(image.tobytes())
             labels.write(label.tobytes())
     tally.check(len(split), dataset)
     shape = [len(split), *dataset.size, split.channels]
-    meta = {"names": split.names, "images": shape, "depth": split.depth, **tally.facts()}
+    meta = {"names": split.names, "images": shape, "depth": split.dtype, **tally.facts()}
     (part / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
 def _decoded(
     split: Split, dataset: DatasetConfig
-) -> Iterator[tuple[Picture, NDArray[np.uint8]] | DataError]:
+) -> Iterator[tuple[ImageArray, NDArray[np.uint8]] | DataError]:
     """Every pair in order, decoded by a few threads, a chunk at a time to bound memory."""
 
-    def read(index: int) -> tuple[Picture, NDArray[np.uint8]] | DataError:
+    def read(index: int) -> tuple[ImageArray, NDArray[np.uint8]] | DataError:
         try:
-            picture, mask = split.read(index)
-            return _uniform(picture, split), _internal(mask, dataset)
+            image, mask = split.read(index)
+            return _uniform(image, split), _internal(mask, dataset)
         except (DataError, OSError) as error:
             name = split.names[index]
             if isinstance(error, OSError):
@@ -210,24 +212,24 @@ def _decoded(
             yield from pool.map(read, range(start, min(start + _CHUNK, len(split))))
 
 
-def _uniform(picture: Picture, split: Split) -> Picture:
-    """The picture in the channels and depth of the split. Raises DataError."""
-    if picture.shape[2] != split.channels:
+def _uniform(image: ImageArray, split: Split) -> ImageArray:
+    """The image in the channels and dtype of the split. Raises DataError."""
+    if image.shape[2] != split.channels:
         raise DataError(
-            f"the image has {picture.shape[2]} channels, the first one {split.channels}; "
+            f"the image has {image.shape[2]} channels, the first one {split.channels}; "
             "all images of a data set have the same"
         )
-    if picture.dtype != split.depth and split.depth == "uint8":
+    if image.dtype != split.dtype and split.dtype == "uint8":
         raise DataError(
             "the image holds more than 8 bits per channel, the first one 8; all images of a split "
             "have the same"
         )
-    if picture.dtype != split.depth and picture.dtype == np.uint8:
+    if image.dtype != split.dtype and image.dtype == np.uint8:
         raise DataError(
             "the image holds 8 bits per channel, others more; all images of a data set have the "
             "same"
         )
-    return picture.astype(split.depth, copy=False)
+    return image.astype(split.dtype, copy=False)
 
 
 def _internal(mask: Mask, dataset: DatasetConfig) -> NDArray[np.uint8]:
@@ -284,26 +286,26 @@ def _with_others(reason: str, files: Sequence[str]) -> str:
 class _Tally:
     """What is learned of a split while it passes by."""
 
-    def __init__(self, classes: int, channels: int, depth: np.dtype[Any]) -> None:
+    def __init__(self, classes: int, channels: int, dtype: np.dtype[Any]) -> None:
         self.problems: list[DataError] = []
         self._pixels = np.zeros(256, dtype=np.int64)
         self._sum = np.zeros(channels)
         self._squares = np.zeros(channels)
-        self._least = _LEAST[depth.name]
+        self._least = _LEAST[dtype.name]
         self._seen = 0
         self._shapes: list[tuple[int, ...]] = []
         self._hash = sha256()
         self._classes = classes
 
-    def digest(self, name: str, picture: Picture, label: NDArray[np.uint8]) -> None:
+    def digest(self, name: str, image: ImageArray, label: NDArray[np.uint8]) -> None:
         """Add a pair as it was decoded, before resizing."""
-        self._hash.update(repr((name, picture.shape)).encode())
-        self._hash.update(picture.tobytes())
+        self._hash.update(repr((name, image.shape)).encode())
+        self._hash.update(image.tobytes())
         self._hash.update(label.tobytes())
 
-    def count(self, picture: Picture, label: NDArray[np.uint8]) -> None:
+    def count(self, image: ImageArray, label: NDArray[np.uint8]) -> None:
         """Add a pair as it is stored."""
-        values = picture.reshape(-1, len(self._sum)).astype(np.float64)
+        values = image.reshape(-1, len(self._sum)).astype(np.float64)
         self._sum += values.sum(axis=0)
         self._squares += (values**2).sum(axis=0)
         self._seen += len(values)
@@ -335,11 +337,11 @@ class _Tally:
         """The part of meta.json that comes from the pixels."""
         mean = self._sum / self._seen
         variance = self._squares / self._seen - mean**2
-        deviation = np.sqrt(np.where(variance < self._least, 1.0, variance))
+        std = np.sqrt(np.where(variance < self._least, 1.0, variance))
         return {
             "shapes": self._shapes,
             "fingerprint": self._hash.hexdigest(),
             "class_pixels": self._pixels[: self._classes].tolist(),
             "mean": mean.tolist(),
-            "std": deviation.tolist(),
+            "std": std.tolist(),
         }

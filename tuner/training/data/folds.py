@@ -17,7 +17,7 @@ from tuner.errors import DataError
 from tuner.spec import shares
 from tuner.spec.config import DatasetConfig
 from tuner.training import draws
-from tuner.training.data.split import Mask, Picture, Split
+from tuner.training.data.split import ImageArray, Mask, Split
 
 _NAMED = 5
 _PARTS = ("train", "val")
@@ -121,7 +121,7 @@ def subset(split: Split, share: float) -> Split:
 def selected(split: Split, positions: Sequence[int], note: str) -> Split:
     """The images at these positions; `note` tells them apart from other selections."""
 
-    def read(index: int) -> tuple[Picture, Mask]:
+    def read(index: int) -> tuple[ImageArray, Mask]:
         return split.read(positions[index])
 
     return replace(
@@ -203,11 +203,11 @@ def _pooled(parts: Sequence[Split]) -> tuple[Split, tuple[str, ...]]:
         )
     places = _each_once(parts)
 
-    def read(index: int) -> tuple[Picture, Mask]:
+    def read(index: int) -> tuple[ImageArray, Mask]:
         part, position = places[index]
         return parts[part].read(position)
 
-    is_deep = "float32" in (train.depth, val.depth)
+    is_deep = "float32" in (train.dtype, val.dtype)
     names = tuple(parts[part].names[position] for part, position in places)
     pool = Split(
         tuple(f"{_PARTS[part]}/{name}" for (part, _), name in zip(places, names, strict=True)),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tuner.errors import DataError
 from tuner.training.data.rasters import decode
 from tuner.training.data.rasters.header import Header
-from tuner.training.data.split import Depth, Picture
+from tuner.training.data.split import DType, ImageArray
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy"},
@@ -39,12 +39,12 @@ class Labels:
     nodata: int | None = None
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> NDArray[np.uint8]:
     """An image as height × width × 3 of uint8. Raises DataError.
 
     Grey is repeated, palettes are looked up, CMYK is converted, and an alpha channel is left out.
     """
-    found = check_picture(path)
+    found = check_image(path)
     if found.colour == "palette" or found.space in _CONVERTED:
         return decode.as_rgb(path, found)
     bands = found.channels - found.has_alpha
@@ -52,8 +52,8 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def check_picture(path: Path) -> Header:
-    """The header of a file that `read_picture` reads. Raises DataError for every other."""
+def check_image(path: Path) -> Header:
+    """The header of a file that `read_image` reads. Raises DataError for every other."""
     found = _one(path)
     if found.colour == "palette" or found.space in _CONVERTED:
         return found
@@ -71,7 +71,7 @@ def check_picture(path: Path) -> Header:
     return found
 
 
-def read_bands(path: Path, value_range: Sequence[float] = ()) -> Picture:
+def read_bands(path: Path, value_range: Sequence[float] = ()) -> ImageArray:
     """An image as height × width × channels, with the channels and the depth of the file.
 
     A palette becomes RGB. What is deeper than 8 bits becomes float32: `value_range`, else
@@ -90,8 +90,8 @@ def read_bands(path: Path, value_range: Sequence[float] = ()) -> Picture:
     return ((pixels.astype(np.float64) - low) * (255 / (high - low))).astype(np.float32)
 
 
-def form(path: Path) -> tuple[int, Depth]:
-    """Channels and depth of what `read_bands` gives, from the file's header. Raises DataError."""
+def form(path: Path) -> tuple[int, DType]:
+    """Channels and dtype of what `read_bands` gives, from the file's header. Raises DataError."""
     found = _one(path)
     if found.colour == "palette":
         return 3, "uint8"

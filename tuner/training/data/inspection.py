@@ -8,7 +8,7 @@ import numpy as np
 
 from tuner.spec.config import DatasetConfig
 from tuner.spec.undefined import why_undefined
-from tuner.training.data.cache import Store
+from tuner.training.data.cache import DecodedSplit
 from tuner.training.data.load import Data
 from tuner.training.ignore import IGNORE
 
@@ -34,7 +34,7 @@ class DataReport:
     train: int
     val: int
     channels: int
-    depth: str
+    dtype: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     ignored: tuple[float, float]  # share of all pixels, in training and validation
@@ -46,8 +46,8 @@ class DataReport:
 
 def report(data: Data, dataset: DatasetConfig) -> DataReport:
     """Count classes in both splits; training labels are counted at network size."""
-    shows = [_shows(store, len(dataset.classes)) for store in (data.train, data.val)]
-    shares = [_shares(store) for store in (data.train, data.val)]
+    shows = [_shows(split, len(dataset.classes)) for split in (data.train, data.val)]
+    shares = [_shares(split) for split in (data.train, data.val)]
     classes = tuple(
         ClassCount(name, shares[0][k], int(shows[0][k]), shares[1][k], int(shows[1][k]))
         for k, name in enumerate(dataset.classes)
@@ -57,7 +57,7 @@ def report(data: Data, dataset: DatasetConfig) -> DataReport:
         train=len(data.train),
         val=len(data.val),
         channels=data.train.channels,
-        depth=data.train.images.dtype.name,
+        dtype=data.train.images.dtype.name,
         mean=data.train.mean,
         std=data.train.std,
         ignored=ignored,
@@ -68,21 +68,21 @@ def report(data: Data, dataset: DatasetConfig) -> DataReport:
     )
 
 
-def _shows(store: Store, classes: int) -> np.ndarray:
+def _shows(split: DecodedSplit, classes: int) -> np.ndarray:
     """Number of images that show each class."""
     found = np.zeros(classes, dtype=np.int64)
-    for index in range(len(store)):
-        found += np.bincount(store.label(index).reshape(-1), minlength=IGNORE + 1)[:classes] > 0
+    for index in range(len(split)):
+        found += np.bincount(split.label(index).reshape(-1), minlength=IGNORE + 1)[:classes] > 0
     return found
 
 
-def _shares(store: Store) -> list[float]:
-    total = max(sum(store.class_pixels), 1)
-    return [pixels / total for pixels in store.class_pixels]
+def _shares(split: DecodedSplit) -> list[float]:
+    total = max(sum(split.class_pixels), 1)
+    return [pixels / total for pixels in split.class_pixels]
 
 
-def _ignored(store: Store) -> float:
-    return 1 - sum(store.class_pixels) / len(store.flat_labels)
+def _ignored(split: DecodedSplit) -> float:
+    return 1 - sum(split.class_pixels) / len(split.flat_labels)
 
 
 def _warnings(

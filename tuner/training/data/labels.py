@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
-from tuner.training.data.split import Mask, Picture, Split
+from tuner.training.data.split import ImageArray, Mask, Split
 
 # What no class and no ignore_index can be; the cache counts and names it.
 STRANGE = -1
@@ -60,6 +60,6 @@ def remapped(split: Split, dataset: DatasetConfig) -> Split:
     return replace(split, key=key, read=partial(_read, split, found))
 
 
-def _read(split: Split, found: Table, index: int) -> tuple[Picture, Mask]:
+def _read(split: Split, found: Table, index: int) -> tuple[ImageArray, Mask]:
     picture, mask = split.read(index)
     return picture, translate(mask, found)

@@ -1,4 +1,4 @@
-"""From a data set's config to decoded training and validation stores."""
+"""From a data set's config to decoded training and validation splits."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,7 +9,7 @@ from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data import folds, labels, mask_palettes, remote
-from tuner.training.data.cache import Store, is_stored, open_store
+from tuner.training.data.cache import DecodedSplit, is_decoded, open_decoded
 from tuner.training.data.split import Split
 from tuner.training.ignore import IGNORE
 
@@ -21,8 +21,8 @@ class Data:
     `notes` say what a user should know of how its files are read.
     """
 
-    train: Store
-    val: Store
+    train: DecodedSplit
+    val: DecodedSplit
     fingerprint: str
     roots: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
@@ -71,15 +71,15 @@ def _load(dataset: DatasetConfig, cache: Path, roots: tuple[Path, ...]) -> Data:
             "a network takes one number of channels"
         )
     if not all(
-        is_stored(each, dataset, cache, resize_labels=each is train) for each in (train, val)
+        is_decoded(each, dataset, cache, resize_labels=each is train) for each in (train, val)
     ):
         mask_palettes.check((*train.palettes, *val.palettes))
-    stores = [
-        open_store(split, dataset, cache, resize_labels=split is train) for split in (train, val)
+    decoded = [
+        open_decoded(split, dataset, cache, resize_labels=split is train) for split in (train, val)
     ]
-    prints = "/".join(store.fingerprint for store in stores)
+    prints = "/".join(each.fingerprint for each in decoded)
     notes = tuple(dict.fromkeys((*train.notes, *val.notes)))
-    return Data(stores[0], stores[1], sha256(prints.encode()).hexdigest(), roots, notes)
+    return Data(decoded[0], decoded[1], sha256(prints.encode()).hexdigest(), roots, notes)
 
 
 def splits(dataset: DatasetConfig, roots: tuple[Path, ...]) -> tuple[Split, Split]:

@@ -18,11 +18,11 @@ from tuner.training.data.image_files import (
     has_alpha,
     orientation,
     read_bands,
+    read_image,
     read_mask,
-    read_picture,
 )
 from tuner.training.data.labels import STRANGE, Table, translate
-from tuner.training.data.split import Depth, Mask, Picture, Split
+from tuner.training.data.split import DType, ImageArray, Mask, Split
 
 Size = tuple[int, int]  # height, width
 _NAMED = 5
@@ -83,7 +83,7 @@ def listing(
 
 
 def matched(
-    pictures: Mapping[str, Path],
+    images: Mapping[str, Path],
     labels: Mapping[str, Path],
     extras: Sequence[Mapping[str, Path]] = (),
     *,
@@ -95,17 +95,17 @@ def matched(
     A mask may have the whole name of its image before its own type: `a.jpg.png`. `patterns` are
     those of the options `images` and `masks`, for what the message proposes.
     """
-    labels = _with_types(pictures, labels)
+    labels = _with_types(images, labels)
     for kind, others in (("mask", labels), *((f"extra {i}", e) for i, e in enumerate(extras))):
-        lost = sorted(pictures.keys() - others.keys())
+        lost = sorted(images.keys() - others.keys())
         if lost:
-            spare = sorted(others.keys() - pictures.keys())
+            spare = sorted(others.keys() - images.keys())
             hint = f"; {kind}s without image: {counted(spare)}" if spare else ""
-            hint += suggestions.remedy(pictures, others, patterns) if kind == "mask" else ""
+            hint += suggestions.remedy(images, others, patterns) if kind == "mask" else ""
             raise DataError(f"{where}: images without {kind}: {counted(lost)}{hint}")
     return [
-        Pair(name, pictures[name], labels[name], tuple(extra[name] for extra in extras))
-        for name in sorted(pictures)
+        Pair(name, images[name], labels[name], tuple(extra[name] for extra in extras))
+        for name in sorted(images)
     ]
 
 
@@ -131,27 +131,27 @@ def check_fit(image: Path, size: Size, mask: Path, mask_size: Size, *, what: str
 
 
 def spare_note(
-    pictures: Mapping[str, Path], labels: Mapping[str, Path], where: str
+    images: Mapping[str, Path], labels: Mapping[str, Path], where: str
 ) -> tuple[str, ...]:
     """What to say of masks that belong to no image, if there are any."""
-    spare = sorted(_with_types(pictures, labels).keys() - pictures.keys())
+    spare = sorted(_with_types(images, labels).keys() - images.keys())
     return (f"{where}: masks without image are not used: {counted(spare)}",) if spare else ()
 
 
 def opened(pairs: Sequence[Pair], reading: Reading = Reading(), notes: Sequence[str] = ()) -> Split:
-    """The pairs as a split; channels and depth are those of the first image. Raises DataError."""
+    """The pairs as a split; channels and dtype are those of the first image. Raises DataError."""
     digest = sha256(repr((reading.facts, reading.is_stored, reading.value_range)).encode())
     for pair in pairs:
         stats = [(str(path), path.stat()) for path in pair.files]
         facts = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
         digest.update(repr((pair.name, facts)).encode())
-    channels, depth = _form(pairs[0], is_stored=reading.is_stored)
+    channels, dtype = _form(pairs[0], is_stored=reading.is_stored)
     return Split(
         names=tuple(pair.name for pair in pairs),
         key=digest.hexdigest(),
         read=partial(_read, pairs, reading),
         channels=channels,
-        depth=depth,
+        dtype=dtype,
         files=tuple(pair.files for pair in pairs),
         palettes=tuple(pair.mask for pair in pairs) if reading.by_index else (),
         notes=(*notes, *_alpha_note(pairs[0], reading)),
@@ -189,10 +189,10 @@ def _by_name(found: Sequence[tuple[str, Path]], suffix: str, pattern: str) -> di
     return named
 
 
-def _with_types(pictures: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Path]:
+def _with_types(images: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, Path]:
     """The masks by the names of their images, where they are called like the whole image file."""
     found = dict(labels)
-    for name, path in pictures.items():
+    for name, path in images.items():
         whole = f"{name}{path.suffix}"
         if name not in labels and whole in labels:
             found[name] = found.pop(whole)
@@ -218,14 +218,14 @@ def _alpha_note(pair: Pair, reading: Reading) -> tuple[str, ...]:
     )
 
 
-def _form(pair: Pair, *, is_stored: bool) -> tuple[int, Depth]:
-    forms: list[tuple[int, Depth]] = [form(path) for path in pair.extra]
+def _form(pair: Pair, *, is_stored: bool) -> tuple[int, DType]:
+    forms: list[tuple[int, DType]] = [form(path) for path in pair.extra]
     forms.append(form(pair.image) if is_stored else (3, "uint8"))
-    is_deep = any(depth == "float32" for _, depth in forms)
+    is_deep = any(dtype == "float32" for _, dtype in forms)
     return sum(channels for channels, _ in forms), "float32" if is_deep else "uint8"
 
 
-def _read(pairs: Sequence[Pair], reading: Reading, index: int) -> tuple[Picture, Mask]:
+def _read(pairs: Sequence[Pair], reading: Reading, index: int) -> tuple[ImageArray, Mask]:
     pair = pairs[index]
     mask = reading.labels(pair.mask)
     bands = [_image(pair.image, reading)]
@@ -243,8 +243,8 @@ def _size(pixels: NDArray[Any]) -> Size:
     return pixels.shape[0], pixels.shape[1]
 
 
-def _image(path: Path, reading: Reading) -> Picture:
-    return read_bands(path, reading.value_range) if reading.is_stored else read_picture(path)
+def _image(path: Path, reading: Reading) -> ImageArray:
+    return read_bands(path, reading.value_range) if reading.is_stored else read_image(path)
 
 
 def _turned(path: Path, orientation: int) -> str:

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8] | NDArray[np.float32]  # height × width × channels, 0 … 255
+ImageArray = NDArray[np.uint8] | NDArray[np.float32]  # height × width × channels, 0 … 255
 Mask = NDArray[np.integer]  # height × width; a class, or the data set's ignore_index
-Depth = Literal["uint8", "float32"]
+DType = Literal["uint8", "float32"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Split:
     """The training or validation part of a data set.
 
     `key` changes when the files change, at no more cost than listing them; `read` decodes one pair
-    and raises DataError where it cannot. Every picture has `channels` channels of type `depth`.
+    and raises DataError where it cannot. Every image has `channels` channels of type `dtype`.
     `palettes` are the mask files whose palette index is a label; `notes` say what a user should
     know of how the files are read.
     `files` are those of each sample, its image first; a split that draws its images has none.
@@ -32,9 +32,9 @@ class Split:
 
     names: tuple[str, ...]
     key: str
-    read: Callable[[int], tuple[Picture, Mask]]
+    read: Callable[[int], tuple[ImageArray, Mask]]
     channels: int = 3
-    depth: Depth = "uint8"
+    dtype: DType = "uint8"
     files: tuple[tuple[Path, ...], ...] = ()
     untrained: frozenset[int] = frozenset()
     palettes: tuple[Path, ...] = ()

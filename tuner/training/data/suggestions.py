@@ -14,16 +14,16 @@ _RULE = '; what the wildcards of a pattern match pairs the files, as in masks: "
 
 
 def remedy(
-    pictures: Mapping[str, Path], masks: Mapping[str, Path], options: Mapping[str, str]
+    images: Mapping[str, Path], masks: Mapping[str, Path], options: Mapping[str, str]
 ) -> str:
     """The patterns that would pair the files, as the end of a message; else the rule."""
     if not options or any(is_wild(pattern) for pattern in options.values()):
         return _RULE if options else ""
-    names, others = list(pictures), list(masks)
+    names, others = list(images), list(masks)
     if found := affixes(others, set(names)):
         return f"; they pair with `masks: {_pattern(options['masks'], found[0], masks)}`"
     if found := affixes(names, set(others)):
-        first, *more = (_pattern(options["images"], each, pictures) for each in found)
+        first, *more = (_pattern(options["images"], each, images) for each in found)
         further = f" and, for further channels, `extra: [{', '.join(more)}]`" if more else ""
         return f"; they pair with `images: {first}`{further}"
     if {name.lower() for name in names} <= {name.lower() for name in others}:
@@ -31,7 +31,7 @@ def remedy(
     before, after = common(names)
     lead, tail = common(others)
     if {core(name, before, after) for name in names} <= {core(m, lead, tail) for m in others}:
-        image = _pattern(options["images"], (before, after), pictures)
+        image = _pattern(options["images"], (before, after), images)
         return f"; they pair with `images: {image}` and `masks: " + (
             f"{_pattern(options['masks'], (lead, tail), masks)}`"
         )

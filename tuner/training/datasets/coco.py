@@ -31,8 +31,8 @@ from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data import labels, listed, pairs, regions
 from tuner.training.data.annotations import BACKGROUND, Annotation, Annotations, Id, Kind
-from tuner.training.data.image_files import read_colours, read_mask, read_picture
-from tuner.training.data.split import Mask, Picture, Split
+from tuner.training.data.image_files import read_colours, read_image, read_mask
+from tuner.training.data.split import ImageArray, Mask, Split
 from tuner.training.datasets import _frames, _rendering
 from tuner.training.datasets._rendering import Rules
 
@@ -140,8 +140,8 @@ def _samples(
     """The images of a split in the order of their names."""
     images, masks = patterns
     if kind == "stuff":
-        pictures = pairs.listing(base, images, roots)
-        found = pairs.matched(pictures, pairs.listing(base, masks, roots), where=base.name)
+        image_paths = pairs.listing(base, images, roots)
+        found = pairs.matched(image_paths, pairs.listing(base, masks, roots), where=base.name)
         return [_Sample(pair.name, pair.image, mask=pair.mask) for pair in found]
     if not known.images:
         raise DataError(f"{known.name} lists no images; export the data set with its images")
@@ -201,10 +201,10 @@ def _key(source: _Source, names: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def _read(source: _Source, index: int) -> tuple[Picture, Mask]:
+def _read(source: _Source, index: int) -> tuple[ImageArray, Mask]:
     sample = source.samples[index]
-    picture = read_picture(sample.image)
-    size = (picture.shape[0], picture.shape[1])
+    image = read_image(sample.image)
+    size = (image.shape[0], image.shape[1])
     try:
         mask = _mask(source, sample, size)
     except DataError as error:
@@ -215,7 +215,7 @@ def _read(source: _Source, index: int) -> tuple[Picture, Mask]:
             f"{sample.image.name}: the mask is {regions.dimensions(mask.shape)}, its image "
             f"{regions.dimensions(size)} (height×width)"
         )
-    return picture, mask
+    return image, mask
 
 
 def _mask(source: _Source, sample: _Sample, size: regions.Size) -> Mask:

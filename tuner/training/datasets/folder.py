@@ -60,17 +60,17 @@ def open_split(
     _check(dataset, values, palette, value_range)
     base = paths.allowed(root or ".", roots, what="the data set's root")
     folder = train if split == "train" else val
-    pictures, drawn, *further = (
+    found, drawn, *further = (
         pairs.listing(base, each.replace("{split}", folder), roots)
         for each in (images, masks, *extra)
     )
     # Where both lie in one folder, `*.png` finds `a.png` and its mask `a_mask.png` alike.
     masked = set(drawn.values())
-    pictures = {name: path for name, path in pictures.items() if path not in masked} or pictures
+    found = {name: path for name, path in found.items() if path not in masked} or found
     written = {"images": images, "masks": masks}
     where = f"{base.name}/{folder}"
-    found = pairs.matched(pictures, drawn, further, where=where, patterns=written)
-    notes = pairs.spare_note(pictures, drawn, where)
+    samples = pairs.matched(found, drawn, further, where=where, patterns=written)
+    notes = pairs.spare_note(found, drawn, where)
     reading = Reading(
         labels=_labels(dataset, values, palette),
         facts=(values, palette),
@@ -78,7 +78,7 @@ def open_split(
         value_range=tuple(value_range),
         by_index=not palette,
     )
-    return pairs.opened(found, reading, notes)
+    return pairs.opened(samples, reading, notes)
 
 
 def _check(

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tuner.spec.config import DatasetConfig
 from tuner.training import draws
-from tuner.training.data.split import Mask, Picture, Split
+from tuner.training.data.split import ImageArray, Mask, Split
 from tuner.training.datasets._painters import PAINTERS
 
 # fmt: off
@@ -55,7 +55,7 @@ def _roles(classes: tuple[str, ...]) -> dict[str, int]:
 
 def _paint(
     dataset: DatasetConfig, roles: dict[str, int], stream: str, index: int
-) -> tuple[Picture, Mask]:
+) -> tuple[ImageArray, Mask]:
     height, width = dataset.size
     canvas = np.empty((height, width, 3), dtype=np.float32)
     canvas[:] = (110, 110, 110)
@@ -74,11 +74,11 @@ def _paint(
     pixels = np.arange(height * width * 3, dtype=np.int64)
     grain = draws.uniforms(stream, "grain", index, indices=pixels, count=1).reshape(canvas.shape)
     shade = np.linspace(0.85 + 0.3 * light[0], 1.0, height)[:, None, None]
-    picture = canvas * shade + 30 * (light[1] - 0.5) + 36 * (grain - 0.5)
+    image = canvas * shade + 30 * (light[1] - 0.5) + 36 * (grain - 0.5)
     frame = max(1, height // 60)
     mask[:frame], mask[-frame:] = dataset.ignore_index, dataset.ignore_index
     mask[:, :frame], mask[:, -frame:] = dataset.ignore_index, dataset.ignore_index
-    return picture.clip(0, 255).astype(np.uint8), mask
+    return image.clip(0, 255).astype(np.uint8), mask
 
 
 def _count(painter: str, number: float, chance: float) -> int:

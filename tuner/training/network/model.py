@@ -27,7 +27,7 @@ _INITIALISERS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Segmenter(nn.Module):
+class SegmentationModel(nn.Module):
     """A whole network; it carries the mean and deviation that it normalises images with.
 
     With `keeps_statistics`, batch norms go by the statistics that they have, in training too.
@@ -87,7 +87,7 @@ class Segmenter(nn.Module):
         self.train(self.training)
 
 
-def freeze(model: Segmenter, frozen: bool) -> None:
+def freeze(model: SegmentationModel, frozen: bool) -> None:
     """Freeze or unfreeze the encoder; call it whenever an epoch begins, after a resume too."""
     model.freeze_encoder(frozen)
 
@@ -98,7 +98,7 @@ def build(
     mean: Sequence[float],
     std: Sequence[float],
     roots: Sequence[Path] = (),
-) -> Segmenter:
+) -> SegmentationModel:
     """The network of a config with its initial weights, which depend on the seed alone.
 
     `mean` and `std` are the training images' own, one per channel, in the images' own unit; RGB
@@ -116,7 +116,7 @@ def build(
         decoder = _decoder(config, encoder)
         if given and len(mean) == _RGB:
             mean, std = encoder.published_statistics()
-        model = Segmenter(
+        model = SegmentationModel(
             encoder,
             decoder,
             mean=mean,

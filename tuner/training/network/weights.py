@@ -134,7 +134,7 @@ class Matched:
 
 
 def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder") -> Matched:
-    """Load what fits into a `Segmenter`; what does not, a head of other classes, stays as it is.
+    """Load what fits into a model; what does not, a head of other classes, stays as it is.
 
     Raises:
         TrainingError: the file holds no weights, lacks a tensor of the encoder, has some of a

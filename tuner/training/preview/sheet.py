@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tuner.configs import catalog
 from tuner.spec.config import TrialConfig
-from tuner.training.batches.augmentation import Augmentation, Source
-from tuner.training.data.cache import Store
+from tuner.training.batches.augmentation import Augmentation, SampleSource
+from tuner.training.data.cache import DecodedSplit
 from tuner.training.ignore import IGNORE
 from tuner.training.preview.palette import colours
 
@@ -35,20 +35,20 @@ class Look:
     title: str = "Training samples"
 
 
-def sheet(config: TrialConfig, store: Store, look: Look = Look()) -> Image.Image:
+def sheet(config: TrialConfig, split: DecodedSplit, look: Look = Look()) -> Image.Image:
     """Each sample as it is, and as the network sees it in the first epochs.
 
     The samples are spread evenly over the training split; what is ignored is striped. It draws
     nothing from any generator, so that it may be made while the trial trains.
     """
-    indices = _spread(len(store), look.samples)
-    columns = [_originals(store, indices)]
-    columns += [_augmented(config, store, indices, epoch, look) for epoch in _epochs(look)]
+    indices = _spread(len(split), look.samples)
+    columns = [_originals(split, indices)]
+    columns += [_augmented(config, split, indices, epoch, look) for epoch in _epochs(look)]
     size = _cell_size(columns[0][0][0], look.cell)
     names = ["as it is", *(f"epoch {epoch}" for epoch in _epochs(look))]
     painter = _Painter(config.dataset.classes, size)
     rows = [[painter.cell(*column[row]) for column in columns] for row in range(len(indices))]
-    captions = [store.names[index] for index in indices]
+    captions = [split.names[index] for index in indices]
     return painter.page(rows, names, captions, heading=(look.title, described(config)))
 
 
@@ -95,30 +95,30 @@ def _spread(length: int, count: int) -> NDArray[np.int64]:
     return ((np.arange(shown) + 0.5) * length / shown).astype(np.int64)
 
 
-def _originals(store: Store, indices: NDArray[np.int64]) -> list[tuple[Pixels, Pixels]]:
+def _originals(split: DecodedSplit, indices: NDArray[np.int64]) -> list[tuple[Pixels, Pixels]]:
     return [
-        (_visible(np.asarray(store.images[index])), np.asarray(store.stacked_labels[index]))
+        (_visible(np.asarray(split.images[index])), np.asarray(split.stacked_labels[index]))
         for index in indices
     ]
 
 
 def _augmented(
-    config: TrialConfig, store: Store, indices: NDArray[np.int64], epoch: int, look: Look
+    config: TrialConfig, split: DecodedSplit, indices: NDArray[np.int64], epoch: int, look: Look
 ) -> list[tuple[Pixels, Pixels]]:
     device = torch.device(look.device)
 
     def fetch(chosen: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        images = torch.from_numpy(np.asarray(store.images[chosen])).to(device)
-        labels = torch.from_numpy(np.asarray(store.stacked_labels[chosen])).to(device)
+        images = torch.from_numpy(np.asarray(split.images[chosen])).to(device)
+        labels = torch.from_numpy(np.asarray(split.stacked_labels[chosen])).to(device)
         return images.permute(0, 3, 1, 2), labels
 
     augment = Augmentation(
         config.augment.strengths,
         seed=config.seed,
         size=config.dataset.size,
-        source=Source(len(store), fetch),
+        source=SampleSource(len(split), fetch),
     )
-    fill = torch.tensor(store.mean, dtype=torch.float32, device=device)
+    fill = torch.tensor(split.mean, dtype=torch.float32, device=device)
     pixels, labels = augment(*fetch(indices), epoch=epoch, indices=indices, fill=fill)
     pictures = pixels.permute(0, 2, 3, 1).cpu().numpy()
     marks = labels.to(torch.uint8).cpu().numpy()

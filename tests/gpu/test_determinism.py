@@ -1,4 +1,4 @@
-"""The exact tier repeats bit for bit on a GPU; the fast tier is bf16, channels-last and fused."""
+"""The exact mode repeats bit for bit on a GPU; the fast mode is bf16, channels-last and fused."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from tuner.spec.messages import OutcomeKind
 from tuner.training import checkpoint
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
-from tuner.training.determinism import Machine, applied, autocast
-from tuner.training.train_state import Learner
+from tuner.training.determinism import DeviceContext, applied, autocast
+from tuner.training.train_state import TrainState
 
 FAST = {"training.determinism": "fast"}
 FUSED = ("sgd", "adam", "adamw")
@@ -69,24 +69,24 @@ def test_fast_learns_what_exact_learns(device: str, scenes: Data, tmp_path: Path
 
 
 def test_fast_multiplies_in_bf16(device: str) -> None:
-    """Convolutions of the fast tier run in bf16, those of the exact tier in float32."""
+    """Convolutions of the fast mode run in bf16, those of the exact mode in float32."""
     images = torch.zeros(1, 3, 32, 32, device=device)
     layer = torch.nn.Conv2d(3, 4, 3, device=device)
-    machine = Machine(device=device)
+    context = DeviceContext(device=device)
 
-    with autocast("fast", machine):
+    with autocast("fast", context):
         assert torch.bfloat16 is layer(images).dtype
-    with autocast("exact", machine):
+    with autocast("exact", context):
         assert torch.float32 is layer(images).dtype
 
 
 def test_fast_is_channels_last(device: str, scenes: Data) -> None:
     """Weights of convolutions lie channels-last, so that cuDNN needs no transposition."""
-    machine = Machine(device=device)
-    with applied("fast", machine):
-        learner = Learner(config(FAST), scenes, machine, 8)
+    context = DeviceContext(device=device)
+    with applied("fast", context):
+        state = TrainState(config(FAST), scenes, context, 8)
 
-    kernels = [part.weight for part in learner.model.modules() if isinstance(part, torch.nn.Conv2d)]
+    kernels = [part.weight for part in state.model.modules() if isinstance(part, torch.nn.Conv2d)]
     wide = [kernel for kernel in kernels if kernel.shape[1] > 1 and kernel.shape[2] > 1]
     assert wide
     assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in wide)
@@ -96,17 +96,17 @@ def test_fast_is_channels_last(device: str, scenes: Data) -> None:
 def test_every_optimizer_steps_on_the_gpu(
     device: str, scenes: Data, tmp_path: Path, name: str
 ) -> None:
-    """In the fast tier SGD, Adam and AdamW take torch's fused kernels."""
+    """In the fast mode SGD, Adam and AdamW take torch's fused kernels."""
     chosen = config({**FAST, "optimizer.name": name, "optimizer.lr": 1e-3, "training.epochs": 1})
-    machine = Machine(device=device)
-    with applied("fast", machine):
-        learner = Learner(chosen, scenes, machine, 4)
+    context = DeviceContext(device=device)
+    with applied("fast", context):
+        state = TrainState(chosen, scenes, context, 4)
         batches = Batches(scenes.train, chosen, device)
-        loss = learner.step(*batches.batch(1, 0), 0)
+        loss = state.step(*batches.batch(1, 0), 0)
         batches.close()
 
     assert bool(torch.isfinite(loss))
-    assert (name in FUSED) <= bool(learner.optimizer.defaults.get("fused"))
+    assert (name in FUSED) <= bool(state.optimizer.defaults.get("fused"))
 
 
 def test_a_compiled_network_learns_the_same(device: str, scenes: Data, tmp_path: Path) -> None:
