@@ -20,10 +20,10 @@ from workers import devices, outbox, recovery
 from workers.asking import ask
 from workers.attempt import Attempt
 from workers.client import FATAL, ServerClient
-from workers.endings import needs_fresh_trainer, unfit
 from workers.identity import Identity, claim
 from workers.limits import Limits
 from workers.notices import Notices
+from workers.outcomes import needs_fresh_trainer, unfit
 from workers.process import COMMAND, Exited, TrainerProcess
 from workers.protocol import Ready
 from workers.settings import WorkerSettings
@@ -103,12 +103,12 @@ def run(
 
 def _work(agent: Agent, max_trials: int | None) -> None:
     _recover(agent)
-    shift = _Shift(agent)
+    loop = _WorkLoop(agent)
     try:
-        while not agent.stop.wait(shift.pause) and (max_trials is None or shift.done < max_trials):
-            shift.turn()
+        while not agent.stop.wait(loop.pause) and (max_trials is None or loop.done < max_trials):
+            loop.run_next()
     finally:
-        shift.close()
+        loop.close()
 
 
 def _recover(agent: Agent) -> None:
@@ -127,7 +127,7 @@ def _recover(agent: Agent) -> None:
         logger.exception("what was left behind cannot be delivered")
 
 
-class _Shift:
+class _WorkLoop:
     """One turn after another: a trainer, a trial, its outcome; nothing but FATAL ends it."""
 
     def __init__(self, agent: Agent) -> None:
@@ -137,7 +137,7 @@ class _Shift:
         self._trainer: TrainerProcess | None = None
         self._pauses = agent.limits.crashes.delays()
 
-    def turn(self) -> None:
+    def run_next(self) -> None:
         """Train one trial, if there is one; after trouble `pause` says how long to wait.
 
         Raises:
@@ -148,7 +148,7 @@ class _Shift:
         try:
             self._trainer = trainer = _ready(self._agent, self._trainer)
         except (TrainingError, OSError) as error:
-            self._tell_unfit(error)
+            self._report_unfit(error)
             return
         if trainer is None:
             return
@@ -162,7 +162,7 @@ class _Shift:
             self._back_off(f"{type(error).__name__}: {error}")
             return
         if outcome is not None:
-            self._settle(trainer, outcome)
+            self._end_trial(trainer, outcome)
 
     def close(self) -> None:
         """End the trainer."""
@@ -183,7 +183,7 @@ class _Shift:
         self.done += 1
         return _attempt(agent, trainer, assignment)
 
-    def _settle(self, trainer: TrainerProcess, outcome: Outcome) -> None:
+    def _end_trial(self, trainer: TrainerProcess, outcome: Outcome) -> None:
         if needs_fresh_trainer(outcome):
             trainer.close()
         if outcome.unfitness is not None:
@@ -198,7 +198,7 @@ class _Shift:
         self._notices.trouble(text)
         self.pause = next(self._pauses)
 
-    def _tell_unfit(self, error: Exception) -> None:
+    def _report_unfit(self, error: Exception) -> None:
         """Take no trial without a trainer, and let the server show why."""
         self._trainer = None
         self._back_off(f"no trial is taken: {error}")

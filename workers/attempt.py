@@ -15,13 +15,13 @@ from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Unfitn
 from workers import recovery
 from workers.client import FATAL, ServerClient
 from workers.delivery import Delivery
-from workers.driver import Pump
-from workers.endings import needs_checkpoint, needs_log, unfit
-from workers.heartbeat import Heartbeat
+from workers.driver import TrainerDriver
+from workers.heartbeat import LeaseHeartbeat
 from workers.limits import Limits
 from workers.outbox import FileEntry, Outbox, OutcomeEntry
+from workers.outcomes import needs_checkpoint, needs_log, unfit
 from workers.patience import Patience
-from workers.process import Ordered, Refused, TrainerProcess
+from workers.process import LeaseEnded, TrainerProcess, VerdictEvent
 from workers.protocol import PREVIEW, Saved, Start
 from workers.uploads import Uploads
 
@@ -45,7 +45,7 @@ class Attempt:
         self._assignment, self._outbox = assignment, outbox
         self._trainer, self._client = trainer, client
         self._stop, self._limits = stop, limits
-        self._pump = Pump(assignment, outbox, trainer, stop=stop, limits=limits)
+        self._driver = TrainerDriver(assignment, outbox, trainer, stop=stop, limits=limits)
         self._refused = threading.Event()
         self._refusal: SegtuneError | None = None
         self._has_preview = False
@@ -85,7 +85,7 @@ class Attempt:
         except ServerUnreachable:
             return Outcome(kind=OutcomeKind.YIELDED, step=self._assignment.last_step)
         except (LeaseLost, *FATAL) as error:
-            self._on_refused(error)
+            self._on_refusal(error)
             return Outcome(kind=OutcomeKind.YIELDED, step=self._assignment.last_step)
         except OSError as error:
             return unfit(Unfitness.MACHINE, self._assignment.last_step, error)
@@ -98,7 +98,7 @@ class Attempt:
             data_version=self._assignment.data_version,
             threads=self._assignment.threads,
         )
-        return self._pump.run(
+        return self._driver.run(
             start,
             judge=self._judge,
             offer=self._uploads.offer,
@@ -151,13 +151,13 @@ class Attempt:
         if needs_log(outcome):
             path = self._outbox.files / "trainer.log"
             with suppress(OSError):  # a disk that is full may be why it ends
-                path.write_text(self._pump.log_tail(_LOG_BYTES), encoding="utf-8")
+                path.write_text(self._driver.log_tail(_LOG_BYTES), encoding="utf-8")
                 self._put(ArtifactKind.LOG, path)
         self._delivery.put(OutcomeEntry(outcome=outcome))
         end: float | None = None
         while not self._delivery.wait(self._limits.tick):
             if self._stop.is_set() and end is None:
-                end = self._limits.clock() + self._limits.parting
+                end = self._limits.clock() + self._limits.shutdown_grace
             if self._refused.is_set() or (end is not None and self._limits.clock() > end):
                 return False
         return True
@@ -190,13 +190,13 @@ class Attempt:
 
     # ── Duties in the background ─────────────────────────────────────────────────────────────
 
-    def _heartbeat(self) -> Heartbeat:
+    def _heartbeat(self) -> LeaseHeartbeat:
         lease, token = self._assignment.lease, self._assignment.token
-        return Heartbeat(
+        return LeaseHeartbeat(
             lambda: self._client.renew(lease, token),
             interval=self._assignment.lease_seconds / 3,
             on_verdict=self._on_verdict,
-            on_refused=self._on_refused,
+            on_refusal=self._on_refusal,
         )
 
     def _new_delivery(self) -> Delivery:
@@ -204,7 +204,7 @@ class Attempt:
             self._outbox,
             self._client,
             on_verdict=self._on_verdict,
-            on_refused=self._on_refused,
+            on_refusal=self._on_refusal,
             backoff=self._limits.backoff,
         )
 
@@ -212,7 +212,7 @@ class Attempt:
         return Uploads(
             self._upload,
             every=self._limits.checkpoint,
-            on_refused=self._on_refused,
+            on_refusal=self._on_refusal,
             backoff=self._limits.backoff,
             patience=self._patience(),
         )
@@ -226,9 +226,9 @@ class Attempt:
         self._client.upload(lease, token, saved.path, kind=ArtifactKind.CHECKPOINT, step=saved.step)
 
     def _on_verdict(self, verdict: Verdict) -> None:
-        self._trainer.inbox.put(Ordered(self._assignment.lease, verdict))
+        self._trainer.inbox.put(VerdictEvent(self._assignment.lease, verdict))
 
-    def _on_refused(self, error: SegtuneError) -> None:
+    def _on_refusal(self, error: SegtuneError) -> None:
         self._refusal = self._refusal or error
         self._refused.set()
-        self._trainer.inbox.put(Refused(self._assignment.lease, error))
+        self._trainer.inbox.put(LeaseEnded(self._assignment.lease, error))

@@ -35,7 +35,7 @@ from tuner.spec.messages import (
 from tuner.spec.validation import summary
 from tuner.transport import road_to
 from workers.backoff import Backoff
-from workers.endings import unfit
+from workers.outcomes import unfit
 from workers.patience import Patience
 
 logger = logging.getLogger(__name__)

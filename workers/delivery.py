@@ -21,7 +21,7 @@ _ENDS = (LeaseLost, *FATAL)
 class Delivery:
     """Delivers while its `with` block runs.
 
-    `on_verdict` gets verdicts that came too late to be the answer of `report`; `on_refused` gets
+    `on_verdict` gets verdicts that came too late to be the answer of `report`; `on_refusal` gets
     the error that ended the delivery: LeaseLost, or a refusal that asking again will not change,
     after which `refused` holds what was refused. A server that is away is waited for without end.
     """
@@ -32,11 +32,11 @@ class Delivery:
         client: ServerClient,
         *,
         on_verdict: Callable[[Verdict], None],
-        on_refused: Callable[[SegtuneError], None],
+        on_refusal: Callable[[SegtuneError], None],
         backoff: Backoff | None = None,
     ) -> None:
         self._outbox, self._client = outbox, client
-        self._on_verdict, self._on_refused = on_verdict, on_refused
+        self._on_verdict, self._on_refusal = on_verdict, on_refusal
         self._backoff = backoff or Backoff()
         header = outbox.header
         self._patience = Patience(lambda: client.renew(header.lease, header.token))
@@ -139,7 +139,7 @@ class Delivery:
             logger.error("%s: delivery failed", self._name, exc_info=error)
             error = ServerError(f"{type(error).__name__}: {error}")
         self.refused = batch
-        self._on_refused(error)  # first, so that whoever waits finds it told
+        self._on_refusal(error)  # first, so that whoever waits finds it told
         with self._changed:
             self.refusal = error
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Drives the trainer through one trial: takes its messages and gives it its orders."""
+"""Drives the trainer through one trial: takes its messages, and tells it what the server said."""
 
 import logging
 import threading
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from tuner.errors import SegtuneError
 from tuner.spec.messages import Action, Assignment, Outcome, OutcomeKind, Report, Verdict
-from workers.endings import crashed, hung, settle, trained
 from workers.limits import Limits
 from workers.outbox import Outbox
-from workers.process import Event, Exited, Ordered, Refused, TrainerProcess
-from workers.protocol import Beat, Finished, Reply, Reported, Saved, Start, Yield
+from workers.outcomes import apply_verdict, crashed, hung, trained
+from workers.process import Event, Exited, LeaseEnded, TrainerProcess, VerdictEvent
+from workers.protocol import Finished, Heartbeat, Reply, Reported, Saved, Start, Yield
 
 logger = logging.getLogger(__name__)
 
 
-class Pump:
+class TrainerDriver:
     """Runs in the agent's main thread, from `Start` to the outcome."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Pump:
         self._assignment, self._outbox, self._trainer = assignment, outbox, trainer
         self._stop, self._limits = stop, limits
         self._log_start = trainer.log_size()
-        self._ordered: Verdict | None = None
+        self._verdict: Verdict | None = None
         self._has_stepped = False
         self._deadline = float("inf")
         self._name = f"{assignment.study}/{assignment.trial}"
@@ -47,7 +47,7 @@ class Pump:
         self._note_progress()
         while True:
             if self._stop.is_set():
-                self._order(Verdict(action=Action.YIELD, reason="the worker shuts down"))
+                self._obey(Verdict(action=Action.YIELD, reason="the worker shuts down"))
             match self._trainer.next_event(self._limits.tick):
                 case Reported(report=report):
                     self._trainer.send(Reply(verdict=judge(report)))
@@ -59,7 +59,7 @@ class Pump:
                     continue
                 case event:
                     if outcome := self._handle(event):
-                        return settle(outcome, self._ordered)
+                        return apply_verdict(outcome, self._verdict)
 
     def log_tail(self, limit: int = 4_000) -> str:
         """The last `limit` bytes that the trainer has put out during this trial."""
@@ -73,42 +73,42 @@ class Pump:
                 return self._exited(event)
             case Finished():
                 return trained(event, self._assignment.config)
-            case Beat(stage=stage):
+            case Heartbeat(stage=stage):
                 self._has_stepped = stage == "step"
                 self._note_progress()
-            case Ordered(lease=self._assignment.lease, verdict=verdict):
-                self._order(verdict)
-            case Refused(lease=self._assignment.lease, error=error):
+            case VerdictEvent(lease=self._assignment.lease, verdict=verdict):
+                self._obey(verdict)
+            case LeaseEnded(lease=self._assignment.lease, error=error):
                 self._drop(error)
         return None
 
     def _note_progress(self) -> None:
-        if self._ordered is None:
+        if self._verdict is None:
             self._deadline = self._limits.clock() + self._limits.hang
 
-    def _order(self, verdict: Verdict) -> None:
-        """Ask the trainer to stop; only the first order counts."""
-        if self._ordered is not None or verdict.action is Action.CONTINUE:
+    def _obey(self, verdict: Verdict) -> None:
+        """Ask the trainer to stop; only the first verdict counts."""
+        if self._verdict is not None or verdict.action is Action.CONTINUE:
             return
         logger.info("%s is to %s: %s", self._name, verdict.action, verdict.reason)
-        self._ordered = verdict
-        self._deadline = self._limits.clock() + self._limits.order
+        self._verdict = verdict
+        self._deadline = self._limits.clock() + self._limits.stop_grace
         if self._has_stepped:
             self._trainer.send(Yield())
         else:
             self._trainer.kill()  # no step has been trained, and loading does not listen
 
     def _drop(self, error: SegtuneError) -> None:
-        self._order(Verdict(action=Action.STOP, reason=str(error)))
-        self._deadline = self._limits.clock() + self._limits.refused
+        self._obey(Verdict(action=Action.STOP, reason=str(error)))
+        self._deadline = self._limits.clock() + self._limits.drop_grace
 
     def _exited(self, exited: Exited) -> Outcome:
-        if self._ordered is not None:
+        if self._verdict is not None:
             return Outcome(kind=OutcomeKind.YIELDED, step=self._outbox.last_step)
         return crashed(str(exited), self._outbox.last_step, self.log_tail())
 
     def _silent(self) -> Outcome:
         self._trainer.kill()
-        if self._ordered is not None:
+        if self._verdict is not None:
             return Outcome(kind=OutcomeKind.YIELDED, step=self._outbox.last_step)
         return hung(self._limits.hang, self._outbox.last_step, self.log_tail())

@@ -10,7 +10,7 @@ from workers.client import FATAL
 from workers.notices import Notices
 
 
-class Heartbeat:
+class LeaseHeartbeat:
     """Renews while its `with` block runs; `wait(seconds)` says whether to end, for tests."""
 
     def __init__(
@@ -19,17 +19,17 @@ class Heartbeat:
         *,
         interval: float,
         on_verdict: Callable[[Verdict], None],
-        on_refused: Callable[[SegtuneError], None],
+        on_refusal: Callable[[SegtuneError], None],
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        """`on_refused` gets what ends the renewing: LeaseLost, or an error that is fatal."""
+        """`on_refusal` gets what ends the renewing: LeaseLost, or an error that is fatal."""
         self._renew, self._interval = renew, interval
-        self._on_verdict, self._on_refused = on_verdict, on_refused
+        self._on_verdict, self._on_refusal = on_verdict, on_refusal
         self._ended = threading.Event()
         self._wait = wait or self._ended.wait
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> "Heartbeat":
+    def __enter__(self) -> "LeaseHeartbeat":
         """Start renewing."""
         self._thread.start()
         return self
@@ -49,7 +49,7 @@ class Heartbeat:
             try:
                 status = self._renew()
             except (LeaseLost, *FATAL) as error:
-                self._on_refused(error)
+                self._on_refusal(error)
                 return
             except Exception as error:  # the lease lives on without one heartbeat
                 if not self._ended.is_set():

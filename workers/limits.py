@@ -12,10 +12,10 @@ class Limits:
     """Patience, in seconds, and the clock that measures it."""
 
     hang: float = 600.0  # a trainer without progress is killed
-    order: float = 120.0  # a trainer that was asked to stop is killed
-    refused: float = 10.0  # the same when nobody wants its work any more
+    stop_grace: float = 120.0  # a trainer that was asked to stop is killed
+    drop_grace: float = 10.0  # the same when nobody wants its work any more
     verdict: float = 5.0  # training goes on without a verdict
-    parting: float = 30.0  # a worker that shuts down leaves the rest on disk
+    shutdown_grace: float = 30.0  # a worker that shuts down leaves the rest on disk
     checkpoint: float = 0.0  # between two uploads
     tick: float = 0.5  # between two looks at the stop flag
     backoff: Backoff = Backoff()  # noqa: RUF009  # frozen

@@ -42,7 +42,7 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class VerdictEvent:
     """The server said, outside an answer to a report, what to do with this lease."""
 
     lease: str
@@ -50,14 +50,14 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class LeaseEnded:
     """The server will not take more for this lease."""
 
     lease: str
     error: SegtuneError
 
 
-Event = Message | Exited | Ordered | Refused
+Event = Message | Exited | VerdictEvent | LeaseEnded
 
 
 class TrainerProcess:

@@ -1,7 +1,7 @@
 """What a worker's agent and its trainer process say to each other, one JSON line per message.
 
-The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` comes any
-number of `Beat`, `Saved` and `Reported` (each answered by one `Reply`) and then one `Finished`.
+The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` come any
+number of `Heartbeat`, `Saved` and `Reported` (each answered by one `Reply`), then one `Finished`.
 The end of the agent's pipe means that the agent is gone, and the trainer ends too.
 """
 
@@ -51,10 +51,10 @@ class Ready(Section):
     kind: Literal["ready"] = "ready"
 
 
-class Beat(Section):
+class Heartbeat(Section):
     """The trial made progress: in loading its data, or an optimizer step."""
 
-    kind: Literal["beat"] = "beat"
+    kind: Literal["heartbeat"] = "heartbeat"
     stage: Literal["load", "step"]
 
 
@@ -82,7 +82,7 @@ class Finished(Section):
 
 
 Command = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
-Message = Annotated[Ready | Beat | Saved | Reported | Finished, Field(discriminator="kind")]
+Message = Annotated[Ready | Heartbeat | Saved | Reported | Finished, Field(discriminator="kind")]
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)
 

@@ -10,9 +10,9 @@ from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome, OutcomeKind
 from workers.client import FATAL, ServerClient
 from workers.delivery import Delivery
-from workers.endings import refused
 from workers.limits import Limits
 from workers.outbox import Outbox, OutcomeEntry, leftovers
+from workers.outcomes import refused
 from workers.patience import Patience
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def deliver(
         box,
         client,
         on_verdict=lambda verdict: None,
-        on_refused=lambda error: None,
+        on_refusal=lambda error: None,
         backoff=limits.backoff,
     ) as delivery:
         if not box.is_complete:

@@ -24,9 +24,9 @@ from tuner.spec.messages import Outcome, OutcomeKind, Report, Unfitness, Verdict
 from workers.protocol import (
     COMMANDS,
     PREVIEW,
-    Beat,
     Command,
     Finished,
+    Heartbeat,
     Ready,
     Reply,
     Reported,
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from tuner.training.determinism import DeviceContext
 
 logger = logging.getLogger(__name__)
-_BEAT_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 1.0
 _WORKING_SECONDS = 1e-4  # of processor time in a second tell work from waiting
 
 
-class Wire:
+class AgentChannel:
     """The two pipes to the agent; a thread of its own reads, and leaves the process at the end."""
 
     def __init__(self, read: int, write: int, *, leave: Callable[[int], object] = os._exit) -> None:
@@ -62,7 +62,7 @@ class Wire:
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self._yield = threading.Event()
         self._is_busy = False
-        self._beaten = 0.0
+        self._last_heartbeat = 0.0
         threading.Thread(target=self._read, name="wire", daemon=True).start()
 
     def starts(self) -> Iterator[Start]:
@@ -90,12 +90,12 @@ class Wire:
         """Tell that a checkpoint lies on disk."""
         self.send(Saved(path=path, step=step))
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Tell, once a second at most, that a step was trained."""
         now = time.monotonic()
-        if now - self._beaten >= _BEAT_SECONDS:
-            self._beaten = now
-            self.send(Beat(stage="step"))
+        if now - self._last_heartbeat >= _HEARTBEAT_SECONDS:
+            self._last_heartbeat = now
+            self.send(Heartbeat(stage="step"))
 
     def should_yield(self) -> bool:
         """Whether the agent has asked for an early end."""
@@ -103,9 +103,9 @@ class Wire:
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """Beat for as long as the process works: decoding a large data set takes its time."""
+        """Send heartbeats while the process works: decoding a large data set takes its time."""
         done = threading.Event()
-        thread = threading.Thread(target=self._beat_while_working, args=(done,), daemon=True)
+        thread = threading.Thread(target=self._heartbeat_while_working, args=(done,), daemon=True)
         thread.start()
         try:
             yield
@@ -113,12 +113,12 @@ class Wire:
             done.set()
             thread.join()
 
-    def _beat_while_working(self, done: threading.Event) -> None:
+    def _heartbeat_while_working(self, done: threading.Event) -> None:
         before = 0.0
-        while not done.wait(_BEAT_SECONDS):
+        while not done.wait(_HEARTBEAT_SECONDS):
             worked = time.process_time() - time.thread_time()
             if worked - before > _WORKING_SECONDS:
-                self.send(Beat(stage="load"))
+                self.send(Heartbeat(stage="load"))
             before = worked
 
     def _read(self) -> None:
@@ -133,7 +133,7 @@ class Wire:
         match command:
             case Start():
                 self._is_busy = True
-                self._beaten = 0.0
+                self._last_heartbeat = 0.0
                 self._yield.clear()
                 self._starts.put(command)
             case Reply(verdict=verdict):
@@ -146,7 +146,7 @@ class Wire:
 class Trainer:
     """What the process keeps between trials."""
 
-    wire: Wire
+    channel: AgentChannel
     device: str
     threads: int | None
     cache: Path
@@ -183,15 +183,15 @@ class Trainer:
         return train(
             start.config,
             data,
-            self.wire.report,
+            self.channel.report,
             folder=start.folder,
             resume=resume,
             last_step=start.last_step,
             steps=start.steps,
             context=self._context(threads),
-            should_yield=self.wire.should_yield,
-            beat=self.wire.beat,
-            saved=self.wire.saved,
+            should_yield=self.channel.should_yield,
+            heartbeat=self.channel.heartbeat,
+            saved=self.channel.saved,
         )
 
     def _context(self, threads: int | None) -> "DeviceContext":
@@ -208,7 +208,7 @@ class Trainer:
         """The data as they are now: decoded already, they cost a look at each file's date."""
         from tuner.training.data.load import load
 
-        with self.wire.loading():
+        with self.channel.loading():
             return load(dataset, cache=self.cache, roots=self.roots)
 
 
@@ -290,9 +290,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("read", type=int)
     parser.add_argument("write", type=int)
     options = parser.parse_args(arguments)
-    wire = Wire(options.read, options.write)
+    channel = AgentChannel(options.read, options.write)
     trainer = Trainer(
-        wire,
+        channel,
         options.device,
         options.threads,
         options.cache,
@@ -302,9 +302,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_device(options.device)
     import tuner.training.train  # noqa: F401  # so that the first trial finds everything loaded
 
-    wire.send(Ready())
-    for start in wire.starts():
-        wire.finish(trainer.run(start))
+    channel.send(Ready())
+    for start in channel.starts():
+        channel.finish(trainer.run(start))
 
 
 if __name__ == "__main__":

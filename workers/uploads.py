@@ -25,7 +25,7 @@ class Uploads:
         send: Callable[[Saved], object],
         *,
         every: float,
-        on_refused: Callable[[SegtuneError], None],
+        on_refusal: Callable[[SegtuneError], None],
         backoff: Backoff | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -33,7 +33,7 @@ class Uploads:
 
         A checkpoint that fails until `patience` is over is skipped.
         """
-        self._send, self._every, self._on_refused = send, every, on_refused
+        self._send, self._every, self._on_refusal = send, every, on_refusal
         self._backoff = backoff or Backoff()
         self._patience = patience or Patience(lambda: None)
         self._changed = threading.Condition()
@@ -81,7 +81,7 @@ class Uploads:
             try:
                 self._send(saved)
             except LeaseLost as error:
-                self._on_refused(error)
+                self._on_refusal(error)
                 return
             except Exception as error:
                 if self._may_pass(error):

@@ -39,7 +39,7 @@ def config() -> TrialConfig:
     )
 
 
-def go(cache: Path, folder: Path, beat: Callable[[], None] = lambda: None) -> Outcome:
+def go(cache: Path, folder: Path, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
     """Train from the folder's checkpoint, if it has one, to the end."""
     resume = folder / checkpoint.NAME
 
@@ -53,7 +53,7 @@ def go(cache: Path, folder: Path, beat: Callable[[], None] = lambda: None) -> Ou
         folder=folder,
         resume=resume if resume.exists() else None,
         context=DeviceContext(threads=1),
-        beat=beat,
+        heartbeat=heartbeat,
     )
 
 

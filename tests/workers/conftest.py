@@ -15,7 +15,7 @@ from workers.settings import WorkerSettings
 
 TRAINER = Path(__file__).with_name("fake_trainer.py")
 BRIEF = Backoff(first=0.01, limit=0.05)
-QUICK = Limits(tick=0.02, parting=0.2, backoff=BRIEF, crashes=BRIEF)
+QUICK = Limits(tick=0.02, shutdown_grace=0.2, backoff=BRIEF, crashes=BRIEF)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
-Words: beat, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
+Words: heartbeat, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
 finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A verdict other than `continue` ends
 the trial as a real one does.
 """
@@ -30,8 +30,8 @@ class Play:
         name, _, value = word.partition("=")
         return bool(getattr(self, "_do_" + name.replace("-", "_"))(value))
 
-    def _do_beat(self, _: str) -> bool:
-        self.pipes.send(kind="beat", stage="step")
+    def _do_heartbeat(self, _: str) -> bool:
+        self.pipes.send(kind="heartbeat", stage="step")
         return True
 
     def _do_report(self, step: str) -> bool:

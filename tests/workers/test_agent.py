@@ -31,7 +31,7 @@ from workers.settings import WorkerSettings
 
 server, home, trainer, plan = sys.argv[1:]
 settings = WorkerSettings(server=server, home=Path(home), device="cpu", worker_name="w1")
-limits = Limits(tick=0.02, parting=0.2, backoff=Backoff(first=0.01, limit=0.05))
+limits = Limits(tick=0.02, shutdown_grace=0.2, backoff=Backoff(first=0.01, limit=0.05))
 sys.exit(run(settings, command=[sys.executable, "-SE", trainer, plan], limits=limits))
 """
 
@@ -50,7 +50,7 @@ def leftovers(settings: WorkerSettings) -> list[Path]:
 def test_a_trial_is_trained_and_handed_in(server: FakeServer, work: Work) -> None:
     """Reports arrive in order, the model before the outcome, and nothing stays on disk."""
     server.waiting.append(assignment())
-    assert work("beat save=1 report=1 save=2 report=2 model finish=completed") == 0
+    assert work("heartbeat save=1 report=1 save=2 report=2 model finish=completed") == 0
     assert server.steps == [1, 2]
     assert outcome_of(server) == (OutcomeKind.COMPLETED, 2)
     assert server.uploads[-1].kind == "model"
@@ -127,7 +127,7 @@ def test_a_heartbeat_carries_orders(server: FakeServer, work: Work, action: str,
             fake.heartbeat = order(action)
 
     server.on_request = order_after_report
-    work("beat report=1 until-yield save=1 finish=yielded")
+    work("heartbeat report=1 until-yield save=1 finish=yielded")
     assert outcome_of(server) == (OutcomeKind(kind), 1)
 
 
@@ -208,7 +208,7 @@ def test_a_stale_lease_is_dropped(server: FakeServer, work: Work, settings: Work
     """409 ends the trial without a crash or an outcome, and the next one is trained."""
     server.waiting += [assignment("a"), assignment("b")]
     server.stale = {"a"}
-    assert work("beat report=1 until-yield finish=yielded", trials=1) == 0
+    assert work("heartbeat report=1 until-yield finish=yielded", trials=1) == 0
     assert server.finished == []
     assert leftovers(settings) == []
 
@@ -217,7 +217,7 @@ def test_work_goes_on_after_a_stale_lease(server: FakeServer, work: Work) -> Non
     """The trial after a dropped one is handed in."""
     server.waiting += [assignment("a"), assignment("b")]
     server.stale = {"a"}
-    work("beat report=1 report=2 finish=completed", trials=2)
+    work("heartbeat report=1 report=2 finish=completed", trials=2)
     assert [lease for lease, _ in server.finished] == ["b"]
 
 
@@ -244,7 +244,7 @@ def test_a_late_verdict_still_counts(server: FakeServer, work: Work) -> None:
         fake.away = 1 <= fake.requests.count("POST leases/lease-1/reports") < 3
 
     server.on_request = leave
-    work("beat save=1 report=1 until-yield save=1 finish=yielded")
+    work("heartbeat save=1 report=1 until-yield save=1 finish=yielded")
     assert outcome_of(server) == (OutcomeKind.PRUNED, 1)
 
 
@@ -292,7 +292,7 @@ def test_a_refused_report_fails_the_trial(server: FakeServer, work: Work) -> Non
     """A report that the server cannot take is not kept silent."""
     server.waiting.append(assignment())
     server.statuses["reports"] = 422
-    work("beat report=1 report=2 finish=completed")
+    work("heartbeat report=1 report=2 finish=completed")
     ((_, outcome),) = server.finished
     assert outcome.kind is OutcomeKind.FAILED
     assert "refused what the worker had to say" in (outcome.error or "")
@@ -308,7 +308,7 @@ def test_stop_lets_the_trial_yield(server: FakeServer, work: Work) -> None:
             stop.set()
 
     server.on_request = stop_after_report
-    assert work("beat report=1 until-yield save=1 finish=yielded", stop=stop) == 0
+    assert work("heartbeat report=1 until-yield save=1 finish=yielded", stop=stop) == 0
     assert outcome_of(server) == (OutcomeKind.YIELDED, 1)
     assert server.uploads[-1].content == b"checkpoint 1"
 
@@ -336,7 +336,7 @@ def _spawn(settings: WorkerSettings, plan: str) -> subprocess.Popen[bytes]:
 def test_sigterm_yields_and_exits_zero(server: FakeServer, settings: WorkerSettings) -> None:
     """One signal: checkpoint up, trial handed back, exit status 0."""
     server.waiting.append(assignment())
-    with _spawn(settings, "beat report=1 until-yield save=1 finish=yielded") as agent:
+    with _spawn(settings, "heartbeat report=1 until-yield save=1 finish=yielded") as agent:
         server.wait_for(lambda: server.steps == [1])
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(20) == 0
@@ -350,7 +350,7 @@ def test_a_killed_agent_loses_no_report(
     """Reports that a killed agent could not deliver are delivered by the next one."""
     server.waiting.append(assignment())
     server.on_request = lambda fake, name: fake.set(away="reports" in name or fake.away)
-    with _spawn(settings, "beat report=1 report=2 until-yield") as agent:
+    with _spawn(settings, "heartbeat report=1 report=2 until-yield") as agent:
         server.wait_for(lambda: any("reports" in name for name in server.requests))
         (header,) = leftovers(settings)
         entries = header.with_name("entries.jsonl")
@@ -371,7 +371,7 @@ def test_a_killed_agents_stale_outbox_is_dropped(
 ) -> None:
     """An outbox whose lease has ended is deleted with a line in the log."""
     server.waiting.append(assignment())
-    with _spawn(settings, "beat report=1 until-yield") as agent:
+    with _spawn(settings, "heartbeat report=1 until-yield") as agent:
         server.wait_for(lambda: server.steps == [1])
         agent.kill()
         agent.wait(20)
@@ -394,7 +394,7 @@ def test_a_worker_that_stops_without_a_server_leaves_its_outbox(
             stop.set()
 
     server.on_request = leave
-    work("beat report=1 until-yield finish=yielded", stop=stop)
+    work("heartbeat report=1 until-yield finish=yielded", stop=stop)
     (header,) = leftovers(settings)
     lines = [
         json.loads(line) for line in header.with_name("entries.jsonl").read_text().splitlines()

@@ -38,10 +38,10 @@ class Told:
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """Nothing beats here."""
+        """Nobody listens here."""
         yield
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Nobody listens."""
 
     def saved(self, path: Path, step: int) -> None:

@@ -14,7 +14,7 @@ from tuner.spec.messages import Action, LeaseStatus, Outcome, OutcomeKind, Repor
 from workers.backoff import Backoff
 from workers.client import ServerClient
 from workers.delivery import BATCH, Delivery
-from workers.heartbeat import Heartbeat
+from workers.heartbeat import LeaseHeartbeat
 from workers.outbox import Outbox, OutcomeEntry, ReportEntry, create
 from workers.protocol import Saved
 from workers.uploads import Uploads
@@ -56,11 +56,11 @@ class Beats:
 
     def run(self) -> None:
         """Beat through all answers."""
-        beat = Heartbeat(
+        beat = LeaseHeartbeat(
             self.renew,
             interval=20,
             on_verdict=self.verdicts.append,
-            on_refused=self.refuse,
+            on_refusal=self.refuse,
             wait=self.wait,
         )
         with beat:
@@ -108,7 +108,7 @@ def box(server: FakeServer, tmp_path: Path) -> Iterator[Outbox]:
 
 def delivery(box: Outbox, client: ServerClient, late: "SimpleQueue[object]") -> Delivery:
     """A delivery whose late verdicts and refusals come into a queue."""
-    return Delivery(box, client, on_verdict=late.put, on_refused=late.put, backoff=BRIEF)
+    return Delivery(box, client, on_verdict=late.put, on_refusal=late.put, backoff=BRIEF)
 
 
 def test_a_report_gets_its_verdict(server: FakeServer, client: ServerClient, box: Outbox) -> None:
@@ -183,7 +183,7 @@ def saved(step: int) -> Saved:
 def test_overtaken_checkpoints_are_skipped() -> None:
     """While one is under way, only the newest of those that come waits."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refused=lambda _: None, backoff=BRIEF) as uploads:
+    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
         uploads.offer(saved(1))
         assert slow.begun.get(timeout=10) == 1
         uploads.offer(saved(2))
@@ -197,7 +197,7 @@ def test_overtaken_checkpoints_are_skipped() -> None:
 def test_what_has_not_arrived_is_told_at_the_end() -> None:
     """The newest checkpoint is still to be sent when the one under way is older."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refused=lambda _: None, backoff=BRIEF) as uploads:
+    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
         uploads.offer(saved(1))
         assert slow.begun.get(timeout=10) == 1
         uploads.offer(saved(2))
@@ -210,7 +210,7 @@ def test_what_has_not_arrived_is_told_at_the_end() -> None:
 def test_an_upload_is_tried_again() -> None:
     """An absent server delays a checkpoint."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refused=lambda _: None, backoff=BRIEF) as uploads:
+    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
         uploads.offer(saved(1))
         slow.go_on.put(ServerUnreachable("gone"))
         slow.go_on.put(None)
@@ -222,7 +222,7 @@ def test_an_upload_is_tried_again() -> None:
 def test_a_checkpoint_that_cannot_be_stored_is_given_up(error: Exception) -> None:
     """A refusal is not repeated, and the next checkpoint is tried."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refused=lambda _: None, backoff=BRIEF) as uploads:
+    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
         uploads.offer(saved(1))
         assert slow.begun.get(timeout=10) == 1
         slow.go_on.put(error)
@@ -234,7 +234,7 @@ def test_a_checkpoint_that_cannot_be_stored_is_given_up(error: Exception) -> Non
 def test_a_lost_lease_ends_uploads() -> None:
     """The loss is told to the agent."""
     slow, refused = Uploading(), SimpleQueue[SegtuneError]()
-    with Uploads(slow.send, every=0, on_refused=refused.put, backoff=BRIEF) as uploads:
+    with Uploads(slow.send, every=0, on_refusal=refused.put, backoff=BRIEF) as uploads:
         uploads.offer(saved(1))
         slow.go_on.put(LeaseLost("yours no more"))
         assert isinstance(refused.get(timeout=10), LeaseLost)

@@ -13,8 +13,8 @@ from tests.workers.fake_server import CONFIG, order
 from tuner.errors import DataError, DataUnavailable, Diverged, InvalidInput, WeightsUnavailable
 from tuner.spec.messages import Device, Outcome, OutcomeKind, Unfitness
 from workers import devices
-from workers.endings import settle, trained
 from workers.identity import claim
+from workers.outcomes import apply_verdict, trained
 from workers.process import Exited
 from workers.protocol import MESSAGES, Finished, Reply, digest, line
 from workers.settings import WorkerSettings
@@ -136,10 +136,10 @@ def test_a_commands_kind_is_no_message() -> None:
 def test_only_yielding_is_renamed() -> None:
     """A trial that completed in spite of an order is complete."""
     done = Outcome(kind=OutcomeKind.COMPLETED, step=5)
-    assert settle(done, order("stop")) == done
+    assert apply_verdict(done, order("stop")) == done
     gone = Outcome(kind=OutcomeKind.YIELDED, step=5)
-    assert settle(gone, order("stop")).kind is OutcomeKind.STOPPED
-    assert settle(gone, None) == gone
+    assert apply_verdict(gone, order("stop")).kind is OutcomeKind.STOPPED
+    assert apply_verdict(gone, None) == gone
 
 
 def test_the_trained_config_is_the_sampled_one() -> None:

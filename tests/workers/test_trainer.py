@@ -16,8 +16,8 @@ from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
 from workers import trainer
 from workers.protocol import (
     MESSAGES,
-    Beat,
     Finished,
+    Heartbeat,
     Message,
     Reply,
     Reported,
@@ -26,7 +26,7 @@ from workers.protocol import (
     Yield,
     line,
 )
-from workers.trainer import Wire
+from workers.trainer import AgentChannel
 
 START = Start(config=CONFIG, folder=Path("files"))
 NO_DATA: Any = None
@@ -37,7 +37,7 @@ DONE = Finished(outcome=Outcome(kind=OutcomeKind.COMPLETED), digest="0")
 class Line:
     """A wire and the agent's ends of its pipes."""
 
-    wire: Wire
+    channel: AgentChannel
     commands: BinaryIO
     messages: BinaryIO
     codes: "SimpleQueue[int]"
@@ -58,8 +58,8 @@ def link() -> Iterator[Line]:
     read, commands = os.pipe()
     messages, write = os.pipe()
     codes: SimpleQueue[int] = SimpleQueue()
-    wire = Wire(read, write, leave=codes.put)
-    link = Line(wire, os.fdopen(commands, "wb"), os.fdopen(messages, "rb"), codes)
+    channel = AgentChannel(read, write, leave=codes.put)
+    link = Line(channel, os.fdopen(commands, "wb"), os.fdopen(messages, "rb"), codes)
     yield link
     link.commands.close()
     with link.messages:
@@ -69,7 +69,7 @@ def link() -> Iterator[Line]:
 def test_a_report_waits_for_its_verdict(link: Line) -> None:
     """The verdict of the reply is what the training loop gets."""
     link.send(Reply(verdict=order("prune")))
-    assert link.wire.report(Report(step=3, metrics={"miou": 0.5})).action is Action.PRUNE
+    assert link.channel.report(Report(step=3, metrics={"miou": 0.5})).action is Action.PRUNE
     message = link.heard()
     assert isinstance(message, Reported)
     assert message.report.step == 3
@@ -80,7 +80,7 @@ def test_trials_come_in_order(link: Line) -> None:
     second = START.model_copy(update={"last_step": 4})
     link.send(START)
     link.send(second)
-    starts = link.wire.starts()
+    starts = link.channel.starts()
     assert [next(starts), next(starts)] == [START, second]
 
 
@@ -89,22 +89,22 @@ def test_an_order_to_yield_is_for_one_trial(link: Line) -> None:
     link.send(START)
     link.send(Yield())
     link.send(Reply(verdict=order("stop")))
-    starts = link.wire.starts()
+    starts = link.channel.starts()
     next(starts)
-    link.wire.report(Report(step=1, metrics={}))
-    assert link.wire.should_yield()
+    link.channel.report(Report(step=1, metrics={}))
+    assert link.channel.should_yield()
     link.send(START)
     next(starts)
-    assert not link.wire.should_yield()
+    assert not link.channel.should_yield()
 
 
 def test_beats_are_told_once_a_second(link: Line) -> None:
     """A thousand quick steps are one line."""
     for _ in range(1000):
-        link.wire.beat()
-    link.wire.saved(Path("checkpoint.pt"), 2)
+        link.channel.heartbeat()
+    link.channel.saved(Path("checkpoint.pt"), 2)
     heard = [link.heard(), link.heard()]
-    assert heard == [Beat(stage="step"), Saved(path=Path("checkpoint.pt"), step=2)]
+    assert heard == [Heartbeat(stage="step"), Saved(path=Path("checkpoint.pt"), step=2)]
 
 
 def test_loading_beats_while_it_works(link: Line) -> None:
@@ -112,12 +112,12 @@ def test_loading_beats_while_it_works(link: Line) -> None:
     heard = threading.Event()
 
     def listen() -> None:
-        assert link.heard() == Beat(stage="load")
+        assert link.heard() == Heartbeat(stage="load")
         heard.set()
 
     listener = threading.Thread(target=listen)
     listener.start()
-    with link.wire.loading():
+    with link.channel.loading():
         while not heard.is_set():
             sum(range(1000))
     listener.join()
@@ -128,9 +128,9 @@ def test_loading_beats_while_it_works(link: Line) -> None:
 def test_the_process_leaves_with_its_agent(link: Line, is_busy: bool, code: int) -> None:
     """The end of the agent's pipe frees the device at once, whatever is under way."""
     link.send(START)
-    next(link.wire.starts())
+    next(link.channel.starts())
     if not is_busy:
-        link.wire.finish(DONE)
+        link.channel.finish(DONE)
     link.commands.close()
     assert link.codes.get(timeout=10) == code
 

@@ -250,7 +250,7 @@ def test_a_refused_batch_is_set_aside(
     """It is kept in a file that the trial's error names; the next trial is trained."""
     server.waiting.append(assignment("a"))
     server.statuses["reports"] = status
-    work("beat report=1 finish=completed")
+    work("heartbeat report=1 finish=completed")
     error = outcome_of(server).error or ""
     kept = aside(settings)
     assert "refused what the worker had to say" in error
@@ -269,7 +269,7 @@ def test_a_batch_that_always_fails_is_set_aside(
     """The server answers heartbeats, but never this: after some tries it is the batch's fault."""
     server.waiting.append(assignment())
     server.statuses["reports"] = status
-    work("beat report=1 until-yield finish=stopped")
+    work("heartbeat report=1 until-yield finish=stopped")
     assert f"{TRIES} times while the server answered other requests" in (
         outcome_of(server).error or ""
     )
@@ -307,7 +307,7 @@ def test_a_heartbeat_that_fails_ends_no_trial(
             fake.statuses = {}
 
     server.on_request = go_on
-    work("beat report=1 until-yield report=2 finish=completed")
+    work("heartbeat report=1 until-yield report=2 finish=completed")
     assert (server.steps, outcome_of(server).kind) == ([1, 2], OutcomeKind.COMPLETED)
     assert caplog.text.count("lease not renewed") == 1
 

@@ -34,15 +34,15 @@ PREVIOUS = "checkpoint.previous.pt"
 class Progress:
     """Position in a run: `epoch` is the one under way, from 1; `cursor` its finished steps.
 
-    `untold` are the seconds since the last report. `micro_batch` and CPU `threads` are those that
-    its steps were taken with; None where no one wrote them down.
+    `unreported` are the seconds since the last report. `micro_batch` and CPU `threads` are those
+    that its steps were taken with; None where no one wrote them down.
     """
 
     epoch: int = 1
     cursor: int = 0
     loss_sum: float = 0.0
     seconds: float = 0.0
-    untold: float = 0.0
+    unreported: float = 0.0
     micro_batch: int | None = None
     threads: int | None = None
     reports: list[Report] = field(default_factory=list)
@@ -86,7 +86,7 @@ def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) 
         "cursor": progress.cursor,
         "loss_sum": progress.loss_sum,
         "seconds": progress.seconds,
-        "untold": progress.untold,
+        "untold": progress.unreported,  # the key since format 1
         "micro_batch": progress.micro_batch,
         "threads": progress.threads,
         "reports": [report.model_dump_json() for report in progress.reports],
@@ -205,7 +205,7 @@ def load(path: Path, owner: Owner) -> tuple[Progress, dict[str, Any]]:
         cursor=body["cursor"],
         loss_sum=body["loss_sum"],
         seconds=body["seconds"],
-        untold=body["untold"],
+        unreported=body["untold"],
         micro_batch=body.get("micro_batch"),
         threads=body.get("threads"),
         reports=[Report.model_validate_json(report) for report in body["reports"]],

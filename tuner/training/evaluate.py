@@ -21,7 +21,7 @@ def confusion(
     context: DeviceContext,
     determinism: str,
     batch_size: int,
-    beat: Callable[[], None] = lambda: None,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> tuple[tuple[int, ...], ...]:
     """K×K counts; rows are labels, columns predictions, ignored pixels count nowhere.
 
@@ -46,7 +46,7 @@ def confusion(
             label = torch.from_numpy(split.label(start + offset)).to(context.device)
             each = logits[offset : offset + 1].float()
             counts += count(each, label, classes, align_corners=model.align_corners)
-        beat()
+        heartbeat()
     model.train(was_training)
     return tuple(tuple(row) for row in counts.view(classes, classes).tolist())
 

@@ -63,7 +63,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     context: DeviceContext = DeviceContext(),  # noqa: B008  # frozen
     begun: Callable[[int, int, Mapping[str, Any]], None] = _nothing,
     should_yield: Callable[[], bool] = _never,
-    beat: Callable[[], None] = _nothing,
+    heartbeat: Callable[[], None] = _nothing,
     saved: Callable[[Path, int], None] = _nothing,
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
@@ -74,7 +74,7 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     reported, and after the last the trial is paused. `begun` gets the last finished epoch, the
     steps of one, and the provenance. `saved` gets each checkpoint once it lies on disk: as seldom
     as `context` allows, and always when a run ends before its trial does. `should_yield` is asked
-    before every optimizer step, `beat` called after each.
+    before every optimizer step, `heartbeat` called after each.
 
     Raises:
         Diverged, OutOfMemory: loss or output is not finite; the micro-batch cannot shrink further.
@@ -95,10 +95,10 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
             run.save()
             return run.outcome(ending)
         while run.has_work:
-            if not run.epoch(should_yield, beat):
+            if not run.epoch(should_yield, heartbeat):
                 run.save()
                 return run.outcome(OutcomeKind.YIELDED)
-            is_told = run.close(beat)
+            is_told = run.close(heartbeat)
             run.save_if_due()
             if not is_told:
                 continue
@@ -190,7 +190,7 @@ class _Run:
         factor = _SCORED_AT_ONCE if self.context.is_cuda else 1
         self._scored_at_once = min(factor * state.micro_batch, len(self.data.val))
 
-    def epoch(self, should_yield: Callable[[], bool], beat: Callable[[], None]) -> bool:
+    def epoch(self, should_yield: Callable[[], bool], heartbeat: Callable[[], None]) -> bool:
         """Train to the end of the epoch under way; False if asked to yield before that."""
         progress = self.progress
         self._started, self._gauges = perf_counter(), Gauges(self.context)
@@ -204,40 +204,40 @@ class _Run:
             if should_yield():
                 spent = perf_counter() - self._started
                 progress.seconds += spent
-                progress.untold += spent
+                progress.unreported += spent
                 return False
             self._step(progress.step * self.batches.per_epoch + progress.cursor)
             self.writer.tell()
-            beat()
+            heartbeat()
         self._pace = self._gauges.pace()
         return True
 
-    def close(self, beat: Callable[[], None]) -> bool:
+    def close(self, heartbeat: Callable[[], None]) -> bool:
         """Close the epoch; True if it ends with a score and a report."""
         before = self.progress
         last = before.epoch * self.batches.per_epoch - 1
         loss, is_told = self._mean_loss(last), self.pace.tells(before.epoch)
-        scored = self._score(loss, last, beat) if is_told else None
+        scored = self._score(loss, last, heartbeat) if is_told else None
         seconds = perf_counter() - self._started
         now = Progress(
             epoch=before.epoch + 1,
             seconds=before.seconds + seconds,
-            untold=before.untold + seconds,
+            unreported=before.unreported + seconds,
             micro_batch=before.micro_batch,
             threads=before.threads,
             reports=before.reports,
         )
         if scored is not None:
             step = self.pace.step(before.epoch)
-            report = scored.model_copy(update={"step": step, "seconds": now.untold})
-            now.reports, now.untold = [*before.reports, report], 0.0
+            report = scored.model_copy(update={"step": step, "seconds": now.unreported})
+            now.reports, now.unreported = [*before.reports, report], 0.0
         self.progress = now
         self._loss_sum.zero_()
         return is_told
 
-    def _score(self, loss: float, last: int, beat: Callable[[], None]) -> Report:
+    def _score(self, loss: float, last: int, heartbeat: Callable[[], None]) -> Report:
         """Evaluate after the epoch whose last optimizer step this was."""
-        counts = self._confusion(beat)
+        counts = self._confusion(heartbeat)
         metrics = {
             **derive(counts, self.config.dataset.classes),
             "train_loss": loss,
@@ -328,7 +328,7 @@ class _Run:
             self._mean_loss(step)
             self._gauges.look()
 
-    def _confusion(self, beat: Callable[[], None]) -> tuple[tuple[int, ...], ...]:
+    def _confusion(self, heartbeat: Callable[[], None]) -> tuple[tuple[int, ...], ...]:
         def score(size: int) -> tuple[tuple[int, ...], ...]:
             return evaluate.confusion(
                 self.state.scored,
@@ -336,7 +336,7 @@ class _Run:
                 context=self.context,
                 determinism=self.config.training.determinism,
                 batch_size=size,
-                beat=beat,
+                heartbeat=heartbeat,
             )
 
         counts, self._scored_at_once = memory.halving(

@@ -8,11 +8,11 @@ from tuner.spec.messages import Outcome, OutcomeKind, Unfitness, Verdict
 from workers.protocol import Finished, digest
 
 
-def settle(outcome: Outcome, ordered: Verdict | None) -> Outcome:
-    """Name a trial that yielded after an order for that order."""
-    if ordered is None or outcome.kind is not OutcomeKind.YIELDED:
+def apply_verdict(outcome: Outcome, verdict: Verdict | None) -> Outcome:
+    """Name a trial that yielded after a verdict for that verdict."""
+    if verdict is None or outcome.kind is not OutcomeKind.YIELDED:
         return outcome
-    return outcome.model_copy(update={"kind": ordered.action.outcome or outcome.kind})
+    return outcome.model_copy(update={"kind": verdict.action.outcome or outcome.kind})
 
 
 def trained(finished: Finished, config: TrialConfig) -> Outcome:
