@@ -33,6 +33,7 @@ from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data, load
 from tuner.training.data.rasters import decode
 from tuner.training.determinism import DeviceContext, applied
+from tuner.training.session import Session
 from tuner.training.train import train
 from tuner.training.train_state import TrainState
 from workers.settings import WorkerSettings
@@ -75,17 +76,18 @@ def as_worker(device: str) -> DeviceContext:
     return DeviceContext(device=device, checkpoint_seconds=seconds)
 
 
-def loop(chosen: TrialConfig, data: Data, context: DeviceContext) -> tuple[float, float]:
-    """Images per second and data_wait of the second epoch of a real run."""
-    reports: list[Report] = []
-
-    def keep(report: Report) -> Verdict:
-        reports.append(report)
+class _LastReport(Session):
+    def report(self, report: Report) -> Verdict:
+        self.metrics = report.metrics
         return Verdict()
 
+
+def loop(chosen: TrialConfig, data: Data, context: DeviceContext) -> tuple[float, float]:
+    """Images per second and data_wait of the second epoch of a real run."""
+    last = _LastReport()
     with tempfile.TemporaryDirectory() as folder:
-        train(chosen, data, keep, folder=Path(folder), context=context)
-    metrics = reports[-1].metrics
+        train(chosen, data, last, folder=Path(folder), context=context)
+    metrics = last.metrics
     return metrics["images_per_second"], metrics["data_wait"]
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from tuner.errors import DataChanged, SegtuneError, TrainingError
 from tuner.spec.config import DatasetConfig, Section
 from tuner.spec.messages import Outcome, OutcomeKind, Report, Unfitness, Verdict
+from tuner.training.session import Session
 from workers.protocol import (
     COMMANDS,
     PREVIEW,
@@ -46,7 +47,7 @@ _HEARTBEAT_SECONDS = 1.0
 _WORKING_SECONDS = 1e-4  # of processor time in a second tell work from waiting
 
 
-class AgentChannel:
+class AgentChannel(Session):
     """The two pipes to the agent; a thread of its own reads, and leaves the process at the end."""
 
     def __init__(self, read: int, write: int, *, leave: Callable[[int], object] = os._exit) -> None:
@@ -86,7 +87,7 @@ class AgentChannel:
         self.send(Reported(report=report))
         return self._verdicts.get()
 
-    def saved(self, path: Path, step: int) -> None:
+    def checkpoint_saved(self, path: Path, step: int) -> None:
         """Tell that a checkpoint lies on disk."""
         self.send(Saved(path=path, step=step))
 
@@ -183,15 +184,12 @@ class Trainer:
         return train(
             start.config,
             data,
-            self.channel.report,
+            self.channel,
             folder=start.folder,
             resume=resume,
             last_step=start.last_step,
             steps=start.steps,
             context=self._context(threads),
-            should_yield=self.channel.should_yield,
-            heartbeat=self.channel.heartbeat,
-            saved=self.channel.saved,
         )
 
     def _context(self, threads: int | None) -> "DeviceContext":

@@ -12,6 +12,7 @@ from tuner.spec.config import Recipe, TrialConfig
 from tuner.spec.messages import Outcome, Report, Verdict
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
+from tuner.training.session import Session
 from tuner.training.train import MODEL, train
 
 _BASE = Recipe.model_validate(
@@ -33,7 +34,7 @@ def config(params: Mapping[str, Any] | None = None) -> TrialConfig:
 CONFIG = config()
 
 
-class Run:
+class Run(Session):
     """One training: its outcome, its reports, its weights."""
 
     def __init__(
@@ -41,12 +42,13 @@ class Run:
     ) -> None:
         self.folder = folder
         self.reports: list[Report] = []
+        if "should_yield" in options:
+            self.should_yield = options.pop("should_yield")  # type: ignore[method-assign]
         context = DeviceContext(device=device, cache=options.pop("cache", None))
-        self.outcome: Outcome = train(
-            chosen, data, self._take, folder=folder, context=context, **options
-        )
+        self.outcome: Outcome = train(chosen, data, self, folder=folder, context=context, **options)
 
-    def _take(self, report: Report) -> Verdict:
+    def report(self, report: Report) -> Verdict:
+        """Keep it, and go on."""
         self.reports.append(report)
         return Verdict()
 

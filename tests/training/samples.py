@@ -9,11 +9,24 @@ from PIL import Image
 
 from tuner.configs.resolve import resolve
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
-from tuner.spec.messages import Report
+from tuner.spec.messages import Report, Verdict
+from tuner.training.session import Session
 
 CLASSES = ("sky", "road", "car")
 SIZE = (32, 48)
 TIMINGS = {"images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation"}
+
+
+class Reports(Session):
+    """Keeps what is reported, and says `continue`."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+
+    def report(self, report: Report) -> Verdict:
+        """Take note of a report."""
+        self.reports.append(report)
+        return Verdict()
 
 
 def synthetic(**options: Any) -> DatasetConfig:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.training import samples
 from tuner.errors import DataError
-from tuner.spec.messages import OutcomeKind, Report, Verdict
+from tuner.spec.messages import OutcomeKind
 from tuner.training.data import image_files
 from tuner.training.data import load as data
 from tuner.training.data.load import Data
@@ -224,14 +224,9 @@ def test_a_network_learns_from_two_files_of_four_channels(base: Path, tmp_path: 
     dataset = samples.folder(size=SHAPE, extra=["infrared/{split}"], channels="stored")
     config = samples.config().model_copy(update={"dataset": dataset})
     loaded = load(tmp_path, extra=["infrared/{split}"])
-    reports: list[Report] = []
-
-    def keep(report: Report) -> Verdict:
-        reports.append(report)
-        return Verdict()
-
-    outcome = train(config, loaded, keep, folder=tmp_path, context=DeviceContext(device="cpu"))
+    session = samples.Reports()
+    outcome = train(config, loaded, session, folder=tmp_path, context=DeviceContext(device="cpu"))
     assert loaded.train.channels == 4
     assert outcome.kind is OutcomeKind.COMPLETED
-    assert [report.step for report in reports] == [1, 2]
-    assert all(0 <= report.metrics["miou"] <= 1 for report in reports)
+    assert [report.step for report in session.reports] == [1, 2]
+    assert all(0 <= report.metrics["miou"] <= 1 for report in session.reports)

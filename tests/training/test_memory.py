@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.training import samples
 from tuner.errors import Diverged, OutOfMemory, TrainingError
-from tuner.spec.messages import Outcome, Verdict
+from tuner.spec.messages import Outcome
 from tuner.training import checkpoint, memory
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
 from tuner.training.failures import classify
-from tuner.training.train import MODEL, train
+from tuner.training.session import Session
+from tuner.training.train import MODEL, optimizer_step, probe, train
 from tuner.training.train_state import TrainState
 
 TIGHT = 18  # MiB: two images of `CONFIG` fit, four do not
@@ -78,7 +80,7 @@ def test_parts_add_up_to_the_gradients_of_the_batch(scenes: Data) -> None:
     for size in (4, 3, 1):
         state = TrainState(config, scenes, DeviceContext(), 6)
         state.micro_batch = size
-        losses = state.step(images, labels, 0)
+        losses = optimizer_step(state, images, labels, 0)
         gradients = [p.grad for p in state.model.parameters() if p.grad is not None]
         found.append((losses, torch.cat([gradient.flatten() for gradient in gradients])))
     for loss, gradient in found[1:]:
@@ -91,17 +93,19 @@ def test_a_probe_finds_what_fits_and_leaves_no_trace(scenes: Data) -> None:
     state = TrainState(CONFIG, scenes, DeviceContext(memory_mb=TIGHT), 6)
     before = state.state_dict()
     state.may_shrink = True
-    state.probe(*Batches(scenes.train, CONFIG, "cpu").batch(1, 0))
+    probe(state, *Batches(scenes.train, CONFIG, "cpu").batch(1, 0))
     assert state.micro_batch == 2
     after = state.state_dict()
     assert after["optimizer"]["state"] == {}
     assert all(torch.equal(after["model"][name], old) for name, old in before["model"].items())
 
 
-def run(data: Data, folder: Path, context: DeviceContext, **options: object) -> Outcome:
+def run(data: Data, folder: Path, context: DeviceContext, **options: Any) -> Outcome:
     """Train `CONFIG` without anybody's objection."""
-    config = options.pop("config", CONFIG)
-    return train(config, data, lambda _: Verdict(), folder=folder, context=context, **options)  # type: ignore[arg-type]  # a test's own options
+    config, session = options.pop("config", CONFIG), Session()
+    if "should_yield" in options:
+        session.should_yield = options.pop("should_yield")  # type: ignore[method-assign]
+    return train(config, data, session, folder=folder, context=context, **options)
 
 
 def test_the_micro_batch_stays_with_the_trial(scenes: Data, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tuner.spec.config import Recipe
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
+from tuner.training.train import optimizer_step
 from tuner.training.train_state import TrainState
 
 RESIDUAL = {"model.decoder": "cnn", "model.encoder": "resnet18", "model.mid_channels": 8}
@@ -22,7 +23,7 @@ def step(scenes: Data, params: dict[str, Any], context: DeviceContext | None = N
     context = context or DeviceContext()
     state = TrainState(config, scenes, context, 1)
     state.may_shrink = context.memory_mb is not None
-    state.step(*Batches(scenes.train, config, "cpu").batch(1, 0), 0)
+    optimizer_step(state, *Batches(scenes.train, config, "cpu").batch(1, 0), 0)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +59,10 @@ def test_a_size_that_ends_in_one_pixel_is_named(scenes: Data) -> None:
     state = TrainState(config, scenes, DeviceContext(), 1)
     images, labels = Batches(scenes.train, config, "cpu").batch(1, 0)
     with pytest.raises(TrainingError, match="resnet18 turns an image of 32×32 into one pixel"):
-        state.step(images[..., :32, :32], labels[..., :32, :32], 0)
+        optimizer_step(state, images[..., :32, :32], labels[..., :32, :32], 0)
     both, other = images.repeat(2, 1, 1, 1), labels.repeat(2, 1, 1)
     state.micro_batch = 2
-    state.step(both[..., :32, :32], other[..., :32, :32], 0)
+    optimizer_step(state, both[..., :32, :32], other[..., :32, :32], 0)
 
 
 def test_memory_for_one_image_is_the_cause_where_it_is(scenes: Data) -> None:

@@ -15,31 +15,38 @@ from tuner.errors import CheckpointMismatch, DataError, Diverged, InvalidSpec
 from tuner.spec.config import Change, TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
-from tuner.training import checkpoint, train_state
+from tuner.training import checkpoint
 from tuner.training.batches import batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
 from tuner.training.failures import classify
-from tuner.training.train import MODEL, train
+from tuner.training.session import Session
+from tuner.training.train import MODEL, optimizer_step, train
+from tuner.training.train_state import TrainState
 
 STEPS = 6  # two epochs of three
 PATIENT = DeviceContext(checkpoint_seconds=1_000)
 
 
-class Script:
-    """Collects reports and answers with a verdict per step."""
+class Script(Session):
+    """Collects reports, answers with a verdict per step, and asks for the trial when told to."""
 
     def __init__(self, **verdicts: Action) -> None:
         self.reports: list[Report] = []
         self.saved: list[int] = []
+        self.is_wanted_back: Callable[[], bool] = lambda: False
         self._verdicts = {int(name.removeprefix("at_")): what for name, what in verdicts.items()}
 
-    def __call__(self, report: Report) -> Verdict:
+    def report(self, report: Report) -> Verdict:
         """Take note of a report and judge it."""
         self.reports.append(report)
         return Verdict(action=self._verdicts.get(report.step, Action.CONTINUE))
 
-    def save(self, path: Path, step: int) -> None:
+    def should_yield(self) -> bool:
+        """What the test says."""
+        return self.is_wanted_back()
+
+    def checkpoint_saved(self, path: Path, step: int) -> None:
         """Take note of a checkpoint."""
         assert path.exists()
         self.saved.append(step)
@@ -48,7 +55,8 @@ class Script:
 def run(data: Data, folder: Path, script: Script, **options: Any) -> Outcome:
     """Train `samples.config()`, or the config given."""
     config: TrialConfig = options.pop("config", None) or samples.config()
-    return train(config, data, script, folder=folder, saved=script.save, **options)
+    script.is_wanted_back = options.pop("should_yield", lambda: False)
+    return train(config, data, script, folder=folder, **options)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -272,13 +280,12 @@ def test_divergence_is_an_error_and_never_a_report(
     scenes: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loss that is no number ends the trial in words; the epoch before stands."""
-    honest = train_state.TrainState.step
 
-    def step(self: train_state.TrainState, images: Any, labels: Any, step: int) -> torch.Tensor:
-        loss = honest(self, images, labels, step)
+    def broken(state: TrainState, images: Any, labels: Any, step: int) -> torch.Tensor:
+        loss = optimizer_step(state, images, labels, step)
         return loss if step < 4 else loss * float("nan")
 
-    monkeypatch.setattr(train_state.TrainState, "step", step)
+    monkeypatch.setattr("tuner.training.train.optimizer_step", broken)
     script = Script()
     with pytest.raises(Diverged, match=r"loss is nan at optimizer step 4 .epoch 2.*optimizer.lr"):
         run(scenes, tmp_path, script)
@@ -303,10 +310,10 @@ def test_an_epoch_holds_whole_batches_of_distinct_images(scenes: Data) -> None:
 
 def test_the_average_follows_the_model(scenes: Data) -> None:
     """Early on the average moves fast; it is what is scored."""
-    built = train_state.TrainState(samples.config(), scenes, DeviceContext(), STEPS)
+    built = TrainState(samples.config(), scenes, DeviceContext(), STEPS)
     given = batches.Batches(scenes.train, samples.config(), "cpu").batch(1, 0)
     before = {name: tensor.clone() for name, tensor in built.scored.state_dict().items()}
-    built.step(*given, 0)
+    optimizer_step(built, *given, 0)
     name = "decoder.head.weight"
     moved = built.model.state_dict()[name]
     expected = torch.lerp(before[name], moved, 0.9)
@@ -321,7 +328,7 @@ def test_compiling_is_a_choice_of_the_fast_tier(
     compiled: list[dict[str, Any]] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **how: compiled.append(how))
     config = samples.config({"training.determinism": "fast", "training.compile": True})
-    built = train_state.TrainState(config, scenes, DeviceContext(), STEPS)
+    built = TrainState(config, scenes, DeviceContext(), STEPS)
     assert compiled == [{"dynamic": False}]
     assert not [name for name in built.state_dict()["model"] if "_orig_mod" in name]
     with pytest.raises(InvalidSpec, match="determinism to fast"):

@@ -5,16 +5,16 @@ on, and begins with the folder's checkpoint.
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.contracts.strengths import EXAMPLES
 from tests.training import samples
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Outcome, Report, Verdict
+from tuner.spec.messages import Outcome
 from tuner.training import checkpoint
 from tuner.training.data.load import load
 from tuner.training.determinism import DeviceContext
+from tuner.training.session import Session
 from tuner.training.train import train
 
 
@@ -39,30 +39,29 @@ def config() -> TrialConfig:
     )
 
 
-def go(cache: Path, folder: Path, heartbeat: Callable[[], None] = lambda: None) -> Outcome:
+class Waiting(Session):
+    """Says that a step is done, and goes on when told."""
+
+    def heartbeat(self) -> None:
+        """Wait for a line."""
+        sys.stdout.write("step\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
+
+
+def go(cache: Path, folder: Path, session: Session | None = None) -> Outcome:
     """Train from the folder's checkpoint, if it has one, to the end."""
     resume = folder / checkpoint.NAME
-
-    def say(_: Report) -> Verdict:
-        return Verdict()
 
     return train(
         config(),
         load(config().dataset, cache=cache),
-        say,
+        session or Session(),
         folder=folder,
         resume=resume if resume.exists() else None,
         context=DeviceContext(threads=1),
-        heartbeat=heartbeat,
     )
 
 
-def wait() -> None:
-    """Say that a step is done, and go on when told."""
-    sys.stdout.write("step\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
-
-
 if __name__ == "__main__":
-    go(Path(sys.argv[1]), Path(sys.argv[2]), wait)
+    go(Path(sys.argv[1]), Path(sys.argv[2]), Waiting())

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.training.samples import Reports
 from tests.unit.init_layouts import LAYOUTS, Write, three_pairs, voc
 from tuner.cli.app import app
 from tuner.cli.documents import read_study
 from tuner.configs import checks
 from tuner.spec.config import Recipe
-from tuner.spec.messages import Report, Verdict
 from tuner.training.data.load import load
 
 
@@ -56,11 +56,6 @@ def test_a_drafted_study_trains(layout: Write, tmp_path: Path) -> None:
     }
     config = resolve(Recipe.model_validate(small), spec.dataset, {})
     data = load(config.dataset, cache=tmp_path / "cache", roots=(tmp_path,))
-    steps: list[int] = []
-
-    def report(found: Report) -> Verdict:
-        steps.append(found.step)
-        return Verdict()
-
-    train(config, data, report, folder=tmp_path / "work")
-    assert steps == [1]
+    session = Reports()
+    train(config, data, session, folder=tmp_path / "work")
+    assert [report.step for report in session.reports] == [1]

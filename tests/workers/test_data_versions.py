@@ -12,6 +12,7 @@ from tests.training.samples import folder, write_folder, write_pair
 from tuner.configs.resolve import resolve
 from tuner.spec.config import Recipe, TrialConfig
 from tuner.spec.messages import Action, OutcomeKind, Report, Verdict
+from tuner.training.session import Session
 from workers.protocol import Finished, Start
 from workers.trainer import Trainer
 
@@ -21,7 +22,7 @@ RECIPE = {
 }
 
 
-class Told:
+class Told(Session):
     """What a trainer says to its agent."""
 
     def __init__(self) -> None:
@@ -32,20 +33,10 @@ class Told:
         self.reports.append(report)
         return Verdict(action=Action.YIELD)
 
-    def should_yield(self) -> bool:
-        """Never between reports."""
-        return False
-
     @contextmanager
     def loading(self) -> Iterator[None]:
         """Nobody listens here."""
         yield
-
-    def heartbeat(self) -> None:
-        """Nobody listens."""
-
-    def saved(self, path: Path, step: int) -> None:
-        """Nobody listens."""
 
 
 @pytest.fixture

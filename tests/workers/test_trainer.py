@@ -102,7 +102,7 @@ def test_beats_are_told_once_a_second(link: Line) -> None:
     """A thousand quick steps are one line."""
     for _ in range(1000):
         link.channel.heartbeat()
-    link.channel.saved(Path("checkpoint.pt"), 2)
+    link.channel.checkpoint_saved(Path("checkpoint.pt"), 2)
     heard = [link.heard(), link.heard()]
     assert heard == [Heartbeat(stage="step"), Saved(path=Path("checkpoint.pt"), step=2)]
 

@@ -57,6 +57,22 @@ class Progress:
         """The last epoch of which a step was taken."""
         return self.epoch if self.cursor else self.epoch - 1
 
+    def spend(self, seconds: float) -> None:
+        """Count the time that a part of an epoch took."""
+        self.seconds += seconds
+        self.unreported += seconds
+
+    def close_epoch(self, seconds: float, report: Report | None) -> Report | None:
+        """Go on to the next epoch; gives the report of this one with the time since the last."""
+        self.spend(seconds)
+        self.epoch, self.cursor, self.loss_sum = self.epoch + 1, 0, 0.0
+        if report is None:
+            return None
+        timed = report.model_copy(update={"seconds": self.unreported})
+        self.reports.append(timed)
+        self.unreported = 0.0
+        return timed
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:

@@ -6,11 +6,51 @@ import torch
 from torch import Tensor
 
 from tuner.errors import Diverged
+from tuner.spec.config import TrialConfig
+from tuner.training import memory
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.determinism import DeviceContext, autocast
 from tuner.training.ignore import IGNORE
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.resize import resize
+
+Confusion = tuple[tuple[int, ...], ...]  # K×K; rows are labels, columns predictions
+# Scoring keeps nothing for a backward pass, so that more images fit.
+_AT_ONCE = 4
+
+
+class Evaluation:
+    """The validation split of a training, scored with as many images at once as fit."""
+
+    def __init__(
+        self, split: DecodedSplit, config: TrialConfig, context: DeviceContext, *, micro_batch: int
+    ) -> None:
+        """Begin with the images that a training step passes at once, on a GPU with some more."""
+        self._split, self._context = split, context
+        self._determinism = config.training.determinism
+        self._at_once = min((_AT_ONCE if context.is_cuda else 1) * micro_batch, len(split))
+
+    def confusion(self, model: SegmentationModel, heartbeat: Callable[[], None]) -> Confusion:
+        """K×K counts of the whole split. Raises Diverged, OutOfMemory."""
+
+        def score(at_once: int) -> Confusion:
+            return confusion(
+                model,
+                self._split,
+                context=self._context,
+                determinism=self._determinism,
+                batch_size=at_once,
+                heartbeat=heartbeat,
+            )
+
+        counts, self._at_once = memory.halving(
+            score,
+            self._at_once,
+            least=1,
+            context=self._context,
+            advice="use a smaller model or dataset.size",
+        )
+        return counts
 
 
 @torch.inference_mode()
@@ -22,7 +62,7 @@ def confusion(
     determinism: str,
     batch_size: int,
     heartbeat: Callable[[], None] = lambda: None,
-) -> tuple[tuple[int, ...], ...]:
+) -> Confusion:
     """K×K counts; rows are labels, columns predictions, ignored pixels count nowhere.
 
     Logits are resized to each label's own size, never labels to logits.

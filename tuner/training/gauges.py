@@ -1,4 +1,4 @@
-"""How fast an epoch went, for its report: pace, waiting, memory and use of the GPU."""
+"""How fast an epoch went, for its report: speed, waiting, memory and use of the GPU."""
 
 from contextlib import suppress
 from statistics import mean
@@ -39,9 +39,14 @@ class Gauges:
             with suppress(Exception):
                 self._uses.append(torch.cuda.utilization(self._context.device) / 100)
 
-    def pace(self) -> dict[str, float]:
+    @property
+    def seconds(self) -> float:
+        """Since the epoch began, or went on."""
+        return perf_counter() - self._began
+
+    def speed(self) -> dict[str, float]:
         """Images per second, and the share of the time in which the loop waited for them."""
-        seconds = max(perf_counter() - self._began, 1e-9)
+        seconds = max(self.seconds, 1e-9)
         return {"images_per_second": self._images / seconds, "data_wait": self._waited / seconds}
 
     def device(self) -> dict[str, float]:

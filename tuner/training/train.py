@@ -5,31 +5,33 @@ cut off between any two optimizer steps and taken up again to the same numbers.
 """
 
 import logging
-import platform
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from math import isfinite
+from contextlib import ExitStack, closing
+from functools import partial
+from math import ceil
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import cast
 
-import timm
 import torch
+from torch import Tensor
 
-import tuner
-from tuner.errors import Diverged
+from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
+from tuner.spec.messages import Outcome, OutcomeKind, Report
 from tuner.spec.metrics import derive
-from tuner.training import checkpoint, determinism, evaluate, memory, saving
+from tuner.training import checkpoint, determinism, draws, memory, provenance, remedies, saving
 from tuner.training.batches.batches import Batches
 from tuner.training.cadence import Cadence
-from tuner.training.checkpoint import Progress
 from tuner.training.data.load import Data
-from tuner.training.determinism import DeviceContext
+from tuner.training.determinism import DeviceContext, autocast
+from tuner.training.evaluate import Confusion, Evaluation
 from tuner.training.gauges import Gauges
+from tuner.training.ignore import IGNORE
 from tuner.training.network import model
 from tuner.training.network.weights import norm_eps
+from tuner.training.optimization.gradients import clip, clip_weights
+from tuner.training.optimization.parameters import set_rate
+from tuner.training.session import Session
 from tuner.training.steps import Pace
 from tuner.training.train_state import TrainState
 
@@ -37,44 +39,29 @@ logger = logging.getLogger(__name__)
 MODEL = "model.pt"
 # On CUDA each look at the loss waits for the device.
 _CUDA_CHECK = 50
-# Scoring keeps nothing for a backward pass, so that more images fit.
-_SCORED_AT_ONCE = 4
 # A checkpoint holds the weights and, for most optimizers, one or two numbers beside each.
 _COPIES = 3
+_ONE_VALUE = "Expected more than 1 value per channel"  # torch's words
+_SHOWN = ("miou", "images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation")
 
 
-def _never() -> bool:
-    return False
-
-
-def _nothing(*_: object) -> None:
-    return None
-
-
-def train(  # noqa: PLR0913  # the seams of a worker, all optional
+def train(  # noqa: PLR0913  # what an assignment says, and where
     config: TrialConfig,
     data: Data,
-    report: Callable[[Report], Verdict],
+    session: Session,
     *,
     folder: Path,
     resume: Path | None = None,
     last_step: int = 0,
     steps: int | None = None,
     context: DeviceContext = DeviceContext(),  # noqa: B008  # frozen
-    begun: Callable[[int, int, Mapping[str, Any]], None] = _nothing,
-    should_yield: Callable[[], bool] = _never,
-    heartbeat: Callable[[], None] = _nothing,
-    saved: Callable[[Path, int], None] = _nothing,
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
 
-    `report` gets every epoch after `last_step`. Its verdict is obeyed, except after the last epoch,
-    when the trial is complete anyway. A training that stands for less than a whole one counts as
-    fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
-    reported, and after the last the trial is paused. `begun` gets the last finished epoch, the
-    steps of one, and the provenance. `saved` gets each checkpoint once it lies on disk: as seldom
-    as `context` allows, and always when a run ends before its trial does. `should_yield` is asked
-    before every optimizer step, `heartbeat` called after each.
+    `session` gets every epoch after `last_step`. A training that stands for less than a whole one
+    counts as fewer `steps` than it has epochs: the epochs at which the next one is full are scored
+    and reported, and after the last the trial is paused. Checkpoints are written into `folder` as
+    seldom as `context` allows, and always when a run ends before its trial does.
 
     Raises:
         Diverged, OutOfMemory: loss or output is not finite; the micro-batch cannot shrink further.
@@ -86,294 +73,267 @@ def train(  # noqa: PLR0913  # the seams of a worker, all optional
     pace = Pace(config.training.epochs, steps or config.training.epochs, last_step)
     with ExitStack() as stack:
         stack.enter_context(determinism.applied(config.training.determinism, context))
-        run = _Run(config, data, context, pace, folder=folder, saved=saved)
-        stack.callback(run.batches.close)
-        stack.enter_context(run.writer)
-        run.begin(resume)
-        begun(run.progress.step, run.batches.per_epoch, run.provenance())
-        if (ending := _told_again(run, report, last_step)) is not None:
-            run.save()
-            return run.outcome(ending)
-        while run.has_work:
-            if not run.epoch(should_yield, heartbeat):
-                run.save()
-                return run.outcome(OutcomeKind.YIELDED)
-            is_told = run.close(heartbeat)
-            run.save_if_due()
-            if not is_told:
-                continue
-            verdict = report(run.progress.reports[-1])
-            if (asked := verdict.action.outcome) and not run.is_complete:
-                run.save()
-                return run.outcome(asked)
-        if pace.is_part:
-            run.save()
-            return run.outcome(OutcomeKind.PAUSED)
-        run.hand_over()
-        return run.outcome(OutcomeKind.COMPLETED)
+        batches = stack.enter_context(closing(Batches(data.train, config, context.device)))
+        state = TrainState(config, data, context, pace.epochs * batches.per_epoch)
+        checkpoints = _Checkpoints(state, folder, pace, session)
+        stack.enter_context(checkpoints.writer)
+        _begin(state, batches, resume)
+        evaluation = Evaluation(data.val, config, context, micro_batch=state.micro_batch)
+
+        session.started(state.progress.step, batches.per_epoch, provenance.of(state))
+        kind = _report_again(state, pace, session)
+        if kind is None:
+            kind = _run(state, batches, evaluation, checkpoints, pace=pace, session=session)
+        if kind is OutcomeKind.COMPLETED:
+            save_model(state, folder / MODEL)
+        else:
+            checkpoints.save()
+        step = pace.step(state.progress.step)
+        return Outcome(kind=kind, step=step, provenance=provenance.of(state))
 
 
-def _told_again(
-    run: "_Run", report: Callable[[Report], Verdict], last_step: int
-) -> OutcomeKind | None:
-    """Report what a checkpoint knows and the store does not; gives the ending asked for."""
-    for earlier in [past for past in run.progress.reports if past.step > last_step]:
-        asked = report(earlier).action.outcome
-        if asked is not None and run.has_work:
+def _run(
+    state: TrainState,
+    batches: Batches,
+    evaluation: Evaluation,
+    checkpoints: "_Checkpoints",
+    *,
+    pace: Pace,
+    session: Session,
+) -> OutcomeKind:
+    """Train epoch by epoch to the end, or until somebody asks for an earlier one."""
+    context, progress = state.context, state.progress
+    for epoch in range(progress.epoch, pace.epochs + 1):
+        gauges = Gauges(context)
+        _prepare(epoch, state, batches)
+        for cursor in range(progress.cursor, batches.per_epoch):
+            if session.should_yield():
+                progress.spend(gauges.seconds)
+                return OutcomeKind.YIELDED
+            step = (epoch - 1) * batches.per_epoch + cursor  # from 0, over the full budget
+            gauges.ask()
+            images, labels = batches.batch(epoch, cursor)  # B×C×h×w in 0 … 255; B×h×w
+            gauges.got(len(images))
+            loss = optimizer_step(state, images, labels, step)
+            state.loss_sum += loss.to(state.loss_sum.device)
+            progress.cursor = cursor + 1
+            if not context.is_cuda or step % _CUDA_CHECK == 0:
+                state.mean_loss(step)
+                gauges.look()
+            checkpoints.writer.tell()
+            session.heartbeat()
+        speed = gauges.speed()  # before anything waits for the device
+        last = epoch * batches.per_epoch - 1
+        loss_of_epoch = state.mean_loss(last)
+
+        report = None
+        if pace.tells(epoch):
+            confusion = evaluation.confusion(state.scored, session.heartbeat)
+            rest = {"train_loss": loss_of_epoch, "lr": state.rate(last), **speed, **gauges.device()}
+            report = _report(state, pace.step(epoch), confusion, rest)
+        state.loss_sum.zero_()
+        report = progress.close_epoch(gauges.seconds, report)
+        checkpoints.save_if_due()
+        if report is None:
+            continue
+        asked = session.report(report).action.outcome
+        if asked is not None and (epoch < pace.epochs or pace.is_part):
+            return asked
+    return OutcomeKind.PAUSED if pace.is_part else OutcomeKind.COMPLETED
+
+
+def _prepare(epoch: int, state: TrainState, batches: Batches) -> None:
+    """Let the changes that a config plans for an epoch take effect, after a resume too."""
+    config = state.config
+    if config.changes:
+        now = config.at(epoch)
+        state.follow(now)
+        batches.follow(now)
+    if config.model.freeze_epochs:
+        model.freeze(state.model, epoch <= config.model.freeze_epochs)
+
+
+def optimizer_step(state: TrainState, images: Tensor, labels: Tensor, step: int) -> Tensor:
+    """Schedule, forward, backward, step: moves the state by one batch and gives its loss, a scalar.
+
+    Images are B×C×h×w in 0 … 255, labels B×h×w. The result depends on state, batch and `step` only.
+
+    Raises:
+        OutOfMemory: the micro-batch does not fit, halved or not as `state.may_shrink` says.
+        TrainingError: an image passes alone, and batch norm gets one value per channel.
+    """
+    config = state.config
+    set_rate(state.optimizer.param_groups, state.rate(step))
+    loss, state.micro_batch = memory.halving(
+        partial(_gradients, state, images, labels, step),
+        min(state.micro_batch, len(images)),
+        least=1 if state.may_shrink else state.micro_batch,
+        context=state.context,
+        advice=remedies.out_of_memory(config, may_shrink=state.may_shrink),
+    )
+    clip(state.model, config.training)
+    state.optimizer.step()
+    clip_weights(state.model, config.training)
+    if state.average is not None:
+        state.average.update(state.model, step)
+    return loss
+
+
+def _gradients(
+    state: TrainState, images: Tensor, labels: Tensor, step: int, micro_batch: int
+) -> Tensor:
+    """Gradients of the whole batch from parts of at most `micro_batch` images; gives the loss.
+
+    Each part counts by its share of the valid pixels, so that a loss that is a mean over valid
+    pixels is the batch's own. Of a loss that is not (Dice, Lovász, RMI, OHEM's choice of pixels) it
+    is the mean over the parts, each scored by itself.
+    """
+    # Dropout is the one consumer of torch's generator, so the position restores it.
+    torch.manual_seed(draws.seed_of(state.config.seed, "step", step))
+    state.optimizer.zero_grad(set_to_none=True)
+    count = ceil(len(images) / micro_batch)
+    try:
+        if count == 1:
+            return _backward(state, images, labels, None)
+        valid = (labels != IGNORE).sum().clamp(min=1)
+        parts = zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
+        losses = [_backward(state, part, own, (own != IGNORE).sum() / valid) for part, own in parts]
+    except ValueError as error:
+        if _ONE_VALUE not in str(error):
+            raise
+        raise TrainingError(remedies.one_value(state.config, micro_batch)) from error
+    return torch.stack(losses).sum()
+
+
+def _backward(state: TrainState, images: Tensor, labels: Tensor, share: Tensor | None) -> Tensor:
+    """Forward and backward of what passes at once; the loss counts by its `share` of the batch."""
+    aux_weight = state.config.model.aux_weight
+    with memory.limited(state.context):
+        with autocast(state.config.training.determinism, state.context):
+            logits, aux = state.model(images)  # both b×K×h×w
+        loss = state.loss(logits.float(), labels)  # in float32, whatever the network computes in
+        if aux is not None and aux_weight > 0:
+            # A loss that mines pixels or scores regions says what an auxiliary output gets.
+            aux_loss = getattr(state.loss, "aux", state.loss)
+            loss = loss + aux_weight * aux_loss(aux.float(), labels)
+        if share is not None:
+            loss = loss * share
+    loss.backward()
+    return cast(Tensor, loss.detach())
+
+
+def _report(
+    state: TrainState,
+    step: int,
+    confusion: Confusion,
+    rest: dict[str, float],
+) -> Report:
+    """The report of an epoch: scores from its confusion matrix, and the rest of its metrics."""
+    metrics = {**derive(confusion, state.config.dataset.classes), **rest}
+    words = " ".join(f"{name} {metrics[name]:.4g}" for name in _SHOWN if name in metrics)
+    logger.info("epoch %d: %s", state.progress.epoch, words)
+    return Report(step=step, metrics=metrics, confusion=confusion, data=state.owner.fingerprint)
+
+
+def _report_again(state: TrainState, pace: Pace, session: Session) -> OutcomeKind | None:
+    """Report what a checkpoint knows and the server does not; gives the ending asked for."""
+    for earlier in [past for past in state.progress.reports if past.step > pace.last]:
+        asked = session.report(earlier).action.outcome
+        if asked is not None and state.progress.epoch <= pace.epochs:
             return asked
     return None
 
 
-class _Run:
-    """One attempt at a trial: its learner, its batches and its position."""
+# ── Before the first step ────────────────────────────────────────────────────────────────────────
 
-    def __init__(
-        self,
-        config: TrialConfig,
-        data: Data,
-        context: DeviceContext,
-        pace: Pace,
-        *,
-        folder: Path,
-        saved: Callable[[Path, int], None],
-    ) -> None:
-        self.config = config
-        self.pace = pace
-        self.data = data
-        self.context = context
-        self.folder = folder
-        self.batches = Batches(data.train, config, context.device)
-        self.state = TrainState(
-            config, data, context, config.training.epochs * self.batches.per_epoch
-        )
-        self.progress = Progress()
-        self._owner = checkpoint.Owner(config, data.fingerprint)
-        self.writer = checkpoint.Writer(
-            folder, self._owner, lambda path, epoch: saved(path, pace.step(epoch))
-        )
-        # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
-        place = context.device if context.is_cuda else "cpu"
-        self._loss_sum = torch.zeros((), dtype=torch.float64, device=place)
-        self._scored_at_once = 0
-        size = memory.footprint(self.state.model, copies=_COPIES)
-        self._cadence = Cadence(size, most=context.checkpoint_seconds)
+
+def _begin(state: TrainState, batches: Batches, resume: Path | None) -> None:
+    """Find a micro-batch that fits, or go on where a checkpoint left off with its own.
+
+    The exact mode keeps the micro-batch of the first step to the end, on any machine: with another
+    one the same config would give another number.
+    """
+    training = state.config.training
+    if resume is not None:
+        state.resume(resume)
+        _keep_threads(state)
+        logger.info("resuming at epoch %d, step %d", state.progress.epoch, state.progress.cursor)
+    elif training.micro_batch is None and state.context.may_run_out:
+        _find_micro_batch(state, batches)
+    state.may_shrink = training.micro_batch is None and training.determinism != "exact"
+    state.progress.threads = torch.get_num_threads()
+
+
+def _keep_threads(state: TrainState) -> None:
+    """Go on with the threads of the first steps, where the numbers depend on them."""
+    threads, exact = state.progress.threads, state.config.training.determinism == "exact"
+    if threads is None or state.context.is_cuda or not exact:
+        return
+    if threads != torch.get_num_threads():
+        logger.info("going on with %d CPU threads, as the trial began", threads)
+        torch.set_num_threads(threads)
+
+
+def _find_micro_batch(state: TrainState, batches: Batches) -> None:
+    known = memory.recall(state.config, state.context) or batches.size
+    state.micro_batch = start = min(known, batches.size)
+    probe(state, *batches.batch(1, 0))
+    if state.micro_batch < start:
+        memory.remember(state.config, state.context, state.micro_batch)
+
+
+def probe(state: TrainState, images: Tensor, labels: Tensor) -> None:
+    """Make a step and take it back: what stays is a micro-batch that fits."""
+    before, state.may_shrink = state.state_dict(), True
+    try:
+        optimizer_step(state, images, labels, 0)
+    finally:
+        state.load_state_dict(before)
+        state.optimizer.zero_grad(set_to_none=True)
+
+
+# ── What a training leaves ───────────────────────────────────────────────────────────────────────
+
+
+class _Checkpoints:
+    """Those of one run: written when they are worth their time, and no moment twice."""
+
+    def __init__(self, state: TrainState, folder: Path, pace: Pace, session: Session) -> None:
+        def saved(path: Path, epoch: int) -> None:
+            session.checkpoint_saved(path, pace.step(epoch))
+
+        self._state = state
+        self.writer = checkpoint.Writer(folder, state.owner, saved)
+        size = memory.footprint(state.model, copies=_COPIES)
+        self._cadence = Cadence(size, most=state.context.checkpoint_seconds)
         self._saved_at: tuple[int, int] | None = None
-        self._gauges = Gauges(context)
-        self._pace: dict[str, float] = {}
-        self._started = perf_counter()
-
-    @property
-    def has_work(self) -> bool:
-        """Whether epochs are left."""
-        return self.progress.epoch <= self.config.training.epochs
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the trial has been trained to its end."""
-        return not (self.has_work or self.pace.is_part)
-
-    def begin(self, resume: Path | None) -> None:
-        """Find a micro-batch that fits, or go on where a checkpoint left off with its own.
-
-        The exact mode keeps the micro-batch of the first step to the end, on any machine: with
-        another one the same config would give another number.
-        """
-        state, fixed = self.state, self.config.training.micro_batch is not None
-        exact = self.config.training.determinism == "exact"
-        if resume is not None:
-            self._take_up(resume)
-        elif not fixed and self.context.may_run_out:
-            self._probe()
-        state.may_shrink = not fixed and not exact
-        self.progress.micro_batch = state.micro_batch
-        self.progress.threads = torch.get_num_threads()
-        factor = _SCORED_AT_ONCE if self.context.is_cuda else 1
-        self._scored_at_once = min(factor * state.micro_batch, len(self.data.val))
-
-    def epoch(self, should_yield: Callable[[], bool], heartbeat: Callable[[], None]) -> bool:
-        """Train to the end of the epoch under way; False if asked to yield before that."""
-        progress = self.progress
-        self._started, self._gauges = perf_counter(), Gauges(self.context)
-        if self.config.changes:
-            now = self.config.at(progress.epoch)
-            self.state.follow(now)
-            self.batches.follow(now)
-        if self.config.model.freeze_epochs:
-            model.freeze(self.state.model, progress.epoch <= self.config.model.freeze_epochs)
-        while progress.cursor < self.batches.per_epoch:
-            if should_yield():
-                spent = perf_counter() - self._started
-                progress.seconds += spent
-                progress.unreported += spent
-                return False
-            self._step(progress.step * self.batches.per_epoch + progress.cursor)
-            self.writer.tell()
-            heartbeat()
-        self._pace = self._gauges.pace()
-        return True
-
-    def close(self, heartbeat: Callable[[], None]) -> bool:
-        """Close the epoch; True if it ends with a score and a report."""
-        before = self.progress
-        last = before.epoch * self.batches.per_epoch - 1
-        loss, is_told = self._mean_loss(last), self.pace.tells(before.epoch)
-        scored = self._score(loss, last, heartbeat) if is_told else None
-        seconds = perf_counter() - self._started
-        now = Progress(
-            epoch=before.epoch + 1,
-            seconds=before.seconds + seconds,
-            unreported=before.unreported + seconds,
-            micro_batch=before.micro_batch,
-            threads=before.threads,
-            reports=before.reports,
-        )
-        if scored is not None:
-            step = self.pace.step(before.epoch)
-            report = scored.model_copy(update={"step": step, "seconds": now.unreported})
-            now.reports, now.unreported = [*before.reports, report], 0.0
-        self.progress = now
-        self._loss_sum.zero_()
-        return is_told
-
-    def _score(self, loss: float, last: int, heartbeat: Callable[[], None]) -> Report:
-        """Evaluate after the epoch whose last optimizer step this was."""
-        counts = self._confusion(heartbeat)
-        metrics = {
-            **derive(counts, self.config.dataset.classes),
-            "train_loss": loss,
-            "lr": self.state.rate(last),
-            **self._pace,
-            **self._gauges.device(),
-        }
-        shown = ("miou", "images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation")
-        words = " ".join(f"{name} {metrics[name]:.4g}" for name in shown if name in metrics)
-        logger.info("epoch %d: %s", self.progress.epoch, words)
-        return Report(
-            step=self.progress.epoch,
-            metrics=metrics,
-            confusion=counts,
-            data=self.data.fingerprint,
-        )
 
     def save_if_due(self) -> None:
-        """Begin to write a checkpoint of this moment if it is worth its time."""
+        """Begin to write one of this moment if it is worth its time."""
         if self._cadence.is_due:
             self.save()
 
     def save(self) -> None:
-        """Begin to write a checkpoint of this moment, unless that was done before."""
-        moment = (self.progress.epoch, self.progress.cursor)
+        """Begin to write one of this moment, unless that was done before."""
+        moment = (self._state.progress.epoch, self._state.progress.cursor)
         if moment == self._saved_at:
             return
         self._saved_at = moment
         began = perf_counter()
-        self.progress.loss_sum = float(self._loss_sum)
-        state = self.state.state_dict()
+        progress, tensors = self._state.snapshot()
         copying = perf_counter() - began
         self.writer.save(
-            self.progress, state, timed=lambda seconds: self._cadence.saved(copying + seconds)
+            progress, tensors, timed=lambda seconds: self._cadence.saved(copying + seconds)
         )
 
-    def hand_over(self) -> None:
-        """Write the final weights with their config."""
-        part = self.folder / f"{MODEL}.part"
-        weights = self.state.scored.state_dict()
-        body = {
-            "config": self.config.model_dump_json(),
-            "model": weights,
-            "norm_eps": norm_eps(self.state.model),
-        }
-        saving.write(body, part)
-        part.replace(self.folder / MODEL)
 
-    def outcome(self, kind: OutcomeKind) -> Outcome:
-        """How the attempt ended, with everything that its numbers depend on."""
-        step = self.pace.step(self.progress.step)
-        return Outcome(kind=kind, step=step, provenance=self.provenance())
-
-    def _take_up(self, path: Path) -> None:
-        self.progress, state = checkpoint.load(path, self._owner)
-        self.state.load_state_dict(state)
-        self.state.micro_batch = self.progress.micro_batch or self.batches.size
-        self._loss_sum.fill_(self.progress.loss_sum)
-        self._keep_threads(self.progress.threads)
-        logger.info("resuming at epoch %d, step %d", self.progress.epoch, self.progress.cursor)
-
-    def _keep_threads(self, threads: int | None) -> None:
-        """Go on with the threads of the first steps, where the numbers depend on them."""
-        exact = self.config.training.determinism == "exact"
-        if threads is None or self.context.is_cuda or not exact:
-            return
-        if threads != torch.get_num_threads():
-            logger.info("going on with %d CPU threads, as the trial began", threads)
-            torch.set_num_threads(threads)
-
-    def _probe(self) -> None:
-        start = min(
-            memory.recall(self.config, self.context) or self.batches.size, self.batches.size
-        )
-        self.state.micro_batch, self.state.may_shrink = start, True
-        self.state.probe(*self.batches.batch(1, 0))
-        if self.state.micro_batch < start:
-            memory.remember(self.config, self.context, self.state.micro_batch)
-
-    def _step(self, step: int) -> None:
-        self._gauges.ask()
-        images, labels = self.batches.batch(self.progress.epoch, self.progress.cursor)
-        self._gauges.got(len(images))
-        self._loss_sum += self.state.step(images, labels, step).to(self._loss_sum.device)
-        self.progress.cursor += 1
-        self.progress.micro_batch = self.state.micro_batch
-        if not self.context.is_cuda or step % _CUDA_CHECK == 0:
-            self._mean_loss(step)
-            self._gauges.look()
-
-    def _confusion(self, heartbeat: Callable[[], None]) -> tuple[tuple[int, ...], ...]:
-        def score(size: int) -> tuple[tuple[int, ...], ...]:
-            return evaluate.confusion(
-                self.state.scored,
-                self.data.val,
-                context=self.context,
-                determinism=self.config.training.determinism,
-                batch_size=size,
-                heartbeat=heartbeat,
-            )
-
-        counts, self._scored_at_once = memory.halving(
-            score,
-            self._scored_at_once,
-            least=1,
-            context=self.context,
-            advice="use a smaller model or dataset.size",
-        )
-        return counts
-
-    def _mean_loss(self, step: int) -> float:
-        total = float(self._loss_sum)
-        if not isfinite(total):
-            raise Diverged(
-                f"the training loss is {total} at optimizer step {step} (epoch "
-                f"{self.progress.epoch}) with learning rate {self.state.rate(step):.3g}; "
-                "a smaller optimizer.lr or a longer schedule.warmup may help"
-            )
-        return total / self.progress.cursor
-
-    def provenance(self) -> dict[str, Any]:
-        """What the numbers depend on beside the config."""
-        weights = dict(self.state.model.initial_weights)
-        return {
-            "data": self.data.fingerprint,
-            "versions": {
-                "segtune": tuner.__version__,
-                "torch": torch.__version__,
-                "timm": timm.__version__,
-                "python": platform.python_version(),
-            },
-            "device": self.context.device,
-            "device_name": self.context.name,
-            "threads": torch.get_num_threads(),
-            "determinism": self.config.training.determinism,
-            "micro_batch": self.state.micro_batch,
-            "parameters": model.parameter_count(self.state.model),
-            "seconds": self.progress.seconds,
-        } | ({"weights": weights} if weights else {})
+def save_model(state: TrainState, path: Path) -> None:
+    """Write the final weights with their config."""
+    part = path.with_name(f"{path.name}.part")
+    body = {
+        "config": state.config.model_dump_json(),
+        "model": state.scored.state_dict(),
+        "norm_eps": norm_eps(state.model),
+    }
+    saving.write(body, part)
+    part.replace(path)

@@ -1,38 +1,38 @@
-"""What one optimizer step changes: model, optimizer and average, together on a device."""
+"""Everything that a training goes on from: network, optimizer, average, loss sum and position."""
 
-from math import ceil
+from math import isfinite
+from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from tuner.configs import catalog, single_value
-from tuner.errors import TrainingError
+from tuner.configs import catalog
+from tuner.errors import Diverged
 from tuner.spec.config import TrialConfig
-from tuner.training import checkpoint, draws, memory
+from tuner.training import checkpoint
+from tuner.training.checkpoint import Owner, Progress
 from tuner.training.data.load import Data
-from tuner.training.determinism import DeviceContext, autocast
-from tuner.training.ignore import IGNORE
+from tuner.training.determinism import DeviceContext
 from tuner.training.network import model
 from tuner.training.optimization import rates
 from tuner.training.optimization.ema import Average
-from tuner.training.optimization.gradients import clip, clip_weights
-from tuner.training.optimization.parameters import groups, set_decay, set_rate
-
-_ONE_VALUE = "Expected more than 1 value per channel"  # torch's words
+from tuner.training.optimization.parameters import groups, set_decay
 
 
 class TrainState:
-    """The state of a training run that a checkpoint holds, and the step that moves it.
+    """What a checkpoint holds, on its device; `optimizer_step` and the loop move it.
 
     `micro_batch` is how many images pass through the network at once; `may_shrink` lets a step
-    halve it when memory runs out.
+    halve it when memory runs out. `progress` is brought up to date by `snapshot`.
     """
 
     def __init__(self, config: TrialConfig, data: Data, context: DeviceContext, steps: int) -> None:
-        self._config = config
-        self._context = context
+        """`steps` are the optimizer steps of the full budget, over which the schedule runs."""
+        self.config = config
+        self.context = context
+        self.owner = Owner(config, data.fingerprint)
         self.micro_batch = config.training.micro_batch or config.training.batch_size
         self.may_shrink = False
         self._steps = steps
@@ -48,10 +48,14 @@ class TrainState:
         if config.training.compile:
             # Static shapes: every batch is whole, and dynamic kernels are slower.
             self.model.compile(dynamic=False)
+        self.progress = Progress()
+        # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
+        place = context.device if context.is_cuda else "cpu"
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=place)
 
     @property
     def scored(self) -> model.SegmentationModel:
-        """The model that is evaluated and handed over: the average, where there is one."""
+        """The model that is evaluated and saved at the end: the average, where there is one."""
         if self.average is None:
             return self.model
         return cast(model.SegmentationModel, self.average.module)
@@ -65,96 +69,37 @@ class TrainState:
         """Learning rate of an optimizer step, counted from 0 over the full budget."""
         return self._rate(step)
 
-    def step(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
-        """One optimizer step; gives the loss. It depends on state, batch and `step` only.
+    def mean_loss(self, step: int) -> float:
+        """Mean over the epoch's batches so far, the last of which was optimizer step `step`.
+
+        It waits for the device. Raises Diverged where the loss is not finite.
+        """
+        total = float(self.loss_sum)
+        if not isfinite(total):
+            raise Diverged(
+                f"the training loss is {total} at optimizer step {step} (epoch "
+                f"{self.progress.epoch}) with learning rate {self.rate(step):.3g}; "
+                "a smaller optimizer.lr or a longer schedule.warmup may help"
+            )
+        return total / self.progress.cursor
+
+    def snapshot(self) -> tuple[Progress, dict[str, Any]]:
+        """Position and tensors of this moment, as a checkpoint holds them."""
+        self.progress.loss_sum = float(self.loss_sum)
+        self.progress.micro_batch = self.micro_batch
+        return self.progress, self.state_dict()
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint, with its position and its micro-batch.
 
         Raises:
-            OutOfMemory: the micro-batch does not fit, halved or not as `may_shrink` says.
-            TrainingError: an image passes alone, and batch norm gets one value per channel.
+            DataChanged, CheckpointMismatch: it belongs to other data, another config or format.
+            TrainingError: it cannot be read.
         """
-        set_rate(self.optimizer.param_groups, self._rate(step))
-
-        def gradients(size: int) -> Tensor:
-            # Dropout is the one consumer of torch's generator, so the position restores it.
-            torch.manual_seed(draws.seed_of(self._config.seed, "step", step))
-            self.optimizer.zero_grad(set_to_none=True)
-            try:
-                return self._accumulate(images, labels, size)
-            except ValueError as error:
-                if _ONE_VALUE not in str(error):
-                    raise
-                raise TrainingError(self._alone(size)) from error
-
-        loss, self.micro_batch = memory.halving(
-            gradients,
-            min(self.micro_batch, len(images)),
-            least=1 if self.may_shrink else self.micro_batch,
-            context=self._context,
-            advice=self._advice(),
-        )
-        clip(self.model, self._config.training)
-        self.optimizer.step()
-        clip_weights(self.model, self._config.training)
-        if self.average is not None:
-            self.average.update(self.model, step)
-        return loss
-
-    def probe(self, images: Tensor, labels: Tensor) -> None:
-        """Make a step and take it back: what stays is a micro-batch that fits."""
-        before = self.state_dict()
-        try:
-            self.step(images, labels, 0)
-        finally:
-            self.load_state_dict(before)
-            self.optimizer.zero_grad(set_to_none=True)
-
-    def _accumulate(self, images: Tensor, labels: Tensor, size: int) -> Tensor:
-        """Gradients of the whole batch from parts of at most `size` images; gives the loss.
-
-        Each part counts by its share of the valid pixels, so that a loss that is a mean over
-        valid pixels is the batch's own. Of a loss that is not (Dice, Lovász, RMI, OHEM's choice
-        of pixels) it is the mean over the parts, each scored by itself.
-        """
-        count = ceil(len(images) / size)
-        if count == 1:
-            return self._backward(images, labels, None)
-        valid = (labels != IGNORE).sum().clamp(min=1)
-        parts = zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
-        losses = [self._backward(part, own, (own != IGNORE).sum() / valid) for part, own in parts]
-        return torch.stack(losses).sum()
-
-    def _backward(self, images: Tensor, labels: Tensor, share: Tensor | None) -> Tensor:
-        with memory.limited(self._context):
-            with autocast(self._config.training.determinism, self._context):
-                logits, aux = self.model(images)
-            loss = self.loss(logits.float(), labels)
-            if aux is not None and self._config.model.aux_weight > 0:
-                # A loss that mines pixels or scores regions says what an auxiliary output gets.
-                aux_loss = getattr(self.loss, "aux", self.loss)
-                loss = loss + self._config.model.aux_weight * aux_loss(aux.float(), labels)
-            if share is not None:
-                loss = loss * share
-        loss.backward()
-        return cast(Tensor, loss.detach())
-
-    def _alone(self, at_once: int) -> str:
-        """What to say where batch norm met one value per channel."""
-        config = self._config
-        cause = single_value.cause(config.model, config.dataset.size)
-        cause = cause or "the network leaves one value per channel of an image"
-        why = single_value.single(config.training, at_once) or "an image passes alone"
-        remedy = single_value.remedy(cause)
-        return f"{why}, and {cause}, from which batch norm cannot learn; {remedy}"
-
-    def _advice(self) -> str:
-        if self.may_shrink:
-            return "use a smaller model, dataset.size or another device"
-        if self._config.training.micro_batch is not None:
-            return "training.micro_batch is set, so it is not made smaller; set less, or null"
-        return (
-            "determinism exact keeps the micro-batch that a trial began with; give it a device "
-            "with more memory, or set training.micro_batch"
-        )
+        self.progress, tensors = checkpoint.load(path, self.owner)
+        self.load_state_dict(tensors)
+        self.micro_batch = self.progress.micro_batch or self.config.training.batch_size
+        self.loss_sum.fill_(self.progress.loss_sum)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, on the CPU, that no later step changes."""
@@ -174,20 +119,20 @@ class TrainState:
             self.average.module.load_state_dict(state["average"])
 
     def _build_optimizer(self) -> Optimizer:
-        settings = self._config.optimizer
+        settings = self.config.optimizer
         return cast(
             Optimizer,
             catalog.load("optimizer", settings.name).build(
-                groups(self.model, self._config),
-                rates.peak(self._config),
+                groups(self.model, self.config),
+                rates.peak(self.config),
                 settings.weight_decay,
-                self._config.training.determinism == "fast",
+                self.config.training.determinism == "fast",
                 **settings.options,
             ),
         )
 
     def _build_loss(self, data: Data) -> nn.Module:
-        settings = self._config.loss
-        classes = len(self._config.dataset.classes)
+        settings = self.config.loss
+        classes = len(self.config.dataset.classes)
         module = catalog.load("loss", settings.name)
         return cast(nn.Module, module.build(classes, data.shares, **settings.options))

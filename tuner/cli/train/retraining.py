@@ -21,6 +21,7 @@ from tuner.spec.documents import parse_yaml
 from tuner.spec.messages import OutcomeKind, Report, Verdict
 from tuner.spec.validation import invalid
 from tuner.spec.versions import short
+from tuner.training.session import Session
 
 _CHECKPOINT = "checkpoint.pt"
 
@@ -113,27 +114,38 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
     data = load(config.dataset, cache=places.cache, roots=places.roots)
     check_data(data.fingerprint, places)
 
-    def report(epoch: Report) -> Verdict:
-        result.metrics = dict(epoch.metrics)
-        display.report(epoch)
-        return Verdict()
-
     places.folder.mkdir(parents=True, exist_ok=True)
     with interruptible() as signals:
         outcome = train(
             config,
             data,
-            report,
+            _Shown(display, result, signals),
             folder=places.folder,
             resume=checkpoint,
             context=DeviceContext(device=places.device, threads=places.threads),
-            begun=display.begun,
-            should_yield=lambda: display.step() or bool(signals),
         )
     result.provenance, result.step = outcome.provenance, outcome.step
     if outcome.kind is OutcomeKind.YIELDED:
         result.interrupted = signals[0]
     return result
+
+
+class _Shown(Session):
+    """What happens is shown; the first signal asks for an early end."""
+
+    def __init__(self, display: Display, result: Result, signals: list[int]) -> None:
+        self._display, self._result, self._signals = display, result, signals
+
+    def started(self, epoch: int, steps_per_epoch: int, provenance: Mapping[str, Any]) -> None:
+        self._display.begun(epoch, steps_per_epoch, provenance)
+
+    def report(self, report: Report) -> Verdict:
+        self._result.metrics = dict(report.metrics)
+        self._display.report(report)
+        return Verdict()
+
+    def should_yield(self) -> bool:
+        return self._display.step() or bool(self._signals)
 
 
 def check_data(fingerprint: str, places: Places) -> None:

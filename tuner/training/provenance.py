@@ -1,0 +1,32 @@
+"""What the numbers of a training depend on beside its config."""
+
+import platform
+from typing import Any
+
+import timm
+import torch
+
+import tuner
+from tuner.training.network import model
+from tuner.training.train_state import TrainState
+
+
+def of(state: TrainState) -> dict[str, Any]:
+    """Data, versions, device, micro-batch and size of the network, as they are now."""
+    weights = dict(state.model.initial_weights)
+    return {
+        "data": state.owner.fingerprint,
+        "versions": {
+            "segtune": tuner.__version__,
+            "torch": torch.__version__,
+            "timm": timm.__version__,
+            "python": platform.python_version(),
+        },
+        "device": state.context.device,
+        "device_name": state.context.name,
+        "threads": torch.get_num_threads(),
+        "determinism": state.config.training.determinism,
+        "micro_batch": state.micro_batch,
+        "parameters": model.parameter_count(state.model),
+        "seconds": state.progress.seconds,
+    } | ({"weights": weights} if weights else {})

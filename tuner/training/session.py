@@ -1,0 +1,32 @@
+"""What a training loop tells whoever has a trial trained, and what it asks."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuner.spec.messages import Report, Verdict
+
+
+class Session:
+    """The other side of `train`; as it stands it wants nothing and says `continue` to everything.
+
+    The loop calls these in its own thread, in this order: `started` once, then `should_yield`
+    before and `heartbeat` after every optimizer step, and `report` after every epoch that is one.
+    """
+
+    def started(self, epoch: int, steps_per_epoch: int, provenance: Mapping[str, Any]) -> None:
+        """Training begins, or goes on after `epoch`, with what its numbers depend on."""
+
+    def report(self, report: Report) -> Verdict:
+        """A step is scored; the verdict is obeyed, except after the last one."""
+        return Verdict()
+
+    def should_yield(self) -> bool:
+        """Whether to save a checkpoint now and give the trial back."""
+        return False
+
+    def heartbeat(self) -> None:
+        """An optimizer step was made, or a batch was scored."""
+
+    def checkpoint_saved(self, path: Path, step: int) -> None:
+        """A checkpoint of this step lies on disk."""
