@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuner.atomic import replacing
 from tuner.errors import (
     Conflict,
     DigestMismatch,
@@ -82,9 +81,8 @@ def save(url: str, chunks: Iterable[bytes], path: Path, sha256: str) -> Path:
     """
     digest = hashlib.sha256()
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with replacing(path) as draft:
+        with draft.open("wb") as file:
             for chunk in chunks:
                 digest.update(chunk)
                 file.write(chunk)
@@ -92,9 +90,6 @@ def save(url: str, chunks: Iterable[bytes], path: Path, sha256: str) -> Path:
             raise DigestMismatch(
                 f"{url} sent bytes with sha256 {digest.hexdigest()}, not {sha256}; fetch it again"
             )
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
     return path
 
 

@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
 
+from tuner.atomic import replacing
 from tuner.spec.config import Section
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, Report
@@ -133,7 +134,8 @@ class Outbox:
         path = self._aside / f"{self.folder.name}.json"
         try:
             self._aside.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(body, indent=1), encoding="utf-8")
+            with replacing(path) as draft:
+                draft.write_text(json.dumps(body, indent=1), encoding="utf-8")
             _forget_oldest(self._aside)
         except OSError as error:
             logger.warning("%s cannot be written: %s", path, error)
@@ -174,10 +176,8 @@ def create(
         trial=assignment.trial,
         last_step=assignment.last_step,
     )
-    draft = folder / "header.part"
-    draft.touch(mode=0o600)  # the lease's token is in it
-    draft.write_text(header.model_dump_json(), encoding="utf-8")
-    draft.replace(folder / "header.json")
+    with replacing(folder / "header.json", mode=0o600) as draft:  # the lease's token is in it
+        draft.write_text(header.model_dump_json(), encoding="utf-8")
     return Outbox(folder, header, lock, aside or root.parent / ASIDE)
 
 

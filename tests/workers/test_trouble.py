@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -204,7 +205,8 @@ def test_reports_that_the_disk_does_not_take_are_delivered(
     def refuse(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("workers.outbox.os.fsync", refuse)
+    # Of the entries alone: the header was written before the disk was full.
+    monkeypatch.setattr(outbox, "os", SimpleNamespace(fsync=refuse, truncate=os.truncate))
     server.waiting.append(assignment())
     work("report=1 report=2 finish=completed")
     assert (server.steps, outcome_of(server).kind) == ([1, 2], OutcomeKind.COMPLETED)

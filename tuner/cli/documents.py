@@ -1,14 +1,14 @@
 """Study and result files: read with the mistake's place named, written whole or not at all."""
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from tuner.atomic import replacing
 from tuner.errors import InvalidInput, Malformed, Problem, StorageError
 from tuner.spec import yaml_core
 from tuner.spec.config import TrialConfig
@@ -68,14 +68,11 @@ def write(path: Path, text: str) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        with replacing(path) as draft:
+            draft.write_text(text, encoding="utf-8")
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
         raise StorageError(
             f"cannot write {path}: {error.strerror}; choose another file, or make room for it there"
         ) from error

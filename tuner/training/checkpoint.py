@@ -1,4 +1,4 @@
-"""Loop state on disk: written beside its place, then renamed; the one before is kept.
+"""Loop state on disk: whole or not there; the one before is kept.
 
 There is a whole checkpoint at its place at every moment after the first, whatever ends the process.
 A checkpoint belongs to one config and one version of the data: another one's is refused.
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tuner.atomic import discard_drafts, replacing
 from tuner.errors import CheckpointMismatch, DataChanged, TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
@@ -93,7 +94,7 @@ class Owner:
 
 def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) -> Path:
     """Write a checkpoint and give its path."""
-    path, part = folder / NAME, folder / f"{NAME}.part"
+    path = folder / NAME
     body = {
         "format": _FORMAT,
         "owner": owner.digest(progress.begun),
@@ -108,9 +109,9 @@ def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) 
         "reports": [report.model_dump_json() for report in progress.reports],
         "state": state,
     }
-    saving.write(body, part)
-    _keep(path, folder / PREVIOUS)
-    part.replace(path)
+    with replacing(path) as draft:
+        saving.write(body, draft)
+        _keep(path, folder / PREVIOUS)
     logger.info("checkpoint at epoch %d, step %d", progress.epoch, progress.cursor)
     return path
 
@@ -119,13 +120,12 @@ def _keep(path: Path, previous: Path) -> None:
     """Let the file before be found under its second name too, and never under none."""
     if not path.exists():
         return
-    second = previous.with_name(f"{previous.name}.part")
-    second.unlink(missing_ok=True)
-    try:
-        second.hardlink_to(path)
-    except OSError:  # a file system without links
-        shutil.copyfile(path, second)
-    second.replace(previous)
+    with replacing(previous) as second:
+        try:
+            second.unlink()
+            second.hardlink_to(path)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, second)
 
 
 class Writer:
@@ -135,6 +135,7 @@ class Writer:
     """
 
     def __init__(self, folder: Path, owner: Owner, saved: Callable[[Path, int], None]) -> None:
+        discard_drafts(folder)  # of a process that was killed while it wrote
         self._folder = folder
         self._owner = owner
         self._saved = saved

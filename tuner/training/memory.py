@@ -8,7 +8,6 @@ micro-batch, so that the micro-batch belongs to a trial's provenance.
 import gc
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -19,6 +18,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
+from tuner.atomic import replacing
 from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training.determinism import DeviceContext
@@ -110,9 +110,8 @@ def remember(config: TrialConfig, context: DeviceContext, micro_batch: int) -> N
     path = context.cache / _FILE
     with FileLock(f"{path}.lock"):
         noted = _noted(context.cache) | {_key(config, context): micro_batch}
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
-        part.replace(path)
+        with replacing(path) as draft:
+            draft.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def _noted(folder: Path) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """Writes tensors to disk so that a disk that takes no more is told as such."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 
 
 def write(body: dict[str, Any], path: Path) -> None:
-    """Write what `torch.load` reads; it is on disk when this returns.
+    """Write what `torch.load` reads.
 
     Raises:
         OSError: the disk is full, or the path cannot be written.
@@ -16,8 +15,6 @@ def write(body: dict[str, Any], path: Path) -> None:
     try:
         with path.open("wb") as file:
             torch.save(body, file)
-            file.flush()
-            os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
         # Of a write that failed torch says "unexpected pos" only; the file said why before.
         refusal = _refusal(error)

@@ -15,6 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from tuner.atomic import replacing
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Outcome, OutcomeKind, Report
@@ -329,11 +330,10 @@ class _Checkpoints:
 
 def save_model(state: TrainState, path: Path) -> None:
     """Write the final weights with their config."""
-    part = path.with_name(f"{path.name}.part")
     body = {
         "config": state.config.model_dump_json(),
         "model": state.scored.state_dict(),
         "norm_eps": norm_eps(state.model),
     }
-    saving.write(body, part)
-    part.replace(path)
+    with replacing(path) as draft:
+        saving.write(body, draft)

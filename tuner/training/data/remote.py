@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from tuner.atomic import replacing
 from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import DatasetConfig
 from tuner.training import paths
@@ -83,7 +84,8 @@ def _update(url: str, place: Path) -> None:
     for name in before.keys() - now.keys():
         (place / name).unlink(missing_ok=True)
     if now != before:
-        index.write_text(json.dumps(now), encoding="utf-8")
+        with replacing(index) as draft:
+            draft.write_text(json.dumps(now), encoding="utf-8")
 
 
 def _copy(
@@ -132,7 +134,9 @@ def _fetch(source: Any, root: str, place: Path, names: Sequence[str]) -> None:
     for name in names:
         path = place / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        with source.open(f"{root.rstrip('/')}/{name}", "rb") as remote, part.open("wb") as local:
+        with (
+            source.open(f"{root.rstrip('/')}/{name}", "rb") as remote,
+            replacing(path) as draft,
+            draft.open("wb") as local,
+        ):
             shutil.copyfileobj(remote, local)
-        part.replace(path)

@@ -1,6 +1,5 @@
 """Draws what a config does to real samples: a sheet of pictures with their masks laid over."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tuner.atomic import replacing
 from tuner.configs import catalog
 from tuner.spec.config import TrialConfig
 from tuner.training.batches.augmentation import Augmentation, SampleSource
@@ -58,14 +58,11 @@ def write(path: Path, picture: Image.Image) -> None:
     Raises:
         OSError: it cannot be written; names the path itself.
     """
-    part = path.with_name(f".part-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(part, quality=82)
-        part.replace(path)
+        with replacing(path) as draft:
+            picture.save(draft, quality=82)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
 
 
