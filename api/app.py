@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -10,20 +10,20 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api import errors, openapi
-from api.background import Background
 from api.dashboard import pages
 from api.deps import Rooms
 from api.prefix import Prefix
 from api.routes import artifacts, events, health, leases, studies, trials, workers
 from api.security import Guard
 from api.settings import Settings
-from api.upkeep import Upkeep
+from api.upkeep import repeated
 from api.waiting import Bell
 from tuner import __version__
+from tuner.background import jobs
 from tuner.configs import catalog
 from tuner.service import upkeep
 from tuner.service.forests import Forests
-from tuner.service.searches import Searches
+from tuner.service.searches import Background, Searches
 from tuner.store.artifacts import ArtifactStore
 from tuner.store.engine import Database
 from tuner.store.migrate import upgrade
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
-        with Background() as background, _open(settings, background) as rooms, _upkeep(rooms):
+        with jobs("background") as background, _open(settings, background) as rooms, _upkeep(rooms):
             rooms.work.open()
             rooms.changes.open()
             app.state.rooms = rooms
@@ -99,14 +99,14 @@ def _open(settings: Settings, background: Background) -> Iterator[Rooms]:
         db.dispose()
 
 
-def _upkeep(rooms: Rooms) -> Upkeep:
+def _upkeep(rooms: Rooms) -> AbstractContextManager[None]:
     def duty() -> int:
         changes = upkeep.run(rooms.db, rooms.files)
         if changes:
             rooms.ring()
         return changes
 
-    return Upkeep(duty, seconds=rooms.settings.upkeep_seconds)
+    return repeated(duty, seconds=rooms.settings.upkeep_seconds)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,22 +1,36 @@
-"""One attempt at a trial: from its assignment to its outcome, with everything handed in."""
+"""One attempt at a trial: from its assignment to its outcome, with everything handed in.
+
+Who starts whom, in the order in which they start:
+
+1. `agent` leases a trial, opens its outbox on disk and calls `Attempt.run` in its main thread.
+2. The heartbeat's thread renews the lease; it is the first to start and the last to end.
+3. The delivery's thread sends what is appended to the outbox, in order, for as long as it takes.
+4. The uploads' thread keeps the newest checkpoint on the server.
+5. `TrainerDriver.run` sends `Start` to the trainer process and takes its messages in the main
+   thread: a report goes into the outbox and its verdict back to the trainer, a checkpoint to the
+   uploads. What the three threads hear besides comes as an event into the same queue: a verdict
+   (`VerdictEvent`), or that the server takes no more (`LeaseEnded`).
+
+The end comes the other way round. The trainer says `Finished`, or is killed; the uploads end, and a
+checkpoint that they still owe goes into the outbox, then the files and last the outcome; the
+delivery is waited for until that has arrived, or until `Limits.shutdown_grace` is over when the
+worker stops; the heartbeat ends. The outbox is then deleted, or left for the next agent. A lost
+lease drops the work instead, and the trainer stays warm for the next trial unless it was killed.
+"""
 
 import logging
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
-from tuner.errors import (
-    LeaseLost,
-    SegtuneError,
-    ServerUnreachable,
-)
+from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Unfitness, Verdict
 from workers import recovery
 from workers.client import FATAL, ServerClient
 from workers.delivery import Delivery
 from workers.driver import TrainerDriver
-from workers.heartbeat import LeaseHeartbeat
+from workers.heartbeat import lease_heartbeat
 from workers.limits import Limits
 from workers.outbox import FileEntry, Outbox, OutcomeEntry
 from workers.outcomes import needs_checkpoint, needs_log, unfit
@@ -45,6 +59,20 @@ class Attempt:
         self._assignment, self._outbox = assignment, outbox
         self._trainer, self._client = trainer, client
         self._stop, self._limits = stop, limits
+        self._delivery = Delivery(
+            outbox,
+            client,
+            on_verdict=self._on_verdict,
+            on_refusal=self._on_refusal,
+            backoff=limits.backoff,
+        )
+        self._uploads = Uploads(
+            self._upload,
+            every=limits.checkpoint,
+            on_refusal=self._on_refusal,
+            backoff=limits.backoff,
+            patience=self._patience(),
+        )
         self._driver = TrainerDriver(assignment, outbox, trainer, stop=stop, limits=limits)
         self._refused = threading.Event()
         self._refusal: SegtuneError | None = None
@@ -62,8 +90,8 @@ class Attempt:
         """
         with ExitStack() as stack:
             stack.enter_context(self._heartbeat())
-            self._delivery = stack.enter_context(self._new_delivery())
-            self._uploads = stack.enter_context(self._new_uploads())
+            stack.enter_context(self._delivery.running())
+            stack.enter_context(self._uploads.running())
             outcome = self._train()
             is_delivered = not self._refused.is_set() and self._hand_in(outcome)
         if self._refusal is not None:
@@ -190,31 +218,13 @@ class Attempt:
 
     # ── Duties in the background ─────────────────────────────────────────────────────────────
 
-    def _heartbeat(self) -> LeaseHeartbeat:
+    def _heartbeat(self) -> AbstractContextManager[None]:
         lease, token = self._assignment.lease, self._assignment.token
-        return LeaseHeartbeat(
+        return lease_heartbeat(
             lambda: self._client.renew(lease, token),
             interval=self._assignment.lease_seconds / 3,
             on_verdict=self._on_verdict,
             on_refusal=self._on_refusal,
-        )
-
-    def _new_delivery(self) -> Delivery:
-        return Delivery(
-            self._outbox,
-            self._client,
-            on_verdict=self._on_verdict,
-            on_refusal=self._on_refusal,
-            backoff=self._limits.backoff,
-        )
-
-    def _new_uploads(self) -> Uploads:
-        return Uploads(
-            self._upload,
-            every=self._limits.checkpoint,
-            on_refusal=self._on_refusal,
-            backoff=self._limits.backoff,
-            patience=self._patience(),
         )
 
     def _patience(self) -> Patience:

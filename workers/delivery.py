@@ -2,10 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice, takewhile
-from types import TracebackType
+from typing import Self
 
+from tuner.background import duty
 from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerUnreachable
 from tuner.spec.messages import Action, Report, Verdict
 from workers.backoff import Backoff
@@ -19,7 +21,7 @@ _ENDS = (LeaseLost, *FATAL)
 
 
 class Delivery:
-    """Delivers while its `with` block runs.
+    """What is in an outbox, on its way to the server.
 
     `on_verdict` gets verdicts that came too late to be the answer of `report`; `on_refusal` gets
     the error that ended the delivery: LeaseLost, or a refusal that asking again will not change,
@@ -48,23 +50,12 @@ class Delivery:
         self._ended = False
         self.refusal: SegtuneError | None = None
         self.refused: tuple[Entry, ...] = ()
-        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
-    def __enter__(self) -> "Delivery":
-        """Start delivering."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop delivering; what is left stays on disk."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Deliver while the block lasts; what is left then stays on disk."""
+        with duty(self._run, name="delivery", stop=self._end, wait=0):
+            yield self
 
     def report(self, report: Report, *, patience: float = 5.0) -> Verdict:
         """Put a report in and give the server's verdict.
@@ -97,6 +88,11 @@ class Delivery:
                 lambda: self.refusal is not None or (self._outbox.is_complete and not self._left()),
                 seconds,
             )
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
     def _left(self) -> int:
         return len(self._outbox.entries) - self._sent

@@ -56,13 +56,14 @@ def deliver(
         Unauthorized, UnsupportedVersion: the outbox is kept.
     """
     name = f"{box.header.study}/{box.header.trial}"
-    with Delivery(
+    delivery = Delivery(
         box,
         client,
         on_verdict=lambda verdict: None,
         on_refusal=lambda error: None,
         backoff=limits.backoff,
-    ) as delivery:
+    )
+    with delivery.running():
         if not box.is_complete:
             delivery.put(OutcomeEntry(outcome=end))
         while not delivery.wait(limits.tick):

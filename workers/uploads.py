@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Self
 
+from tuner.background import duty
 from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from workers.backoff import Backoff
 from workers.notices import Notices
@@ -14,11 +15,11 @@ from workers.patience import Patience
 from workers.protocol import Saved
 
 logger = logging.getLogger(__name__)
-_JOIN_SECONDS = 60.0
+_LAST_UPLOAD_SECONDS = 60.0
 
 
 class Uploads:
-    """Uploads while its `with` block runs; a checkpoint overtaken by a newer one is skipped."""
+    """Checkpoints on their way to the server; one that a newer one overtook is skipped."""
 
     def __init__(
         self,
@@ -39,22 +40,15 @@ class Uploads:
         self._changed = threading.Condition()
         self._newest: Saved | None = None
         self._waiting = False
+        self._is_running = False
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
 
-    def __enter__(self) -> "Uploads":
-        """Start uploading."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop uploading; an upload under way is left to end by itself."""
-        self._end()
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Upload while the block lasts; an upload under way is left to end by itself."""
+        self._is_running = True
+        with duty(self._run, name="uploads", stop=self._end, wait=0):
+            yield self
 
     def offer(self, saved: Saved) -> None:
         """Say that a newer checkpoint lies on disk."""
@@ -65,8 +59,8 @@ class Uploads:
     def close(self) -> Saved | None:
         """Let the upload under way end and start no other; the newest if it has not arrived."""
         self._end()
-        self._thread.join(_JOIN_SECONDS)
         with self._changed:
+            self._changed.wait_for(lambda: not self._is_running, _LAST_UPLOAD_SECONDS)
             return self._newest if self._waiting else None
 
     def _end(self) -> None:
@@ -75,6 +69,14 @@ class Uploads:
             self._changed.notify_all()
 
     def _run(self) -> None:
+        try:
+            self._upload_newest()
+        finally:
+            with self._changed:
+                self._is_running = False
+                self._changed.notify_all()
+
+    def _upload_newest(self) -> None:
         delays, notices = self._backoff.delays(), Notices()
         while (saved := self._next()) is not None:
             began = time.monotonic()

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from api import waiting
-from api.upkeep import Upkeep
+from api.upkeep import repeated
 from api.waiting import Bell
 
 LONG = 30.0
@@ -137,7 +137,7 @@ def test_upkeep_runs_again_and_again() -> None:
         rounds.release()
         raise OSError("the disk is full")
 
-    with Upkeep(duty, seconds=0.001):
+    with repeated(duty, seconds=0.001):
         done = [rounds.acquire(timeout=10) for _ in range(3)]
 
     assert done == [True, True, True]

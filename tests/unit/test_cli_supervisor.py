@@ -23,7 +23,7 @@ def test_the_pause_grows_to_half_a_minute(failures: int) -> None:
 def test_a_command_that_ends_well_is_not_started_again(tmp_path: Path) -> None:
     """Its exit code is kept and its output is in its log."""
     log = tmp_path / "log"
-    with Supervisor() as running:
+    with Supervisor().running() as running:
         running.start(Command("version", ("version",), log=log))
         running.wait("version")
         assert (running.ended("version"), "segtune" in log.read_text()) == (0, True)
@@ -32,7 +32,7 @@ def test_a_command_that_ends_well_is_not_started_again(tmp_path: Path) -> None:
 def test_a_server_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     """A wrong setting is told at once, with the log's place; nothing is started again."""
     command = Command("server", ("serve", "--port", "99999"), log=tmp_path / "log")
-    with Supervisor() as running, pytest.raises(ServerError, match="exit code 2"):
+    with Supervisor().running() as running, pytest.raises(ServerError, match="exit code 2"):
         start_server(running, command, "http://127.0.0.1:9")
 
 
@@ -87,7 +87,8 @@ def test_leaving_ends_what_runs(tmp_path: Path) -> None:
     """A worker that waits for its server ends when it is asked."""
     arguments = ("worker", "--server", "http://127.0.0.1:9", "--device", "cpu")
     home = {"SEGTUNE_HOME": str(tmp_path)}
-    running = Supervisor()
-    running.start(Command("worker", arguments, stage=1, environment=home, log=tmp_path / "log"))
-    running.stop()
-    assert all(child.process.returncode is not None for child in running._children)
+    command = Command("worker", arguments, stage=1, environment=home, log=tmp_path / "log")
+    with Supervisor().running() as running:
+        running.start(command)
+        assert running.ended("worker") is None
+    assert running.ended("worker") is not None

@@ -92,7 +92,7 @@ def ask_as_worker(url: str, folder: Path) -> None:
 
 def ask_as_up(url: str, folder: Path) -> None:
     """`segtune up`, which waits for its server."""
-    with Supervisor() as running:
+    with Supervisor().running() as running:
         start_server(running, Command("server", ("version",), log=folder / "log"), url)
 
 

@@ -1,7 +1,8 @@
 """The agent's background duties: heartbeat, delivery and uploads."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -14,7 +15,7 @@ from tuner.spec.messages import Action, LeaseStatus, Outcome, OutcomeKind, Repor
 from workers.backoff import Backoff
 from workers.client import ServerClient
 from workers.delivery import BATCH, Delivery
-from workers.heartbeat import LeaseHeartbeat
+from workers.heartbeat import lease_heartbeat
 from workers.outbox import Outbox, OutcomeEntry, ReportEntry, create
 from workers.protocol import Saved
 from workers.uploads import Uploads
@@ -56,14 +57,14 @@ class Beats:
 
     def run(self) -> None:
         """Beat through all answers."""
-        beat = LeaseHeartbeat(
+        beating = lease_heartbeat(
             self.renew,
             interval=20,
             on_verdict=self.verdicts.append,
             on_refusal=self.refuse,
             wait=self.wait,
         )
-        with beat:
+        with beating:
             assert self.ended.wait(10)
 
 
@@ -106,9 +107,19 @@ def box(server: FakeServer, tmp_path: Path) -> Iterator[Outbox]:
     outbox.remove()
 
 
-def delivery(box: Outbox, client: ServerClient, late: "SimpleQueue[object]") -> Delivery:
+def delivery(
+    box: Outbox, client: ServerClient, late: "SimpleQueue[object]"
+) -> AbstractContextManager[Delivery]:
     """A delivery whose late verdicts and refusals come into a queue."""
-    return Delivery(box, client, on_verdict=late.put, on_refusal=late.put, backoff=BRIEF)
+    put = late.put
+    return Delivery(box, client, on_verdict=put, on_refusal=put, backoff=BRIEF).running()
+
+
+def uploading(
+    slow: "Uploading", refused: Callable[[SegtuneError], None] = lambda _: None
+) -> AbstractContextManager[Uploads]:
+    """Uploads through a slow sender, as often as they come."""
+    return Uploads(slow.send, every=0, on_refusal=refused, backoff=BRIEF).running()
 
 
 def test_a_report_gets_its_verdict(server: FakeServer, client: ServerClient, box: Outbox) -> None:
@@ -183,7 +194,7 @@ def saved(step: int) -> Saved:
 def test_overtaken_checkpoints_are_skipped() -> None:
     """While one is under way, only the newest of those that come waits."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
+    with uploading(slow) as uploads:
         uploads.offer(saved(1))
         assert slow.begun.get(timeout=10) == 1
         uploads.offer(saved(2))
@@ -197,7 +208,7 @@ def test_overtaken_checkpoints_are_skipped() -> None:
 def test_what_has_not_arrived_is_told_at_the_end() -> None:
     """The newest checkpoint is still to be sent when the one under way is older."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
+    with uploading(slow) as uploads:
         uploads.offer(saved(1))
         assert slow.begun.get(timeout=10) == 1
         uploads.offer(saved(2))
@@ -210,7 +221,7 @@ def test_what_has_not_arrived_is_told_at_the_end() -> None:
 def test_an_upload_is_tried_again() -> None:
     """An absent server delays a checkpoint."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
+    with uploading(slow) as uploads:
         uploads.offer(saved(1))
         slow.go_on.put(ServerUnreachable("gone"))
         slow.go_on.put(None)
@@ -222,7 +233,7 @@ def test_an_upload_is_tried_again() -> None:
 def test_a_checkpoint_that_cannot_be_stored_is_given_up(error: Exception) -> None:
     """A refusal is not repeated, and the next checkpoint is tried."""
     slow = Uploading()
-    with Uploads(slow.send, every=0, on_refusal=lambda _: None, backoff=BRIEF) as uploads:
+    with uploading(slow) as uploads:
         uploads.offer(saved(1))
         assert slow.begun.get(timeout=10) == 1
         slow.go_on.put(error)
@@ -234,7 +245,7 @@ def test_a_checkpoint_that_cannot_be_stored_is_given_up(error: Exception) -> Non
 def test_a_lost_lease_ends_uploads() -> None:
     """The loss is told to the agent."""
     slow, refused = Uploading(), SimpleQueue[SegtuneError]()
-    with Uploads(slow.send, every=0, on_refusal=refused.put, backoff=BRIEF) as uploads:
+    with uploading(slow, refused.put) as uploads:
         uploads.offer(saved(1))
         slow.go_on.put(LeaseLost("yours no more"))
         assert isinstance(refused.get(timeout=10), LeaseLost)

@@ -126,7 +126,7 @@ def running() -> Iterator[Supervisor]:
     known = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {name: signal.signal(getattr(signal, name), ask) for name in known}
     try:
-        with supervisor:
+        with supervisor.running():
             yield supervisor
     finally:
         for name, handler in before.items():

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from typing import Self
+
+from tuner.background import duty
 
 logger = logging.getLogger(__name__)
 
@@ -55,26 +58,22 @@ class Child:
 
 
 class Supervisor:
-    """Keeps commands running; leaving the context ends them, stage by stage."""
+    """Keeps commands running; at the end of `running` they are ended, stage by stage."""
 
     def __init__(self) -> None:
         self._children: list[Child] = []
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._is_killing = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
 
-    def __enter__(self) -> "Supervisor":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Keep what is started running while the block lasts, and end it all at its end."""
+        try:
+            with duty(self._watch, name="supervisor", stop=self._leaving.set):
+                yield self
+        finally:
+            self._end_all()
 
     def start(self, command: Command) -> None:
         """Start a command and keep it running."""
@@ -108,13 +107,12 @@ class Supervisor:
         """Kill what is still being waited for; safe to call from a signal handler."""
         self._is_killing.set()
 
-    def stop(self) -> None:
+    def _end_all(self) -> None:
         """End every command: ask, wait, and after a while kill."""
-        self._leaving.set()
-        if self._thread.is_alive():
-            self._thread.join()
         for stage in sorted({child.command.stage for child in self._children}, reverse=True):
             self._end([each.process for each in self._children if each.command.stage == stage])
+        for child in self._children:
+            child.is_done = True
 
     def _end(self, processes: "list[subprocess.Popen[bytes]]") -> None:
         running = [process for process in processes if process.poll() is None]
