@@ -34,7 +34,7 @@ from tuner.spec.messages import (
 )
 from tuner.spec.validation import summary
 from tuner.transport import road_to
-from workers.backoff import Backoff
+from workers.limits import Backoff
 from workers.outcomes import unfit
 from workers.patience import Patience
 

@@ -10,8 +10,8 @@ from typing import Self
 from tuner.background import duty
 from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerUnreachable
 from tuner.spec.messages import Action, Report, Verdict
-from workers.backoff import Backoff
 from workers.client import FATAL, ServerClient
+from workers.limits import Backoff
 from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry
 from workers.patience import Patience
 

@@ -1,10 +1,25 @@
-"""How long a worker waits for things."""
+"""How long a worker waits: for things, and before it asks again."""
 
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from workers.backoff import Backoff
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential waiting with jitter, in seconds, so that a fleet does not come back as one."""
+
+    first: float = 0.5
+    limit: float = 30.0
+    draw: Callable[[], float] = random.random
+
+    def delays(self) -> Iterator[float]:
+        """Delays without end: between half and the whole of a doubling span."""
+        span = self.first
+        while True:
+            yield span * (0.5 + 0.5 * self.draw())
+            span = min(2 * span, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +33,6 @@ class Limits:
     shutdown_grace: float = 30.0  # a worker that shuts down leaves the rest on disk
     checkpoint: float = 0.0  # between two uploads
     tick: float = 0.5  # between two looks at the stop flag
-    backoff: Backoff = Backoff()  # noqa: RUF009  # frozen
-    crashes: Backoff = Backoff(first=1.0, limit=60.0)  # noqa: RUF009  # frozen
+    backoff: Backoff = Backoff()  # frozen
+    crashes: Backoff = Backoff(first=1.0, limit=60.0)  # frozen
     clock: Callable[[], float] = time.monotonic

@@ -9,7 +9,7 @@ from typing import Self
 
 from tuner.background import duty
 from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
-from workers.backoff import Backoff
+from workers.limits import Backoff
 from workers.notices import Notices
 from workers.patience import Patience
 from workers.protocol import Saved

@@ -9,8 +9,7 @@ import pytest
 
 from tests.workers.fake_server import FakeServer, serve
 from workers.agent import run
-from workers.backoff import Backoff
-from workers.limits import Limits
+from workers.limits import Backoff, Limits
 from workers.settings import WorkerSettings
 
 TRAINER = Path(__file__).with_name("fake_trainer.py")

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from workers.agent import run
 from workers.limits import Limits
-from workers.backoff import Backoff
+from workers.limits import Backoff
 from workers.settings import WorkerSettings
 
 server, home, trainer, plan = sys.argv[1:]

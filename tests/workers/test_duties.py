@@ -12,10 +12,10 @@ from tests.workers.conftest import BRIEF
 from tests.workers.fake_server import FakeServer, assignment, order
 from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerUnreachable
 from tuner.spec.messages import Action, LeaseStatus, Outcome, OutcomeKind, Report, Verdict
-from workers.backoff import Backoff
 from workers.client import ServerClient
 from workers.delivery import BATCH, Delivery
 from workers.heartbeat import lease_heartbeat
+from workers.limits import Backoff
 from workers.outbox import Outbox, OutcomeEntry, ReportEntry, create
 from workers.protocol import Saved
 from workers.uploads import Uploads
