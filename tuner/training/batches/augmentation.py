@@ -80,6 +80,15 @@ class _Batch:
         return draws.uniforms(self.seed, self.epoch, *key, indices=self.indices, count=count)
 
 
+def enabled(strengths: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and strengths of the augmentations that are not off, in the order of their names."""
+    for name, component in catalog.components("augment").items():
+        option = component.options["strength"]
+        strength, _ = option.check(strengths.get(name, option.default))
+        if strength != option.default:
+            yield name, strength
+
+
 class Augmentation:
     """The augmentations of one config that are not off."""
 
@@ -91,13 +100,10 @@ class Augmentation:
         self._source = source
         self._steps: list[_Step] = []
         self._policies: list[_Step] = []
-        for name, component in catalog.components("augment").items():
-            option = component.options["strength"]
-            strength, _ = option.check(strengths.get(name, option.default))
-            if strength != option.default:
-                step = _Step.of(name, strength)
-                is_policy = step.traits.acts_on == "policy"
-                (self._policies if is_policy else self._steps).append(step)
+        for name, strength in enabled(strengths):
+            step = _Step.of(name, strength)
+            is_policy = step.traits.acts_on == "policy"
+            (self._policies if is_policy else self._steps).append(step)
 
     def __call__(
         self,

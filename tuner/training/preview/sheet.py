@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tuner.atomic import replacing
-from tuner.configs import catalog
 from tuner.spec.config import TrialConfig
-from tuner.training.batches.augmentation import Augmentation, SampleSource
+from tuner.training.batches.augmentation import Augmentation, SampleSource, enabled
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.ignore import IGNORE
 from tuner.training.preview.palette import colours
@@ -68,12 +67,7 @@ def write(path: Path, picture: Image.Image) -> None:
 
 def described(config: TrialConfig) -> str:
     """The augmentations that are on, with their strengths: `flip 0.5 · scale 0.5-2`."""
-    found = []
-    for name, component in catalog.components("augment").items():
-        option = component.options["strength"]
-        strength, _ = option.check(config.augment.strengths.get(name, option.default))
-        if strength != option.default:
-            found.append(f"{name} {_strength(strength)}")
+    found = [f"{name} {_strength(value)}" for name, value in enabled(config.augment.strengths)]
     return " · ".join(found) or "no augmentation"
 
 
