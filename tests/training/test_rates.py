@@ -27,7 +27,7 @@ def test_rate_is_per_eight_images(optimizer: str, batch: int, factor: float) -> 
 def test_warm_up_rises_linearly_to_the_schedule() -> None:
     """A tenth of 100 steps is a ramp of ten, and after it the schedule stands alone."""
     drawn = {"schedule.name": "constant", "schedule.warmup": 0.1, "training.batch_size": 8}
-    rate = rates.course(config(drawn), 100)
+    rate = rates.by_step(config(drawn), 100)
     values = [rate(step) for step in range(100)]
     assert values[:11] == pytest.approx([0.01 * (step + 1) / 11 for step in range(11)])
     assert set(values[10:]) == {0.01}
@@ -36,29 +36,29 @@ def test_warm_up_rises_linearly_to_the_schedule() -> None:
 def test_poly_follows_the_paper() -> None:
     """(1 - step/total)^power over the whole budget."""
     drawn = {"schedule.power": 0.9, "schedule.warmup": 0.0, "training.batch_size": 8}
-    rate = rates.course(config(drawn), 1000)
+    rate = rates.by_step(config(drawn), 1000)
     assert rate(250) == pytest.approx(0.01 * 0.75**0.9)
 
 
 def test_cosine_ends_at_its_floor() -> None:
     """Half the way down it is halfway between the full rate and the floor."""
     drawn = {"schedule.name": "cosine", "schedule.floor": 0.1, "schedule.warmup": 0.0}
-    rate = rates.course(config({**drawn, "training.batch_size": 8}), 1000)
+    rate = rates.by_step(config({**drawn, "training.batch_size": 8}), 1000)
     assert rate(500) == pytest.approx(0.01 * 0.55)
     assert rate(1000) == pytest.approx(0.001)
 
 
-def course(params: dict[str, Any], total: int = 100) -> list[float]:
+def by_step(params: dict[str, Any], total: int = 100) -> list[float]:
     """Share of the peak rate at every step."""
     drawn = {"schedule.warmup": 0.0, "training.batch_size": 8, "optimizer.lr": 1.0, **params}
-    rate = rates.course(config(drawn), total)
+    rate = rates.by_step(config(drawn), total)
     return [rate(step) for step in range(total)]
 
 
 def test_exponential_warm_up_rises_by_a_constant_factor() -> None:
     """From `warmup_start` on."""
     kind = {"schedule.name": "constant", "schedule.warmup_kind": "exponential"}
-    values = course({**kind, "schedule.warmup": 0.1, "schedule.warmup_start": 0.01})
+    values = by_step({**kind, "schedule.warmup": 0.1, "schedule.warmup_start": 0.01})
     assert values[:11] == pytest.approx([0.01 ** (1 - (n + 1) / 11) for n in range(11)])
     assert set(values[10:]) == {1.0}
 
@@ -66,13 +66,13 @@ def test_exponential_warm_up_rises_by_a_constant_factor() -> None:
 def test_constant_warm_up_is_a_plateau() -> None:
     """`warmup_start` of the rate, then all of it."""
     kind = {"schedule.name": "constant", "schedule.warmup_kind": "constant"}
-    values = course({**kind, "schedule.warmup": 0.1, "schedule.warmup_start": 0.25})
+    values = by_step({**kind, "schedule.warmup": 0.1, "schedule.warmup_start": 0.25})
     assert values == [0.25] * 10 + [1.0] * 90
 
 
 def test_linear_warm_up_begins_where_it_is_told() -> None:
     """A start of a half is a ramp from a half to one."""
-    values = course(
+    values = by_step(
         {"schedule.name": "constant", "schedule.warmup": 0.1, "schedule.warmup_start": 0.5}
     )
     assert values[:11] == pytest.approx([0.5 + 0.5 * (n + 1) / 11 for n in range(11)])
@@ -81,7 +81,7 @@ def test_linear_warm_up_begins_where_it_is_told() -> None:
 @pytest.mark.parametrize("kind", ["linear", "exponential", "constant"])
 def test_no_warm_up_from_nothing_trains_with_nothing(kind: str) -> None:
     """A start of 0 means the first step of a linear ramp for every kind."""
-    values = course({"schedule.warmup": 0.2, "schedule.warmup_kind": kind})
+    values = by_step({"schedule.warmup": 0.2, "schedule.warmup_kind": kind})
     assert min(values[:20]) >= 1 / 21 * 0.75
 
 
@@ -102,7 +102,7 @@ def test_a_schedule_passes_through_its_points(
     params: dict[str, Any], expected: dict[int, float]
 ) -> None:
     """Shares of the full rate at steps of a budget of a hundred."""
-    values = course({f"schedule.{name}": value for name, value in params.items()})
+    values = by_step({f"schedule.{name}": value for name, value in params.items()})
     found = {step: values[step] for step in expected}
     assert found == pytest.approx(expected, abs=0.01)
 
@@ -111,7 +111,7 @@ def test_a_schedule_passes_through_its_points(
 def test_milestones_come_at_the_step_that_their_share_names(percent: int) -> None:
     """Each percentage of a hundred steps drops the rate at its own number, not one step late."""
     milestones = [percent / 100]
-    values = course({"schedule.name": "multistep", "schedule.milestones": milestones})
+    values = by_step({"schedule.name": "multistep", "schedule.milestones": milestones})
     assert values == [1.0] * percent + [0.1] * (100 - percent)
 
 
@@ -147,7 +147,7 @@ def test_cycles_begin_at_their_exact_share(cycles: int, growth: Decimal, total: 
 def test_warm_up_is_an_exact_share_of_the_steps(written: Decimal, total: int) -> None:
     """The full rate is reached after exactly that many steps, rounded to the nearest."""
     drawn = {"schedule.name": "constant", "schedule.warmup": float(written)}
-    values = course(drawn, total)
+    values = by_step(drawn, total)
     count = round(Fraction(str(written)) * total)
     assert all(value < 1 for value in values[:count])
     assert set(values[count:]) <= {1.0}

@@ -77,11 +77,12 @@ def confusion(
     images = torch.from_numpy(split.images)
     for start in range(0, len(split), batch_size):
         part = images[start : start + batch_size].to(context.device, non_blocking=True)
-        batch = part.permute(0, 3, 1, 2).float()
+        batch = part.permute(0, 3, 1, 2).float()  # B×C×H×W in 0 … 255
         with autocast(determinism, context):
-            logits, _ = model.coarse(batch)
+            logits, _ = model.coarse(batch)  # B×K×h×w at the decoder's stride
         if not bool(torch.isfinite(logits).all()):
             raise Diverged("the model's output on the validation split is no longer finite")
+        # One by one, because every label has the size of its own file.
         for offset in range(len(batch)):
             label = torch.from_numpy(split.label(start + offset)).to(context.device)
             each = logits[offset : offset + 1].float()
@@ -96,5 +97,6 @@ def count(logits: Tensor, label: Tensor, classes: int, *, align_corners: bool = 
     size = (label.shape[0], label.shape[1])
     predicted = resize(logits, size, align_corners=align_corners).argmax(dim=1)[0]
     valid = label != IGNORE
+    # Each pixel as a number, label · K + prediction, and those counted: a histogram is the matrix.
     pairs = label[valid].long() * classes + predicted[valid]
     return torch.bincount(pairs, minlength=classes * classes)

@@ -36,7 +36,7 @@ class TrainState:
         self.micro_batch = config.training.micro_batch or config.training.batch_size
         self.may_shrink = False
         self._steps = steps
-        self._rate = rates.course(config, steps)
+        self._rate = rates.by_step(config, steps)
         built = model.build(config, mean=data.train.mean, std=data.train.std, roots=data.roots)
         self.model = built.to(context.device).train()
         if config.training.determinism == "fast":
@@ -62,7 +62,7 @@ class TrainState:
 
     def follow(self, config: TrialConfig) -> None:
         """Go on with another learning rate and weight decay; all else stays as it was built."""
-        self._rate = rates.course(config, self._steps)
+        self._rate = rates.by_step(config, self._steps)
         set_decay(self.optimizer.param_groups, config.optimizer.weight_decay)
 
     def rate(self, step: int) -> float:

@@ -119,11 +119,11 @@ class Augmentation:
         Takes images N×C×H×W and labels N×H×W of uint8, the samples' indices, and the mean colour.
         """
         batch = self.planned(epoch, indices)
-        pixels, marks = self._alone(batch, images, labels, fill)
+        pixels, marks = self._alone(batch, images, labels, fill)  # N×C×h×w, N×h×w
         for step, numbers in batch.of("mix"):
             pixels, marks = self._mixed(step, numbers, batch, (pixels, marks), fill)
         for step, numbers in batch.of("hole"):
-            hidden = step.module.build(numbers, marks, strength=step.strength)
+            hidden = step.module.build(numbers, marks, strength=step.strength)  # N×h×w booleans
             pixels = torch.where(hidden[:, None], fill.view(1, -1, 1, 1), pixels)
             marks = marks.masked_fill(hidden, IGNORE)
         return pixels, marks
@@ -147,13 +147,14 @@ class Augmentation:
     ) -> tuple[Tensor, Tensor]:
         """Every image for itself: colours, position, pixels."""
         pixels, marks = images.float(), labels.long()
-        colours, _ = _product(batch, "colour", self._size)
+        colours, _ = _product(batch, "colour", self._size)  # N×4×4 over (r, g, b, 1)
         if colours is not None:
             pixels = recolour(pixels, colours)
-        positions, size = _product(batch, "position", self._size)
+        positions, size = _product(batch, "position", self._size)  # N×3×3, output to input pixels
         if positions is not None:
             source = (labels.shape[1], labels.shape[2])
             pixels = warp.smooth(pixels, warp.shrinkage(positions))
+            # N×2×3; all positions at once, so that every pixel is interpolated once only.
             theta = torch.from_numpy(warp.thetas(positions, size, source)).to(
                 pixels.device, non_blocking=True
             )
@@ -189,7 +190,7 @@ class Augmentation:
         fetched = self._source.fetch(partners)
         planned = self.planned(batch.epoch, partners)
         pixels, marks = self._alone(planned, *fetched, fill)
-        mask = step.module.build(numbers[rows], marks, strength=step.strength)
+        mask = step.module.build(numbers[rows], marks, strength=step.strength)  # M×h×w, M of the N
         where = torch.from_numpy(rows).to(pixels.device, non_blocking=True)
         pixels = torch.where(mask[:, None], pixels, own[0][where])
         marks = torch.where(mask, marks, own[1][where])
@@ -230,8 +231,8 @@ def _chosen(batch: _Batch, size: Size, first: Tensor, labels: Tensor) -> Tensor:
                 first.device, non_blocking=True
             )
         )
-    thetas = torch.stack(found, dim=1)
-    seen = windows.look(labels, thetas)
+    thetas = torch.stack(found, dim=1)  # N×candidates×2×3
+    seen = windows.look(labels, thetas)  # N×candidates×points
     costs = [
         step.module.build(numbers, seen, strength=step.strength)
         for step, numbers in batch.of("choice")
@@ -255,6 +256,7 @@ def recolour(pixels: Tensor, colours: Matrices) -> Tensor:
             for values in (slope, offset)
         )
         return (pixels * factors + shifts).clamp_(0, 255)
+    # The upper N×3×4 of the homogeneous matrices: a product and a shift of N×3×HW pixels.
     matrix = torch.from_numpy(colours[:, :3].astype(np.float32)).to(
         pixels.device, non_blocking=True
     )

@@ -64,10 +64,11 @@ class Batches:
     def batch(self, epoch: int, position: int) -> tuple[Tensor, Tensor]:
         """Images B×C×h×w of float32 in 0 … 255 and labels B×h×w of int64, 255 ignored."""
         index = (epoch - 1) * self.per_epoch + position
+        # As stored, B×H×W×C and B×H×W of uint8: bytes travel, and become floats on the device.
         loaded = self._load(index) if self._ahead is None else self._ahead.get(index)
         images, labels = (part.to(self._device, non_blocking=True) for part in loaded)
         return self._augment(
-            images.permute(0, 3, 1, 2),
+            images.permute(0, 3, 1, 2),  # B×C×H×W
             labels,
             epoch=epoch,
             indices=self._order.indices(index),

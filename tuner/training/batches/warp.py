@@ -12,9 +12,9 @@ from tuner.training.ignore import IGNORE
 
 Matrices = NDArray[np.float64]
 Size = tuple[int, int]
-# Input pixels per output pixel from which a picture is filtered before it is sampled.
+# Input pixels per output pixel from which an image is filtered before it is sampled.
 _SHRUNK = 1.1
-_REACH = 3.0  # of the Gaussian, in deviations
+_REACH = 3.0  # of the Gaussian, in standard deviations
 
 
 def thetas(positions: Matrices, size: Size, source: Size) -> NDArray[np.float32]:
@@ -39,8 +39,9 @@ def resample(
     Pixels are taken bilinearly and labels by nearest neighbour; what lies outside the source gets
     the colour `fill`, of shape C, and the label "ignore".
     """
-    grid = functional.affine_grid(theta, [len(pixels), 1, *size], align_corners=False)
+    grid = functional.affine_grid(theta, [len(pixels), 1, *size], align_corners=False)  # N×h×w×2
     colour = fill.view(1, -1, 1, 1)
+    # Outside is 0 to grid_sample, hence the shift by the colour and back.
     moved = functional.grid_sample(pixels - colour, grid, mode="bilinear", align_corners=False)
     return moved + colour, pick(labels, grid)
 
@@ -54,7 +55,7 @@ def pick(labels: Tensor, grid: Tensor) -> Tensor:
 
 
 def smooth(pixels: Tensor, shrink: NDArray[np.float64]) -> Tensor:
-    """Filter those N×C×H×W pictures that are about to shrink, so that sampling does not alias.
+    """Filter those N×C×H×W images that are about to shrink, so that sampling does not alias.
 
     The variance is what a triangle filter as wide as `shrink` has beyond bilinear sampling, so
     that the result is as sharp as an antialiased bilinear resizing.
@@ -67,12 +68,12 @@ def smooth(pixels: Tensor, shrink: NDArray[np.float64]) -> Tensor:
     return pixels.index_copy(0, where, filtered)
 
 
-def blur(pixels: Tensor, deviations: NDArray[np.float64]) -> Tensor:
-    """Gaussian filter of N×C×H×W pictures, with a deviation in pixels for each; 0 copies."""
-    reach = np.ceil(_REACH * deviations)
+def blur(pixels: Tensor, stds: NDArray[np.float64]) -> Tensor:
+    """Gaussian filter of N×C×H×W images, with a std in pixels for each; 0 copies."""
+    reach = np.ceil(_REACH * stds)
     radius = ceil(float(reach.max(initial=0)))
     offsets = np.arange(-radius, radius + 1)
-    spread = np.maximum(deviations, 1e-6)[:, None]
+    spread = np.maximum(stds, 1e-6)[:, None]
     weights = np.exp(-0.5 * (offsets / spread) ** 2)
     # Beyond its own reach a sample gets exact zeros: the batch has no say in it.
     weights = np.where(np.abs(offsets) <= reach[:, None], weights, 0)

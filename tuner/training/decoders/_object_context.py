@@ -9,9 +9,10 @@ from tuner.training.network.layers import conv_bn_relu
 
 def gather(pixels: Tensor, regions: Tensor) -> Tensor:
     """Features of each region, N×C×K×1: means of `pixels` weighed by a softmax over positions."""
-    weights = regions.flatten(2).float().softmax(dim=2).to(pixels.dtype)
-    objects = weights @ pixels.flatten(2).transpose(1, 2)
-    return objects.transpose(1, 2).unsqueeze(3)
+    # In float32 under autocast: a softmax over all H·W positions has tiny terms.
+    weights = regions.flatten(2).float().softmax(dim=2).to(pixels.dtype)  # N×K×HW
+    objects = weights @ pixels.flatten(2).transpose(1, 2)  # N×K×HW · N×HW×C = N×K×C
+    return objects.transpose(1, 2).unsqueeze(3)  # N×C×K×1, an image for 1×1 convolutions
 
 
 class ObjectAttention(nn.Module):
@@ -27,11 +28,11 @@ class ObjectAttention(nn.Module):
 
     def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
         """Context of N×C×H×W pixels from N×C×K×1 regions."""
-        query = self.query(pixels).flatten(2).transpose(1, 2)
-        key = self.key(objects).flatten(2)
-        value = self.value(objects).flatten(2).transpose(1, 2)
-        similarity = (query @ key).float() * key.shape[1] ** -0.5
+        query = self.query(pixels).flatten(2).transpose(1, 2)  # N×HW×key
+        key = self.key(objects).flatten(2)  # N×key×K
+        value = self.value(objects).flatten(2).transpose(1, 2)  # N×K×key
+        similarity = (query @ key).float() * key.shape[1] ** -0.5  # N×HW×K, scaled as in attention
         context = similarity.softmax(dim=2).to(value.dtype) @ value
-        context = context.transpose(1, 2).unflatten(2, pixels.shape[-2:])
+        context = context.transpose(1, 2).unflatten(2, pixels.shape[-2:])  # N×key×H×W
         up: Tensor = self.up(context)
         return up

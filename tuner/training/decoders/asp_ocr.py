@@ -75,8 +75,9 @@ class _AspOcr(nn.Module):
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits and region logits at the output stride."""
         deep = features[-1]
-        regions = self.regions(features[-2])
-        pixels = self.reduce(deep)
+        regions = self.regions(features[-2])  # N×K×h×w, soft object regions
+        pixels = self.reduce(deep)  # N×mid×h×w
         context = self.attention(pixels, gather(pixels, regions))
+        # Context, 1×1 and each dilated 3×3: N×(2 + rates)·mid×h×w side by side.
         parts = [context, *[branch(deep) for branch in self.branches]]
         return self.head(self.fuse(torch.cat(parts, dim=1))), regions

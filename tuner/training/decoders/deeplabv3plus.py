@@ -64,6 +64,6 @@ class _DeepLabV3Plus(nn.Module):
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits at stride 4 and auxiliary logits at the output stride."""
         aux = self.aux(features[-2]) if self.aux is not None and self.training else None
-        fine = self.low(features[0])
-        coarse = resize(self.aspp(features[-1]), (fine.shape[-2], fine.shape[-1]))
+        fine = self.low(features[0])  # N×low×H/4×W/4, few channels so that they do not outweigh
+        coarse = resize(self.aspp(features[-1]), (fine.shape[-2], fine.shape[-1]))  # N×mid×H/4×W/4
         return self.head(self.merge(torch.cat([coarse, fine], dim=1))), aux

@@ -71,9 +71,9 @@ class _ObjectContext(nn.Module):
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits and region logits at the output stride."""
         deep, shallow = self._inputs(features)
-        regions = self.regions(shallow)
-        pixels = self.reduce(deep)
-        context = self.attention(pixels, gather(pixels, regions))
+        regions = self.regions(shallow)  # N×K×h×w, soft object regions; the auxiliary logits too
+        pixels = self.reduce(deep)  # N×mid×h×w
+        context = self.attention(pixels, gather(pixels, regions))  # N×mid×h×w, from N×mid×K×1
         return self.head(self.fuse(torch.cat([context, pixels], dim=1))), regions
 
     def _inputs(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -59,7 +59,8 @@ class _ReSeg(nn.Module):
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits at stride 4 and auxiliary logits at the third stage's."""
         aux = self.aux(features[-2]) if self.aux is not None and self.training else None
-        fine = self.low(features[0])
+        fine = self.low(features[0])  # N×low×H/4×W/4
+        # N×2·hidden×H/4×W/4: both directions of the last sweep.
         coarse = resize(self.sweeps(features[-1]), (fine.shape[-2], fine.shape[-1]))
         return self.head(self.merge(torch.cat([coarse, fine], dim=1))), aux
 
@@ -82,5 +83,5 @@ class _ReNet(nn.Module):
 def _sweep(net: _Recurrent, lines: Tensor) -> Tensor:
     """Run over the third axis of N×lines×length×C, each line on its own."""
     net.flatten_parameters()  # a copy, such as the moving average, loses the layout cuDNN wants
-    swept: Tensor = net(lines.flatten(0, 1))[0]
+    swept: Tensor = net(lines.flatten(0, 1))[0]  # (N·lines)×length×2·hidden
     return swept.view(lines.shape[0], lines.shape[1], lines.shape[2], -1)

@@ -38,6 +38,8 @@ class _Focal(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of N×K×H×W logits and N×H×W labels of int64."""
         plain = functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
-        doubt = (-(-plain).expm1()).clamp(min=_LEAST)
+        # 1 - p = 1 - exp(-loss), which expm1 keeps exact where p is near 1.
+        doubt = (-(-plain).expm1()).clamp(min=_LEAST)  # N×H×W
+        # An ignored pixel takes some class's weight, and is left out of the mean.
         weight = self.weights[labels.masked_fill(labels == IGNORE, 0)]
         return mean_over_valid(weight * doubt**self.gamma * plain, labels)

@@ -70,10 +70,12 @@ class _Mined(nn.Module):
     def _kept(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Booleans N×H×W; how many there are stays on the device, so that nothing waits for it."""
         valid = labels != IGNORE
+        # Unweighted, N×H×W: -ln p of the right class. Ignored pixels are easier than any other.
         hardness = functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
         hardness = hardness.masked_fill(~valid, -1.0)
-        least = hardness.new_full((), self.easy)
+        least = hardness.new_full((), self.easy)  # kept is what is as hard as this, a scalar
         if self.keep > 0:
+            # The ⌈keep · valid⌉-th hardest, counted in whole numbers.
             order = hardness.flatten().sort(descending=True).values
             count = valid.sum() * self.keep.numerator + self.keep.denominator - 1
             last = count // self.keep.denominator - 1

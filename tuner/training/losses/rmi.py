@@ -60,13 +60,18 @@ class _RegionInformation(nn.Module):
         return total
 
     def _information(self, logits: Tensor, labels: Tensor) -> Tensor:
-        valid = (labels != IGNORE).unsqueeze(1)
+        valid = (labels != IGNORE).unsqueeze(1)  # N×1×H×W
+        # Sums over cells of pixels, N×1×h×w and twice N×K×h×w.
         count = self._pooled(valid.to(logits.dtype))
         truth = self._pooled(one_hot(labels, logits.shape[1]).to(logits.dtype))
         said = self._pooled(logits.sigmoid().masked_fill(~valid, 0))
+        # 1 for regions without an empty cell, N×1×1×R; R regions of D = radius² cells each.
         whole = self._regions((count > 0).double()).prod(2, keepdim=True)
+        # Neighbourhoods of labels and of predictions, N×K×D×R, as samples of D variables.
         y, p = (self._centred(sums / count.clamp(min=1), whole) for sums in (truth, said))
         spare = _RIDGE * torch.eye(y.shape[2], dtype=y.dtype, device=y.device)
+        # Covariance of y that p does not explain: Σy - Σyp Σp⁻¹ Σpy, each N×K×D×D. In float64,
+        # because a difference of nearly equal matrices must stay positive definite.
         cross = p @ y.mT
         explained = cross.mT @ torch.cholesky_solve(cross, _root(p @ p.mT + spare))
         root = _root((y @ y.mT - explained + spare) / _RIDGE)

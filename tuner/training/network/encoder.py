@@ -47,13 +47,14 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features, finest first."""
-        height, width = images.shape[-2:]
+        height, width = images.shape[-2:]  # of N×C×H×W
         below, right = -height % self._multiple, -width % self._multiple
         if below or right:
             images = functional.pad(images, (0, right, 0, below))
         features = cast(list[Tensor], self.net(images))[-len(self.pyramid.strides) :]
         if self._multiple == 1:
             return features
+        # Cut to ⌈H/s⌉×⌈W/s⌉, as a network without padding has them.
         return [
             feature[..., : -(-height // stride), : -(-width // stride)]
             for feature, stride in zip(features, self.pyramid.strides, strict=True)

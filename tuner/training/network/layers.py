@@ -65,6 +65,7 @@ class MeanPool(nn.Module):
         if self.bins == 1:
             return features.mean(dim=(2, 3), keepdim=True)
         place = (str(features.device), features.dtype)
+        # bins×H · N×C×H×W · W×bins; torch's own adaptive pooling adds atomically on CUDA.
         down = _means(features.shape[-2], self.bins, *place)
         across = _means(features.shape[-1], self.bins, *place)
         return down @ features @ across.T
@@ -110,7 +111,7 @@ class AtrousPyramid(nn.Module):
         """All branches side by side, projected; the pooled one has a single value per image."""
         # A mean has a deterministic gradient on CUDA; adaptive pooling has none.
         pooled = self.pooled(features.mean(dim=(2, 3), keepdim=True))
-        parts = [branch(features) for branch in self.branches]
+        parts = [branch(features) for branch in self.branches]  # each N×channels×H×W
         size = (features.shape[-2], features.shape[-1])
         project: Tensor = self.project(torch.cat([*parts, resize(pooled, size)], dim=1))
         return project

@@ -28,7 +28,7 @@ _INITIALISERS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 class SegmentationModel(nn.Module):
-    """A whole network; it carries the mean and deviation that it normalises images with.
+    """A whole network; it carries the mean and std that it normalises images with.
 
     With `keeps_statistics`, batch norms go by the statistics that they have, in training too.
     `align_corners` is how logits are resized, here and where they are scored.
@@ -59,7 +59,8 @@ class SegmentationModel(nn.Module):
 
     def coarse(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits and auxiliary logits at the decoder's stride."""
-        features = self.encoder((images - self.mean) / self.std)
+        features = self.encoder((images - self.mean) / self.std)  # N×Cᵢ×⌈H/sᵢ⌉×⌈W/sᵢ⌉, finest first
+        # N×K×h×w at the decoder's stride; auxiliary logits at another, or none.
         logits, aux = cast(tuple[Tensor, Tensor | None], self.decoder(features))
         # A decoder that goes up to the image's own stride has computed the padding too.
         return logits[..., : images.shape[-2], : images.shape[-1]], aux

@@ -52,8 +52,10 @@ class SmpDecoder(nn.Module):
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Logits at the decoder's own stride, and auxiliary logits at the third stage's."""
         aux = self.aux(features[-2]) if self.aux is not None and self.training else None
+        # Every map doubles the next exactly, as SMP's decoders want to add or stack them.
         padded = self._padded(features)
         logits: Tensor = self.head(self.decoder(self._from_image(padded)))
+        # Rounded up: the part of the logits that stands for the finest map before it was padded.
         height, width = (
             -(-logits.shape[axis] * features[0].shape[axis] // padded[0].shape[axis])
             for axis in (-2, -1)
@@ -71,6 +73,7 @@ class SmpDecoder(nn.Module):
     def _from_image(self, features: list[Tensor]) -> list[Tensor]:
         finest = features[0]
         height, width = finest.shape[-2:]
+        # N×0×H×W and N×0×H/2×W/2: SMP reads their sizes, and has no use for their channels.
         image, half = (
             finest.new_empty(len(finest), 0, height * step, width * step)
             for step in (self._strides[0], self._strides[0] // 2)

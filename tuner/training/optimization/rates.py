@@ -22,7 +22,7 @@ def peak(config: TrialConfig) -> float:
     return config.optimizer.lr * _SCALINGS[rule](config.training.batch_size / REFERENCE_BATCH)
 
 
-def course(config: TrialConfig, total_steps: int) -> Callable[[int], float]:
+def by_step(config: TrialConfig, total_steps: int) -> Callable[[int], float]:
     """Learning rate by optimizer step, counted from 0 over the full budget.
 
     During the first `warmup` share of the steps the schedule is multiplied by a ramp.
