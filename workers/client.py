@@ -52,8 +52,8 @@ class ServerClient:
     """HTTP to one server; threads may share it.
 
     Every method makes one attempt and raises ServerUnreachable for what may pass (no connection;
-    ServerFailing for 429, 5xx and answers that are none), LeaseLost for a stale lease, and another
-    error of `tuner.errors` for a refusal.
+    ServerFailing for 429, 5xx and answers that cannot be read), LeaseLost for a stale lease, and
+    another error of `tuner.errors` for a refusal.
     `patiently` repeats a call until there is an answer.
     """
 
@@ -96,7 +96,7 @@ class ServerClient:
             raise self._unreadable(answer, error) from error
 
     def _unreadable(self, answer: Answer, error: ValidationError) -> SegtuneError:
-        """The error for an answer that is no assignment, or one of a newer server."""
+        """The error for an answer that is not an assignment, or one of a newer server."""
         lease, token = _keys(answer)
         if lease is None or token is None:
             return _no(Assignment, answer, error)

@@ -3,7 +3,7 @@
 One folder per lease: `header.json` says whose it is, `entries.jsonl` holds reports, files and at
 last the outcome, appended and synced one line at a time, and `files/` is the trial's own folder.
 The server takes everything twice without harm, so nothing marks what is delivered: a folder is
-deleted once its outcome has arrived, and told again from the start otherwise.
+deleted once its outcome has arrived, and sent again from the start otherwise.
 """
 
 import hashlib
@@ -190,7 +190,7 @@ def leftovers(root: Path, *, server: str, host: str, aside: Path | None = None) 
             continue  # its agent is alive
         except (ValidationError, OSError) as error:
             logger.warning(
-                "%s is no header of an outbox; the folder stays as it is: %s", path, error
+                "%s is not the header of an outbox; the folder stays as it is: %s", path, error
             )
         else:
             if box is not None:

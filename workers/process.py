@@ -143,7 +143,7 @@ class TrainerProcess:
                 try:
                     self.inbox.put(MESSAGES.validate_json(raw))
                 except ValidationError as error:
-                    logger.warning("the trainer sent something that is no message: %s", error)
+                    logger.warning("the trainer sent something that is not a message: %s", error)
 
     def _watch(self) -> None:
         code = self._process.wait()

@@ -225,7 +225,7 @@ def drawing(start: Start, data: "Data") -> Iterator[None]:
 
 
 def draw(start: Start, data: "Data") -> None:
-    """Write the preview into the trial's folder; a trial does not fail for want of a picture."""
+    """Write the preview into the trial's folder; a trial does not fail because it has none."""
     from tuner.training.preview.sheet import sheet, write
 
     try:

@@ -197,7 +197,7 @@ def test_deep_images_need_to_be_asked_for(base: Path, tmp_path: Path) -> None:
 def test_arrays_that_are_no_image_are_refused(tmp_path: Path, pixels: np.ndarray) -> None:
     """Shape and type are checked from the header."""
     np.save(tmp_path / "a.npy", pixels)
-    with pytest.raises(DataError, match="is no image"):
+    with pytest.raises(DataError, match="is not an image"):
         image_files.form(tmp_path / "a.npy")
 
 

@@ -182,5 +182,5 @@ def test_a_broken_annotation_file_is_refused(tmp_path: Path) -> None:
     write(tmp_path, PEOPLE)
     path = tmp_path / "annotations/instances_train2017.json"
     path.write_text(path.read_text()[:100])
-    with pytest.raises(DataError, match=r"instances_train2017.json: is no COCO annotation file"):
+    with pytest.raises(DataError, match=r"instances_train2017.json: is not a COCO annotation file"):
         load(tmp_path)

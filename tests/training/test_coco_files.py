@@ -273,7 +273,7 @@ def test_faults_of_the_file_are_told_once(
 def test_what_is_no_annotation_file_is_refused(tmp_path: Path, text: str | bytes) -> None:
     """Whatever JSON can hold, or what is no JSON."""
     write(tmp_path, text)
-    with pytest.raises(DataError, match=r"labels\.json: is no COCO annotation file"):
+    with pytest.raises(DataError, match=r"labels\.json: is not a COCO annotation file"):
         splits(tmp_path)
 
 

@@ -43,7 +43,7 @@ def test_two_names_on_a_line_are_parted_after_the_type(
 def test_another_coding_is_refused(tmp_path: Path) -> None:
     """A name is not guessed."""
     (tmp_path / "a.txt").write_bytes("Größe".encode("latin-1"))
-    with pytest.raises(DataError, match=r"a.txt: is no text in UTF-8 .* at byte 2"):
+    with pytest.raises(DataError, match=r"a.txt: is not text in UTF-8 .* at byte 2"):
         lists.lines(tmp_path / "a.txt")
 
 

@@ -199,7 +199,7 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
         path.rename(path.with_suffix(".heic"))
     with pytest.raises(DataError, match=r"no image file matches 'x' .*files of type .heic"):
         load(tmp_path, images="x", masks="y")
-    with pytest.raises(DataError, match=r"'z' below set \(z is no folder there\)"):
+    with pytest.raises(DataError, match=r"'z' below set \(z is not a folder there\)"):
         load(tmp_path, images="z", masks="y")
 
 

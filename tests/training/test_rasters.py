@@ -245,7 +245,7 @@ def test_a_name_says_nothing(tmp_path: Path) -> None:
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 file, which is not read"),
         (b"\0\0\0\0\0\0", "no image file of a known type"),
         (b"\x89PNG\r\n\x1a\nnothing", "cannot be read"),
-        (b"II*\0\x08\0\0\0", "cannot be read|no picture"),
+        (b"II*\0\x08\0\0\0", "cannot be read|not an image"),
     ],
 )
 def test_what_is_no_image_says_what_it_is(tmp_path: Path, content: bytes, words: str) -> None:
@@ -363,7 +363,7 @@ def test_a_fourth_band_is_not_dropped(tmp_path: Path) -> None:
     for name in ("unspecified", "unassalpha"):
         tifffile.imwrite(tmp_path / f"{name}.tif", stored, extrasamples=[name], photometric="rgb")
         assert np.array_equal(image_files.read_bands(tmp_path / f"{name}.tif"), stored)
-    with pytest.raises(DataError, match=r"4 channels of uint8 are no RGB picture.*stored"):
+    with pytest.raises(DataError, match=r"4 channels of uint8 are not an RGB image.*stored"):
         image_files.read_image(tmp_path / "unspecified.tif")
     assert np.array_equal(image_files.read_image(tmp_path / "unassalpha.tif"), stored[..., :3])
     assert image_files.has_alpha(tmp_path / "unassalpha.tif")

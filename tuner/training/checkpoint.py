@@ -88,8 +88,8 @@ class Owner:
         Changes of the config that come later do not count: a copy of a trial that goes on with
         other values takes up the checkpoint of the trial that it was copied from.
         """
-        told = f"{self.config.until(begun).model_dump_json()}/{self.fingerprint}"
-        return sha256(told.encode()).hexdigest()
+        text = f"{self.config.until(begun).model_dump_json()}/{self.fingerprint}"
+        return sha256(text.encode()).hexdigest()
 
 
 def save(folder: Path, owner: Owner, progress: Progress, state: dict[str, Any]) -> Path:
@@ -129,9 +129,9 @@ def _keep(path: Path, previous: Path) -> None:
 
 
 class Writer:
-    """Writes checkpoints in a thread, one at a time, and tells of each once it lies on disk.
+    """Writes checkpoints in a thread, one at a time, and calls `saved` once each is on disk.
 
-    Whoever leaves its `with` block without an error has every checkpoint written and told.
+    At the end of its `with` block all are written and `saved` was called for each.
     """
 
     def __init__(self, folder: Path, owner: Owner, saved: Callable[[Path, int], None]) -> None:
@@ -143,13 +143,12 @@ class Writer:
         self._under_way: tuple[Future[Path], int] | None = None
 
     def __enter__(self) -> "Writer":
-        """Begin."""
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Wait for the thread; raises what it raised unless another error is on its way."""
         with suppress(OSError) if error is not None else nullcontext():
-            self.settle()
+            self.wait()
         self._pool.shutdown()
 
     def save(
@@ -163,7 +162,7 @@ class Writer:
 
         `timed` gets the seconds that the writing took, in the thread that wrote.
         """
-        self.settle()
+        self.wait()
         now = replace(progress, reports=list(progress.reports))
 
         def write() -> Path:
@@ -174,13 +173,13 @@ class Writer:
 
         self._under_way = (self._pool.submit(write), progress.step)
 
-    def tell(self) -> None:
-        """Tell of the checkpoint under way if it is written by now."""
+    def poll(self) -> None:
+        """Call `saved` for the checkpoint under way if it is written by now."""
         if self._under_way is not None and self._under_way[0].done():
-            self.settle()
+            self.wait()
 
-    def settle(self) -> None:
-        """Wait for the checkpoint under way and tell of it. Raises OSError when it failed."""
+    def wait(self) -> None:
+        """Wait for the checkpoint under way and call `saved`. Raises OSError when it failed."""
         if self._under_way is not None:
             (job, step), self._under_way = self._under_way, None
             self._saved(job.result(), step)

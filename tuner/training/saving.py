@@ -1,4 +1,4 @@
-"""Writes tensors to disk so that a disk that takes no more is told as such."""
+"""Writes tensors so that a full disk is reported as one."""
 
 from pathlib import Path
 from typing import Any

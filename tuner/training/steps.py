@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Which epochs are told as which steps; those up to `last` were told before."""
+    """Which epochs are reported as which steps; those up to `last` were reported before."""
 
     epochs: int
     steps: int
@@ -20,6 +20,6 @@ class Pace:
         """The last step that is full after an epoch."""
         return epoch * self.steps // self.epochs
 
-    def tells(self, epoch: int) -> bool:
+    def completes_step(self, epoch: int) -> bool:
         """Whether a new step is full with the epoch."""
         return self.step(epoch) > max(self.step(epoch - 1), self.last)

@@ -121,14 +121,14 @@ def _run(
             if not context.is_cuda or step % _CUDA_CHECK == 0:
                 state.mean_loss(step)
                 gauges.look()
-            checkpoints.writer.tell()
+            checkpoints.writer.poll()
             session.heartbeat()
         speed = gauges.speed()  # before anything waits for the device
         last = epoch * batches.per_epoch - 1
         loss_of_epoch = state.mean_loss(last)
 
         report = None
-        if pace.tells(epoch):
+        if pace.completes_step(epoch):
             confusion = evaluation.confusion(state.scored, session.heartbeat)
             rest = {"train_loss": loss_of_epoch, "lr": state.rate(last), **speed, **gauges.device()}
             report = _report(state, pace.step(epoch), confusion, rest)

@@ -104,7 +104,7 @@ class Annotations:
         if bare:
             raise DataError(
                 f"{self._path.name}: {_listed(bare)} {_has(bare)} no segmentation, and a bounding "
-                "box is no mask; export polygons or masks, or take them out"
+                "box is not a mask; export polygons or masks, or take them out"
             )
         crowds = sum(self._index.crowds.get(label, 0) for label in self.labels)
         if ignore_crowd and crowds and not any(map(self._index.single.get, self.labels)):
@@ -183,11 +183,11 @@ def _document(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise paths.unreadable(path.name, error) from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path.name}: is no COCO annotation file ({error})") from error
+        raise DataError(f"{path.name}: is not a COCO annotation file ({error})") from error
     if not isinstance(document, dict):
         raise DataError(
-            f"{path.name}: is no COCO annotation file: it holds a {type(document).__name__}, not "
-            "an object with images, annotations and categories; export the data set as COCO"
+            f"{path.name}: is not a COCO annotation file: it holds a {type(document).__name__}, "
+            "not an object with images, annotations and categories; export the data set as COCO"
         )
     return document
 
@@ -197,11 +197,11 @@ def _entries(document: Mapping[str, Any], key: str, path: Path) -> Sequence[Mapp
     if not isinstance(found, list):
         what = f"is {shown(found)}" if key in document else "is missing"
         raise DataError(
-            f"{path.name}: is no COCO annotation file: `{key}` {what}, and a list of objects is "
+            f"{path.name}: is not a COCO annotation file: `{key}` {what}, and a list of objects is "
             "needed; export the data set as COCO"
         )
     if odd := [each for each in found if not isinstance(each, dict)]:
-        raise DataError(f"{path.name}: `{key}` holds {shown(odd[0])}, which is no object")
+        raise DataError(f"{path.name}: `{key}` holds {shown(odd[0])}, which is not an object")
     return found
 
 
@@ -356,7 +356,7 @@ def _has(names: Sequence[str]) -> str:
 
 
 def _id(value: object) -> Id | None:
-    """An id as a number where it is one, or the text of one; None for what is no id."""
+    """An id as a number where it is one, or the text of one; None for what is not an id."""
     if isinstance(value, str) and value.strip():
         return int(value) if _NUMBER.fullmatch(value) else value
     if isinstance(value, float) and value.is_integer():

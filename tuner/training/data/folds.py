@@ -45,14 +45,14 @@ def groups(names: Sequence[str], pattern: str | None) -> tuple[str, ...]:
     """What must stay together, for each name: the pattern's first group, or the name itself.
 
     Raises:
-        DataError: the pattern is no regex with a group, or some names do not match it.
+        DataError: the pattern is not a regex with a group, or some names do not match it.
     """
     if pattern is None:
         return tuple(names)
     try:
         regex = re.compile(pattern)
     except re.error as error:
-        raise DataError(f"dataset.group '{pattern}' is no regular expression: {error}") from None
+        raise DataError(f"dataset.group '{pattern}' is not a regular expression: {error}") from None
     if not regex.groups:
         raise DataError(f"dataset.group '{pattern}' has no group; put brackets around one part")
     found = [regex.search(name) for name in names]

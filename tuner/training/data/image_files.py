@@ -65,7 +65,7 @@ def check_image(path: Path) -> Header:
         )
     if found.channels - found.has_alpha not in (1, 3):
         raise DataError(
-            f"{path.name}: {found.form} are no RGB picture; say `channels: stored` in the data "
+            f"{path.name}: {found.form} are not an RGB image; say `channels: stored` in the data "
             "set to train on all of them, or write three bands"
         )
     return found
@@ -134,7 +134,7 @@ def read_values(path: Path) -> Labels:
         return Labels(values, is_coloured=False, nodata=None if nodata is None else int(nodata))
     if pixels.shape[2] != 3:
         raise DataError(
-            f"{path.name}: {header.form} are no mask; labels are one whole number per pixel, in "
+            f"{path.name}: {header.form} are not a mask; labels are one whole number per pixel, in "
             "one channel (one-hot channels: write the index of the channel that is set)"
         )
     if (pixels == pixels[..., :1]).all():
@@ -309,7 +309,7 @@ def _whole(
 ) -> tuple[NDArray[np.int32], float | None]:
     """Labels as whole numbers of 32 bits, and the label of pixels without data."""
     if nodata is not None and not _LEAST <= nodata <= _MOST:
-        # NaN and the like are no numbers of 32 bits; a label of their own stands for them.
+        # NaN and the like do not fit into 32 bits; a label of their own stands for them.
         holes = np.isnan(values) if np.isnan(nodata) else values == values.dtype.type(nodata)
         values, nodata = np.where(holes, _LEAST, values), _LEAST
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.rint(values))).all():
@@ -336,7 +336,7 @@ def _check_size(path: Path, found: Header) -> None:
             "allowed; cut it into tiles"
         )
     if min(found.height, found.width, found.channels) < 1:
-        raise DataError(f"{path.name}: {found.width}×{found.height} pixels are no picture")
+        raise DataError(f"{path.name}: {found.width}×{found.height} pixels are not an image")
     size = found.height * found.width * found.channels * found.dtype.itemsize
     if size > MAX_PIXELS * _BYTES_PER_PIXEL:
         raise DataError(

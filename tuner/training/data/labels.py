@@ -43,7 +43,7 @@ def remapped(split: Split, dataset: DatasetConfig) -> Split:
     """The split with `dataset.remap` applied: labels that it does not name are ignored.
 
     Raises:
-        DataError: it names a label that no mask can hold, or one that is no class.
+        DataError: it names a label that no mask can hold, or one that is not a class.
     """
     if dataset.remap is None:
         return split

@@ -21,7 +21,7 @@ def lines(path: Path) -> list[list[str]]:
         text = content.decode(coding)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path.name}: is no text in UTF-8 ({error.reason} at byte {error.start}); save the "
+            f"{path.name}: is not text in UTF-8 ({error.reason} at byte {error.start}); save the "
             "list as UTF-8"
         ) from error
     words = [line.strip() for line in text.replace("\\", "/").splitlines()]

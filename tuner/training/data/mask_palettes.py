@@ -56,14 +56,14 @@ def _compare(palettes: Iterable[tuple[Path, bytes]]) -> None:
                 raise DataError(
                     f"index {index} is the colour {list(first)} in {other.name}, but "
                     f"{list(colour)} in {path.name}: the masks' palettes differ, so that an "
-                    "index is no label; give the colours instead: `palette: [[r, g, b], …]`, one "
-                    "for each class"
+                    "index is not a label; give the colours instead: `palette: [[r, g, b], …]`, "
+                    "one for each class"
                 )
             if place != index:
                 raise DataError(
                     f"the colour {list(colour)} is index {place} in {earlier.name}, but {index} in "
-                    f"{path.name}: the masks' palettes differ, so that an index is no label; give "
-                    "the colours instead: `palette: [[r, g, b], …]`, one for each class"
+                    f"{path.name}: the masks' palettes differ, so that an index is not a label; "
+                    "give the colours instead: `palette: [[r, g, b], …]`, one for each class"
                 )
 
 
@@ -75,7 +75,7 @@ def _refuse_greys(path: Path, colours: bytes) -> None:
         if np.array_equal(image_files.read_mask(path), image_files.read_indices(path)):
             return
     raise DataError(
-        f"{path.name} has a palette of greys, other masks have colours, so that an index is no "
+        f"{path.name} has a palette of greys, other masks have colours, so that an index is not a "
         "label; give the colours: `palette: [[r, g, b], …]`, one for each class"
     )
 

@@ -204,7 +204,7 @@ def _others(base: Path, pattern: str) -> str:
     fixed = pattern.split("*")[0].rpartition("/")[0] if patterns.is_wild(pattern) else pattern
     folder = patterns.existing(base, fixed or ".")
     if folder is None or not folder.is_dir():
-        return f" ({fixed or '.'} is no folder there)"
+        return f" ({fixed or '.'} is not a folder there)"
     kinds = sorted({Path(name).suffix for name in patterns.files_below(folder)} - {""})
     return f" (it holds files of type {', '.join(kinds[:_NAMED])})" if kinds else " (it is empty)"
 

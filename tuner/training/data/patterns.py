@@ -81,7 +81,7 @@ def _raise(error: OSError) -> None:
 
 
 def _is_new(folder: Path, entered: set[Path]) -> bool:
-    """Whether a folder is no link to one that was entered before."""
+    """Whether a folder is not a link to one that was entered before."""
     if not folder.is_symlink():
         return True
     real = folder.resolve()

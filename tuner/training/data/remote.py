@@ -1,7 +1,7 @@
 """Copies a remote data set (`s3://…`, `gs://…`) to the cache, once, and again where it changed.
 
 The operator allows a remote place like a folder: `--data-root s3://bucket/sets`. Files are fetched
-through fsspec, which is no dependency of ours; neither is the package behind each scheme.
+through fsspec, which is not a dependency of ours; neither is the package behind each scheme.
 """
 
 import json

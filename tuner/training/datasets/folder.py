@@ -10,7 +10,7 @@ a file that both find is a mask.
 class in coloured masks; colours after the last class are ignored.
 
 Masks are one number per pixel, stored without loss; a palette's index is the number. A value that
-a GeoTIFF declares as nodata and that is no class is ignored.
+a GeoTIFF declares as nodata and that is not a class is ignored.
 
 Images are read as RGB of 8 bits, without alpha. `channels: stored` keeps the file's own channels
 and depth, and `extra` names folders or patterns of further images (infrared, depth) whose channels
@@ -119,7 +119,7 @@ def _labels(
 
 
 def _of_labels(known: Set[int], ignore: int, path: Path) -> Mask:
-    """The labels of a file; what it declares to be no data, and is no class, is ignored."""
+    """The labels of a file; what it declares to be no data, and is not a class, is ignored."""
     found = read_labels(path)
     if found.nodata is None or found.nodata in known:
         return found.values

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 _OWN = "encoder.net."
 _PREFIXES = (_OWN, "encoder.", "backbone.", "")
 _SEGMENTATION_HEADS = ("classifier.", "aux_classifier.")
-# First parts of names that are no encoder's: classifiers, segmentation heads, and what trainings
-# without labels put on top (MoCo, SimSiam, BYOL, SwAV, DINO, Barlow Twins) or beside.
+# First parts of names that do not belong to an encoder: classifiers, segmentation heads, and what
+# trainings without labels put on top (MoCo, SimSiam, BYOL, SwAV, DINO, Barlow Twins) or beside.
 _HEADS = frozenset(
     [
         "fc",
@@ -138,7 +138,7 @@ def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder")
 
     Raises:
         TrainingError: the file holds no weights, lacks a tensor of the encoder, has some of a
-            network that the encoder is not, or values that are none.
+            network that the encoder is not, or values that are not finite.
     """
     contents = read(path)
     own, given = model.state_dict(), contents.tensors
@@ -231,7 +231,7 @@ def _matched(net: nn.Module, given: Tensors) -> _Match:
             if len({name.rsplit(".", 2)[0] for name in foreign}) == 1 and len(foreign) <= _TAIL:
                 foreign = []
             return _match(before, own, renamed, ordered, foreign, by_order=True)
-    # What else the whole network has, a last convolution and the like, is no stranger.
+    # What else the whole network has, a last convolution and the like, is expected.
     foreign = _foreign(theirs, pairs.values(), ())
     if foreign:
         foreign = _foreign(theirs, pairs.values(), _names_of_all(net))
@@ -261,7 +261,7 @@ def _prefix(own: Tensors, given: Tensors) -> str:
         for start in range(len(parts)):
             if _plain(".".join(parts[start:])) in wanted:
                 votes["".join(f"{part}." for part in parts[:start])] += 1
-    return max(votes, key=votes.__getitem__, default="")  # the first of equals
+    return max(votes, key=votes.__getitem__, default="")  # on a tie the first
 
 
 def _foreign(theirs: Tensors, used: Collection[str], known: Collection[str]) -> list[str]:

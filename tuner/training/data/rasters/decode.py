@@ -69,8 +69,8 @@ def mapped(path: Path) -> NDArray[Any]:
         values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     if values.ndim not in (2, 3) or values.dtype.kind not in "biuf" or not values.size:
         raise DataError(
-            f"{path.name}: an array of shape {values.shape} and type {values.dtype} is no image; "
-            "write height × width or height × width × channels of numbers"
+            f"{path.name}: an array of shape {values.shape} and type {values.dtype} is not an "
+            "image; write height × width or height × width × channels of numbers"
         )
     return values if values.ndim == 3 else values[..., None]
 
