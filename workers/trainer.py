@@ -7,35 +7,25 @@ goes to stdout and stderr as usual.
 
 import argparse
 import logging
-import os
-import queue
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuner.background import duty
 from tuner.errors import DataChanged, SegtuneError, TrainingError
-from tuner.spec.config import DatasetConfig, Section
-from tuner.spec.messages import Outcome, OutcomeKind, Report, Unfitness, Verdict
-from tuner.training.session import Session
+from tuner.spec.config import DatasetConfig
+from tuner.spec.messages import Outcome, OutcomeKind, Unfitness
+from workers.channel import AgentChannel
 from workers.protocol import (
-    COMMANDS,
     PREVIEW,
-    Command,
     Finished,
-    Heartbeat,
     Ready,
-    Reply,
-    Reported,
-    Saved,
     Start,
-    Yield,
     digest,
-    line,
 )
 
 if TYPE_CHECKING:
@@ -43,104 +33,6 @@ if TYPE_CHECKING:
     from tuner.training.determinism import DeviceContext
 
 logger = logging.getLogger(__name__)
-_HEARTBEAT_SECONDS = 1.0
-_WORKING_SECONDS = 1e-4  # of processor time in a second tell work from waiting
-
-
-class AgentChannel(Session):
-    """The two pipes to the agent; a thread of its own reads, and leaves the process at the end."""
-
-    def __init__(self, read: int, write: int, *, leave: Callable[[int], object] = os._exit) -> None:
-        for number in (read, write):
-            os.set_inheritable(number, False)
-        self._input, self._output, self._leave = (
-            os.fdopen(read, "rb"),
-            os.fdopen(write, "wb"),
-            leave,
-        )
-        self._writing = threading.Lock()
-        self._starts: queue.SimpleQueue[Start] = queue.SimpleQueue()
-        self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
-        self._yield = threading.Event()
-        self._is_busy = False
-        self._last_heartbeat = 0.0
-        threading.Thread(target=self._read, name="wire", daemon=True).start()
-
-    def starts(self) -> Iterator[Start]:
-        """Trials to train, without end: the process ends with the agent's pipe."""
-        while True:
-            yield self._starts.get()
-
-    def finish(self, finished: Finished) -> None:
-        """Tell how the trial ended; the next one may come at once."""
-        self._is_busy = False
-        self.send(finished)
-
-    def send(self, message: Section) -> None:
-        """Tell the agent something."""
-        with self._writing:
-            self._output.write(line(message))
-            self._output.flush()
-
-    def report(self, report: Report) -> Verdict:
-        """Tell the metrics of a step and wait for the verdict."""
-        self.send(Reported(report=report))
-        return self._verdicts.get()
-
-    def checkpoint_saved(self, path: Path, step: int) -> None:
-        """Tell that a checkpoint lies on disk."""
-        self.send(Saved(path=path, step=step))
-
-    def heartbeat(self) -> None:
-        """Tell, once a second at most, that a step was trained."""
-        now = time.monotonic()
-        if now - self._last_heartbeat >= _HEARTBEAT_SECONDS:
-            self._last_heartbeat = now
-            self.send(Heartbeat(stage="step"))
-
-    def should_yield(self) -> bool:
-        """Whether the agent has asked for an early end."""
-        return self._yield.is_set()
-
-    @contextmanager
-    def loading(self) -> Iterator[None]:
-        """Send heartbeats while the process works: decoding a large data set takes its time."""
-        done = threading.Event()
-        thread = threading.Thread(target=self._heartbeat_while_working, args=(done,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-
-    def _heartbeat_while_working(self, done: threading.Event) -> None:
-        before = 0.0
-        while not done.wait(_HEARTBEAT_SECONDS):
-            worked = time.process_time() - time.thread_time()
-            if worked - before > _WORKING_SECONDS:
-                self.send(Heartbeat(stage="load"))
-            before = worked
-
-    def _read(self) -> None:
-        with self._input, self._output:
-            for raw in self._input:
-                self._take(COMMANDS.validate_json(raw))
-            # The agent is gone, and nobody wants this trial from us any more; a library's own way
-            # out may take seconds, with the device held all the while.
-            self._leave(1 if self._is_busy else 0)
-
-    def _take(self, command: Command) -> None:
-        match command:
-            case Start():
-                self._is_busy = True
-                self._last_heartbeat = 0.0
-                self._yield.clear()
-                self._starts.put(command)
-            case Reply(verdict=verdict):
-                self._verdicts.put(verdict)
-            case Yield():
-                self._yield.set()
 
 
 @dataclass
@@ -216,12 +108,8 @@ def drawing(start: Start, data: "Data") -> Iterator[None]:
     if start.last_step:
         yield
         return
-    thread = threading.Thread(target=draw, args=(start, data), name="preview", daemon=True)
-    thread.start()
-    try:
+    with duty(partial(draw, start, data), name="preview", stop=lambda: None):
         yield
-    finally:
-        thread.join()
 
 
 def draw(start: Start, data: "Data") -> None:

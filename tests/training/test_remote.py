@@ -48,18 +48,20 @@ def test_only_what_changed_is_fetched(
     """The second time nothing moves; a new file moves alone, a removed one goes."""
     load(tmp_path)
     fetched: list[str] = []
-    fetch = remote._fetch
+    opened = type(store).open
 
-    def watched(source: Any, root: str, place: Path, names: list[str]) -> None:
-        fetched.extend(names)
-        fetch(source, root, place, names)
+    def watched(self: Any, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode == "rb":
+            fetched.append(path.removeprefix("/bucket/set/"))
+        return opened(self, path, mode, **options)
 
-    monkeypatch.setattr(remote, "_fetch", watched)
+    monkeypatch.setattr(type(store), "open", watched)
     load(tmp_path)
     assert fetched == []
     for kind in ("images", "labels"):
         store.pipe(f"/bucket/set/{kind}/train/9.png", store.cat(f"/bucket/set/{kind}/val/000.png"))
         store.rm(f"/bucket/set/{kind}/train/001.png")
+    fetched.clear()
     assert load(tmp_path).train.names == ("000", "002", "9")
     assert fetched == ["images/train/9.png", "labels/train/9.png"]
 

@@ -14,6 +14,7 @@ from tests.workers.fake_server import CONFIG, order
 from tuner.spec.config import Section
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
 from workers import trainer
+from workers.channel import AgentChannel
 from workers.protocol import (
     MESSAGES,
     Finished,
@@ -26,7 +27,6 @@ from workers.protocol import (
     Yield,
     line,
 )
-from workers.trainer import AgentChannel
 
 START = Start(config=CONFIG, folder=Path("files"))
 NO_DATA: Any = None

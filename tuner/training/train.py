@@ -121,6 +121,7 @@ def _run(
             if not context.is_cuda or step % _CUDA_CHECK == 0:
                 state.mean_loss(step)
                 gauges.look()
+            del images, labels, loss  # or the device holds them beside the next ones
             checkpoints.writer.poll()
             session.heartbeat()
         speed = gauges.speed()  # before anything waits for the device
