@@ -1,6 +1,6 @@
 """The loop: what it reports, how it ends, and that a cut leaves no scar."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -85,6 +85,40 @@ def test_every_epoch_is_reported_once(straight: tuple[Path, Script]) -> None:
     _, script = straight
     assert [report.step for report in script.reports] == [1, 2]
     assert script.saved == [1, 2]
+
+
+class Recorder(Script):
+    """Writes down what the loop calls, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def started(self, epoch: int, steps_per_epoch: int, provenance: Mapping[str, Any]) -> None:
+        """Nothing was trained yet, and what the numbers depend on is known."""
+        self.calls.append(f"started {epoch} {steps_per_epoch} {provenance['micro_batch']}")
+
+    def should_yield(self) -> bool:
+        """Before a step."""
+        self.calls.append("step?")
+        return False
+
+    def heartbeat(self) -> None:
+        """After a step, and after a batch that is scored."""
+        self.calls.append("alive")
+
+    def report(self, report: Report) -> Verdict:
+        """After an epoch."""
+        self.calls.append(f"report {report.step}")
+        return super().report(report)
+
+
+def test_a_session_hears_everything_in_order(scenes: Data, tmp_path: Path) -> None:
+    """Before and after each step, during the score, and at the end of each epoch."""
+    session = Recorder()
+    run(scenes, tmp_path, session)
+    epoch = [*["step?", "alive"] * 3, "alive"]
+    assert session.calls == ["started 0 3 2", *epoch, "report 1", *epoch, "report 2"]
 
 
 def test_metrics_derive_from_the_confusion_matrix(straight: tuple[Path, Script]) -> None:

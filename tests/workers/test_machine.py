@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from tests.workers.fake_server import CONFIG, order
 from tuner.errors import DataError, DataUnavailable, Diverged, InvalidInput, WeightsUnavailable
-from tuner.spec.messages import Device, Outcome, OutcomeKind, Unfitness
+from tuner.spec.messages import Action, Device, Outcome, OutcomeKind, Unfitness
 from workers import devices
 from workers.identity import claim
 from workers.outcomes import apply_verdict, trained
@@ -134,12 +134,18 @@ def test_a_commands_kind_is_no_message() -> None:
 
 
 def test_only_yielding_is_renamed() -> None:
-    """A trial that completed in spite of an order is complete."""
+    """A trial that completed in spite of a verdict is complete."""
     done = Outcome(kind=OutcomeKind.COMPLETED, step=5)
     assert apply_verdict(done, order("stop")) == done
     gone = Outcome(kind=OutcomeKind.YIELDED, step=5)
     assert apply_verdict(gone, order("stop")).kind is OutcomeKind.STOPPED
     assert apply_verdict(gone, None) == gone
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_action_that_ends_an_attempt_names_its_end(action: Action) -> None:
+    """Loop and agent ask the action itself; only `continue` ends nothing."""
+    assert (action.outcome is None) == (action is Action.CONTINUE)
 
 
 def test_the_trained_config_is_the_sampled_one() -> None:
