@@ -84,7 +84,9 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         session.started(state.progress.step, batches.per_epoch, provenance.of(state))
         kind = _report_again(state, pace, session)
         if kind is None:
-            kind = _run(state, batches, evaluation, checkpoints, pace=pace, session=session)
+            kind = _train_epochs(
+                state, batches, evaluation, checkpoints, pace=pace, session=session
+            )
         if kind is OutcomeKind.COMPLETED:
             save_model(state, folder / MODEL)
         else:
@@ -93,7 +95,7 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         return Outcome(kind=kind, step=step, provenance=provenance.of(state))
 
 
-def _run(
+def _train_epochs(
     state: TrainState,
     batches: Batches,
     evaluation: Evaluation,
@@ -106,7 +108,7 @@ def _run(
     context, progress = state.context, state.progress
     for epoch in range(progress.epoch, pace.epochs + 1):
         gauges = Gauges(context)
-        _prepare(epoch, state, batches)
+        _start_epoch(epoch, state, batches)
         for cursor in range(progress.cursor, batches.per_epoch):
             if session.should_yield():
                 progress.spend(gauges.seconds)
@@ -144,7 +146,7 @@ def _run(
     return OutcomeKind.PAUSED if pace.is_part else OutcomeKind.COMPLETED
 
 
-def _prepare(epoch: int, state: TrainState, batches: Batches) -> None:
+def _start_epoch(epoch: int, state: TrainState, batches: Batches) -> None:
     """Let the changes that a config plans for an epoch take effect, after a resume too."""
     config = state.config
     if config.changes:
