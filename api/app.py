@@ -1,4 +1,4 @@
-"""The server as an ASGI application: rooms opened, routes and guards wired together."""
+"""The server as an ASGI application: its state opened, routes and guards wired together."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 
 from api import errors, openapi
 from api.dashboard import pages
-from api.deps import Rooms
+from api.deps import AppState
 from api.prefix import Prefix
 from api.routes import artifacts, events, health, leases, studies, trials, workers
 from api.security import Guard
 from api.settings import Settings
 from api.upkeep import repeated
-from api.waiting import Bell
+from api.waiting import Notifier
 from tuner import __version__
 from tuner.background import jobs
 from tuner.configs import catalog
@@ -41,10 +41,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
-        with jobs("background") as background, _open(settings, background) as rooms, _upkeep(rooms):
-            rooms.work.open()
-            rooms.changes.open()
-            app.state.rooms = rooms
+        with jobs("background") as background, _open(settings, background) as state, _upkeep(state):
+            state.work.open()
+            state.changes.open()
+            app.state.opened = state
             yield
             close_waits(app)
 
@@ -62,8 +62,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.error_page = pages.error_page
     # Routes are tried in this order, and workers ask most often.
-    for room in (leases, artifacts, studies, trials, workers, events, health):
-        app.include_router(room.router, prefix=PREFIX)
+    for resource in (leases, artifacts, studies, trials, workers, events, health):
+        app.include_router(resource.router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router)
     app.add_middleware(Guard, settings=settings)
@@ -75,38 +75,38 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def close_waits(app: FastAPI) -> None:
     """End long waits and event streams, so that a server can shut down at once."""
-    rooms: Rooms | None = getattr(app.state, "rooms", None)
-    if rooms is not None:
-        rooms.work.close()
-        rooms.changes.close()
+    state: AppState | None = getattr(app.state, "opened", None)
+    if state is not None:
+        state.work.close()
+        state.changes.close()
 
 
 @contextmanager
-def _open(settings: Settings, background: Background) -> Iterator[Rooms]:
+def _open(settings: Settings, background: Background) -> Iterator[AppState]:
     db = Database(settings.database_url)
     try:
-        yield Rooms(
+        yield AppState(
             settings=settings,
             db=db,
-            files=ArtifactStore(settings.artifact_folder),
+            artifacts=ArtifactStore(settings.artifact_folder),
             searches=Searches(background),
             forests=Forests(background),
-            work=Bell(),
-            changes=Bell(),
+            work=Notifier(),
+            changes=Notifier(),
             uploads=CapacityLimiter(UPLOADS),
         )
     finally:
         db.dispose()
 
 
-def _upkeep(rooms: Rooms) -> AbstractContextManager[None]:
+def _upkeep(state: AppState) -> AbstractContextManager[None]:
     def duty() -> int:
-        changes = upkeep.run(rooms.db, rooms.files)
+        changes = upkeep.run(state.db, state.artifacts)
         if changes:
-            rooms.ring()
+            state.notify()
         return changes
 
-    return repeated(duty, seconds=rooms.settings.upkeep_seconds)
+    return repeated(duty, seconds=state.settings.upkeep_seconds)
 
 
 def _operation_id(route: APIRoute) -> str:

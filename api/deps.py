@@ -11,7 +11,7 @@ from api.dashboard.forms import form_fields
 from api.dashboard.trial_table import Axis, TableQuery
 from api.documents import MEBIBYTE, body, document
 from api.settings import Settings
-from api.waiting import Bell
+from api.waiting import Notifier
 from tuner.configs import checks
 from tuner.service.forests import Forests
 from tuner.service.searches import Searches
@@ -27,22 +27,22 @@ MAX_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class AppState:
     """What one server process holds open."""
 
     settings: Settings
     db: Database
-    files: ArtifactStore
+    artifacts: ArtifactStore
     searches: Searches
     forests: Forests
-    work: Bell  # rung when there may be a trial for an idle worker
-    changes: Bell  # rung when an event stream may have something to tell
+    work: Notifier  # wakes idle workers when there may be a trial
+    changes: Notifier  # wakes event streams when there may be an event
     uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting
 
-    def ring(self, most: int | None = None) -> None:
+    def notify(self, most: int | None = None) -> None:
         """Tell event streams of a change, and as many idle workers, or all."""
-        self.work.ring(most)
-        self.changes.ring()
+        self.work.notify(most)
+        self.changes.notify()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ class Label:
 
 
 # Dependencies are coroutines, because FastAPI sends plain functions through its thread pool.
-async def _rooms(request: Request) -> Rooms:
-    rooms: Rooms = request.app.state.rooms
-    return rooms
+async def _app_state(request: Request) -> AppState:
+    found: AppState = request.app.state.opened
+    return found
 
 
 async def _db(request: Request) -> Database:
-    db: Database = request.app.state.rooms.db
+    db: Database = request.app.state.opened.db
     return db
 
 
@@ -95,7 +95,7 @@ async def _table(
     return TableQuery(sort, descending, state, cursor, skipped, axis)
 
 
-AppRooms = Annotated[Rooms, Depends(_rooms)]
+App = Annotated[AppState, Depends(_app_state)]
 Db = Annotated[Database, Depends(_db)]
 
 StudyRef = Annotated[

@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the rooms and answer."""
+        """Open the app state and answer."""
         await super().startup(sockets)
         if self.started:
             logger.info("serving at %s", self._url)

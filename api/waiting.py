@@ -10,19 +10,19 @@ POLL_SECONDS = 2.0
 _CROWD = 64
 
 
-class Bell:
-    """Wakes coroutines that wait for a change; `ring` may be called from any thread."""
+class Notifier:
+    """Wakes coroutines that wait for a change; `notify` may be called from any thread."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._rings = 0
+        self._version = 0
         self._is_closed = False
 
     @property
-    def rings(self) -> int:
-        """How often it has rung: read before looking, given to `wait` after finding nothing."""
-        return self._rings
+    def version(self) -> int:
+        """Grows with every call: read before looking, given to `wait` after finding nothing."""
+        return self._version
 
     @property
     def waiting(self) -> int:
@@ -39,7 +39,7 @@ class Bell:
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
 
-    def ring(self, most: int | None = None) -> None:
+    def notify(self, most: int | None = None) -> None:
         """Wake those who have waited longest: `most` of them, or everyone."""
         if self._loop is not None and not self._is_closed:
             self._loop.call_soon_threadsafe(self._wake, most)
@@ -49,13 +49,13 @@ class Bell:
         self._is_closed = True
         self._wake(None)
 
-    async def wait(self, rings: int, timeout: float) -> None:
-        """Sleep until it rings, has rung since `rings`, or for `timeout` seconds at most.
+    async def wait(self, version: int, timeout: float) -> None:
+        """Sleep until it notifies, has done so since `version`, or for `timeout` seconds at most.
 
-        Other server processes ring no bell here, so it also returns after a poll's pause.
+        Other server processes do not notify this one, so it also returns after a poll's pause.
         """
         pause = min(timeout, self._pause())
-        if pause <= 0 or self._rings != rings or self._is_closed:
+        if pause <= 0 or self._version != version or self._is_closed:
             return
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
@@ -72,7 +72,7 @@ class Bell:
         return random.uniform(0.5, 1.0) * POLL_SECONDS * crowd
 
     def _wake(self, most: int | None) -> None:
-        self._rings += 1
+        self._version += 1
         left = len(self._waiting) if most is None else most
         while left > 0 and self._waiting:
             future = self._waiting.popleft()

@@ -13,7 +13,7 @@ from api.dashboard.forms import local_path
 from api.dashboard.study_list import study_list
 from api.dashboard.study_page import study_page
 from api.dashboard.trial_page import trial_page
-from api.deps import AppRooms, Cursor, Db, Fields, StudyRef, Table, TrialNumber
+from api.deps import App, Cursor, Db, Fields, StudyRef, Table, TrialNumber
 from api.errors import ProblemBody
 from api.prefix import prefix_of
 from api.security import COOKIE, token_matches
@@ -61,12 +61,12 @@ def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> 
 @router.get("/partials/studies/{study}/importance")
 def show_importance(
     request: Request,
-    rooms: AppRooms,
+    app: App,
     study: StudyRef,
     method: importance_panel.Method = "ped_anova",
 ) -> Response:
     """Which params mattered, for the page of a study to add when it is there."""
-    context = importance_panel.panel(rooms.db, rooms.forests, study, method)
+    context = importance_panel.panel(app.db, app.forests, study, method)
     return render.page(request, "importance.html", **context)
 
 
@@ -96,12 +96,11 @@ def list_workers_live(request: Request, db: Db) -> Response:
 
 @router.post("/studies/{study}/{action}")
 def change_study(
-    rooms: AppRooms, study: StudyRef, action: Literal["pause", "resume", "cancel"]
+    app: App, study: StudyRef, action: Literal["pause", "resume", "cancel"]
 ) -> Response:
     """Pause, resume or cancel a study, and go back to its page."""
-    view = studies.change(rooms.db, study, StudyChange(state=_STATES[action]))
-    rooms.work.ring()
-    rooms.changes.ring()
+    view = studies.change(app.db, study, StudyChange(state=_STATES[action]))
+    app.notify()
     return RedirectResponse(f"/studies/{view.id}", 303)
 
 
@@ -112,10 +111,10 @@ def show_login(request: Request, *, next_: Annotated[str, Query(alias="next")] =
 
 
 @router.post("/login")
-def log_in(request: Request, rooms: AppRooms, fields: Fields) -> Response:
+def log_in(request: Request, app: App, fields: Fields) -> Response:
     """Keep a right token in a cookie that scripts and other sites cannot use."""
     target, token = local_path(fields.get("next")), fields.get("token", "")
-    if not token_matches(rooms.settings, token):
+    if not token_matches(app.settings, token):
         return render.page(request, "login.html", status=403, target=target, wrong=True)
     answer = RedirectResponse(target, 303)
     answer.set_cookie(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Request, Response, status
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from api.deps import AppRooms, ArtifactId, ArtifactName, LeaseId, LeaseToken, Rooms, Upload
+from api.deps import App, AppState, ArtifactId, ArtifactName, LeaseId, LeaseToken, Upload
 from api.errors import TooLarge
 from tuner.errors import Malformed
 from tuner.service import files
@@ -38,22 +38,22 @@ _BODY = {"schema": {"type": "string", "format": "binary"}}
 )
 async def upload_artifact(
     request: Request,
-    rooms: AppRooms,
+    app: App,
     lease: LeaseId,
     name: ArtifactName,
     token: LeaseToken,
     upload: Upload,
 ) -> ArtifactRef:
     """Store a file under a lease; a new checkpoint replaces the trial's older ones."""
-    _check_length(request, rooms)
+    _check_length(request, app)
 
     def store() -> ArtifactRef:
-        files.authorize(rooms.db, lease, token)
-        stored = _receive(request, rooms, upload.digest)
+        files.authorize(app.db, lease, token)
+        stored = _receive(request, app, upload.digest)
         file = StoredUpload(name, upload.kind, upload.step, stored)
-        return files.attach(rooms.db, lease, token, file, store=rooms.files)
+        return files.attach(app.db, lease, token, file, store=app.artifacts)
 
-    return await anyio.to_thread.run_sync(store, limiter=rooms.uploads)
+    return await anyio.to_thread.run_sync(store, limiter=app.uploads)
 
 
 @router.get(
@@ -68,12 +68,12 @@ async def upload_artifact(
     },
 )
 def download_artifact(
-    rooms: AppRooms,
+    app: App,
     artifact: ArtifactId,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The bytes of a file; its ETag is their sha256."""
-    found = files.locate(rooms.db, artifact)
+    found = files.locate(app.db, artifact)
     headers = {
         "ETag": f'"{found.sha256}"',
         "Cache-Control": "private, immutable, max-age=31536000",
@@ -85,7 +85,7 @@ def download_artifact(
     media = _media(found)
     disposition = "attachment" if media == BYTES else "inline"
     headers["Content-Disposition"] = f'{disposition}; filename="{found.name}"'
-    chunks = _chunks(rooms.files.open(found.sha256))
+    chunks = _chunks(app.artifacts.open(found.sha256))
     return StreamingResponse(chunks, headers=headers, media_type=media)
 
 
@@ -94,15 +94,15 @@ def _media(found: ArtifactRef) -> str:
     return PICTURES.get(PurePath(found.name).suffix.lower(), BYTES) if picture else BYTES
 
 
-def _check_length(request: Request, rooms: Rooms) -> None:
+def _check_length(request: Request, app: AppState) -> None:
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > rooms.settings.max_artifact_bytes:
-        raise _too_large(rooms)
+    if length.isdecimal() and int(length) > app.settings.max_artifact_bytes:
+        raise _too_large(app)
 
 
-def _receive(request: Request, rooms: Rooms, digest: str) -> Stored:
+def _receive(request: Request, app: AppState, digest: str) -> Stored:
     """Write the body to the store, chunk by chunk as it comes; runs in a worker thread."""
-    limit = rooms.settings.max_artifact_bytes
+    limit = app.settings.max_artifact_bytes
 
     def counted() -> Iterator[bytes]:
         size = 0
@@ -110,10 +110,10 @@ def _receive(request: Request, rooms: Rooms, digest: str) -> Stored:
         while chunk := anyio.from_thread.run(_next, stream):
             size += len(chunk)
             if size > limit:
-                raise _too_large(rooms)
+                raise _too_large(app)
             yield chunk
 
-    return rooms.files.write(counted(), sha256=digest, limit=limit)
+    return app.artifacts.write(counted(), sha256=digest, limit=limit)
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes:
@@ -124,9 +124,9 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes:
         raise Malformed("the upload broke off; send the file again") from None
 
 
-def _too_large(rooms: Rooms) -> TooLarge:
+def _too_large(app: AppState) -> TooLarge:
     return TooLarge(
-        f"an artifact may have {rooms.settings.max_artifact_mb:g} MiB; this one has more; "
+        f"an artifact may have {app.settings.max_artifact_mb:g} MiB; this one has more; "
         "raise SEGTUNE_MAX_ARTIFACT_MB on the server"
     )
 

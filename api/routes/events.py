@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from api.deps import MAX_ID, AppRooms, Rooms, StudyRef
+from api.deps import MAX_ID, App, AppState, StudyRef
 from tuner.errors import NotFound
 from tuner.service import overview
 from tuner.spec.views import Event
@@ -34,7 +34,7 @@ _BREATH_SECONDS = 0.2
 )
 async def stream_events(
     request: Request,
-    rooms: AppRooms,
+    app: App,
     study: StudyRef,
     *,
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,9}$")] = None,
@@ -42,23 +42,21 @@ async def stream_events(
 ) -> StreamingResponse:
     """Every change of a study from a point on, as it happens; resumes without loss."""
     start = after if last_event_id is None else int(last_event_id)
-    known = await run_in_threadpool(overview.study, rooms.db, study)
-    content = _follow(request, rooms, known.id, start)
+    known = await run_in_threadpool(overview.study, app.db, study)
+    content = _follow(request, app, known.id, start)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(content, headers=headers, media_type="text/event-stream")
 
 
-async def _follow(request: Request, rooms: Rooms, study: int, seq: int) -> AsyncIterator[bytes]:
+async def _follow(request: Request, app: AppState, study: int, seq: int) -> AsyncIterator[bytes]:
     """Bytes of the stream; it ends with the server, the study's deletion or the caller."""
     loop = asyncio.get_running_loop()
     spoken = loop.time()
     yield _RETRY
-    while not rooms.changes.is_closed and not await request.is_disconnected():
-        rings = rooms.changes.rings
+    while not app.changes.is_closed and not await request.is_disconnected():
+        version = app.changes.version
         try:
-            events = await run_in_threadpool(
-                overview.events, rooms.db, study, after=seq, limit=PAGE
-            )
+            events = await run_in_threadpool(overview.events, app.db, study, after=seq, limit=PAGE)
         except NotFound:
             return
         if events:
@@ -68,7 +66,7 @@ async def _follow(request: Request, rooms: Rooms, study: int, seq: int) -> Async
             spoken = loop.time()
             yield _PING
         if len(events) < PAGE:
-            await rooms.changes.wait(rings, spoken + KEEP_ALIVE_SECONDS - loop.time())
+            await app.changes.wait(version, spoken + KEEP_ALIVE_SECONDS - loop.time())
             await asyncio.sleep(_BREATH_SECONDS)
 
 

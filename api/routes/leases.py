@@ -8,10 +8,9 @@ from typing import TypeVar
 from fastapi import APIRouter, Request, Response, status
 from starlette.concurrency import run_in_threadpool
 
-from api.deps import AppRooms, Ask, Batch, End, LeaseId, LeaseToken, Rooms
+from api.deps import App, AppState, Ask, Batch, End, LeaseId, LeaseToken
 from tuner.service import assignments, leases
 from tuner.spec.messages import Assignment, LeaseRequest, LeaseStatus
-from tuner.store.group import Job
 
 T = TypeVar("T")
 router = APIRouter(prefix="/leases", tags=["leases"])
@@ -24,67 +23,65 @@ _WAKE = 8
     response_model=Assignment,
     responses={204: {"description": "No trial for this worker within the time it would wait"}},
 )
-async def take_trial(request: Request, rooms: AppRooms, ask: Ask) -> Response:
+async def take_trial(request: Request, app: App, ask: Ask) -> Response:
     """Ask for a trial, and wait up to `wait` seconds for one."""
-    assignment = await _take(request, rooms, ask)
+    assignment = await _take(request, app, ask)
     if assignment is None:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    rooms.ring(_WAKE)
+    app.notify(_WAKE)
     return _json(assignment)
 
 
 @router.put("/{lease}", response_model=LeaseStatus)
-async def renew_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken) -> Response:
+async def renew_lease(app: App, lease: LeaseId, token: LeaseToken) -> Response:
     """Say that the worker is alive; the reply carries a verdict."""
-    seconds = rooms.settings.lease_seconds
-    answer = await _done(rooms, leases.renewal(rooms.db, lease, token, lease_seconds=seconds))
+    seconds = app.settings.lease_seconds
+    answer = await _done(app, leases.renewal(app.db, lease, token, lease_seconds=seconds))
     return _json(answer)
 
 
 @router.post("/{lease}/reports", response_model=LeaseStatus)
-async def report_steps(
-    rooms: AppRooms, lease: LeaseId, token: LeaseToken, batch: Batch
-) -> Response:
+async def report_steps(app: App, lease: LeaseId, token: LeaseToken, batch: Batch) -> Response:
     """Hand in the metrics of steps, stored once each; the reply is the verdict."""
-    seconds = rooms.settings.lease_seconds
+    seconds = app.settings.lease_seconds
     job = leases.reporting(
-        rooms.db, lease, token, batch, lease_seconds=seconds, searches=rooms.searches
+        app.db, lease, token, batch, lease_seconds=seconds, searches=app.searches
     )
-    answer = await _done(rooms, job)
-    rooms.changes.ring()
+    answer = await _done(app, job)
+    app.changes.notify()
     return _json(answer)
 
 
 @router.post("/{lease}/finish", status_code=status.HTTP_204_NO_CONTENT)
-async def finish_lease(rooms: AppRooms, lease: LeaseId, token: LeaseToken, end: End) -> Response:
+async def finish_lease(app: App, lease: LeaseId, token: LeaseToken, end: End) -> Response:
     """Say how the attempt ended; the same outcome again is fine."""
-    await _done(rooms, leases.ending(rooms.db, lease, token, end))
-    rooms.ring(_WAKE)
+    await _done(app, leases.ending(app.db, lease, token, end))
+    app.notify(_WAKE)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-async def _done(rooms: Rooms, job: Job[T]) -> T:
+async def _done(app: AppState, job: leases.Job[T]) -> T:
     """The result of a job that shares its transaction; meanwhile no thread waits for it."""
-    return await asyncio.wrap_future(rooms.db.soon(job))
+    return await asyncio.wrap_future(app.db.soon(job))
 
 
-async def _take(request: Request, rooms: Rooms, ask: LeaseRequest) -> Assignment | None:
+async def _take(request: Request, app: AppState, ask: LeaseRequest) -> Assignment | None:
     """Try until there is a trial, the time is up, or nobody would hear the answer."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + ask.wait
     while True:
-        rings = rooms.work.rings
+        version = app.work.version
         assignment = await run_in_threadpool(
             assignments.take,
-            rooms.db,
+            app.db,
             ask,
-            lease_seconds=rooms.settings.lease_seconds,
-            searches=rooms.searches,
+            lease_seconds=app.settings.lease_seconds,
+            searches=app.searches,
         )
         left = deadline - loop.time()
-        if assignment is not None or left <= 0 or rooms.work.is_closed:
+        if assignment is not None or left <= 0 or app.work.is_closed:
             return assignment
-        await rooms.work.wait(rings, left)
+        await app.work.wait(version, left)
         if await request.is_disconnected():  # a lease for nobody would run out unused
             return None
 

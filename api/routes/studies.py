@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response, status
 
-from api.deps import AppRooms, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
+from api.deps import App, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
 from tuner.service import fronts, insight, overview, planning, rankings, studies
 from tuner.spec import yaml_core
 from tuner.spec.states import StudyState, TrialState
@@ -41,7 +41,7 @@ Direction = Annotated[
     },
 )
 def create_study(  # noqa: PLR0913  # one argument for each parameter of the route
-    rooms: AppRooms,
+    app: App,
     spec: Submitted,
     response: Response,
     *,
@@ -67,10 +67,10 @@ def create_study(  # noqa: PLR0913  # one argument for each parameter of the rou
 ) -> StudyView | Response:
     """Submit a study as JSON or YAML; every mistake in it is named with its place."""
     if dry_run:
-        plan = planning.plan(rooms.db, spec, epoch_seconds=epoch_seconds, workers=workers)
+        plan = planning.plan(app.db, spec, epoch_seconds=epoch_seconds, workers=workers)
         return Response(plan.model_dump_json(), media_type="application/json")
-    view, created = studies.submit(rooms.db, spec, idempotency_key=idempotency_key)
-    rooms.ring()
+    view, created = studies.submit(app.db, spec, idempotency_key=idempotency_key)
+    app.notify()
     response.headers["Location"] = f"/api/v1/studies/{view.id}"
     response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
     return view
@@ -91,27 +91,27 @@ def get_study(db: Db, study: StudyRef) -> StudyView:
 
 
 @router.patch("/{study}")
-def change_study(rooms: AppRooms, study: StudyRef, change: Change) -> StudyView:
+def change_study(app: App, study: StudyRef, change: Change) -> StudyView:
     """Pause, resume or cancel a study; change its priority, weight or budget."""
-    view = studies.change(rooms.db, study, change)
-    rooms.ring()
+    view = studies.change(app.db, study, change)
+    app.notify()
     return view
 
 
 @router.post("/{study}/clone", status_code=status.HTTP_201_CREATED)
-def clone_study(rooms: AppRooms, study: StudyRef, request: Copy, response: Response) -> StudyView:
+def clone_study(app: App, study: StudyRef, request: Copy, response: Response) -> StudyView:
     """Copy a study's document under a new name, with top-level keys replaced."""
-    view = studies.clone(rooms.db, study, request)
-    rooms.ring()
+    view = studies.clone(app.db, study, request)
+    app.notify()
     response.headers["Location"] = f"/api/v1/studies/{view.id}"
     return view
 
 
 @router.delete("/{study}", status_code=status.HTTP_204_NO_CONTENT)
-def delete_study(rooms: AppRooms, study: StudyRef) -> None:
+def delete_study(app: App, study: StudyRef) -> None:
     """Delete a study and all that hangs under it; 409 while its trials run."""
-    studies.delete(rooms.db, study)
-    rooms.ring()
+    studies.delete(app.db, study)
+    app.notify()
 
 
 @router.get("/{study}/curves")
@@ -163,7 +163,7 @@ def get_best(
 
 @router.get("/{study}/importance")
 def get_importance(
-    rooms: AppRooms,
+    app: App,
     study: StudyRef,
     *,
     objective: Metric = None,
@@ -175,8 +175,8 @@ def get_importance(
 ) -> ImportanceView:
     """Which params decide whether a trial is among the best, or explain how trials differ."""
     if method == "fanova":
-        return rooms.forests.importance(rooms.db, study, objective=objective, direction=direction)
-    return insight.importance(rooms.db, study, objective=objective, direction=direction)
+        return app.forests.importance(app.db, study, objective=objective, direction=direction)
+    return insight.importance(app.db, study, objective=objective, direction=direction)
 
 
 @router.get("/{study}/ranking")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 
-from api.deps import After, AppRooms, Cursor, Db, Limit, NewTrial, StudyRef, TrialNumber
+from api.deps import After, App, Cursor, Db, Limit, NewTrial, StudyRef, TrialNumber
 from tuner.service import overview, studies
 from tuner.spec.states import TrialState
 from tuner.spec.views import Page, StepView, TrialSummary, TrialView
@@ -38,12 +38,10 @@ def list_trials(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def enqueue_trial(
-    rooms: AppRooms, study: StudyRef, request: NewTrial, response: Response
-) -> TrialView:
+def enqueue_trial(app: App, study: StudyRef, request: NewTrial, response: Response) -> TrialView:
     """Add a trial with these params; the others keep the base's values."""
-    view = studies.enqueue(rooms.db, study, request.params)
-    rooms.ring()
+    view = studies.enqueue(app.db, study, request.params)
+    app.notify()
     response.headers["Location"] = f"/api/v1/studies/{view.study_id}/trials/{view.number}"
     return view
 
@@ -55,10 +53,10 @@ def get_trial(db: Db, study: StudyRef, number: TrialNumber) -> TrialView:
 
 
 @router.post("/{number}/cancel")
-def cancel_trial(rooms: AppRooms, study: StudyRef, number: TrialNumber) -> TrialView:
+def cancel_trial(app: App, study: StudyRef, number: TrialNumber) -> TrialView:
     """End one trial; its worker hears of it with its next report or heartbeat."""
-    view = studies.cancel_trial(rooms.db, study, number)
-    rooms.ring()
+    view = studies.cancel_trial(app.db, study, number)
+    app.notify()
     return view
 
 

@@ -128,8 +128,8 @@ def test_pages_get_pages(client: TestClient) -> None:
 def test_no_database(settings: Settings) -> None:
     """A server whose tables are gone lives, but is not ready."""
     with running(settings) as client:
-        client.app.state.rooms.db.engine.dispose()  # type: ignore[attr-defined]  # a FastAPI
-        with client.app.state.rooms.db.transaction() as session:  # type: ignore[attr-defined]
+        client.app.state.opened.db.engine.dispose()  # type: ignore[attr-defined]  # a FastAPI
+        with client.app.state.opened.db.transaction() as session:  # type: ignore[attr-defined]
             session.connection().exec_driver_sql("DROP TABLE alembic_version")
         live, ready = client.get("/health/live"), client.get("/health/ready")
 

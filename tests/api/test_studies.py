@@ -262,7 +262,7 @@ def test_fanova_is_computed_in_the_background(client: TestClient) -> None:
     assert (first["method"], first["state"], first["trials"]) == ("ped_anova", "computing", 5)
     is_done = threading.Event()
     app: Any = client.app
-    app.state.rooms.searches.background(is_done.set)
+    app.state.opened.searches.background(is_done.set)
     assert is_done.wait(60)
     found = client.get(url, params=query).json()
     assert (found["method"], found["state"], found["trials"]) == ("fanova", "ready", 5)
