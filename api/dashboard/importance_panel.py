@@ -10,7 +10,7 @@ from math import log
 from typing import Any, Literal
 
 from api.dashboard.format import short_paths
-from tuner.service import insight, overview
+from tuner.service import importance, overview
 from tuner.service.forests import Forests
 from tuner.spec.views import ImportanceView, StudyView
 from tuner.store.engine import Database
@@ -26,7 +26,7 @@ _lock = threading.Lock()
 def panel(db: Database, forests: Forests, study: int | str, method: Method) -> dict[str, Any]:
     """Context of the template `importance.html`. Raises NotFound."""
     view = overview.study(db, study)
-    found = importance(db, view)
+    found = _near_the_best(db, view)
     if found and method == "fanova" and forests.are_possible:
         found = forests.importance(db, view.id)
     return {
@@ -38,7 +38,7 @@ def panel(db: Database, forests: Forests, study: int | str, method: Method) -> d
     }
 
 
-def importance(db: Database, view: StudyView) -> ImportanceView | None:
+def _near_the_best(db: Database, view: StudyView) -> ImportanceView | None:
     """Shares of the searched params; None while there is no telling."""
     done = view.counts.ended + view.counts.paused
     if done < _FEWEST or len(view.spec.space.root) < 2:
@@ -48,7 +48,7 @@ def importance(db: Database, view: StudyView) -> ImportanceView | None:
     with _lock:
         found = _known.get(key)
     if found is None:
-        found = insight.importance(db, view.id)
+        found = importance.ped_anova(db, view.id)
         with _lock:
             _known[key] = found
             while len(_known) > _KEPT:

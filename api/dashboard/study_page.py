@@ -9,7 +9,7 @@ from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
 from tuner.configs.resolve import resolve
 from tuner.errors import NotFound
-from tuner.service import fronts, overview
+from tuner.service import overview, pareto
 from tuner.spec.states import TrialState
 from tuner.spec.views import Best, Curve, StudyView
 from tuner.store.engine import Database
@@ -108,7 +108,7 @@ def _front(db: Database, view: StudyView) -> dict[str, Any] | None:
     """Charts of the front; None with one objective, or before a trial has completed."""
     if len(view.spec.objectives) < 2:
         return None
-    front = fronts.front(db, view.id)
+    front = pareto.front(db, view.id)
     if not front.steps:
         return None
     folded = front_chart.fold_front(front)

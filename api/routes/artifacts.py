@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from api.deps import App, AppState, ArtifactId, ArtifactName, LeaseId, LeaseToken, Upload
 from api.errors import TooLarge
 from tuner.errors import Malformed
-from tuner.service import files
+from tuner.service import artifacts
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 from tuner.store.artifacts import Stored
@@ -48,10 +48,10 @@ async def upload_artifact(
     _check_length(request, app)
 
     def store() -> ArtifactRef:
-        files.authorize(app.db, lease, token)
+        artifacts.authorize(app.db, lease, token)
         stored = _receive(request, app, upload.digest)
         file = StoredUpload(name, upload.kind, upload.step, stored)
-        return files.attach(app.db, lease, token, file, store=app.artifacts)
+        return artifacts.attach(app.db, lease, token, file, store=app.artifacts)
 
     return await anyio.to_thread.run_sync(store, limiter=app.uploads)
 
@@ -73,7 +73,7 @@ def download_artifact(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The bytes of a file; its ETag is their sha256."""
-    found = files.locate(app.db, artifact)
+    found = artifacts.locate(app.db, artifact)
     headers = {
         "ETag": f'"{found.sha256}"',
         "Cache-Control": "private, immutable, max-age=31536000",

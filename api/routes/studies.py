@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import App, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
-from tuner.service import fronts, insight, overview, planning, rankings, studies
+from tuner.service import importance, overview, pareto, planning, rankings, studies
 from tuner.spec import yaml_core
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
@@ -176,7 +176,7 @@ def get_importance(
     """Which params decide whether a trial is among the best, or explain how trials differ."""
     if method == "fanova":
         return app.forests.importance(app.db, study, objective=objective, direction=direction)
-    return insight.importance(app.db, study, objective=objective, direction=direction)
+    return importance.ped_anova(app.db, study, objective=objective, direction=direction)
 
 
 @router.get("/{study}/ranking")
@@ -208,4 +208,4 @@ def get_front(
     ] = None,
 ) -> FrontView:
     """Completed trials in the order of ending, with the hypervolume of the front up to each."""
-    return fronts.front(db, study, reference=reference)
+    return pareto.front(db, study, reference=reference)

@@ -18,7 +18,7 @@ from tests.dashboard.scenes import Scene, document
 from tests.store.fleet import Fleet
 from tests.store.populations import copies, population, run
 from tuner.configs import checks
-from tuner.service import files, fronts, overview, studies
+from tuner.service import artifacts, overview, pareto, studies
 from tuner.spec.messages import OutcomeKind, Unfitness
 from tuner.spec.states import StudyState
 from tuner.store.artifacts import ArtifactStore, Stored, Upload
@@ -182,7 +182,7 @@ def test_several_objectives_show_their_front(client: TestClient, db: Database) -
     for _ in range(5):
         scene.train()
     html = client.get("/studies/1").text
-    front = fronts.front(db, 1)
+    front = pareto.front(db, 1)
     assert len(re.findall(r'<circle class="(front|behind)"', html)) == 5
     assert f"{sum(one.on_front for one in front.steps)} of 5 trials on the front" in html
     assert "best at the top right" in html
@@ -388,7 +388,7 @@ def test_a_trial_shows_its_training_samples(
     work = scene.take("painter")
     upload = Upload("preview.webp", "preview", None, Stored("a" * 64, 1))
     store = ArtifactStore(tmp_path)
-    found = files.attach(scene.db, work.lease, work.token, upload, store=store)
+    found = artifacts.attach(scene.db, work.lease, work.token, upload, store=store)
     html = client.get(f"/studies/1/trials/{work.trial}").text
     picture = re.search(rf'<img[^>]*src="/api/v1/artifacts/{found.id}"[^>]*>', html)
     assert picture is not None

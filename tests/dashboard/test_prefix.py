@@ -17,7 +17,7 @@ from tests.api.samples import lease_token, serving, study, train
 from tests.dashboard.proxy import PREFIX, Manner, proxied
 from tests.dashboard.scenes import Scene
 from tuner.client import Client
-from tuner.service import files
+from tuner.service import artifacts
 from tuner.store.artifacts import ArtifactStore, Upload
 from tuner.store.engine import Database
 from workers.client import ServerClient
@@ -107,7 +107,7 @@ def _preview(db: Database, settings: Settings, scene: Scene) -> None:
     stored = store.write([b"picture"], sha256=None, limit=100)
     work = scene.take("gpu-9")
     upload = Upload("preview.png", "preview", 1, stored)
-    files.attach(db, work.lease, work.token, upload, store=store)
+    artifacts.attach(db, work.lease, work.token, upload, store=store)
 
 
 def test_forms_and_streams_work(address: str, browser: httpx.Client, db: Database) -> None:

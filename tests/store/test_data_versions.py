@@ -10,10 +10,10 @@ from tuner.errors import Conflict
 from tuner.search.rules import Rules
 from tuner.service import (
     assignments,
-    fronts,
-    insight,
+    importance,
     leases,
     overview,
+    pareto,
     rankings,
     transfers,
     versions,
@@ -113,8 +113,8 @@ def test_only_the_newest_version_with_a_result_is_ranked(fleet: Fleet) -> None:
     assert (view.best_trial, view.best_value, view.base_value) == (2, 0.4, None)
     assert [one.trial for one in rankings.ranking(fleet.db, "streets", "miou")] == [2]
     assert [one.number for one in overview.pareto(fleet.db, "streets")] == [2]
-    assert [one.trial for one in fronts.front(fleet.db, "streets").steps] == [2]
-    assert insight.importance(fleet.db, "streets").trials == 1
+    assert [one.trial for one in pareto.front(fleet.db, "streets").steps] == [2]
+    assert importance.ped_anova(fleet.db, "streets").trials == 1
     assert [point.best for point in overview.history(fleet.db, "streets")] == [None, None, 0.4]
 
 

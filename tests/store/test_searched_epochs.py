@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.service import insight, overview
+from tuner.service import importance, overview
 from tuner.spec.messages import Action
 from tuner.spec.states import TrialState
 from tuner.store.engine import Database
@@ -70,6 +70,6 @@ def test_importance_compares_trials_at_their_own_ends(database: Database) -> Non
     fleet = fleet_of(database, trials=30)
     while held := fleet.ask():
         fleet.train(held, value=held.config.training.epochs / 10)
-    found = insight.importance(database, "streets")
+    found = importance.ped_anova(database, "streets")
     assert (found.trials, found.epoch) == (30, 0)
     assert next(iter(found.shares)) == "training.epochs"

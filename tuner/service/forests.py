@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from math import log
 
 from tuner.errors import InvalidInput, NotFound, Problem
-from tuner.service import insight
+from tuner.service import importance
 from tuner.service.searches import Background
 from tuner.spec.states import StudyState
 from tuner.spec.views import ImportanceView
@@ -58,7 +58,7 @@ class Forests:
             found = self._found.get(key)
         if found is not None:
             return found
-        meanwhile = insight.importance(db, study, objective=objective, direction=direction)
+        meanwhile = importance.ped_anova(db, study, objective=objective, direction=direction)
         with self._lock:
             is_new = key not in self._ordered
             self._ordered.add(key)
@@ -69,7 +69,7 @@ class Forests:
     def _compute(self, db: Database, key: _Key) -> None:
         study, _, _, objective, direction = key
         try:
-            found = insight.fanova(db, study, objective=objective, direction=direction)
+            found = importance.fanova(db, study, objective=objective, direction=direction)
             with self._lock:
                 self._found[key] = found
                 while len(self._found) > _KEPT:

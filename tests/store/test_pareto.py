@@ -7,7 +7,7 @@ import pytest
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import InvalidInput
-from tuner.service import fronts, leases
+from tuner.service import leases, pareto
 from tuner.spec.messages import OutcomeKind, Report, ReportBatch
 from tuner.spec.study import StudySpec
 from tuner.store.engine import Database
@@ -34,7 +34,7 @@ def submit(database: Database, *points: tuple[float, float], **changes: Any) -> 
 def test_the_volume_grows_with_the_front(database: Database) -> None:
     """Up to the worst seen of each objective; a beaten trial adds nothing."""
     submit(database, (0.2, 1.0), (0.6, 0.8), (0.5, 0.9), (0.4, 0.5))
-    view = fronts.front(database, "streets")
+    view = pareto.front(database, "streets")
     assert view.reference == (0.2, 1.0)
     assert [one.on_front for one in view.steps] == [False, True, False, True]
     assert [one.hypervolume for one in view.steps] == pytest.approx([0, 0.08, 0.08, 0.14])
@@ -44,7 +44,7 @@ def test_the_volume_grows_with_the_front(database: Database) -> None:
 def test_a_given_reference_is_in_the_objectives_own_values(database: Database) -> None:
     """With it the volumes of two studies can be compared."""
     submit(database, (0.2, 1.0), (0.6, 0.8))
-    view = fronts.front(database, "streets", reference=[0.0, 2.0])
+    view = pareto.front(database, "streets", reference=[0.0, 2.0])
     assert view.reference == (0.0, 2.0)
     assert view.hypervolume == pytest.approx(0.72)
 
@@ -56,7 +56,7 @@ def test_a_reference_has_one_number_per_objective(
     """The message names the objectives."""
     submit(database)
     with pytest.raises(InvalidInput, match="miou, train_loss"):
-        fronts.front(database, "streets", reference=reference)
+        pareto.front(database, "streets", reference=reference)
 
 
 def test_infeasible_and_unfinished_trials_are_no_points(database: Database) -> None:
@@ -64,11 +64,11 @@ def test_infeasible_and_unfinished_trials_are_no_points(database: Database) -> N
     bound = [{"metric": "miou", "min": 0.3}]
     fleet = submit(database, (0.2, 0.1), (0.6, 0.8), constraints=bound)
     fleet.finish(fleet.take(), OutcomeKind.FAILED)
-    assert [one.trial for one in fronts.front(database, "streets").steps] == [1]
+    assert [one.trial for one in pareto.front(database, "streets").steps] == [1]
 
 
 def test_a_study_without_results_has_an_empty_front(database: Database) -> None:
     """Nothing is made up before a trial has completed."""
     submit(database)
-    view = fronts.front(database, "streets")
+    view = pareto.front(database, "streets")
     assert (view.reference, view.steps, view.hypervolume) == ((), (), 0.0)

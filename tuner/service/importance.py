@@ -27,7 +27,7 @@ _MOST = 600  # trials to look at, evenly spread over the study: a fifth of a sec
 _MOST_IN_FOREST = 300  # two to three seconds
 
 
-def importance(
+def ped_anova(
     db: Database, study: int | str, *, objective: str | None = None, direction: str | None = None
 ) -> ImportanceView:
     """How much each param decides whether a trial is among the best tenth, by PED-ANOVA.
@@ -54,7 +54,7 @@ def fanova(
 ) -> ImportanceView:
     """How much of an objective's variance each param explains by itself; seconds of work.
 
-    Trials are compared as in `importance`. It is about one metric: the first objective unless
+    Trials are compared as in `ped_anova`. It is about one metric: the first objective unless
     another is asked for.
 
     Raises:

@@ -8,7 +8,7 @@ import pytest
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import InvalidInput, NotFound
-from tuner.service import forests, insight, leases, overview, studies
+from tuner.service import forests, importance, leases, overview, studies
 from tuner.service.forests import Forests
 from tuner.spec.messages import Assignment, OutcomeKind, Report, ReportBatch
 from tuner.spec.views import StudyChange
@@ -72,7 +72,7 @@ def test_importance_is_told_for_any_metric(
 ) -> None:
     """Of the objective, of a reported metric, and of one that only the matrices give."""
     fleet = played(database)
-    found = insight.importance(fleet.db, "streets", objective=objective)
+    found = importance.ped_anova(fleet.db, "streets", objective=objective)
     assert (next(iter(found.shares)), found.trials, found.epoch) == (first, 40, 3)
     assert sum(found.shares.values()) == pytest.approx(1)
     assert found.shares[first] > 0.7
@@ -91,7 +91,7 @@ def test_trials_stopped_at_a_rung_count_there(database: Database) -> None:
         else:
             report(fleet, held, *range(2, 10), miou=rotate / 30)
             fleet.finish(held)
-    found = insight.importance(database, "streets")
+    found = importance.ped_anova(database, "streets")
     assert (found.epoch, found.trials) == (1, 40)
     assert next(iter(found.shares)) == "augment.rotate"
 
@@ -100,8 +100,8 @@ def test_several_objectives_are_looked_at_together_or_one_by_one(database: Datab
     """The front's trials are those of both objectives; each alone has its own first param."""
     both = [{"metric": "miou"}, {"metric": "train_loss", "direction": "minimize"}]
     fleet = played(database, objectives=both)
-    together = insight.importance(fleet.db, "streets")
-    alone = [insight.importance(fleet.db, "streets", objective=g["metric"]) for g in both]
+    together = importance.ped_anova(fleet.db, "streets")
+    alone = [importance.ped_anova(fleet.db, "streets", objective=g["metric"]) for g in both]
     assert [goal.metric for goal in together.objectives] == ["miou", "train_loss"]
     assert sum(together.shares.values()) == pytest.approx(1)
     assert [next(iter(one.shares)) for one in alone] == ["augment.rotate", "optimizer.weight_decay"]
@@ -157,16 +157,16 @@ def test_fanova_needs_scikit_learn(database: Database, monkeypatch: pytest.Monke
 def test_too_few_trials_tell_nothing(database: Database) -> None:
     """No shares are made up before there is anything to compare."""
     fleet = submit(database)
-    assert insight.importance(database, "streets").shares == {}
+    assert importance.ped_anova(database, "streets").shares == {}
     fleet.train(fleet.take())
-    assert insight.importance(database, "streets").shares == {}
+    assert importance.ped_anova(database, "streets").shares == {}
 
 
 def test_an_unknown_metric_is_refused(database: Database) -> None:
     """The message names the nearest."""
     submit(database)
     with pytest.raises(InvalidInput, match=r"iou\.car"):
-        insight.importance(database, "streets", objective="iou.cat")
+        importance.ped_anova(database, "streets", objective="iou.cat")
 
 
 def test_the_history_knows_what_was_spent(database: Database) -> None:
