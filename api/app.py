@@ -21,12 +21,9 @@ from api.waiting import Notifier
 from tuner import __version__
 from tuner.background import jobs
 from tuner.configs import catalog
-from tuner.service import upkeep
+from tuner.service import storage, upkeep
 from tuner.service.forests import Forests
 from tuner.service.searches import Background, Searches
-from tuner.store.artifacts import ArtifactStore
-from tuner.store.engine import Database
-from tuner.store.migrate import upgrade
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
@@ -39,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(upgrade, settings.database_url)
+        await run_in_threadpool(storage.upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
         with jobs("background") as background, _open(settings, background) as state, _upkeep(state):
             state.work.open()
@@ -83,20 +80,17 @@ def close_waits(app: FastAPI) -> None:
 
 @contextmanager
 def _open(settings: Settings, background: Background) -> Iterator[AppState]:
-    db = Database(settings.database_url)
-    try:
+    with storage.opened(settings.database_url, settings.artifact_folder) as stored:
         yield AppState(
             settings=settings,
-            db=db,
-            artifacts=ArtifactStore(settings.artifact_folder),
+            db=stored.db,
+            artifacts=stored.artifacts,
             searches=Searches(background),
             forests=Forests(background),
             work=Notifier(),
             changes=Notifier(),
             uploads=CapacityLimiter(UPLOADS),
         )
-    finally:
-        db.dispose()
 
 
 def _upkeep(state: AppState) -> AbstractContextManager[None]:

@@ -15,13 +15,12 @@ from api.waiting import Notifier
 from tuner.configs import checks
 from tuner.service.forests import Forests
 from tuner.service.searches import Searches
+from tuner.service.storage import ArtifactStore, Database
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
-from tuner.store.artifacts import ArtifactStore
-from tuner.store.engine import Database
 
 MAX_ID = 2**31 - 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from api.security import check_exposure
 from api.settings import Settings
 from tuner.errors import StorageError
-from tuner.store.migrate import upgrade
+from tuner.service import storage
 
 _REMEDIES = {
     errno.ENOSPC: "make room there, or ",
@@ -27,7 +27,7 @@ def prepare(settings: Settings) -> None:
     check_exposure(settings)
     _check_folder(settings.home, "home folder", "--home or SEGTUNE_HOME")
     _check_folder(settings.artifact_folder, "folder of artifacts", "SEGTUNE_ARTIFACTS")
-    upgrade(settings.database_url)
+    storage.upgrade(settings.database_url)
 
 
 def _check_folder(folder: Path, what: str, setting: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from api.dashboard.format import short_paths
 from tuner.service import importance, overview
 from tuner.service.forests import Forests
+from tuner.service.storage import Database
 from tuner.spec.views import ImportanceView, StudyView
-from tuner.store.engine import Database
 
 _KEPT = 64
 _FEWEST = 10  # trials; shares of fewer change with every one that ends

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from api.dashboard import facts
 from tuner.service import overview
+from tuner.service.storage import Database
 from tuner.spec.states import StudyState
 from tuner.spec.views import StudySummary
-from tuner.store.engine import Database
 
 _ORDER = ("completed", "pruned", "failed", "cancelled", "running", "paused", "waiting")
 

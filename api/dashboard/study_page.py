@@ -10,9 +10,9 @@ from api.dashboard.trial_table import PAGE, TableQuery
 from tuner.configs.resolve import resolve
 from tuner.errors import NotFound
 from tuner.service import overview, pareto
+from tuner.service.storage import Database
 from tuner.spec.states import TrialState
 from tuner.spec.views import Best, Curve, StudyView
-from tuner.store.engine import Database
 
 RUNNING_CURVES, ENDED_CURVES = 24, 40
 _ENDED = frozenset(state for state in TrialState if state.has_ended)

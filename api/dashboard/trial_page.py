@@ -9,12 +9,12 @@ from api.dashboard.format import flatten
 from api.dashboard.per_class import class_scores
 from tuner.errors import NotFound
 from tuner.service import overview
+from tuner.service.storage import Database
 from tuner.spec.config import TrialConfig
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.metrics import SUMMARIES
 from tuner.spec.views import Curve, StepView, TrialView
-from tuner.store.engine import Database
 
 _COURSES = ("train_loss", "lr")
 _PLANNED = {OutcomeKind.PAUSED, OutcomeKind.YIELDED}

@@ -13,10 +13,10 @@ from api.deps import App, AppState, ArtifactId, ArtifactName, LeaseId, LeaseToke
 from api.errors import TooLarge
 from tuner.errors import Malformed
 from tuner.service import artifacts
+from tuner.service.artifacts import Stored
+from tuner.service.artifacts import Upload as StoredUpload
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
-from tuner.store.artifacts import Stored
-from tuner.store.artifacts import Upload as StoredUpload
 
 router = APIRouter(tags=["artifacts"])
 CHUNK = 2**20

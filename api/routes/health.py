@@ -7,8 +7,7 @@ from pydantic import BaseModel
 
 from api.deps import Db
 from tuner import __version__
-from tuner.errors import StorageError
-from tuner.store.migrate import is_current
+from tuner.service import storage
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -29,6 +28,5 @@ async def get_live() -> Health:
 @router.get("/ready")
 def get_ready(db: Db) -> Health:
     """Whether the database answers and has the tables of this release; 503 if not."""
-    if not is_current(db):
-        raise StorageError("the database has other tables than this release; `segtune db upgrade`")
+    storage.check(db)
     return Health(status="ready", version=__version__)

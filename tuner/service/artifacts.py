@@ -4,8 +4,10 @@ from tuner.service import rows
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 from tuner.store import artifacts, leases
-from tuner.store.artifacts import ArtifactStore, Upload
+from tuner.store.artifacts import ArtifactStore, Stored, Upload
 from tuner.store.engine import Database
+
+__all__ = ["Stored", "Upload", "attach", "authorize", "locate"]
 
 
 def authorize(db: Database, lease: str, token: str) -> None:

@@ -1,0 +1,41 @@
+"""What use cases read and write, opened and closed for a server: its database and its files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tuner.errors import StorageError
+from tuner.store import migrate
+from tuner.store.artifacts import ArtifactStore
+from tuner.store.engine import Database
+
+__all__ = ["ArtifactStore", "Database", "Storage", "check", "opened", "upgrade"]
+
+
+class Storage(NamedTuple):
+    """Rows, and the bytes that some of them name."""
+
+    db: Database
+    artifacts: ArtifactStore
+
+
+def upgrade(url: str) -> None:
+    """Bring the database at a URL to the tables of this release. Raises StorageError."""
+    migrate.upgrade(url)
+
+
+@contextmanager
+def opened(url: str, artifact_folder: Path) -> Iterator[Storage]:
+    """Give the storage until the block ends. Raises StorageError."""
+    db = Database(url)
+    try:
+        yield Storage(db, ArtifactStore(artifact_folder))
+    finally:
+        db.dispose()
+
+
+def check(db: Database) -> None:
+    """Raise StorageError unless the database answers and has the tables of this release."""
+    if not migrate.is_current(db):
+        raise StorageError("the database has other tables than this release; `segtune db upgrade`")
