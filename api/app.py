@@ -28,6 +28,8 @@ from tuner.service.searches import Background, Searches
 logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
 UPLOADS = 16
+# Routes are tried in this order, and workers ask most often.
+RESOURCES = (leases, artifacts, studies, trials, workers, events, health)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -58,15 +60,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.error_page = pages.error_page
-    # Routes are tried in this order, and workers ask most often.
-    for resource in (leases, artifacts, studies, trials, workers, events, health):
+    for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router)
     app.add_middleware(Guard, settings=settings)
     errors.install(app)
     app.add_middleware(Prefix, setting=settings.root_path)  # outermost: the others see no prefix
-    openapi.install(app)
+    openapi.install(app, [route for each in RESOURCES for route in each.router.routes])
     return app
 
 

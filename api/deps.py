@@ -5,14 +5,12 @@ from typing import Annotated, Literal
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Header, Path, Query, Request
-from starlette.concurrency import run_in_threadpool
 
+from api import bodies
 from api.dashboard.forms import form_fields
 from api.dashboard.trial_table import Axis, TableQuery
-from api.documents import MEBIBYTE, body, document
 from api.settings import Settings
 from api.waiting import Notifier
-from tuner.configs import checks
 from tuner.service.forests import Forests
 from tuner.service.searches import Searches
 from tuner.service.storage import ArtifactStore, Database
@@ -76,12 +74,6 @@ async def _db(request: Request) -> Database:
     return db
 
 
-async def _submitted(request: Request) -> StudySpec:
-    parse = await document(request)
-    # Every corner of the space is tried: too long for the event loop.
-    return await run_in_threadpool(lambda: checks.parse(parse()))
-
-
 async def _table(
     *,
     sort: Annotated[str, Query(max_length=200)] = "number",
@@ -119,13 +111,13 @@ Cursor = Annotated[
 ]
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only what has a higher number")]
 
-Submitted = Annotated[StudySpec, Depends(_submitted)]
-Change = Annotated[StudyChange, Depends(body(StudyChange))]
-Copy = Annotated[CloneRequest, Depends(body(CloneRequest))]
-NewTrial = Annotated[TrialRequest, Depends(body(TrialRequest))]
-Ask = Annotated[LeaseRequest, Depends(body(LeaseRequest))]
-Batch = Annotated[ReportBatch, Depends(body(ReportBatch, limit=64 * MEBIBYTE))]
-End = Annotated[Outcome, Depends(body(Outcome, limit=4 * MEBIBYTE, scrub=True))]
+Submitted = Annotated[StudySpec, Depends(bodies.STUDY)]
+Change = Annotated[StudyChange, Depends(bodies.CHANGE)]
+Copy = Annotated[CloneRequest, Depends(bodies.COPY)]
+NewTrial = Annotated[TrialRequest, Depends(bodies.NEW_TRIAL)]
+Ask = Annotated[LeaseRequest, Depends(bodies.ASK)]
+Batch = Annotated[ReportBatch, Depends(bodies.BATCH)]
+End = Annotated[Outcome, Depends(bodies.END)]
 
 # Of the dashboard
 Table = Annotated[TableQuery, Depends(_table)]

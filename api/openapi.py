@@ -1,20 +1,17 @@
 """What the generated OpenAPI document cannot know by itself: bodies, problems, security."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
 
+from api.bodies import Body, by_route
 from api.errors import ProblemBody
-from tuner.configs import studies
-from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
-from tuner.spec.study import StudySpec
-from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
 
 Schema = dict[str, Any]
 
@@ -27,26 +24,6 @@ TAGS = (
     {"name": "events", "description": "Changes as they happen"},
     {"name": "health", "description": "Whether the server can serve"},
 )
-BODIES: Mapping[str, type[BaseModel]] = {
-    "create_study": StudySpec,
-    "change_study": StudyChange,
-    "clone_study": CloneRequest,
-    "enqueue_trial": TrialRequest,
-    "take_trial": LeaseRequest,
-    "report_steps": ReportBatch,
-    "finish_lease": Outcome,
-}
-EXAMPLES: Mapping[str, Any] = {
-    "create_study": studies.camvid(),
-    "change_study": {"state": "paused"},
-    "clone_study": {"name": "camvid-street-2", "changes": {"priority": 80}},
-    "enqueue_trial": {"params": {"model.decoder": "ocr", "optimizer.lr": 0.02}},
-    "take_trial": {"worker": "gpu-1", "wait": 20},
-    "report_steps": {
-        "reports": [{"step": 1, "metrics": {"miou": 0.31, "train_loss": 1.2}, "seconds": 41.5}]
-    },
-    "finish_lease": {"kind": "completed", "step": 20},
-}
 _REFUSALS: Mapping[str, str] = {
     "401": "The token is missing or wrong",
     "404": "There is no such thing",
@@ -56,8 +33,8 @@ _REFUSALS: Mapping[str, str] = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Make the app's OpenAPI document complete."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make the app's OpenAPI document complete; `routes` are those that may take a body."""
 
     @cache
     def document() -> Schema:
@@ -69,16 +46,16 @@ def install(app: FastAPI) -> None:
             routes=app.routes,
             servers=app.servers or None,
         )
-        return complete(found)
+        return complete(found, by_route(routes))
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
-def complete(document: Schema) -> Schema:
-    """Add request bodies with examples, problem bodies and the bearer scheme, in place."""
+def complete(document: Schema, taken: Mapping[str, Body[Any]]) -> Schema:
+    """Add the bodies `taken` by operations, problem bodies and the bearer scheme, in place."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas.update(_body_schemas())
+    schemas.update(_body_schemas(taken.values()))
     schemas["Problem"] = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schemas["Problem"].pop("$defs"))
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -90,14 +67,13 @@ def complete(document: Schema) -> Schema:
     document["security"] = [{"token": []}, {}]
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            _complete_operation(path, operation)
+            _complete_operation(path, operation, taken.get(operation["operationId"]))
     return document
 
 
-def _complete_operation(path: str, operation: Schema) -> None:
-    name = operation["operationId"]
-    if name in BODIES:
-        operation["requestBody"] = _request_body(name)
+def _complete_operation(path: str, operation: Schema, body: Body[Any] | None) -> None:
+    if body is not None:
+        operation["requestBody"] = _request_body(body)
     has_input = "{" in path or "parameters" in operation or "requestBody" in operation
     wanted = ["401", "default"]
     wanted += ["422"] if has_input else []
@@ -108,13 +84,12 @@ def _complete_operation(path: str, operation: Schema) -> None:
         operation["responses"][status] = {"$ref": reference}
 
 
-def _request_body(name: str) -> Schema:
+def _request_body(body: Body[Any]) -> Schema:
     content = {
-        "schema": _input_reference(BODIES[name].__name__),
-        "example": deepcopy(EXAMPLES[name]),
+        "schema": {"$ref": f"#/components/schemas/{body.model.__name__}Input"},
+        "example": deepcopy(body.example),
     }
-    kinds = ["application/json"] + (["application/yaml"] if name == "create_study" else [])
-    return {"required": True, "content": {kind: dict(content) for kind in kinds}}
+    return {"required": True, "content": {kind: dict(content) for kind in body.media_types}}
 
 
 def _problem(text: str) -> Schema:
@@ -122,14 +97,10 @@ def _problem(text: str) -> Schema:
     return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
 
 
-def _input_reference(model: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{model}Input"}
-
-
-def _body_schemas() -> Schema:
+def _body_schemas(bodies: Iterable[Body[Any]]) -> Schema:
     """Schemas of what callers send; they may leave out what has a default, so names differ."""
     _, found = models_json_schema(
-        [(model, "validation") for model in BODIES.values()],
+        [(body.model, "validation") for body in bodies],
         ref_template="#/components/schemas/{model}Input",
     )
-    return {f"{name}Input": schema for name, schema in found["$defs"].items()}
+    return {f"{name}Input": schema for name, schema in found.get("$defs", {}).items()}
