@@ -22,7 +22,7 @@ from tuner import __version__
 from tuner.background import jobs
 from tuner.configs import catalog
 from tuner.service import storage, upkeep
-from tuner.service.forests import Forests
+from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Background, Searches
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def _open(settings: Settings, background: Background) -> Iterator[AppState]:
             db=stored.db,
             artifacts=stored.artifacts,
             searches=Searches(background),
-            forests=Forests(background),
+            importance=ImportanceCache(background),
             work=Notifier(),
             changes=Notifier(),
             uploads=CapacityLimiter(UPLOADS),

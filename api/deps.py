@@ -11,7 +11,7 @@ from api.dashboard.forms import form_fields
 from api.dashboard.trial_table import Axis, TableQuery
 from api.settings import Settings
 from api.waiting import Notifier
-from tuner.service.forests import Forests
+from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Searches
 from tuner.service.storage import ArtifactStore, Database
 from tuner.spec.kinds import ArtifactKind
@@ -31,7 +31,7 @@ class AppState:
     db: Database
     artifacts: ArtifactStore
     searches: Searches
-    forests: Forests
+    importance: ImportanceCache
     work: Notifier  # wakes idle workers when there may be a trial
     changes: Notifier  # wakes event streams when there may be an event
     uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting

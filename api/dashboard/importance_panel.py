@@ -1,56 +1,48 @@
-"""Importance on a study's page: looked at again only when the study has grown by a tenth.
+"""Importance on a study's page, which asks for it once it is there: a first look takes seconds."""
 
-The page asks for it once it is there: the first look of a server imports for seconds.
-"""
-
-import threading
-from collections import OrderedDict
-from datetime import datetime
-from math import log
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from api.dashboard.format import short_paths
-from tuner.service import importance, overview
-from tuner.service.forests import Forests
+from tuner.service import overview
+from tuner.service.importance import ImportanceCache, Method
 from tuner.service.storage import Database
 from tuner.spec.views import ImportanceView, StudyView
 
-_KEPT = 64
 _FEWEST = 10  # trials; shares of fewer change with every one that ends
-Method = Literal["ped_anova", "fanova"]
-_Key = tuple[str, int, datetime, int]
-_known: OrderedDict[_Key, ImportanceView] = OrderedDict()
-_lock = threading.Lock()
 
 
-def panel(db: Database, forests: Forests, study: int | str, method: Method) -> dict[str, Any]:
-    """Context of the template `importance.html`. Raises NotFound."""
+@dataclass(frozen=True, slots=True)
+class ImportancePanel:
+    """Context of the template `importance.html`; `columns` are the params' short names."""
+
+    study: StudyView
+    importance: ImportanceView | None
+    columns: Mapping[str, str]
+    method: Method
+    has_fanova: bool
+
+
+def importance_panel(
+    db: Database, cache: ImportanceCache, study: int | str, method: Method
+) -> ImportancePanel:
+    """Which params of a study mattered, as far as there is any telling. Raises NotFound."""
     view = overview.study(db, study)
-    found = _near_the_best(db, view)
-    if found and method == "fanova" and forests.are_possible:
-        found = forests.importance(db, view.id)
-    return {
-        "study": view,
-        "importance": found,
-        "columns": short_paths(tuple(view.spec.space.root)),
-        "method": method,
-        "has_forests": forests.are_possible,
-    }
+    found = _near_the_best(db, cache, view)
+    if found and method == "fanova" and cache.has_fanova:
+        found = cache.fanova(db, view.id)
+    return ImportancePanel(
+        study=view,
+        importance=found,
+        columns=short_paths(tuple(view.spec.space.root)),
+        method=method,
+        has_fanova=cache.has_fanova,
+    )
 
 
-def _near_the_best(db: Database, view: StudyView) -> ImportanceView | None:
-    """Shares of the searched params; None while there is no telling."""
-    done = view.counts.ended + view.counts.paused
-    if done < _FEWEST or len(view.spec.space.root) < 2:
+def _near_the_best(db: Database, cache: ImportanceCache, view: StudyView) -> ImportanceView | None:
+    """PED-ANOVA's shares; None while there is no telling."""
+    if view.counts.ended + view.counts.paused < _FEWEST or len(view.spec.space.root) < 2:
         return None
-    growth = done if view.state.has_ended else int(log(done, 1.1))
-    key = (db.url, view.id, view.created_at, growth)
-    with _lock:
-        found = _known.get(key)
-    if found is None:
-        found = importance.ped_anova(db, view.id)
-        with _lock:
-            _known[key] = found
-            while len(_known) > _KEPT:
-                _known.popitem(last=False)
+    found = cache.ped_anova(db, view.id)
     return found if found.shares and found.trials >= _FEWEST else None

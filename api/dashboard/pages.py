@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.dashboard import importance_panel, render
+from api.dashboard import render
 from api.dashboard.forms import local_path
+from api.dashboard.importance_panel import importance_panel
 from api.dashboard.study_list import study_list
 from api.dashboard.study_page import study_page
 from api.dashboard.trial_page import trial_page
@@ -19,6 +20,7 @@ from api.prefix import prefix_of
 from api.security import COOKIE, token_matches
 from tuner.errors import NotFound
 from tuner.service import overview, studies
+from tuner.service.importance import Method
 from tuner.spec.states import StudyState
 from tuner.spec.views import StudyChange
 
@@ -63,11 +65,11 @@ def show_importance(
     request: Request,
     app: App,
     study: StudyRef,
-    method: importance_panel.Method = "ped_anova",
+    method: Method = "ped_anova",
 ) -> Response:
     """Which params mattered, for the page of a study to add when it is there."""
-    context = importance_panel.panel(app.db, app.forests, study, method)
-    return render.page(request, "importance.html", **context)
+    context = importance_panel(app.db, app.importance, study, method)
+    return render.page(request, "importance.html", **render.fields_of(context))
 
 
 @router.get("/studies/{study}/trials/{number}")

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -16,6 +17,9 @@ from api.dashboard import format as fmt
 from api.prefix import prefix_of
 from api.security import COOKIE
 from tuner.spec.events import EventKind
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FOLDER = Path(__file__).parent
 THEMES = ("light", "dark")
@@ -51,6 +55,11 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
         )
     )
     return HTMLResponse(body, status_code=status, headers=dict(HEADERS))
+
+
+def fields_of(context: "DataclassInstance") -> dict[str, Any]:
+    """A page's context by name, its parts as they are."""
+    return {each.name: getattr(context, each.name) for each in fields(context)}
 
 
 def static(name: str) -> Response | None:

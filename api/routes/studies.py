@@ -169,13 +169,13 @@ def get_importance(
     objective: Metric = None,
     direction: Direction = None,
     method: Annotated[
-        Literal["ped_anova", "fanova"],
+        importance.Method,
         Query(description="fanova takes seconds: until then the reply's `state` is `computing`"),
     ] = "ped_anova",
 ) -> ImportanceView:
     """Which params decide whether a trial is among the best, or explain how trials differ."""
     if method == "fanova":
-        return app.forests.importance(app.db, study, objective=objective, direction=direction)
+        return app.importance.fanova(app.db, study, objective=objective, direction=direction)
     return importance.ped_anova(app.db, study, objective=objective, direction=direction)
 
 

@@ -8,8 +8,8 @@ import pytest
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import InvalidInput, NotFound
-from tuner.service import forests, importance, leases, overview, studies
-from tuner.service.forests import Forests
+from tuner.service import importance, leases, overview, studies
+from tuner.service.importance import ImportanceCache
 from tuner.spec.messages import Assignment, OutcomeKind, Report, ReportBatch
 from tuner.spec.views import StudyChange
 from tuner.store.engine import Database
@@ -112,10 +112,10 @@ def test_fanova_comes_later_and_stays_until_the_study_has_grown(database: Databa
     """It is ordered once per metric and size; until it is there, PED-ANOVA answers."""
     fleet = played(database, trials=20)
     jobs: list[Callable[[], None]] = []
-    grown = Forests(jobs.append)
+    cache = ImportanceCache(jobs.append)
 
     def asked(**metric: str) -> tuple[str, str, int]:
-        view = grown.importance(database, "streets", **metric)
+        view = cache.fanova(database, "streets", **metric)
         return view.method, view.state, view.trials
 
     assert [asked(), asked()] == [("ped_anova", "computing", 20)] * 2
@@ -124,7 +124,7 @@ def test_fanova_comes_later_and_stays_until_the_study_has_grown(database: Databa
     for job in jobs:
         job()
     assert asked() == ("fanova", "ready", 20)
-    by_loss = grown.importance(database, "streets", objective="train_loss")
+    by_loss = cache.fanova(database, "streets", objective="train_loss")
     assert next(iter(by_loss.shares)) == "optimizer.weight_decay"
     assert by_loss.shares["optimizer.weight_decay"] > 0.7
     for _ in range(5):
@@ -132,26 +132,57 @@ def test_fanova_comes_later_and_stays_until_the_study_has_grown(database: Databa
     assert asked() == ("ped_anova", "computing", 25)
 
 
+def test_ped_anova_stays_until_the_study_has_grown(database: Database) -> None:
+    """A page that is loaded again looks at no trial; one more than a tenth counts in."""
+    fleet = played(database, trials=20)
+    cache = ImportanceCache(print)
+    first = cache.ped_anova(database, "streets")
+    fleet.train(fleet.take())
+    assert cache.ped_anova(database, "streets") is first
+    for _ in range(5):
+        fleet.train(fleet.take())
+    assert (first.trials, cache.ped_anova(database, "streets").trials) == (20, 26)
+
+
+def test_the_last_look_is_at_the_whole_study(database: Database) -> None:
+    """The end of a study counts, however little it has grown."""
+    fleet = played(database, trials=20)
+    cache = ImportanceCache(print)
+    first = cache.ped_anova(database, "streets")
+    fleet.train(fleet.take())
+    studies.change(database, "streets", StudyChange(state="cancelled"))
+    assert (first.trials, cache.ped_anova(database, "streets").trials) == (20, 21)
+
+
+def test_both_methods_are_kept_side_by_side(database: Database) -> None:
+    """Each has its own view of the same study and metric."""
+    played(database, trials=20)
+    cache = ImportanceCache(lambda job: job())
+    cache.fanova(database, "streets")
+    methods = [look(database, "streets").method for look in (cache.ped_anova, cache.fanova)]
+    assert methods == ["ped_anova", "fanova"]
+
+
 def test_fanova_of_a_study_that_was_deleted_is_dropped(database: Database) -> None:
     """Neither the job nor the next question minds; a study of the same name starts anew."""
     played(database, trials=5)
     jobs: list[Callable[[], None]] = []
-    grown = Forests(jobs.append)
-    grown.importance(database, "streets")
+    cache = ImportanceCache(jobs.append)
+    cache.fanova(database, "streets")
     studies.change(database, "streets", StudyChange(state="cancelled"))
     studies.delete(database, "streets")
     jobs.pop()()
     with pytest.raises(NotFound):
-        grown.importance(database, "streets")
+        cache.fanova(database, "streets")
     submit(database)
-    assert grown.importance(database, "streets").state == "computing"
+    assert cache.fanova(database, "streets").state == "computing"
 
 
 def test_fanova_needs_scikit_learn(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server without it says what to install."""
-    monkeypatch.setattr(forests, "find_spec", lambda name: None)
+    monkeypatch.setattr(importance, "find_spec", lambda name: None)
     with pytest.raises(InvalidInput, match=r"install segtune\[insight\]"):
-        Forests(print).importance(database, "streets")
+        ImportanceCache(print).fanova(database, "streets")
 
 
 def test_too_few_trials_tell_nothing(database: Database) -> None:
