@@ -7,7 +7,7 @@ import pytest
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import InvalidInput
-from tuner.service import leases, pareto
+from tuner.service import leases, overview, pareto
 from tuner.spec.messages import OutcomeKind, Report, ReportBatch
 from tuner.spec.study import StudySpec
 from tuner.store.engine import Database
@@ -65,6 +65,20 @@ def test_infeasible_and_unfinished_trials_are_no_points(database: Database) -> N
     fleet = submit(database, (0.2, 0.1), (0.6, 0.8), constraints=bound)
     fleet.finish(fleet.take(), OutcomeKind.FAILED)
     assert [one.trial for one in pareto.front(database, "streets").steps] == [1]
+
+
+def test_the_front_is_the_same_wherever_it_is_shown(database: Database) -> None:
+    """The list of the front, the front over time and the confirmed leaders name the same trials."""
+    bound = [{"metric": "miou", "min": 0.3}]
+    points = (0.2, 0.1), (0.6, 0.8), (0.4, 0.5), (0.35, 0.9)
+    search = {"trials": 4, "confirm": {"top": 2, "seeds": 2}}
+    fleet = submit(database, *points, constraints=bound, search=search)
+    fleet.train(fleet.take(), value=0.9)  # a confirmation: it is on no front
+    listed = [trial.number for trial in overview.pareto(database, "streets")]
+    drawn = [one.trial for one in pareto.front(database, "streets").steps if one.on_front]
+    found = overview.trials(database, "streets", limit=50).items
+    confirmed = {trial.confirms for trial in found if trial.confirms is not None}
+    assert (listed, drawn, confirmed) == ([1, 2], [1, 2], {1, 2})
 
 
 def test_a_study_without_results_has_an_empty_front(database: Database) -> None:

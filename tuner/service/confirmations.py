@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from math import isfinite
 from statistics import fmean
 
 from sqlalchemy.orm import Session
@@ -11,7 +10,7 @@ from tuner.configs.seeds import fresh_seeds
 from tuner.search import confirmation as search
 from tuner.search.confirmation import Comparison, LeaderResult, Rerun
 from tuner.search.members import members
-from tuner.service import rows
+from tuner.service import pareto
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import Confirmation, StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
@@ -118,14 +117,9 @@ def _leaders(
 ) -> Sequence[Trial]:
     """The best of the search; with several objectives those that tell most of its front."""
     if len(spec.objectives) > 1:
-        rated = [
-            (one.number, values)
-            for one in trials.results(session, study)
-            if (values := rows.objective_values(spec, one.metrics)) is not None
-            and all(map(isfinite, values))
-        ]
-        chosen = members([values for _, values in rated], spec.objectives, wanted.top)
-        return [trials.find(session, study, rated[index][0]) for index in chosen]
+        rated = pareto.rated(session, study, spec)
+        chosen = members([one.values for one in rated], spec.objectives, wanted.top)
+        return [trials.find(session, study, rated[index].result.number) for index in chosen]
     return trials.leaders(session, study, maximize=_maximize(spec), limit=wanted.top)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidInput, NotFound, Problem
-from tuner.search import analysis
 from tuner.service import confirmations, cursors, rankings, rows, summaries
+from tuner.service import pareto as front
 from tuner.spec.hints import nearest
 from tuner.spec.metrics import metric_names, unknown_metric
 from tuner.spec.space import Choice
-from tuner.spec.states import StudyState, TrialSource, TrialState
+from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
 from tuner.spec.views import (
@@ -287,16 +287,7 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
-        rated = [
-            (trial, values)
-            for trial in trial_rows.list_in(session, row, [TrialState.COMPLETED])
-            if trial.source != TrialSource.CONFIRM
-            and trial.feasible
-            and is_comparable(trial.data_version, DataVersions.of(row.data_versions).ranked)
-            and (values := rows.objective_values(spec, trial.metrics)) is not None
-        ]
-        front = analysis.pareto_front([values for _, values in rated], spec.objectives)
-        chosen = [rated[index][0] for index in front]
+        chosen = front.members(session, row, spec)
         holders = leases.holders(session, [trial.id for trial in chosen])
         return tuple(rows.trial_summary(trial, spec, holders.get(trial.id)) for trial in chosen)
 

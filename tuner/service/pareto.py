@@ -1,7 +1,10 @@
-"""The Pareto front over time, in one number: the hypervolume."""
+"""The Pareto front of a study: who is rated, who is on it, and its hypervolume over time."""
 
 from collections.abc import Sequence
 from math import isfinite
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidInput, Problem
 from tuner.search import analysis
@@ -12,6 +15,37 @@ from tuner.spec.views import FrontStep, FrontView
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
 from tuner.store.engine import Database
+from tuner.store.tables import Study, Trial
+from tuner.store.trials import Result
+
+
+class Rated(NamedTuple):
+    """A trial that may be on the front, with its value for each objective."""
+
+    result: Result
+    values: tuple[float, ...]
+
+
+def rated(session: Session, study: Study, spec: StudySpec) -> list[Rated]:
+    """Feasible completed trials of the search with a finite value for every objective, by number.
+
+    On the data that the study ranks, and without the trainings that confirm a leader.
+    """
+    return [
+        Rated(one, values)
+        for one in trial_rows.results(session, study)
+        if (values := rows.objective_values(spec, one.metrics)) is not None
+        and all(map(isfinite, values))
+    ]
+
+
+def members(session: Session, study: Study, spec: StudySpec) -> list[Trial]:
+    """Rated trials that no other one beats in every objective, by number."""
+    found = rated(session, study, spec)
+    front = analysis.pareto_front([one.values for one in found], spec.objectives)
+    ids = [found[index].result.id for index in front]
+    trials = trial_rows.by_id(session, ids)
+    return [trials[trial_id] for trial_id in ids]
 
 
 def front(db: Database, study: int | str, *, reference: Sequence[float] | None = None) -> FrontView:
@@ -27,20 +61,23 @@ def front(db: Database, study: int | str, *, reference: Sequence[float] | None =
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
-        done = trial_rows.results(session, row)
-    rated = [
-        (one, values)
-        for one in sorted(done, key=lambda one: (one.finished_at, one.number))
-        if (values := rows.objective_values(spec, one.metrics)) is not None
-        and all(map(isfinite, values))
-    ]
-    keys = [_key(values, spec.objectives) for _, values in rated]
+        return view(session, row, spec, reference=reference)
+
+
+def view(
+    session: Session, study: Study, spec: StudySpec, *, reference: Sequence[float] | None = None
+) -> FrontView:
+    """The front over time within a transaction. Raises InvalidSpec."""
+    ended = sorted(
+        rated(session, study, spec), key=lambda one: (one.result.finished_at, one.result.number)
+    )
+    keys = [_key(one.values, spec.objectives) for one in ended]
     if reference is not None:
         _check(reference, spec)
         corner: Point = _key(reference, spec.objectives)
     else:
         corner = tuple(map(max, zip(*keys, strict=True))) if keys else ()
-    on_front = set(analysis.pareto_front([values for _, values in rated], spec.objectives))
+    on_front = set(analysis.pareto_front([one.values for one in ended], spec.objectives))
     volumes = history(keys, corner) if keys else []
     return FrontView(
         objectives=spec.objectives,
@@ -48,13 +85,13 @@ def front(db: Database, study: int | str, *, reference: Sequence[float] | None =
         hypervolume=volumes[-1] if volumes else 0.0,
         steps=tuple(
             FrontStep(
-                trial=one.number,
-                values=values,
+                trial=one.result.number,
+                values=one.values,
                 on_front=index in on_front,
                 hypervolume=volumes[index],
-                finished_at=one.finished_at,
+                finished_at=one.result.finished_at,
             )
-            for index, (one, values) in enumerate(rated)
+            for index, one in enumerate(ended)
         ),
     )
 
