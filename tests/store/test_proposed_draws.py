@@ -2,7 +2,7 @@
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.service import overview
+from tuner.service import summaries
 from tuner.store import studies, trials
 from tuner.store.engine import Database
 
@@ -21,6 +21,6 @@ def test_a_prior_is_tried_after_the_base_recipe(clocked_database: Database) -> N
     with clocked_database.reading() as session:
         study = studies.find(session, "streets")
         found = [trials.find(session, study, number) for number in numbers]
-        views = [overview.trial_view(session, study, trial) for trial in found]
+        views = [summaries.trial_view(session, study, trial) for trial in found]
         assert [view.source for view in views] == ["base", "prior", "sampler"]
         assert found[1].params["augment.rotate"] == 11

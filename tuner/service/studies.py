@@ -14,7 +14,7 @@ from tuner.configs.checks import capabilities
 from tuner.configs.checks.names import path_problems_of
 from tuner.configs.seeds import trial_config
 from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
-from tuner.service import endings, overview, rows, summaries, transfers
+from tuner.service import endings, rows, summaries, transfers
 from tuner.spec.events import EventKind
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
@@ -167,7 +167,7 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
         trial = trials.add(session, row, drawn, now=now)
         if row.state == StudyState.FINISHED:
             studies.move(session, row, StudyState.RUNNING, now=now, reason="a trial was added")
-        return overview.trial_view(session, row, trial)
+        return summaries.trial_view(session, row, trial)
 
 
 def _refuse_paths(params: Mapping[str, Any]) -> None:
@@ -199,4 +199,4 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
         else:
             trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
             endings.close_if_done(session, row, rows.rules_of(row), now=now)
-        return overview.trial_view(session, row, trial)
+        return summaries.trial_view(session, row, trial)

@@ -1,4 +1,4 @@
-"""Studies as lists and pages show them: each by itself, so that a damaged one spoils no other."""
+"""Studies and trials as they are shown: each by itself, so that a damaged one spoils no other."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
@@ -12,10 +12,10 @@ from tuner.service.scheduling import Member, waiting_for
 from tuner.spec.messages import Capabilities
 from tuner.spec.states import TrialState
 from tuner.spec.versions import DataVersion, DataVersions
-from tuner.spec.views import StudySummary, StudyView
-from tuner.store import hot, studies, trials, workers
+from tuner.spec.views import StudySummary, StudyView, TrialSummary, TrialView
+from tuner.store import artifacts, hot, leases, reports, studies, trials, workers
 from tuner.store import versions as version_rows
-from tuner.store.tables import Study
+from tuner.store.tables import Study, Trial
 
 GONE_AFTER = timedelta(seconds=120)  # a worker that was silent for so long, and holds no trial
 
@@ -118,4 +118,30 @@ def _data_versions(session: Session, row: Study) -> tuple[DataVersion, ...]:
             fingerprint=version, trials=counts.get(version, 0), ranked=version == known.ranked
         )
         for version in known.seen
+    )
+
+
+def trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
+    """The view of a trial within a transaction. Raises Unreadable."""
+    hot.write(session)
+    with rows.whole(f"trial {trial.number} of study '{row.name}'"):
+        return _trial_view(session, row, trial)
+
+
+def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
+    history = leases.history(session, trial.id)
+    worker = history[-1][1] if history else None
+    summary = rows.trial_summary(trial, rows.spec_of(row), worker)
+    return TrialView(
+        **{name: getattr(summary, name) for name in TrialSummary.model_fields if name != "error"},
+        study_id=row.id,
+        study=row.name,
+        config=rows.config_of(trial),
+        metrics=trial.metrics,
+        confusion=reports.last_confusion(session, trial.id),
+        verdict=rows.verdict_of(trial),
+        error=trial.error,
+        provenance=trial.provenance,
+        attempt_history=tuple(rows.attempt_view(attempt, name) for attempt, name in history),
+        artifacts=tuple(map(rows.artifact_ref, artifacts.list_for(session, trial.id))),
     )

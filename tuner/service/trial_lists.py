@@ -1,0 +1,100 @@
+"""Trials of a study in any order, filtered and paged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from tuner.errors import InvalidSpec, Problem
+from tuner.service import cursors, rankings, rows
+from tuner.spec.hints import nearest
+from tuner.spec.metrics import metric_names, unknown_metric
+from tuner.spec.space import Choice
+from tuner.spec.states import TrialState
+from tuner.spec.study import StudySpec
+from tuner.spec.views import Page, TrialSummary
+from tuner.store import leases, trials
+from tuner.store.tables import Study, Trial
+from tuner.store.trials import Order
+
+
+@dataclass(frozen=True, slots=True)
+class TrialQuery:
+    """Order, filter and page of a list of trials; `sort` is a column, a path or a metric."""
+
+    sort: str = "number"
+    descending: bool = False
+    state: TrialState | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+def page(session: Session, study: Study, spec: StudySpec, query: TrialQuery) -> Page[TrialSummary]:
+    """The trials that a query asks for. Raises InvalidSpec (sort key, cursor)."""
+    order = _order(spec, query.sort, descending=query.descending)
+    after = _after(query.cursor, order) if query.cursor else None
+    listed = rankings.page if order.is_derived else _by_column
+    found = listed(session, study, order, state=query.state, after=after, limit=query.limit + 1)
+    shown = found[: query.limit]
+    following = None
+    if len(found) > query.limit:
+        last, key = shown[-1]
+        following = cursors.write(
+            key.isoformat() if isinstance(key, datetime) else key, last.number
+        )
+    return Page(
+        items=summaries_of(session, spec, [trial for trial, _ in shown]),
+        next=following,
+        total=trials.count(session, study.id, state=query.state),
+    )
+
+
+def summaries_of(
+    session: Session, spec: StudySpec, shown: Sequence[Trial]
+) -> tuple[TrialSummary, ...]:
+    """These trials with the workers that hold them."""
+    holders = leases.holders(session, [trial.id for trial in shown])
+    return tuple(rows.trial_summary(trial, spec, holders.get(trial.id)) for trial in shown)
+
+
+def _by_column(
+    session: Session,
+    study: Study,
+    order: Order,
+    *,
+    state: TrialState | None,
+    after: tuple[Any, int] | None,
+    limit: int,
+) -> Sequence[tuple[Trial, Any]]:
+    return trials.page(session, study.id, order, state=state, after=after, limit=limit)
+
+
+def _order(spec: StudySpec, sort: str, *, descending: bool) -> Order:
+    if sort in trials.COLUMNS:
+        return Order(sort, descending=descending, numeric=sort != "state")
+    reported = metric_names(spec.dataset.classes)
+    if sort in reported:
+        return Order(sort, descending=descending, is_metric=True)
+    if sort not in spec.space.root:
+        if unknown_metric(sort, spec.dataset.classes) is None:
+            return Order(sort, descending=descending, is_derived=True)
+        hint = nearest(sort, (*trials.COLUMNS, *spec.space.root, *reported))
+        raise InvalidSpec([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
+    numeric = all(
+        not isinstance(dimension, Choice)
+        or all(isinstance(v, int | float) and not isinstance(v, bool) for v in dimension.choice)
+        for dimension in spec.space.root[sort]
+    )
+    return Order(sort, descending=descending, numeric=numeric)
+
+
+def _after(cursor: str, order: Order) -> tuple[Any, int]:
+    """Sort key and number of the last trial of the page before."""
+    if order.key == "finished_at":
+        key, number = cursors.read(cursor, [cursors.is_moment, cursors.is_whole])
+        return key and datetime.fromisoformat(key), number
+    fits = cursors.is_number if order.numeric else cursors.is_text
+    key, number = cursors.read(cursor, [fits, cursors.is_whole])
+    return key, number
