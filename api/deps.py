@@ -1,4 +1,4 @@
-"""What routes are given: the only `Depends` of the server."""
+"""What routes are given: with `api.dashboard.deps` the only `Depends` of the server."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,8 +7,6 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Header, Path, Query, Request
 
 from api import bodies
-from api.dashboard.forms import form_fields
-from api.dashboard.trial_table import Axis, TableQuery
 from api.settings import Settings
 from api.waiting import Notifier
 from tuner.service.importance import ImportanceCache
@@ -16,7 +14,6 @@ from tuner.service.searches import Searches
 from tuner.service.storage import ArtifactStore, Database
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
-from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
 
@@ -74,18 +71,6 @@ async def _db(request: Request) -> Database:
     return db
 
 
-async def _table(
-    *,
-    sort: Annotated[str, Query(max_length=200)] = "number",
-    descending: bool = True,
-    state: TrialState | None = None,
-    cursor: Annotated[str | None, Query(max_length=1000)] = None,
-    skipped: Annotated[int, Query(ge=0)] = 0,
-    axis: Axis = "trials",
-) -> TableQuery:
-    return TableQuery(sort, descending, state, cursor, skipped, axis)
-
-
 App = Annotated[AppState, Depends(_app_state)]
 Db = Annotated[Database, Depends(_db)]
 
@@ -118,7 +103,3 @@ NewTrial = Annotated[TrialRequest, Depends(bodies.NEW_TRIAL)]
 Ask = Annotated[LeaseRequest, Depends(bodies.ASK)]
 Batch = Annotated[ReportBatch, Depends(bodies.BATCH)]
 End = Annotated[Outcome, Depends(bodies.END)]
-
-# Of the dashboard
-Table = Annotated[TableQuery, Depends(_table)]
-Fields = Annotated[dict[str, str], Depends(form_fields)]

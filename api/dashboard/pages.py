@@ -3,18 +3,20 @@
 Who may come in is decided before, by `api.security`: host, origin of forms, and the token.
 """
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.dashboard import render
+from api.dashboard.deps import Fields, Table
 from api.dashboard.forms import local_path
 from api.dashboard.importance_panel import importance_panel
 from api.dashboard.study_list import study_list
 from api.dashboard.study_page import study_page
 from api.dashboard.trial_page import trial_page
-from api.deps import App, Cursor, Db, Fields, StudyRef, Table, TrialNumber
+from api.deps import App, Cursor, Db, StudyRef, TrialNumber
 from api.errors import ProblemBody
 from api.prefix import prefix_of
 from api.security import COOKIE, token_matches
@@ -22,7 +24,7 @@ from tuner.errors import NotFound
 from tuner.service import overview, studies
 from tuner.service.importance import Method
 from tuner.spec.states import StudyState
-from tuner.spec.views import StudyChange
+from tuner.spec.views import StudyChange, WorkerView
 
 router = APIRouter(include_in_schema=False)
 _STATES: dict[str, Literal["running", "paused", "cancelled"]] = {
@@ -32,12 +34,35 @@ _STATES: dict[str, Literal["running", "paused", "cancelled"]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class WorkersPage:
+    """Context of the templates `workers.html` and `workers_live.html`."""
+
+    workers: tuple[WorkerView, ...]
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """Context of the template `login.html`."""
+
+    target: str
+    wrong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """Context of the template `error.html`."""
+
+    problem: ProblemBody
+
+
 @router.get("/")
 def list_studies(
     request: Request, db: Db, *, state: StudyState | None = None, cursor: Cursor = None
 ) -> Response:
     """The list of studies, newest first."""
-    return render.page(request, "studies.html", **study_list(db, state, cursor))
+    return render.page(request, "studies.html", study_list(db, state, cursor))
 
 
 @router.get("/partials/studies")
@@ -45,19 +70,19 @@ def list_studies_live(
     request: Request, db: Db, *, state: StudyState | None = None, cursor: Cursor = None
 ) -> Response:
     """What changes on the list of studies."""
-    return render.page(request, "studies_live.html", **study_list(db, state, cursor))
+    return render.page(request, "studies_live.html", study_list(db, state, cursor))
 
 
 @router.get("/studies/{study}")
 def show_study(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
     """One study."""
-    return render.page(request, "study.html", **study_page(db, study, query))
+    return render.page(request, "study.html", study_page(db, study, query))
 
 
 @router.get("/partials/studies/{study}")
 def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
     """What changes on the page of a study."""
-    return render.page(request, "study_live.html", **study_page(db, study, query))
+    return render.page(request, "study_live.html", study_page(db, study, query))
 
 
 @router.get("/partials/studies/{study}/importance")
@@ -69,31 +94,31 @@ def show_importance(
 ) -> Response:
     """Which params mattered, for the page of a study to add when it is there."""
     context = importance_panel(app.db, app.importance, study, method)
-    return render.page(request, "importance.html", **render.fields_of(context))
+    return render.page(request, "importance.html", context)
 
 
 @router.get("/studies/{study}/trials/{number}")
 def show_trial(request: Request, db: Db, study: StudyRef, number: TrialNumber) -> Response:
     """One trial."""
-    return render.page(request, "trial.html", **trial_page(db, study, number))
+    return render.page(request, "trial.html", trial_page(db, study, number))
 
 
 @router.get("/partials/studies/{study}/trials/{number}")
 def show_trial_live(request: Request, db: Db, study: StudyRef, number: TrialNumber) -> Response:
     """What changes on the page of a trial."""
-    return render.page(request, "trial_live.html", **trial_page(db, study, number))
+    return render.page(request, "trial_live.html", trial_page(db, study, number))
 
 
 @router.get("/workers")
 def list_workers(request: Request, db: Db) -> Response:
     """The fleet."""
-    return render.page(request, "workers.html", **_workers(request, db))
+    return render.page(request, "workers.html", _workers(request, db))
 
 
 @router.get("/partials/workers")
 def list_workers_live(request: Request, db: Db) -> Response:
     """What changes on the page of the fleet."""
-    return render.page(request, "workers_live.html", **_workers(request, db))
+    return render.page(request, "workers_live.html", _workers(request, db))
 
 
 @router.post("/studies/{study}/{action}")
@@ -109,7 +134,7 @@ def change_study(
 @router.get("/login")
 def show_login(request: Request, *, next_: Annotated[str, Query(alias="next")] = "/") -> Response:
     """The form that asks for the server's token."""
-    return render.page(request, "login.html", target=local_path(next_), wrong=False)
+    return render.page(request, "login.html", LoginPage(local_path(next_), wrong=False))
 
 
 @router.post("/login")
@@ -117,7 +142,7 @@ def log_in(request: Request, app: App, fields: Fields) -> Response:
     """Keep a right token in a cookie that scripts and other sites cannot use."""
     target, token = local_path(fields.get("next")), fields.get("token", "")
     if not token_matches(app.settings, token):
-        return render.page(request, "login.html", status=403, target=target, wrong=True)
+        return render.page(request, "login.html", LoginPage(target, wrong=True), status=403)
     answer = RedirectResponse(target, 303)
     answer.set_cookie(
         COOKIE,
@@ -150,12 +175,12 @@ def static(name: str) -> Response:
 
 def error_page(request: Request, problem: ProblemBody) -> Response:
     """A problem as a page in the dashboard's design."""
-    return render.page(request, "error.html", status=problem.status, problem=problem)
+    return render.page(request, "error.html", ErrorPage(problem), status=problem.status)
 
 
 def _address(request: Request) -> str:
     return str(request.base_url).rstrip("/") + prefix_of(request)
 
 
-def _workers(request: Request, db: Db) -> dict[str, Any]:
-    return {"workers": overview.workers(db), "server": _address(request)}
+def _workers(request: Request, db: Db) -> WorkersPage:
+    return WorkersPage(overview.workers(db), server=_address(request))

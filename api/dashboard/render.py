@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -39,11 +39,16 @@ STATIC_TYPES: Mapping[str, str] = {
 }
 
 
-def page(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-    """Render a template; `now` and the colour scheme come from here."""
+def page(
+    request: Request, template: str, context: "DataclassInstance", *, status: int = 200
+) -> HTMLResponse:
+    """Render a template, which knows the context's fields by name.
+
+    What every page has comes from here: `now`, the colour scheme, where it is served.
+    """
     theme = request.cookies.get("segtune_theme", "")
     body = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             now=datetime.now(UTC),
@@ -51,15 +56,10 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
             path=request.url.path,
             prefix=prefix_of(request),
             is_logged_in=COOKIE in request.cookies,
-            **context,
+            **{each.name: getattr(context, each.name) for each in fields(context)},
         )
     )
     return HTMLResponse(body, status_code=status, headers=dict(HEADERS))
-
-
-def fields_of(context: "DataclassInstance") -> dict[str, Any]:
-    """A page's context by name, its parts as they are."""
-    return {each.name: getattr(context, each.name) for each in fields(context)}
 
 
 def static(name: str) -> Response | None:
@@ -84,8 +84,9 @@ def _content(name: str) -> bytes:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates with their filters and what all of them may say."""
+    found = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -93,7 +94,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     names = "number setting measure metric gain percent duration ago absolute size pretty flatten"
-    environment.filters.update({name: getattr(fmt, name) for name in names.split()})
-    environment.globals.update(asset=asset, bar=charts.draw_bar, stack=charts.draw_stack)
-    environment.globals.update(event_kinds=" ".join(EventKind))
-    return environment
+    found.filters.update({name: getattr(fmt, name) for name in names.split()})
+    found.globals.update(asset=asset, bar=charts.draw_bar, stack=charts.draw_stack)
+    found.globals.update(event_kinds=" ".join(EventKind))
+    return found

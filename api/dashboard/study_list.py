@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from api.dashboard import facts
@@ -24,17 +23,29 @@ class Row:
     tone: str
 
 
-def study_list(db: Database, state: StudyState | None, cursor: str | None) -> dict[str, Any]:
-    """Context of the templates `studies.html` and `studies_live.html`. Raises InvalidInput."""
+@dataclass(frozen=True, slots=True)
+class StudyList:
+    """Context of the templates `studies.html` and `studies_live.html`."""
+
+    rows: tuple[Row, ...]
+    state: StudyState | None
+    states: tuple[StudyState, ...]
+    first: str | None
+    older: str | None
+    live: str
+
+
+def study_list(db: Database, state: StudyState | None, cursor: str | None) -> StudyList:
+    """A page of studies, newest first. Raises InvalidInput."""
     page = overview.studies(db, state=state, cursor=cursor)
-    return {
-        "rows": [_row(study) for study in page.items],
-        "state": state,
-        "states": tuple(StudyState),
-        "first": _address("/", state, None) if cursor else None,
-        "older": _address("/", state, page.next) if page.next else None,
-        "live": _address("/partials/studies", state, cursor),
-    }
+    return StudyList(
+        rows=tuple(map(_row, page.items)),
+        state=state,
+        states=tuple(StudyState),
+        first=_address("/", state, None) if cursor else None,
+        older=_address("/", state, page.next) if page.next else None,
+        live=_address("/partials/studies", state, cursor),
+    )
 
 
 def state_counts(study: StudySummary) -> Mapping[str, int]:

@@ -1,49 +1,118 @@
-"""All that the page of one study shows, read and folded."""
+"""All that the page of one study shows: read at one moment, then folded."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+
+from markupsafe import Markup
 
 from api.dashboard import charts, facts, front_chart
 from api.dashboard.format import flatten, short_paths
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
 from tuner.configs.resolve import resolve
-from tuner.errors import NotFound
-from tuner.service import overview, pareto
+from tuner.service.details import study_detail
 from tuner.service.storage import Database
-from tuner.spec.states import TrialState
-from tuner.spec.views import Best, Curve, StudyView
-
-RUNNING_CURVES, ENDED_CURVES = 24, 40
-_ENDED = frozenset(state for state in TrialState if state.has_ended)
+from tuner.service.trial_lists import TrialQuery
+from tuner.spec.study import Objective
+from tuner.spec.views import Best, Curve, FrontView, HistoryPoint, Page, StudyView, TrialSummary
 
 
-def study_page(db: Database, study: int | str, query: TableQuery) -> dict[str, Any]:
-    """Context of `study.html` and `study_live.html`. Raises NotFound, InvalidInput."""
-    view = overview.study(db, study)
-    now = datetime.now(UTC)
+@dataclass(frozen=True, slots=True)
+class HistoryFigure:
+    """The optimisation history; `svg` is None before a trial has ended."""
+
+    svg: Markup | None
+    outside: int
+    shown: int
+    all: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurvesFigure:
+    """Learning curves; `svg` is None before the first report."""
+
+    svg: Markup | None
+    running: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrontFigure:
+    """The Pareto front, and its hypervolume over time."""
+
+    view: FrontView
+    svg: Markup
+    corner: str
+    volume: Markup
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTable:
+    """A page of trials, and what asks for the first page and the next one."""
+
+    page: Page[TrialSummary]
+    next: TableQuery | None
+    first: TableQuery | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPage:
+    """Context of the templates `study.html` and `study_live.html`.
+
+    `left` is in seconds, `gain` is over trial 0, `columns` are the params' short names.
+    """
+
+    study: StudyView
+    objective: Objective
+    counts: Mapping[str, int]
+    gain: float | None
+    tone: str
+    left: float | None
+    saved: float | None
+    best: Best | None
+    recipe: tuple[facts.Difference, ...]
+    history: HistoryFigure
+    curves: CurvesFigure
+    front: FrontFigure | None
+    table: TrialTable
+    query: TableQuery
+    columns: Mapping[str, str]
+    more_objectives: tuple[str, ...]
+    live: str
+    events: str
+
+
+def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
+    """The page of a study. Raises NotFound, InvalidInput (sort key, cursor)."""
+    found = study_detail(db, study, _asked(query))
+    view = found.study
     difference = facts.improvement(view.best_value, view.base_value)
-    best = _best(db, view)
-    return {
-        "study": view,
-        "objective": view.objective,
-        "counts": state_counts(view),
-        "gain": difference,
-        "tone": facts.tone(view.objective, difference),
-        "left": _left(view, now),
-        "saved": facts.saved_share(view.epochs, view.epochs_saved),
-        "best": best,
-        "recipe": _recipe(view, best),
-        "history": _history(db, view, query),
-        "curves": _curves(db, view),
-        "front": _front(db, view),
-        "table": _table(db, view, query),
-        "query": query,
-        "columns": short_paths(tuple(view.spec.space.root)),
-        "more_objectives": [item.metric for item in view.spec.objectives[1:]],
-        "live": f"/partials/studies/{view.id}{query.text}",
-        "events": facts.events_address(view),
-    }
+    return StudyPage(
+        study=view,
+        objective=view.objective,
+        counts=state_counts(view),
+        gain=difference,
+        tone=facts.tone(view.objective, difference),
+        left=_left(view, datetime.now(UTC)),
+        saved=facts.saved_share(view.epochs, view.epochs_saved),
+        best=found.best,
+        recipe=_recipe(view, found.best),
+        history=_history(view, found.history, query),
+        curves=_curves(view, found.curves),
+        front=_front(found.front),
+        table=_table(found.trials, query),
+        query=query,
+        columns=short_paths(tuple(view.spec.space.root)),
+        more_objectives=tuple(item.metric for item in view.spec.objectives[1:]),
+        live=f"/partials/studies/{view.id}{query.text}",
+        events=facts.events_address(view),
+    )
+
+
+def _asked(query: TableQuery) -> TrialQuery:
+    return TrialQuery(query.sort, query.descending, query.state, query.cursor, PAGE)
 
 
 def _left(view: StudyView, now: datetime) -> float | None:
@@ -54,15 +123,6 @@ def _left(view: StudyView, now: datetime) -> float | None:
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
-def _best(db: Database, view: StudyView) -> Best | None:
-    if view.best_trial is None:
-        return None
-    try:
-        return overview.best(db, view.id)
-    except NotFound:
-        return None
-
-
 def _recipe(view: StudyView, best: Best | None) -> tuple[facts.Difference, ...]:
     """Searched params of the best trial beside the base recipe's."""
     if best is None:
@@ -71,66 +131,36 @@ def _recipe(view: StudyView, best: Best | None) -> tuple[facts.Difference, ...]:
     return facts.differences(best.params, {path: base.get(path) for path in best.params})
 
 
-def _history(db: Database, view: StudyView, query: TableQuery) -> dict[str, Any]:
-    points = overview.history(db, view.id)
+def _history(view: StudyView, points: Sequence[HistoryPoint], query: TableQuery) -> HistoryFigure:
     folded = charts.fold_history(points, view.objective, base=view.base_value, axis=query.axis)
     svg = charts.draw_history(folded, name=view.objective.metric) if points else None
-    return {"svg": svg, "outside": folded.outside, "shown": len(folded.marks), "all": len(points)}
+    return HistoryFigure(svg, folded.outside, shown=len(folded.marks), all=len(points))
 
 
-def _curves(db: Database, view: StudyView) -> dict[str, Any]:
-    """Running trials over some of the ended ones; the best always among them."""
-    running = overview.curves(db, view.id, states={TrialState.RUNNING}, limit=RUNNING_CURVES)
-    ended = overview.curves(db, view.id, states=set(_ENDED), limit=ENDED_CURVES)
-    folded = charts.fold_curves(
-        [*_with_best(db, view, ended), *running],
-        best=view.best_trial,
-        epochs=view.spec.most_epochs,
-    )
+def _curves(view: StudyView, curves: Sequence[Curve]) -> CurvesFigure:
+    folded = charts.fold_curves(curves, best=view.best_trial, epochs=view.spec.most_epochs)
     svg = charts.draw_curves(folded, name=view.objective.metric) if folded.lines else None
     faint = sum(line.role != "running" for line in folded.lines)
-    return {"svg": svg, "running": len(folded.lines) - faint, "ended": faint}
+    return CurvesFigure(svg, running=len(folded.lines) - faint, ended=faint)
 
 
-def _with_best(db: Database, view: StudyView, curves: tuple[Curve, ...]) -> list[Curve]:
-    """The service gives the newest curves; the best trial's may be an old one."""
-    if view.best_trial is None or any(curve.trial == view.best_trial for curve in curves):
-        return list(curves)
-    name = view.objective.metric
-    reports = overview.steps(db, view.id, view.best_trial)
-    points = {report.step: report.metrics[name] for report in reports if name in report.metrics}
-    steps, values = tuple(points), tuple(points.values())
-    best = Curve(trial=view.best_trial, state=TrialState.COMPLETED, steps=steps, values=values)
-    return [*curves, best]
-
-
-def _front(db: Database, view: StudyView) -> dict[str, Any] | None:
+def _front(view: FrontView | None) -> FrontFigure | None:
     """Charts of the front; None with one objective, or before a trial has completed."""
-    if len(view.spec.objectives) < 2:
+    if view is None or not view.steps:
         return None
-    front = pareto.front(db, view.id)
-    if not front.steps:
-        return None
-    folded = front_chart.fold_front(front)
-    return {
-        "view": front,
-        "svg": front_chart.draw_front(folded),
-        "corner": folded.corner,
-        "volume": front_chart.draw_volume(front),
-        "count": sum(one.on_front for one in front.steps),
-    }
-
-
-def _table(db: Database, view: StudyView, query: TableQuery) -> dict[str, Any]:
-    page = overview.trials(
-        db,
-        view.id,
-        sort=query.sort,
-        descending=query.descending,
-        state=query.state,
-        cursor=query.cursor,
-        limit=PAGE,
+    folded = front_chart.fold_front(view)
+    return FrontFigure(
+        view=view,
+        svg=front_chart.draw_front(folded),
+        corner=folded.corner,
+        volume=front_chart.draw_volume(view),
+        count=sum(one.on_front for one in view.steps),
     )
-    following = query.following(page.next, len(page.items)) if page.next else None
-    first = query.first() if query.cursor else None
-    return {"page": page, "next": following, "first": first}
+
+
+def _table(page: Page[TrialSummary], query: TableQuery) -> TrialTable:
+    return TrialTable(
+        page=page,
+        next=query.following(page.next, len(page.items)) if page.next else None,
+        first=query.first() if query.cursor else None,
+    )

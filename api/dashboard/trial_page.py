@@ -1,65 +1,99 @@
-"""All that the page of one trial shows, read and folded."""
+"""All that the page of one trial shows: read at one moment, then folded."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from api.dashboard import charts, facts
 from api.dashboard.format import flatten
-from api.dashboard.per_class import class_scores
-from tuner.errors import NotFound
-from tuner.service import overview
+from api.dashboard.per_class import ClassScore, class_scores
+from tuner.service.details import trial_detail
 from tuner.service.storage import Database
 from tuner.spec.config import TrialConfig
 from tuner.spec.kinds import ArtifactKind
-from tuner.spec.messages import OutcomeKind
+from tuner.spec.messages import ArtifactRef, OutcomeKind
 from tuner.spec.metrics import SUMMARIES
-from tuner.spec.views import Curve, StepView, TrialView
+from tuner.spec.study import Objective
+from tuner.spec.views import Curve, StepView, StudyView, TrialView
 
-_COURSES = ("train_loss", "lr")
+_CURVES = ("train_loss", "lr")
 _PLANNED = {OutcomeKind.PAUSED, OutcomeKind.YIELDED}
 
 
-def trial_page(db: Database, study: int | str, number: int) -> dict[str, Any]:
-    """Context of the templates `trial.html` and `trial_live.html`. Raises NotFound."""
-    view = overview.study(db, study)
-    trial = overview.trial(db, view.id, number)
-    steps = overview.steps(db, view.id, number)
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart and what it shows."""
+
+    name: str
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPage:
+    """Context of the templates `trial.html` and `trial_live.html`.
+
+    `gain` is over trial 0, `per_epoch` is in seconds, `config` is the whole config as JSON and
+    `sections` the same as the page lays it out.
+    """
+
+    study: StudyView
+    objective: Objective
+    trial: TrialView
+    gain: float | None
+    tone: str
+    charts: tuple[Figure, ...]
+    classes: tuple[ClassScore, ...]
+    summaries: Mapping[str, float]
+    differences: tuple[facts.Difference, ...]
+    config: Mapping[str, Any]
+    sections: Mapping[str, Any]
+    attempts: str
+    preview: ArtifactRef | None
+    per_epoch: float | None
+    last_number: int
+    live: str
+    events: str
+
+
+def trial_page(db: Database, study: int | str, number: int) -> TrialPage:
+    """The page of a trial. Raises NotFound, Unreadable."""
+    found = trial_detail(db, study, number)
+    view, trial = found.study, found.trial
     difference = facts.improvement(trial.value, view.base_value) if number else None
-    return {
-        "study": view,
-        "objective": view.objective,
-        "trial": trial,
-        "gain": difference,
-        "tone": facts.tone(view.objective, difference),
-        "charts": _charts(trial, steps, view.objective.metric),
-        "classes": class_scores(trial.config.dataset.classes, trial.metrics, trial.confusion),
-        "summaries": _summaries(trial),
-        "differences": _differences(db, trial),
-        "config": trial.config.model_dump(mode="json"),
-        "sections": _sections(trial.config),
-        "attempts": _attempts(trial),
-        "preview": next(
-            (file for file in trial.artifacts if file.kind == ArtifactKind.PREVIEW), None
-        ),
-        "per_epoch": _per_epoch(steps),
-        "last_number": view.counts.total - 1,
-        "live": f"/partials/studies/{view.id}/trials/{number}",
-        "events": facts.events_address(view),
-    }
+    return TrialPage(
+        study=view,
+        objective=view.objective,
+        trial=trial,
+        gain=difference,
+        tone=facts.tone(view.objective, difference),
+        charts=_charts(trial, found.steps, view.objective.metric),
+        classes=class_scores(trial.config.dataset.classes, trial.metrics, trial.confusion),
+        summaries=_summaries(trial),
+        differences=_differences(trial, found.base),
+        config=trial.config.model_dump(mode="json"),
+        sections=_sections(trial.config),
+        attempts=_attempts(trial),
+        preview=next((file for file in trial.artifacts if file.kind == ArtifactKind.PREVIEW), None),
+        per_epoch=_per_epoch(found.steps),
+        last_number=view.counts.total - 1,
+        live=f"/partials/studies/{view.id}/trials/{number}",
+        events=facts.events_address(view),
+    )
 
 
-def _charts(trial: TrialView, steps: tuple[StepView, ...], objective: str) -> list[dict[str, Any]]:
-    names = [objective, *(name for name in _COURSES if name != objective)]
+def _charts(trial: TrialView, steps: tuple[StepView, ...], objective: str) -> tuple[Figure, ...]:
+    names = [objective, *(name for name in _CURVES if name != objective)]
     found = []
     for name in names:
         points = [(step.step, step.metrics[name]) for step in steps if name in step.metrics]
         if points:
-            found.append({"name": name, "svg": _course(trial, name, points)})
-    return found
+            found.append(Figure(name, _curve(trial, name, points)))
+    return tuple(found)
 
 
-def _course(trial: TrialView, name: str, points: list[tuple[int, float]]) -> Markup:
+def _curve(trial: TrialView, name: str, points: list[tuple[int, float]]) -> Markup:
     steps, values = zip(*points, strict=True)
     curve = Curve(trial=trial.number, state=trial.state, steps=steps, values=values)
     folded = charts.fold_curves(
@@ -102,17 +136,13 @@ def _values(config: TrialConfig) -> dict[str, Any]:
     return flatten(config.model_dump(mode="json", exclude=hidden)) | later
 
 
-def _differences(db: Database, trial: TrialView) -> tuple[facts.Difference, ...]:
+def _differences(trial: TrialView, base: TrialConfig | None) -> tuple[facts.Difference, ...]:
     """Its drawn params, then what else its config says otherwise than trial 0's."""
-    if trial.number == 0:
+    if trial.number == 0 or base is None:
         return ()
-    try:
-        base = overview.trial(db, trial.study_id, 0)
-    except NotFound:
-        return ()
-    found = facts.differences(_values(trial.config), _values(base.config))
-    told = [item for item in found if item.changed or item.path in trial.params]
-    return tuple(sorted(told, key=lambda item: item.path not in trial.params))
+    found = facts.differences(_values(trial.config), _values(base))
+    shown = [item for item in found if item.changed or item.path in trial.params]
+    return tuple(sorted(shown, key=lambda item: item.path not in trial.params))
 
 
 def _per_epoch(steps: tuple[StepView, ...]) -> float | None:

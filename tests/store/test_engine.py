@@ -81,6 +81,18 @@ def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
             assert pool.submit(count, database).result(timeout=20) == 0
 
 
+def test_a_snapshot_is_of_one_moment(database: Database) -> None:
+    """What is committed after its first statement is in the next snapshot, not in this one."""
+    found = []
+    for _ in range(2):
+        with database.snapshot() as session:
+            found.append(session.scalar(select(func.count()).select_from(Study)))
+            with database.transaction() as writing:
+                writing.add(study_row(spec(f"study-{len(found)}")))
+            found.append(session.scalar(select(func.count()).select_from(Study)))
+    assert found == [0, 0, 1, 1]
+
+
 def test_the_clock_is_utc_and_moves(database: Database) -> None:
     """The database's time is aware, in UTC, and near this machine's in a test."""
     first, second = database.now(), database.now()

@@ -65,6 +65,11 @@ class Database:
             if is_sqlite
             else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
+        self._snapshots = (
+            self._engine
+            if is_sqlite
+            else self._engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._group = GroupCommit(self._transaction)
 
     @property
@@ -116,6 +121,16 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """Give a session for reading; nothing is committed. Raises StorageError."""
         with _storage_errors(), Session(self._reader, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Give a session for reading in which every statement sees the same moment.
+
+        Raises:
+            StorageError: the database refused or could not be reached.
+        """
+        with _storage_errors(), Session(self._snapshots, autoflush=False) as session:
             yield session
 
     def now(self) -> datetime:

@@ -1,0 +1,61 @@
+"""What templates say, and what their pages give them."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from jinja2 import meta, nodes
+
+from api.dashboard.importance_panel import ImportancePanel
+from api.dashboard.pages import ErrorPage, LoginPage, WorkersPage
+from api.dashboard.render import FOLDER, environment
+from api.dashboard.study_list import StudyList
+from api.dashboard.study_page import StudyPage
+from api.dashboard.trial_page import TrialPage
+
+# What every page has.
+FRAME = {"now", "theme", "path", "prefix", "is_logged_in"}
+PAGES: dict[str, Any] = {
+    "studies.html": StudyList,
+    "studies_live.html": StudyList,
+    "study.html": StudyPage,
+    "study_live.html": StudyPage,
+    "trial.html": TrialPage,
+    "trial_live.html": TrialPage,
+    "importance.html": ImportancePanel,
+    "workers.html": WorkersPage,
+    "workers_live.html": WorkersPage,
+    "login.html": LoginPage,
+    "error.html": ErrorPage,
+}
+
+
+def _names(template: str) -> set[str]:
+    """Names that a template takes from its context, with those of what it extends and includes."""
+    tree = environment().parse((FOLDER / "templates" / template).read_text(encoding="utf-8"))
+    found: list[Any] = [*tree.find_all(nodes.Extends), *tree.find_all(nodes.Include)]
+    others = [node.template.value for node in found]
+    return meta.find_undeclared_variables(tree).union(*map(_names, others))
+
+
+@pytest.mark.parametrize(("template", "page"), PAGES.items())
+def test_a_template_says_only_what_its_page_has(template: str, page: Any) -> None:
+    """A name that is no field of the page would be an error in a browser, and nowhere before."""
+    given = {each.name for each in fields(page)}
+
+    assert _names(template) <= given | FRAME | environment().globals.keys()
+
+
+@pytest.mark.parametrize("page", dict.fromkeys(PAGES.values()))
+def test_a_page_reads_nothing_that_no_template_shows(page: Any) -> None:
+    """A field that is shown nowhere costs a read for nothing."""
+    said = set().union(*(_names(name) for name, other in PAGES.items() if other is page))
+
+    assert {each.name for each in fields(page)} <= said
+
+
+def test_every_template_belongs_to_a_page() -> None:
+    """None is forgotten here; `base` and `parts` are parts of others."""
+    found = {path.name for path in (FOLDER / "templates").glob("*.html")}
+
+    assert found == PAGES.keys() | {"base.html", "parts.html"}
