@@ -12,8 +12,8 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.dashboard import charts
 from api.dashboard import format as fmt
+from api.dashboard.charts.bars import draw_bar, draw_stack
 from api.prefix import prefix_of
 from api.security import COOKIE
 from tuner.spec.events import EventKind
@@ -95,6 +95,6 @@ def environment() -> Environment:
     )
     names = "number setting measure metric gain percent duration ago absolute size pretty flatten"
     found.filters.update({name: getattr(fmt, name) for name in names.split()})
-    found.globals.update(asset=asset, bar=charts.draw_bar, stack=charts.draw_stack)
+    found.globals.update(asset=asset, bar=draw_bar, stack=draw_stack)
     found.globals.update(event_kinds=" ".join(EventKind))
     return found

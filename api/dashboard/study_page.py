@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from api.dashboard import charts, facts, front_chart
+from api.dashboard import facts
+from api.dashboard.charts.curves import draw_curves, fold_curves
+from api.dashboard.charts.front import draw_front, draw_volume, fold_front
+from api.dashboard.charts.history import draw_history, fold_history
 from api.dashboard.format import flatten, short_paths
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
@@ -132,14 +135,14 @@ def _recipe(view: StudyView, best: Best | None) -> tuple[facts.Difference, ...]:
 
 
 def _history(view: StudyView, points: Sequence[HistoryPoint], query: TableQuery) -> HistoryFigure:
-    folded = charts.fold_history(points, view.objective, base=view.base_value, axis=query.axis)
-    svg = charts.draw_history(folded, name=view.objective.metric) if points else None
+    folded = fold_history(points, view.objective, base=view.base_value, axis=query.axis)
+    svg = draw_history(folded, name=view.objective.metric) if points else None
     return HistoryFigure(svg, folded.outside, shown=len(folded.marks), all=len(points))
 
 
 def _curves(view: StudyView, curves: Sequence[Curve]) -> CurvesFigure:
-    folded = charts.fold_curves(curves, best=view.best_trial, epochs=view.spec.most_epochs)
-    svg = charts.draw_curves(folded, name=view.objective.metric) if folded.lines else None
+    folded = fold_curves(curves, best=view.best_trial, epochs=view.spec.most_epochs)
+    svg = draw_curves(folded, name=view.objective.metric) if folded.lines else None
     faint = sum(line.role != "running" for line in folded.lines)
     return CurvesFigure(svg, running=len(folded.lines) - faint, ended=faint)
 
@@ -148,12 +151,12 @@ def _front(view: FrontView | None) -> FrontFigure | None:
     """Charts of the front; None with one objective, or before a trial has completed."""
     if view is None or not view.steps:
         return None
-    folded = front_chart.fold_front(view)
+    folded = fold_front(view)
     return FrontFigure(
         view=view,
-        svg=front_chart.draw_front(folded),
+        svg=draw_front(folded),
         corner=folded.corner,
-        volume=front_chart.draw_volume(view),
+        volume=draw_volume(view),
         count=sum(one.on_front for one in view.steps),
     )
 

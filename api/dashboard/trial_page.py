@@ -6,7 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from api.dashboard import charts, facts
+from api.dashboard import facts
+from api.dashboard.charts.curves import draw_curves, fold_curves
+from api.dashboard.charts.frame import POINTS
 from api.dashboard.format import flatten
 from api.dashboard.per_class import ClassScore, class_scores
 from tuner.service.details import trial_detail
@@ -96,10 +98,8 @@ def _charts(trial: TrialView, steps: tuple[StepView, ...], objective: str) -> tu
 def _curve(trial: TrialView, name: str, points: list[tuple[int, float]]) -> Markup:
     steps, values = zip(*points, strict=True)
     curve = Curve(trial=trial.number, state=trial.state, steps=steps, values=values)
-    folded = charts.fold_curves(
-        [curve], best=trial.number, epochs=trial.epochs, points=charts.POINTS
-    )
-    return charts.draw_curves(folded, name=name, ends="value")
+    folded = fold_curves([curve], best=trial.number, epochs=trial.epochs, points=POINTS)
+    return draw_curves(folded, name=name, ends="value")
 
 
 def _summaries(trial: TrialView) -> dict[str, float]:

@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from api.dashboard import charts, svg
-from api.dashboard.axes import linear, robust, trimmed
+from api.dashboard.charts import svg
+from api.dashboard.charts.axes import linear, robust, trimmed
+from api.dashboard.charts.bars import draw_bar, draw_stack
+from api.dashboard.charts.curves import draw_curves, fold_curves, spread
+from api.dashboard.charts.history import draw_history, fold_history
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
 from tuner.spec.views import Curve, HistoryPoint
@@ -51,8 +54,8 @@ def test_history_is_sound_svg(
 ) -> None:
     """Any values, NaN and infinities among them, give well-formed SVG without NaN."""
     objective = Objective(metric="miou", direction=direction)
-    folded = charts.fold_history(points(values, objective), objective, base=base)
-    tree = parsed(charts.draw_history(folded, name="miou"))
+    folded = fold_history(points(values, objective), objective, base=base)
+    tree = parsed(draw_history(folded, name="miou"))
     assert len(tree.findall(".//*[@data-trial]")) == len(values)
 
 
@@ -67,7 +70,7 @@ def test_history_lies_along_the_axis_asked_for(axis: Any, places: tuple[float, .
         point.model_copy(update={"epochs": epochs, "device_seconds": seconds})
         for point, (epochs, seconds) in zip(points([0.1, 0.2, 0.3], objective), spent, strict=True)
     ]
-    folded = charts.fold_history(found, objective, axis=axis)
+    folded = fold_history(found, objective, axis=axis)
     assert tuple(mark.place for mark in folded.marks) == places
     assert folded.x.high == places[-1]
 
@@ -76,7 +79,7 @@ def test_history_lies_along_the_axis_asked_for(axis: Any, places: tuple[float, .
 def test_best_line_only_gets_better(values: list[float | None], direction: str) -> None:
     """The staircase is strictly monotone in the objective's direction."""
     objective = Objective(metric="miou", direction=direction)
-    folded = charts.fold_history(points(values, objective), objective)
+    folded = fold_history(points(values, objective), objective)
     assert all(objective.is_better(new, old) for (_, old), (_, new) in pairwise(folded.best))
     assert all(early < late for (early, _), (late, _) in pairwise(folded.best))
 
@@ -86,7 +89,7 @@ def test_history_keeps_improvements_when_thinned(count: int, limit: int) -> None
     """However few points are drawn, each step of the best line has its mark."""
     objective = Objective(metric="miou")
     values: list[float | None] = [(index * 7919 % 997) / 997 for index in range(count)]
-    folded = charts.fold_history(points(values, objective), objective, limit=limit)
+    folded = fold_history(points(values, objective), objective, limit=limit)
     drawn = {mark.place for mark in folded.marks}
     assert {place for place, _ in folded.best} <= drawn
     assert len(drawn) <= limit + len(folded.best)
@@ -107,8 +110,8 @@ def test_curves_are_sound_svg(series: list[list[float]], states: list[TrialState
         )
         for number, values in enumerate(series)
     ]
-    folded = charts.fold_curves(curves, best=0, epochs=50)
-    tree = parsed(charts.draw_curves(folded, name="miou"))
+    folded = fold_curves(curves, best=0, epochs=50)
+    tree = parsed(draw_curves(folded, name="miou"))
     finite = [values for values in series if any(map(math.isfinite, values))]
     assert len(tree.findall(".//path")) == len(finite)
 
@@ -120,7 +123,7 @@ def test_running_curves_are_drawn_last() -> None:
         Curve(trial=number, state=state, steps=(1, 2), values=(0.1, 0.2))
         for number, state in enumerate(states)
     ]
-    folded = charts.fold_curves(curves, best=1, epochs=2)
+    folded = fold_curves(curves, best=1, epochs=2)
     assert [line.role for line in folded.lines] == ["ended", "best", "running"]
 
 
@@ -128,7 +131,7 @@ def test_a_long_curve_keeps_its_ends() -> None:
     """Thinning keeps the first and the last epoch."""
     steps = tuple(range(1, 1001))
     curve = Curve(trial=0, state=TrialState.RUNNING, steps=steps, values=steps)
-    line = charts.fold_curves([curve], points=50).lines[0]
+    line = fold_curves([curve], points=50).lines[0]
     assert (line.points[0][0], line.points[-1][0]) == (1, 1000)
     assert len(line.points) <= 52
 
@@ -140,14 +143,14 @@ def test_a_failed_value_is_told_by_its_sign() -> None:
         HistoryPoint(trial=0, state=TrialState.COMPLETED, value=0.5, best=0.5),
         HistoryPoint(trial=1, state=TrialState.FAILED, value=0.45, best=0.5),
     ]
-    tree = parsed(charts.draw_history(charts.fold_history(ended, objective), name="miou"))
+    tree = parsed(draw_history(fold_history(ended, objective), name="miou"))
     assert [item.text for item in tree.findall(".//text[@class='glyph failed']")] == ["×"]
 
 
 @given(st.dictionaries(st.sampled_from(ENDED), st.integers(0, 10**6)), st.integers(0, 10**6))
 def test_stack_never_overflows(counts: dict[str, int], total: int) -> None:
     """Segments follow each other and end within the bar, even beyond the budget."""
-    tree = parsed(charts.draw_stack(counts, total))
+    tree = parsed(draw_stack(counts, total))
     segments = tree.findall(".//rect[@x]")
     starts = [float(r.get("x", "")[:-1]) for r in segments]
     ends = [
@@ -161,13 +164,13 @@ def test_stack_never_overflows(counts: dict[str, int], total: int) -> None:
 @given(st.one_of(st.none(), NUMBERS))
 def test_bar_is_sound_svg(share: float | None) -> None:
     """Shares outside 0 to 1 are cut, unknown ones are empty."""
-    assert len(parsed(charts.draw_bar(share)).findall(".//rect")) == 2
+    assert len(parsed(draw_bar(share)).findall(".//rect")) == 2
 
 
 @given(st.lists(st.floats(0, 1), max_size=9))
 def test_labels_keep_their_distance(places: list[float]) -> None:
     """Labels come apart by the gap, in their order, and none above the top."""
-    moved = charts.spread(places, 0.05)
+    moved = spread(places, 0.05)
     order = sorted(range(len(places)), key=lambda index: places[index])
     assert all(moved[b] - moved[a] >= 0.05 - 1e-9 for a, b in pairwise(order))
     assert max(moved, default=0) <= 1 + 1e-9

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.dashboard.front_chart import draw_front, draw_volume, fold_front
+from api.dashboard.charts.front import draw_front, draw_volume, fold_front
 from tuner.search.analysis import pareto_front
 from tuner.spec.study import Objective
 from tuner.spec.views import FrontStep, FrontView

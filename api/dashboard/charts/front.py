@@ -8,9 +8,9 @@ from math import ceil
 from markupsafe import Markup
 
 from api.dashboard import format as fmt
-from api.dashboard.axes import Axis, linear, robust
-from api.dashboard.charts import POINTS, chart, grid
-from api.dashboard.svg import element, line, percent, steps, stretched
+from api.dashboard.charts.axes import Axis, linear, robust
+from api.dashboard.charts.frame import POINTS, chart, grid
+from api.dashboard.charts.svg import element, line, percent, steps, stretched
 from tuner.spec.study import Objective
 from tuner.spec.views import FrontStep, FrontView
 

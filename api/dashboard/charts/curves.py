@@ -1,0 +1,151 @@
+"""Learning curves: `fold_curves` picks what is shown, `draw_curves` writes the SVG."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from markupsafe import Markup
+
+from api.dashboard import format as fmt
+from api.dashboard.charts.axes import Axis, linear, trimmed
+from api.dashboard.charts.frame import chart, grid
+from api.dashboard.charts.svg import Point, element, line, percent, stretched
+from tuner.spec.states import TrialState
+from tuner.spec.views import Curve
+
+Role = Literal["ended", "best", "running"]
+LABELS, HUES = 8, 8
+_LABEL_GAP = 0.055  # height of a label as a share of the plot
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One trial's metric over its steps."""
+
+    trial: int
+    state: TrialState
+    role: Role
+    points: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Lines in drawing order, the ones that matter last."""
+
+    lines: tuple[Line, ...]
+    x: Axis
+    y: Axis
+
+
+def fold_curves(
+    curves: Sequence[Curve], *, best: int | None = None, epochs: int = 1, points: int = 60
+) -> Curves:
+    """Order lines by weight, thin each to about `points`, and fit the axes."""
+    lines = [
+        Line(curve.trial, curve.state, _role(curve, best), _thin(curve, points)) for curve in curves
+    ]
+    order: dict[Role, int] = {"ended": 0, "best": 1, "running": 2}
+    shown = sorted(
+        (item for item in lines if item.points), key=lambda item: (order[item.role], item.trial)
+    )
+    last = max((item.points[-1][0] for item in shown), default=1)
+    values = [value for item in shown for _, value in item.points]
+    return Curves(tuple(shown), linear((0, max(last, epochs)), whole=True), trimmed(values))
+
+
+def draw_curves(curves: Curves, *, name: str, ends: Literal["trial", "value"] = "trial") -> Markup:
+    """Running trials in colour over ended ones; they and the best are named at their ends."""
+    hues = _hues(curves)
+    paths = [
+        element(
+            "path",
+            element("title", f"trial {item.trial} · {item.state} · {_last(item)}"),
+            class_=f"line {item.role} {hues.get(item.trial, '')}".rstrip(),
+            d=line(_places(curves, item)),
+            data_trial=item.trial,
+        )
+        for item in curves.lines
+    ]
+    running = sum(item.role == "running" for item in curves.lines)
+    return chart(
+        grid(curves.x, curves.y),
+        stretched(*paths),
+        *_ends(curves, hues, ends),
+        label=f"{name} over epochs of {len(curves.lines)} trials, {running} of them running",
+    )
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Move labels apart so that neighbours keep `gap`, in order, from the lowest upwards."""
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    moved = list(places)
+    for before, index in pairwise(order):
+        moved[index] = max(moved[index], moved[before] + gap)
+    excess = max([moved[index] for index in order], default=0.0) - 1.0
+    if excess > 0 and order:
+        ceiling = 1.0
+        for index in reversed(order):
+            moved[index] = min(moved[index], ceiling)
+            ceiling = moved[index] - gap
+    return moved
+
+
+def _role(curve: Curve, best: int | None) -> Role:
+    if curve.state is TrialState.RUNNING:
+        return "running"
+    return "best" if curve.trial == best else "ended"
+
+
+def _thin(curve: Curve, limit: int) -> tuple[tuple[int, float], ...]:
+    points = [
+        (step, value)
+        for step, value in zip(curve.steps, curve.values, strict=True)
+        if math.isfinite(value)
+    ]
+    stride = max(1, math.ceil(len(points) / limit))
+    return tuple(
+        point
+        for index, point in enumerate(points, start=1)
+        if index % stride == 0 or index in (1, len(points))
+    )
+
+
+def _hues(curves: Curves) -> dict[int, str]:
+    running = [item.trial for item in curves.lines if item.role == "running"]
+    return {trial: f"hue{index % HUES}" for index, trial in enumerate(running)}
+
+
+def _places(curves: Curves, item: Line) -> list[Point]:
+    return [(curves.x.position(step), curves.y.position(value)) for step, value in item.points]
+
+
+def _last(item: Line) -> str:
+    step, value = item.points[-1]
+    return f"{fmt.measure(value)} at epoch {step}"
+
+
+def _ends(curves: Curves, hues: Mapping[int, str], what: str) -> list[Markup]:
+    """A dot and a name at the end of each line that is not faint."""
+    named = [item for item in curves.lines if item.role != "ended"][-LABELS:]
+    ends = [_places(curves, item)[-1] for item in named]
+    heights = spread([y for _, y in ends], _LABEL_GAP)
+    found = []
+    for item, (x, y), height in zip(named, ends, heights, strict=True):
+        tone = f"{item.role} {hues.get(item.trial, '')}".rstrip()
+        found.append(
+            element("circle", class_=f"end {tone}", cx=percent(x), cy=percent(1 - y), r="3.5")
+        )
+        found.append(
+            element(
+                "text",
+                f"#{item.trial}" if what == "trial" else fmt.measure(item.points[-1][1]),
+                class_=f"name {tone}",
+                x=percent(x),
+                dx="8",
+                y=percent(1 - height),
+                dy="4",
+            )
+        )
+    return found

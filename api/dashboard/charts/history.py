@@ -1,0 +1,161 @@
+"""The optimisation history: `fold_history` picks what is shown, `draw_history` writes the SVG."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from api.dashboard import format as fmt
+from api.dashboard.charts.axes import Axis, linear, robust
+from api.dashboard.charts.frame import POINTS, chart, finite, grid
+from api.dashboard.charts.svg import element, percent, steps, stretched
+from tuner.spec.states import TrialState
+from tuner.spec.study import Objective
+from tuner.spec.views import HistoryPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One ended trial: its place on the axis, its state and its value."""
+
+    place: float
+    trial: int
+    state: TrialState
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Results in the order of ending, with the steps of the best so far."""
+
+    marks: tuple[Mark, ...]
+    best: tuple[tuple[float, float], ...]
+    best_trial: int | None
+    base: float | None
+    ended: int
+    x: Axis
+    y: Axis
+    better_high: bool
+
+    @property
+    def outside(self) -> int:
+        """Marks whose value the axis does not hold."""
+        return sum(
+            mark.value is not None and not self.y.low <= mark.value <= self.y.high
+            for mark in self.marks
+        )
+
+
+def fold_history(
+    points: Sequence[HistoryPoint],
+    objective: Objective,
+    *,
+    base: float | None = None,
+    limit: int = POINTS,
+    axis: Literal["trials", "epochs", "hours"] = "trials",
+) -> History:
+    """Keep every improvement, and of the other trials an even sample of about `limit`.
+
+    `axis` is what lies across: the order of ending, or what the whole study had spent by then.
+    """
+    better_high = objective.direction == "maximize"
+    places = _spent(points, axis)
+    marks = [
+        Mark(x, p.trial, p.state, finite(p.value)) for x, p in zip(places, points, strict=True)
+    ]
+    best: list[tuple[float, float]] = []
+    record: set[int] = set()
+    holder = None
+    for index, point in enumerate(points):
+        value = finite(point.best)
+        if value is not None and (not best or objective.is_better(value, best[-1][1])):
+            best.append((places[index], value))
+            record.add(index)
+            holder = point.trial
+    stride = max(1, math.ceil(len(marks) / limit))
+    kept = tuple(
+        mark for index, mark in enumerate(marks) if index in record or (index + 1) % stride == 0
+    )
+    values = [mark.value for mark in kept if mark.value is not None]
+    y = robust([*values, *([base] if base is not None else [])], better_high=better_high)
+    x = linear((0, max([*places, 0.0]) or 1.0), whole=axis != "hours")
+    return History(kept, tuple(best), holder, base, len(points), x, y, better_high)
+
+
+def _spent(points: Sequence[HistoryPoint], axis: str) -> list[float]:
+    """Where each trial lies; one of which it is not known lies where the one before it does."""
+    found: list[float] = []
+    for index, point in enumerate(points, start=1):
+        spent = {
+            "trials": float(index),
+            "epochs": point.epochs,
+            "hours": None if point.device_seconds is None else point.device_seconds / 3600,
+        }[axis]
+        found.append(spent if spent is not None else found[-1] if found else 0.0)
+    return found
+
+
+def draw_history(history: History, *, name: str) -> Markup:
+    """Values of ended trials by state, the staircase of the best so far, and trial 0."""
+    x, y = history.x, history.y
+    stairs = steps((x.position(place), y.position(value)) for place, value in history.best)
+    ground = [grid(x, y)]
+    if history.base is not None:
+        height = percent(1 - y.position(history.base))
+        ground.append(element("line", class_="base", x1="0", x2="100%", y1=height, y2=height))
+    front = [stretched(element("path", class_="best", d=stairs))] if stairs else []
+    return chart(
+        *ground,
+        *(_mark(history, mark) for mark in sorted(history.marks, key=_weight)),
+        *front,
+        *_levels(history),
+        label=f"{name} of {history.ended} ended trials in the order of ending, "
+        f"best so far {fmt.metric(history.best[-1][1] if history.best else None)}",
+    )
+
+
+def _mark(history: History, mark: Mark) -> Markup:
+    title = element("title", f"trial {mark.trial} · {mark.state} · {fmt.metric(mark.value)}")
+    x = percent(history.x.position(mark.place))
+    y = percent(1 - history.y.position(mark.value) if mark.value is not None else 1.0)
+    glyph = _glyph(history.y, mark)
+    if glyph is None:
+        return element("circle", title, class_=mark.state, cx=x, cy=y, r="3", data_trial=mark.trial)
+    return element(
+        "text", glyph, title, class_=f"glyph {mark.state}", x=x, y=y, data_trial=mark.trial
+    )
+
+
+def _weight(mark: Mark) -> bool:
+    """Completed trials are drawn over the others."""
+    return mark.state is TrialState.COMPLETED
+
+
+def _glyph(axis: Axis, mark: Mark) -> str | None:
+    """A sign for what a dot on the axis would not say: failed, or beyond the axis."""
+    if mark.value is not None and mark.value < axis.low:
+        return "▾"
+    if mark.value is not None and mark.value > axis.high:
+        return "▴"
+    return "×" if mark.value is None or mark.state is TrialState.FAILED else None
+
+
+def _levels(history: History) -> list[Markup]:
+    """Names of the two horizontal lines, kept apart by standing on their outer sides."""
+    up, down = ("-7", "15") if history.better_high else ("15", "-7")
+    found = []
+    if history.best:
+        value = history.best[-1][1]
+        text = f"best {fmt.metric(value)} · #{history.best_trial}"
+        found.append(_level(text, history.y.position(value), dy=up, class_="name best"))
+    if history.base is not None and (not history.best or history.best[-1][1] != history.base):
+        text = f"trial 0 · {fmt.metric(history.base)}"
+        found.append(_level(text, history.y.position(history.base), dy=down, class_="name base"))
+    return found
+
+
+def _level(text: str, height: float, *, dy: str, class_: str) -> Markup:
+    y = percent(1 - height)
+    return element("text", text, class_=class_, x="100%", y=y, dy=dy, text_anchor="end")
