@@ -11,9 +11,10 @@ from api.app import close_waits, create_app
 from api.settings import Settings
 from api.startup import prepare
 from tuner.errors import InvalidInput, Problem
+from tuner.spec.address import local_address
+from tuner.wording import LOG_FORMAT
 
 logger = logging.getLogger(__name__)
-_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 # Longer than a worker's pause between two heartbeats, so that it keeps its connection.
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 10
@@ -30,7 +31,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
         InvalidInput: the address is taken, or could be reached by others without a token.
         StorageError: the database cannot be opened or migrated.
     """
-    logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT)
+    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
     prepare(settings)
     with listen(settings) as listener:
         Server(settings, listener, ready=ready).run(sockets=[listener])
@@ -47,7 +48,7 @@ class Server(uvicorn.Server):
         ready: Callable[[str], None] | None = None,
     ) -> None:
         self._app = create_app(settings)
-        self._url = _url(settings.host, listener.getsockname()[1])
+        self._url = local_address(settings.host, listener.getsockname()[1])
         self._tell = ready
         config = uvicorn.Config(
             self._app,
@@ -88,8 +89,3 @@ def listen(settings: Settings) -> socket.socket:
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; {remedy}"
         raise InvalidInput([Problem((setting,), message)]) from error
     return listener
-
-
-def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  # only shown
-    return f"http://{f'[{shown}]' if ':' in shown and '[' not in shown else shown}:{port}"

@@ -24,11 +24,6 @@ class Difference:
     changed: bool
 
 
-def improvement(value: float | None, base: float | None) -> float | None:
-    """The difference to trial 0, or None while one of the two is unknown."""
-    return None if value is None or base is None else value - base
-
-
 def tone(objective: Objective, difference: float | None) -> str:
     """`good`, `bad` or empty: whether a difference goes the objective's way."""
     if not difference:
@@ -53,11 +48,6 @@ def until_deadline(study: StudyView, now: datetime) -> float | None:
     if hours is None or study.started_at is None:
         return None
     return max(0.0, hours * 3600 - (now - study.started_at).total_seconds())
-
-
-def saved_share(epochs: int, saved: int) -> float | None:
-    """Share of the epochs that pruning spared, of all that full trainings would have cost."""
-    return saved / (epochs + saved) if epochs + saved else None
 
 
 def differences(values: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[Difference, ...]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from api.dashboard.format import short_paths
 from tuner.service import overview
 from tuner.service.importance import ImportanceCache, Method
 from tuner.service.storage import Database
 from tuner.spec.views import ImportanceView, StudyView
+from tuner.wording import short_paths
 
 _FEWEST = 10  # trials; shares of fewer change with every one that ends
 

@@ -16,6 +16,7 @@ from api.dashboard import format as fmt
 from api.dashboard.charts.bars import draw_bar, draw_stack
 from api.prefix import prefix_of
 from api.security import COOKIE
+from tuner import wording
 from tuner.spec.events import EventKind
 
 if TYPE_CHECKING:
@@ -93,8 +94,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = "number setting measure metric gain percent duration ago absolute size pretty flatten"
-    found.filters.update({name: getattr(fmt, name) for name in names.split()})
+    shared = "number setting measure metric gain percent duration ago savings"
+    found.filters.update({name: getattr(wording, name) for name in shared.split()})
+    own = "absolute size pretty flatten"
+    found.filters.update({name: getattr(fmt, name) for name in own.split()})
     found.globals.update(asset=asset, bar=draw_bar, stack=draw_stack)
     found.globals.update(event_kinds=" ".join(EventKind))
     return found

@@ -9,6 +9,7 @@ from tuner.service import overview
 from tuner.service.storage import Database
 from tuner.spec.states import StudyState
 from tuner.spec.views import StudySummary
+from tuner.wording import improvement
 
 _ORDER = ("completed", "pruned", "failed", "cancelled", "running", "paused", "waiting")
 
@@ -54,7 +55,7 @@ def state_counts(study: StudySummary) -> Mapping[str, int]:
 
 
 def _row(study: StudySummary) -> Row:
-    gain = facts.improvement(study.best_value, study.base_value)
+    gain = improvement(study.best_value, study.base_value)
     return Row(study, state_counts(study), gain, facts.tone(study.objective, gain))
 
 

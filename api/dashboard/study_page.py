@@ -10,7 +10,7 @@ from api.dashboard import facts
 from api.dashboard.charts.curves import draw_curves, fold_curves
 from api.dashboard.charts.front import draw_front, draw_volume, fold_front
 from api.dashboard.charts.history import draw_history, fold_history
-from api.dashboard.format import flatten, short_paths
+from api.dashboard.format import flatten
 from api.dashboard.study_list import state_counts
 from api.dashboard.trial_table import PAGE, TableQuery
 from tuner.configs.resolve import resolve
@@ -19,6 +19,7 @@ from tuner.service.storage import Database
 from tuner.service.trial_lists import TrialQuery
 from tuner.spec.study import Objective
 from tuner.spec.views import Best, Curve, FrontView, HistoryPoint, Page, StudyView, TrialSummary
+from tuner.wording import improvement, short_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,6 @@ class StudyPage:
     gain: float | None
     tone: str
     left: float | None
-    saved: float | None
     best: Best | None
     recipe: tuple[facts.Difference, ...]
     history: HistoryFigure
@@ -91,7 +91,7 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
     """The page of a study. Raises NotFound, InvalidInput (sort key, cursor)."""
     found = study_detail(db, study, _asked(query))
     view = found.study
-    difference = facts.improvement(view.best_value, view.base_value)
+    difference = improvement(view.best_value, view.base_value)
     return StudyPage(
         study=view,
         objective=view.objective,
@@ -99,7 +99,6 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
         gain=difference,
         tone=facts.tone(view.objective, difference),
         left=_left(view, datetime.now(UTC)),
-        saved=facts.saved_share(view.epochs, view.epochs_saved),
         best=found.best,
         recipe=_recipe(view, found.best),
         history=_history(view, found.history, query),

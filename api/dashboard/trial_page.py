@@ -19,6 +19,7 @@ from tuner.spec.messages import ArtifactRef, OutcomeKind
 from tuner.spec.metrics import SUMMARIES
 from tuner.spec.study import Objective
 from tuner.spec.views import Curve, StepView, StudyView, TrialView
+from tuner.wording import improvement
 
 _CURVES = ("train_loss", "lr")
 _PLANNED = {OutcomeKind.PAUSED, OutcomeKind.YIELDED}
@@ -63,7 +64,7 @@ def trial_page(db: Database, study: int | str, number: int) -> TrialPage:
     """The page of a trial. Raises NotFound, Unreadable."""
     found = trial_detail(db, study, number)
     view, trial = found.study, found.trial
-    difference = facts.improvement(trial.value, view.base_value) if number else None
+    difference = improvement(trial.value, view.base_value) if number else None
     return TrialPage(
         study=view,
         objective=view.objective,

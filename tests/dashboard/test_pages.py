@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.dashboard.format import metric
 from api.settings import Settings
 from tests.dashboard.scenes import Scene, document
 from tests.store.fleet import Fleet
@@ -23,6 +22,7 @@ from tuner.spec.messages import OutcomeKind, Unfitness
 from tuner.spec.states import StudyState
 from tuner.store.artifacts import ArtifactStore, Stored, Upload
 from tuner.store.engine import Database
+from tuner.wording import metric
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x00'\"&"
 TOKEN = "correct horse battery staple"

@@ -1,6 +1,6 @@
 """Numbers of each class from a confusion matrix, and what differs from trial 0."""
 
-from api.dashboard.facts import differences, improvement, saved_share, tone
+from api.dashboard.facts import differences, tone
 from api.dashboard.per_class import class_scores
 from tuner.spec.metrics import compute
 from tuner.spec.study import Objective
@@ -47,9 +47,3 @@ def test_tone_follows_the_direction() -> None:
     """Less is good where the objective says so."""
     loss = Objective(metric="train_loss", direction="minimize")
     assert (tone(loss, -0.1), tone(loss, 0.1), tone(loss, None)) == ("good", "bad", "")
-    assert improvement(0.5, None) is None
-
-
-def test_saved_share_counts_what_was_not_trained() -> None:
-    """A share of all that full trainings would have cost; unknown before the first epoch."""
-    assert (saved_share(30, 10), saved_share(0, 0)) == (0.25, None)

@@ -142,7 +142,7 @@ def test_the_picture_shows_running_trials_with_their_epochs() -> None:
     console = Console(file=io.StringIO(), width=160)
     console.print(screen.screen(view(), [trial(5)], NOON))
     text = console.file.getvalue()  # type: ignore[attr-defined]  # StringIO
-    assert all(word in text for word in ("5/20", "0.4200", "w-1", "lr=0.0123 optimizer.name=sgd"))
+    assert all(word in text for word in ("5/20", "0.4200", "w-1", "lr=0.012 optimizer=sgd"))
 
 
 @given(

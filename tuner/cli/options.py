@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from tuner.wording import LOG_FORMAT
+
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
@@ -81,7 +83,7 @@ def log_from(level: str) -> None:
     """Log to standard error from a level on; libraries only their warnings."""
     logging.basicConfig(
         level=logging.WARNING,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        format=LOG_FORMAT,
         force=True,
     )
     for room in ("tuner", "api", "workers"):

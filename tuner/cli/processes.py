@@ -15,14 +15,6 @@ from tuner.errors import Conflict, ServerError
 _READY_SECONDS = 60.0
 
 
-def address(host: str, port: int) -> str:
-    """The URL under which processes of this machine reach a server that listens on host."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  # not bound
-    if ":" in reachable and not reachable.startswith("["):
-        reachable = f"[{reachable}]"
-    return f"http://{reachable}:{port}"
-
-
 def refuse_taken_port(host: str, port: int) -> None:
     """Raise Conflict if something listens there already."""
     if not is_free(host, port):

@@ -21,13 +21,14 @@ def up(
     from api.settings import Settings
     from api.startup import prepare
     from tuner.cli import processes
+    from tuner.spec.address import local_address
     from tuner.transport import except_from_proxies
 
     settings = configured(Settings, host=host, port=port)
     prepare(settings)  # here, where an error ends the command: the server is started again
     log_from(settings.log_level)
     except_from_proxies(settings.host)  # it is this machine, whatever its address
-    address = processes.address(settings.host, settings.port)
+    address = local_address(settings.host, settings.port)
     processes.refuse_taken_port(settings.host, settings.port)
     serving = processes.server_command(settings.host, settings.port)
     training = processes.worker_commands(

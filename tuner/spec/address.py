@@ -29,6 +29,14 @@ def server_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def local_address(host: str, port: int) -> str:
+    """The address under which processes of this machine reach a server that listens on a host."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  # not bound
+    if ":" in reachable and not reachable.startswith("["):
+        reachable = f"[{reachable}]"
+    return f"http://{reachable}:{port}"
+
+
 def checked(server: str) -> str:
     """The same, for callers of ours. Raises InvalidInput."""
     try:

@@ -8,10 +8,10 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from api.dashboard import format as fmt
 from api.dashboard.charts.axes import Axis, linear, trimmed
 from api.dashboard.charts.frame import chart, grid
 from api.dashboard.charts.svg import Point, element, line, percent, stretched
+from tuner import wording
 from tuner.spec.states import TrialState
 from tuner.spec.views import Curve
 
@@ -123,7 +123,7 @@ def _places(curves: Curves, item: Line) -> list[Point]:
 
 def _last(item: Line) -> str:
     step, value = item.points[-1]
-    return f"{fmt.measure(value)} at epoch {step}"
+    return f"{wording.measure(value)} at epoch {step}"
 
 
 def _ends(curves: Curves, hues: Mapping[int, str], what: str) -> list[Markup]:
@@ -140,7 +140,7 @@ def _ends(curves: Curves, hues: Mapping[int, str], what: str) -> list[Markup]:
         found.append(
             element(
                 "text",
-                f"#{item.trial}" if what == "trial" else fmt.measure(item.points[-1][1]),
+                f"#{item.trial}" if what == "trial" else wording.measure(item.points[-1][1]),
                 class_=f"name {tone}",
                 x=percent(x),
                 dx="8",

@@ -7,10 +7,10 @@ from math import ceil
 
 from markupsafe import Markup
 
-from api.dashboard import format as fmt
 from api.dashboard.charts.axes import Axis, linear, robust
 from api.dashboard.charts.frame import POINTS, chart, grid
 from api.dashboard.charts.svg import element, line, percent, steps, stretched
+from tuner import wording
 from tuner.spec.study import Objective
 from tuner.spec.views import FrontStep, FrontView
 
@@ -76,7 +76,7 @@ def draw_volume(view: FrontView, *, limit: int = POINTS) -> Markup:
         grid(x, y),
         stretched(element("path", class_="best", d=path)),
         label=f"Hypervolume of the front over {len(view.steps)} completed trials, "
-        f"now {fmt.number(view.hypervolume)}",
+        f"now {wording.number(view.hypervolume)}",
     )
 
 
@@ -90,7 +90,7 @@ def _axis(marks: Sequence[FrontStep], place: int, goal: Objective) -> Axis:
 
 def _mark(front: Front, one: FrontStep) -> Markup:
     told = ", ".join(
-        f"{goal.metric} {fmt.measure(value)}"
+        f"{goal.metric} {wording.measure(value)}"
         for goal, value in zip(front.objectives, one.values, strict=True)
     )
     return element(

@@ -7,10 +7,10 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from api.dashboard import format as fmt
 from api.dashboard.charts.axes import Axis, linear, robust
 from api.dashboard.charts.frame import POINTS, chart, finite, grid
 from api.dashboard.charts.svg import element, percent, steps, stretched
+from tuner import wording
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
 from tuner.spec.views import HistoryPoint
@@ -112,12 +112,12 @@ def draw_history(history: History, *, name: str) -> Markup:
         *front,
         *_levels(history),
         label=f"{name} of {history.ended} ended trials in the order of ending, "
-        f"best so far {fmt.metric(history.best[-1][1] if history.best else None)}",
+        f"best so far {wording.metric(history.best[-1][1] if history.best else None)}",
     )
 
 
 def _mark(history: History, mark: Mark) -> Markup:
-    title = element("title", f"trial {mark.trial} · {mark.state} · {fmt.metric(mark.value)}")
+    title = element("title", f"trial {mark.trial} · {mark.state} · {wording.metric(mark.value)}")
     x = percent(history.x.position(mark.place))
     y = percent(1 - history.y.position(mark.value) if mark.value is not None else 1.0)
     glyph = _glyph(history.y, mark)
@@ -148,10 +148,10 @@ def _levels(history: History) -> list[Markup]:
     found = []
     if history.best:
         value = history.best[-1][1]
-        text = f"best {fmt.metric(value)} · #{history.best_trial}"
+        text = f"best {wording.metric(value)} · #{history.best_trial}"
         found.append(_level(text, history.y.position(value), dy=up, class_="name best"))
     if history.base is not None and (not history.best or history.best[-1][1] != history.base):
-        text = f"trial 0 · {fmt.metric(history.base)}"
+        text = f"trial 0 · {wording.metric(history.base)}"
         found.append(_level(text, history.y.position(history.base), dy=down, class_="name base"))
     return found
 

@@ -16,7 +16,9 @@ from tuner.cli.watch import follow
 from tuner.client import Client
 from tuner.configs import studies
 from tuner.errors import Conflict, NotFound, StorageError
+from tuner.spec.address import local_address
 from tuner.spec.views import StudyView
+from tuner.wording import duration, number, savings
 from workers.devices import cores
 
 _MARK = ".segtune-demo"
@@ -79,7 +81,7 @@ def start(supervisor: Supervisor, home: Path, port: int) -> Client:
         "SEGTUNE_LABELS": "",
     }
     host = "127.0.0.1"
-    url = processes.address(host, port)
+    url = local_address(host, port)
     serving = processes.server_command(host, port, environment, home / "server.log")
     processes.start_server(supervisor, serving, url)
     devices = processes.devices(None, None)
@@ -104,11 +106,9 @@ def run(client: Client) -> StudyView:
 def summary(client: Client, study: StudyView, folder: Path) -> Iterator[str]:
     """Write `best.json` and give the lines that close the demo."""
     if study.started_at and study.finished_at:
-        took = wording.span(study.finished_at - study.started_at)
+        took = duration((study.finished_at - study.started_at).total_seconds())
         yield f"{study.counts.total} trials in {took}: {wording.counts(study)}"
-    whole = study.epochs + study.epochs_saved
-    share = study.epochs_saved / whole if whole else 0.0
-    yield f"{study.epochs} epochs trained, {study.epochs_saved} saved by pruning ({share:.0%})"
+    yield f"{number(study.epochs)} epochs trained, {savings(study)}"
     best = folder / "best.json"
     try:
         write(best, render(client.best(study.id), yaml=False))

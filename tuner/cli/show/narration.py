@@ -8,6 +8,7 @@ from tuner.spec.events import EventKind
 from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective
 from tuner.spec.views import Event
+from tuner.wording import params
 
 _ENDED = frozenset({"finished", "cancelled", "failed"})
 
@@ -46,7 +47,7 @@ def _words(event: Event, objective: Objective) -> str:
         return f"study {'created' if happened == 'created' else state}{_reason(event.data)}"
     if happened == "warned":
         return f"study warning: {event.data.get('text', '')}"
-    changes = wording.params({key: event.data[key] for key in event.data if key != "reason"})
+    changes = params({key: event.data[key] for key in event.data if key != "reason"})
     return f"study {happened} {changes}".rstrip()
 
 
@@ -70,7 +71,7 @@ def _moved(data: Mapping[str, Any], objective: Objective) -> str:
 
 def _measured(data: Mapping[str, Any], objective: Objective) -> str:
     value = data.get("value")
-    return f": {objective.metric} {value:.4f}" if isinstance(value, int | float) else ""
+    return f": {objective.metric} {wording.number(value)}" if isinstance(value, int | float) else ""
 
 
 def _reason(data: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tuner.cli.show import wording
 from tuner.spec.views import StudyView, TrialSummary
+from tuner.wording import duration, number, params, savings
 
 STYLES = {
     "completed": "green",
@@ -28,9 +29,7 @@ def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> 
     parts: list[RenderableType] = [_header(study, now), progress(study), Text(wording.best(study))]
     parts += [Text(f"warning: {warning}", "yellow") for warning in study.warnings]
     if study.epochs_saved:
-        parts.append(
-            Text(f"{study.epochs} epochs trained, {study.epochs_saved} saved by pruning", "dim")
-        )
+        parts.append(Text(f"{number(study.epochs)} epochs trained, {savings(study)}", "dim"))
     parts += [Text(warning, "yellow") for warning in study.warnings]
     if running:
         parts.append(_running(study, running))
@@ -40,7 +39,8 @@ def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> 
 def _header(study: StudyView, now: datetime) -> Text:
     text = Text.assemble((study.name, "bold"), "  ", (study.state.value, "cyan"))
     if study.started_at:
-        text.append(f"  {wording.span((study.finished_at or now) - study.started_at)}", "dim")
+        took = (study.finished_at or now) - study.started_at
+        text.append(f"  {duration(took.total_seconds())}", "dim")
     if study.reason:
         text.append(f"  {study.reason}", "red" if study.state.value == "failed" else "dim")
     if study.waiting_for:
@@ -77,7 +77,7 @@ def _running(study: StudyView, running: Sequence[TrialSummary]) -> Table:
             _epochs(trial),
             wording.number(trial.value),
             trial.worker or "",
-            wording.params(trial.params),
+            params(trial.params),
         )
     if len(running) > _ROWS:
         table.add_row("…", f"{len(running) - _ROWS} more")

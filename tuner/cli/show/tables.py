@@ -13,6 +13,7 @@ from tuner.cli.show import wording
 from tuner.spec.study import Objective
 from tuner.spec.versions import short
 from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView, WorkerView
+from tuner.wording import ago, duration, params
 
 if TYPE_CHECKING:
     from tuner.training.data.inspection import DataReport
@@ -48,8 +49,8 @@ def studies(found: Iterable[StudySummary], now: datetime) -> Table:
             str(study.counts.running),
             study.objective.metric,
             wording.number(study.best_value),
-            wording.gain(study.best_value, study.base_value),
-            wording.age(study.created_at, now),
+            wording.over_base(study),
+            ago(study.created_at, now),
             wording.standstill(study),
         )
     return table
@@ -70,9 +71,9 @@ def trials(found: Iterable[TrialSummary], metric: str) -> Table:
             f"{trial.step}/{trial.epochs}",
             wording.number(trial.value),
             wording.number(trial.best_value),
-            f"{trial.seconds:.0f} s",
+            duration(trial.seconds),
             *(short(trial.data_version) for _ in data),
-            wording.params(trial.params),
+            params(trial.params),
             wording.why(trial),
         )
     return table
@@ -107,7 +108,7 @@ def workers(found: Iterable[WorkerView], now: datetime) -> Table:
             device.name or device.kind,
             "" if worker.trial is None else f"{worker.study} {worker.trial}",
             str(worker.trials_done),
-            wording.age(worker.last_seen_at, now),
+            ago(worker.last_seen_at, now),
             worker.unfit_reason or "",
         )
     return table
@@ -122,8 +123,8 @@ def front(found: Iterable[TrialSummary], objectives: Sequence[Objective]) -> Tab
             str(trial.number),
             *map(wording.number, values),
             f"{trial.step}/{trial.epochs}",
-            f"{trial.seconds:.0f} s",
-            wording.params(trial.params),
+            duration(trial.seconds),
+            params(trial.params),
         )
     return table
 

@@ -1,12 +1,8 @@
-"""How values, params and progress are put into words, the same in every command."""
+"""How studies and trials are put into words, the same in every command."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Iterator
 
 from tuner.spec.failures import gist
-from tuner.spec.study import Objective
 from tuner.spec.views import (
     Best,
     ConfirmedLeader,
@@ -16,61 +12,32 @@ from tuner.spec.views import (
     StudySummary,
     TrialSummary,
 )
+from tuner.wording import better, gain, improvement, metric
+
+_DIGITS = 4  # of a metric: a line has more room than a column
 
 
 def number(value: float | None) -> str:
     """A metric with four decimals; a dash where there is none."""
-    return "–" if value is None else f"{value:.4f}"
-
-
-def gain(value: float | None, base: float | None) -> str:
-    """Difference to trial 0 with its sign; empty where one of them is missing."""
-    return "" if value is None or base is None else f"{value - base:+.4f}"
-
-
-def params(values: Mapping[str, Any]) -> str:
-    """Params as `name=value` pairs, sorted by path; floats with three digits.
-
-    The name is the last part of the path, or the whole where that says too little.
-    """
-    last = Counter(path.rpartition(".")[2] for path in values)
-    names = {path: path.rpartition(".")[2] for path in sorted(values)}
-    return " ".join(
-        f"{path if name == 'name' or last[name] > 1 else name}={_value(values[path])}"
-        for path, name in names.items()
-    )
-
-
-def _value(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def span(duration: timedelta) -> str:
-    """A duration in its two largest units: `2 h 05 min`, `3 min 07 s`."""
-    seconds = max(0, int(duration.total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days:
-        return f"{days} d {hours % 24:02} h"
-    if hours:
-        return f"{hours} h {minutes % 60:02} min"
-    return f"{minutes} min {seconds % 60:02} s" if minutes else f"{seconds} s"
-
-
-def age(since: datetime, now: datetime) -> str:
-    """How long ago something was."""
-    return f"{span(now - since)} ago"
+    return metric(value, _DIGITS)
 
 
 def best(study: StudySummary) -> str:
     """The best value so far, whose it is, and the gain over trial 0."""
-    metric = study.objective.metric
+    name = study.objective.metric
     if study.best_value is None:
         if study.state.has_ended:
             return "no trial completed"
-        return f"no completed trial yet ({better(study.objective)} {metric} is better)"
-    text = f"best {metric} {number(study.best_value)} (trial {study.best_trial})"
-    difference = gain(study.best_value, study.base_value)
-    return f"{text}, {difference} over trial 0" if difference else text
+        return f"no completed trial yet ({better(study.objective.direction)} {name} is better)"
+    text = f"best {name} {number(study.best_value)} (trial {study.best_trial})"
+    if study.base_value is None:
+        return text
+    return f"{text}, {over_base(study)} over trial 0"
+
+
+def over_base(study: StudySummary) -> str:
+    """The gain of the best value over trial 0."""
+    return gain(improvement(study.best_value, study.base_value), _DIGITS)
 
 
 def standstill(study: StudySummary) -> str:
@@ -97,7 +64,7 @@ def confirmation(found: Best) -> list[str]:
     lines = [f"confirmation: {found.confirmation.verdict}"]
     for leader in found.confirmation.leaders:
         seeds = count(len(leader.values), "seed")
-        each = [f"{metric} {spread(own)}" for metric, own in leader.objectives.items()]
+        each = [f"{name} {spread(own)}" for name, own in leader.objectives.items()]
         fresh = f"{', '.join(each) or spread(leader)} over {seeds}"
         lost = f", {leader.lost} lost" if leader.lost else ""
         bounds = ", breaks a constraint" if leader.feasible is False else ""
@@ -148,11 +115,6 @@ def costs(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _at_most(expected: float | None, worst: float) -> str:
     return f"up to {worst:.3g}" if expected is None else f"{expected:.3g}, at most {worst:.3g}"
-
-
-def better(objective: Objective) -> str:
-    """`higher` or `lower`: where the objective is better."""
-    return "higher" if objective.direction == "maximize" else "lower"
 
 
 def counts(study: StudySummary) -> str:

@@ -24,6 +24,7 @@ from tuner.spec.hints import nearest
 from tuner.spec.metrics import MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.spec.validation import problems as problems_of_shape
+from tuner.wording import better
 
 _PER_LOCATION = 5
 _KINDS: Mapping[type, str] = {type(None): "an empty document", list: "a list"}
@@ -112,7 +113,7 @@ def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
         if wrong := unknown_metric(objective.metric, spec.dataset.classes):
             yield Problem(("objectives", index, "metric"), wrong)
         elif objective.direction != right:
-            message = f"{objective.metric} is better the {_better(right)} it is; write {right}"
+            message = f"{objective.metric} is better the {better(right)} it is; write {right}"
             yield Problem(("objectives", index, "direction"), message)
     for index, bound in enumerate(spec.constraints):
         if wrong := unknown_metric(bound.metric, spec.dataset.classes):
@@ -125,10 +126,6 @@ def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
 def _can_hold(bound: Constraint) -> bool:
     """Whether a share between 0 and 1 can keep the bound."""
     return (bound.min is None or bound.min <= 1) and (bound.max is None or bound.max >= 0)
-
-
-def _better(direction: str) -> str:
-    return "lower" if direction == "minimize" else "higher"
 
 
 def _search(spec: StudySpec) -> Iterator[Problem]:
