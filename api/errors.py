@@ -35,10 +35,10 @@ class Forbidden(SegtuneError):
 
 
 class Misdirected(SegtuneError):
-    """The request was addressed to a host name that this server does not go by."""
+    """The request was addressed to a host name that this server does not have."""
 
 
-# An error that is not listed goes by its nearest ancestor that is.
+# An error that is not listed has the entry of its nearest ancestor that is.
 TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     InvalidInput: (422, "The input is not valid"),
     errors.UnknownComponent: (422, "No component has this name"),

@@ -1,4 +1,4 @@
-"""Who may ask: bearer tokens, host names and same-origin checks, before anything is read."""
+"""Authorization: bearer tokens, host names and same-origin checks, before anything is read."""
 
 import hmac
 import ipaddress
@@ -60,7 +60,7 @@ def check_exposure(settings: Settings) -> None:
 
 
 class Guard:
-    """Turn away who may not ask, before a byte of the body is read.
+    """Refuse unauthorized requests before a byte of the body is read.
 
     Without a token any page in a browser could reach this server by way of its user: the Host
     header (DNS rebinding) and the Origin header (cross-site requests) are what tells it apart.
@@ -93,7 +93,7 @@ class Guard:
         if is_loopback(name) or name in self._hosts:
             return
         raise Misdirected(
-            f"this server does not go by the name '{name}'; use "
+            f"this server is not known by the name '{name}'; use "
             f"{_list({'localhost', *self._hosts})}, or add the name to SEGTUNE_ALLOWED_HOSTS"
         )
 

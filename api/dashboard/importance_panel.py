@@ -26,7 +26,7 @@ class ImportancePanel:
 def importance_panel(
     db: Database, cache: ImportanceCache, study: int | str, method: Method
 ) -> ImportancePanel:
-    """Which params of a study mattered, as far as there is any telling. Raises NotFound."""
+    """Which params of a study mattered, as far as enough trials have ended. Raises NotFound."""
     view = overview.study(db, study)
     found = _near_the_best(db, cache, view)
     if found and method == "fanova" and cache.has_fanova:
@@ -41,7 +41,7 @@ def importance_panel(
 
 
 def _near_the_best(db: Database, cache: ImportanceCache, view: StudyView) -> ImportanceView | None:
-    """PED-ANOVA's shares; None while there is no telling."""
+    """PED-ANOVA's shares; None while too few trials have ended."""
     if view.counts.ended + view.counts.paused < _FEWEST or len(view.spec.space.root) < 2:
         return None
     found = cache.ped_anova(db, view.id)

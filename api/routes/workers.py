@@ -1,4 +1,4 @@
-"""Workers: who is there, and doing what."""
+"""Workers: which there are, and what they are doing."""
 
 from fastapi import APIRouter
 

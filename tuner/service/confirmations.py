@@ -74,7 +74,7 @@ def view(session: Session, study: Study, spec: StudySpec) -> ConfirmationView | 
         return None
     config = spec.search.confirm
     seeds = fresh_seeds(spec.search.seed, config.seeds if config else 0)
-    # Members of a front do not compete: none of them need be the first.
+    # Members of a front do not compete: none of them needs to be the first.
     two = len(ranked_leaders) > 1 and len(spec.objectives) == 1
     duel = search.compare(ranked_leaders[0], ranked_leaders[1], spec.objective) if two else None
     return ConfirmationView(
@@ -115,7 +115,7 @@ def _ranked_leaders(
 def _leaders(
     session: Session, study: Study, spec: StudySpec, wanted: Confirmation
 ) -> Sequence[Trial]:
-    """The best of the search; with several objectives those that tell most of its front."""
+    """The best of the search; with several objectives those that represent its front best."""
     if len(spec.objectives) > 1:
         rated = pareto.rated(session, study, spec)
         chosen = members([one.values for one in rated], spec.objectives, wanted.top)

@@ -25,7 +25,7 @@ def read(cursor: str, checks: Sequence[Check]) -> list[Any]:
         parts = None
     fits = isinstance(parts, list) and len(parts) == len(checks)
     if not fits or not all(check(part) for check, part in zip(checks, parts, strict=True)):
-        message = f"'{cursor[:40]}' is no cursor of this list; pass `next` of the page before"
+        message = f"'{cursor[:40]}' is not a cursor of this list; pass `next` of the page before"
         raise InvalidInput([Problem(("cursor",), message)])
     found: list[Any] = parts
     return found

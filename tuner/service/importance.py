@@ -151,12 +151,12 @@ def ped_anova(
         NotFound: no such study.
         InvalidInput: no metric is called so.
     """
-    seen = _look(db, study, objective, direction, most=_MOST)
+    compared = _comparison(db, study, objective, direction, most=_MOST)
     return ImportanceView(
-        objectives=seen.spec.objectives,
-        epoch=seen.step,
-        trials=len(seen.trials),
-        shares=shares_of(seen.spec, seen.trials),
+        objectives=compared.spec.objectives,
+        epoch=compared.step,
+        trials=len(compared.trials),
+        shares=shares_of(compared.spec, compared.trials),
     )
 
 
@@ -172,17 +172,17 @@ def fanova(
         NotFound: no such study.
         InvalidInput: no metric is called so.
     """
-    seen = _look(db, study, objective, direction, most=_MOST_IN_FOREST)
+    compared = _comparison(db, study, objective, direction, most=_MOST_IN_FOREST)
     return ImportanceView(
         method="fanova",
-        objectives=seen.spec.objectives[:1],
-        epoch=seen.step,
-        trials=len(seen.trials),
-        shares=variance_of(seen.spec, seen.trials),
+        objectives=compared.spec.objectives[:1],
+        epoch=compared.step,
+        trials=len(compared.trials),
+        shares=variance_of(compared.spec, compared.trials),
     )
 
 
-class _Seen(NamedTuple):
+class _Comparison(NamedTuple):
     """Trials as if they had ended at an epoch, under the study's objectives or another one."""
 
     spec: StudySpec
@@ -190,9 +190,9 @@ class _Seen(NamedTuple):
     trials: list[Observation]
 
 
-def _look(
+def _comparison(
     db: Database, study: int | str, objective: str | None, direction: str | None, *, most: int
-) -> _Seen:
+) -> _Comparison:
     with db.reading() as session:
         row = study_rows.find(session, study)
         rules = rows.rules_of(row)
@@ -203,10 +203,10 @@ def _look(
         step = 0 if spec.searches_epochs else _step(session, row, rules)
         at = None if spec.searches_epochs else step
         reported = reports.told_at(session, row, at, most=most) if at != 0 else []
-    seen = [found for one in reported if (found := _observation(one, spec)) is not None]
-    if objective and not seen and (wrong := unknown_metric(objective, spec.dataset.classes)):
+    compared = [found for one in reported if (found := _observation(one, spec)) is not None]
+    if objective and not compared and (wrong := unknown_metric(objective, spec.dataset.classes)):
         raise InvalidInput([Problem(("objective",), wrong)])
-    return _Seen(spec, step, seen)
+    return _Comparison(spec, step, compared)
 
 
 def _step(session: Session, row: Study, rules: Rules) -> int:

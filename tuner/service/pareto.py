@@ -1,4 +1,4 @@
-"""The Pareto front of a study: who is rated, who is on it, and its hypervolume over time."""
+"""The Pareto front of a study: which trials are on it, and its hypervolume over time."""
 
 from collections.abc import Sequence
 from math import isfinite

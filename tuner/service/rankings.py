@@ -20,7 +20,7 @@ from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
 
 
-class Scored(NamedTuple):
+class RankedTrial(NamedTuple):
     """A feasible completed trial of the search, and its value of the metric asked for."""
 
     number: int
@@ -29,7 +29,7 @@ class Scored(NamedTuple):
 
 
 def named_metrics(spec: StudySpec, message: Report) -> Report:
-    """The report with every metric that the study goes by, as far as its matrix gives them."""
+    """The report with what objectives and constraints name, as far as its matrix gives it."""
     asked = [each.metric for each in spec.objectives] + [each.metric for each in spec.constraints]
     missing = [name for name in asked if name not in message.metrics]
     if not missing or message.confusion is None:
@@ -47,7 +47,7 @@ def ranking(
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = rows.spec_of(row)
-        found = scored(session, row, spec, goal(spec, metric, direction))
+        found = ranked(session, row, spec, goal(spec, metric, direction))
         return tuple(
             Ranked(rank=rank, trial=one.number, value=one.value, own=one.own)
             for rank, one in enumerate(found, start=1)
@@ -65,7 +65,9 @@ def goal(spec: StudySpec, metric: str | None, direction: str | None) -> Objectiv
     return Objective.model_validate({"metric": chosen, "direction": direction or usual})
 
 
-def scored(session: Session, row: Study, spec: StudySpec, objective: Objective) -> list[Scored]:
+def ranked(
+    session: Session, row: Study, spec: StudySpec, objective: Objective
+) -> list[RankedTrial]:
     """Trials by the objective, the earliest of equals first.
 
     Raises:
@@ -80,7 +82,7 @@ def scored(session: Session, row: Study, spec: StudySpec, objective: Objective) 
     lacking = [one.id for one in done if metric not in one.metrics]
     derived = _derived(session, lacking, metric, spec) if lacking and not wrong else {}
     found = [
-        Scored(one.number, value, one.value)
+        RankedTrial(one.number, value, one.value)
         for one in done
         if (value := one.metrics.get(metric, derived.get(one.id))) is not None and isfinite(value)
     ]
@@ -106,8 +108,8 @@ def page(
     Those without one come last. Every matrix of the study is looked at.
     """
     spec = rows.spec_of(row)
-    told = trial_rows.metric_of(session, row.id, order.key, state=state)
-    lacking = [trial_id for trial_id, _, value in told if value is None]
+    listed = trial_rows.metric_of(session, row.id, order.key, state=state)
+    lacking = [trial_id for trial_id, _, value in listed if value is None]
     derived = _derived(session, lacking, order.key, spec)
     sign = -1.0 if order.descending else 1.0
 
@@ -116,7 +118,7 @@ def page(
 
     ordered = sorted(
         (place(value, number), trial_id, value)
-        for trial_id, number, stored in told
+        for trial_id, number, stored in listed
         for value in [derived.get(trial_id) if stored is None else stored]
     )
     start = place(*after) if after else (-inf, -1)

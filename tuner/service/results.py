@@ -98,7 +98,7 @@ def best(
             raise NotFound(_why_no_best(session, study))
     value = winner.value
     if goal != spec.objective:
-        first = rankings.scored(session, study, spec, goal)[0]
+        first = rankings.ranked(session, study, spec, goal)[0]
         winner, value = trials.find(session, study, first.number), first.value
     return Best(
         study=study.name,
@@ -124,8 +124,9 @@ def _why_no_best(session: Session, study: Study) -> str:
     if study.state == StudyState.FAILED:
         return f"study '{study.name}' failed: {study.reason}"
     counts = studies.count_trials(session, [study.id])[study.id]
-    told = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
-    text = f"study '{study.name}' has no completed trial that keeps its constraints; trials: {told}"
+    counted = ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
+    reason = "has no completed trial that keeps its constraints"
+    text = f"study '{study.name}' {reason}; trials: {counted}"
     if StudyState(study.state).has_ended:
         return f"{text}. It has ended: {study.state}"
     return f"{text}. Ask again when one has completed"

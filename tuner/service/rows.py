@@ -32,7 +32,7 @@ from tuner.store import tables
 from tuner.store.held import HeldTrial
 
 logger = logging.getLogger(__name__)
-# What reading a damaged row may raise; errors of the database itself are none of these.
+# What reading a damaged row may raise; errors of the database itself are not among these.
 DAMAGED = (
     Unreadable,
     InvalidSpec,
@@ -194,12 +194,12 @@ def _damaged_trial(trial: tables.Trial, error: Exception) -> TrialSummary:
 
 
 def _number(value: Any) -> float:
-    """A finite number, or 0 in place of what is none."""
+    """A finite number, or 0 in place of anything else."""
     return value if isinstance(value, int | float) and isfinite(value) else 0
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """A JSON object, or an empty one in place of what is none."""
+    """A JSON object, or an empty one in place of anything else."""
     return value if isinstance(value, dict) else {}
 
 
@@ -290,7 +290,7 @@ def event_view(row: tables.Event) -> Event:
 
 
 def verdict_of(trial: tables.Trial | HeldTrial) -> Verdict:
-    """The last verdict on a trial; one that this release does not know is none."""
+    """The last verdict on a trial; an empty one if this release does not know it."""
     try:
         return Verdict.model_validate(trial.verdict)
     except ValidationError:

@@ -28,7 +28,7 @@ def grid(x: Axis, y: Axis) -> Markup:
 
 
 def chart(*children: Markup, label: str) -> Markup:
-    """A chart with its description for those who do not see it."""
+    """A chart with its description for screen readers."""
     return element("svg", *children, class_="chart", role="img", aria_label=label)
 
 

@@ -89,13 +89,13 @@ def _axis(marks: Sequence[FrontStep], place: int, goal: Objective) -> Axis:
 
 
 def _mark(front: Front, one: FrontStep) -> Markup:
-    told = ", ".join(
+    values = ", ".join(
         f"{goal.metric} {wording.measure(value)}"
         for goal, value in zip(front.objectives, one.values, strict=True)
     )
     return element(
         "circle",
-        element("title", f"trial {one.trial} · {told}"),
+        element("title", f"trial {one.trial} · {values}"),
         class_="front" if one.on_front else "behind",
         cx=percent(front.x.position(one.values[1])),
         cy=percent(1 - front.y.position(one.values[0])),
