@@ -3,7 +3,7 @@ pydantic straight from the views, and every body is parsed once.
 """
 
 import asyncio
-from typing import TypeVar
+from asyncio import wrap_future
 
 from fastapi import APIRouter, Request, Response, status
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +12,6 @@ from api.deps import App, AppState, Ask, Batch, End, LeaseId, LeaseToken
 from tuner.service import assignments, leases
 from tuner.spec.messages import Assignment, LeaseRequest, LeaseStatus
 
-T = TypeVar("T")
 router = APIRouter(prefix="/leases", tags=["leases"])
 # One trial that ended frees one place; each worker that finds work wakes as many again.
 _WAKE = 8
@@ -36,7 +35,8 @@ async def take_trial(request: Request, app: App, ask: Ask) -> Response:
 async def renew_lease(app: App, lease: LeaseId, token: LeaseToken) -> Response:
     """Say that the worker is alive; the reply carries a verdict."""
     seconds = app.settings.lease_seconds
-    answer = await _done(app, leases.renewal(app.db, lease, token, lease_seconds=seconds))
+    job = leases.renewal(app.db, lease, token, lease_seconds=seconds)
+    answer = await wrap_future(app.db.soon(job))
     return _json(answer)
 
 
@@ -47,7 +47,7 @@ async def report_steps(app: App, lease: LeaseId, token: LeaseToken, batch: Batch
     job = leases.reporting(
         app.db, lease, token, batch, lease_seconds=seconds, searches=app.searches
     )
-    answer = await _done(app, job)
+    answer = await wrap_future(app.db.soon(job))
     app.changes.notify()
     return _json(answer)
 
@@ -55,14 +55,9 @@ async def report_steps(app: App, lease: LeaseId, token: LeaseToken, batch: Batch
 @router.post("/{lease}/finish", status_code=status.HTTP_204_NO_CONTENT)
 async def finish_lease(app: App, lease: LeaseId, token: LeaseToken, end: End) -> Response:
     """Say how the attempt ended; the same outcome again is fine."""
-    await _done(app, leases.ending(app.db, lease, token, end))
+    await wrap_future(app.db.soon(leases.ending(app.db, lease, token, end)))
     app.notify(_WAKE)
     return Response(status_code=status.HTTP_204_NO_CONTENT)
-
-
-async def _done(app: AppState, job: leases.Job[T]) -> T:
-    """The result of a job that shares its transaction; meanwhile no thread waits for it."""
-    return await asyncio.wrap_future(app.db.soon(job))
 
 
 async def _take(request: Request, app: AppState, ask: LeaseRequest) -> Assignment | None:

@@ -1,6 +1,6 @@
 """Use cases of artifacts. The bytes are streamed to the store before the row is written."""
 
-from tuner.service import rows
+from tuner.service import views
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 from tuner.store import artifacts, leases
@@ -38,7 +38,7 @@ def attach(
         ]
         row = artifacts.add(session, held.trial, upload, now=db.now())
         orphans = artifacts.drop(session, older)
-        reference = rows.artifact_ref(row)
+        reference = views.artifact_ref(row)
     for sha256 in orphans:
         store.discard(sha256, now=db.now())
     return reference
@@ -47,4 +47,4 @@ def attach(
 def locate(db: Database, artifact_id: int) -> ArtifactRef:
     """What is known of an artifact. Raises NotFound."""
     with db.reading() as session:
-        return rows.artifact_ref(artifacts.find(session, artifact_id))
+        return views.artifact_ref(artifacts.find(session, artifact_id))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
-from tuner.service import endings, rankings, rows, surroundings, versions
+from tuner.service import endings, rankings, surroundings, versions, views
 from tuner.service.searches import Searches
 from tuner.spec.events import EventKind
 from tuner.spec.messages import (
@@ -48,7 +48,7 @@ def renewal(db: Database, lease: str, token: str, *, lease_seconds: float) -> Jo
     def renew(session: Session) -> LeaseStatus:
         held, now = leases.hold(session, lease, token), db.moment(session)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
-        verdict = standing_verdict(held.study, held.trial, rows.spec_of(held.study), now=now)
+        verdict = standing_verdict(held.study, held.trial, views.spec_of(held.study), now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
 
     return Job(leases.need(lease, token), renew)
@@ -90,7 +90,7 @@ def reporting(  # a use case names all that it needs
         held, now = leases.hold(session, lease, token), db.moment(session)
         fresh = [message for message in batch.reports if message.step > held.trial.step]
         _refuse_disorder(held.trial, fresh)
-        rules = rows.rules_of(held.study)
+        rules = views.rules_of(held.study)
         spec = rules.spec
         version = versions.told_by(rules, held.trial, fresh)
         _refuse_misfits(spec, fresh)
@@ -142,7 +142,7 @@ def standing_verdict(study: Study, trial: HeldTrial, spec: StudySpec, *, now: da
     """What holds for a running trial now, whatever its reports say; else its last verdict."""
     if study.state in {StudyState.CANCELLED, StudyState.FAILED}:
         return Verdict(action=Action.STOP, reason=f"the study was {study.state}")
-    last = rows.verdict_of(trial)
+    last = views.verdict_of(trial)
     if last.action in {Action.STOP, Action.PRUNE}:
         return last
     if trial.step >= trial.epochs:
@@ -232,7 +232,7 @@ def _judge(
     if trial.step >= trial.epochs:
         return  # nothing is left to save, also where trials differ in their epochs
     # The base recipe is trained to its end, so that no study reports worse than the textbook.
-    if trial.source == TrialSource.BASE or rows.verdict_of(trial).action is not Action.CONTINUE:
+    if trial.source == TrialSource.BASE or views.verdict_of(trial).action is not Action.CONTINUE:
         return
     # Its peers are those on its own data, which need not be the ones that are ranked.
     with searches.of(session, study, rules, version=trial.data_version) as search:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tuner.service import cursors, results, rows, summaries, trial_lists
+from tuner.service import cursors, results, summaries, trial_lists, views
 from tuner.service.pareto import members
 from tuner.service.trial_lists import TrialQuery
 from tuner.spec.states import StudyState, TrialState
@@ -64,7 +64,7 @@ def trials(  # noqa: PLR0913  # one argument for each query parameter of the lis
     query = TrialQuery(sort, descending, state, cursor, limit)
     with db.reading() as session:
         row = study_rows.find(session, study)
-        return trial_lists.page(session, row, rows.spec_of(row), query)
+        return trial_lists.page(session, row, views.spec_of(row), query)
 
 
 def trial(db: Database, study: int | str, number: int) -> TrialView:
@@ -116,7 +116,7 @@ def best(
     """
     with db.reading() as session:
         row = study_rows.find(session, study)
-        spec = rows.spec_of(row)
+        spec = views.spec_of(row)
         return results.best(session, row, spec, objective=objective, direction=direction)
 
 
@@ -124,7 +124,7 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
     """Feasible completed trials that no other one beats in every objective. Raises NotFound."""
     with db.reading() as session:
         row = study_rows.find(session, study)
-        spec = rows.spec_of(row)
+        spec = views.spec_of(row)
         return trial_lists.summaries_of(session, spec, members(session, row, spec))
 
 
@@ -135,7 +135,7 @@ def workers(db: Database) -> tuple[WorkerView, ...]:
         cutoff = now - summaries.GONE_AFTER
         found = {row[0].id: row for row in worker_rows.list_all(session)}
         return tuple(
-            rows.worker_view(
+            views.worker_view(
                 worker, trial, study, gone=trial is None and worker.last_seen_at < cutoff, now=now
             )
             for worker, trial, study in found.values()
@@ -148,4 +148,4 @@ def events(
     """A study's events after a number, in order. Raises NotFound."""
     with db.reading() as session:
         row = study_rows.find(session, study)
-        return tuple(map(rows.event_view, event_rows.after(session, row.id, after, limit=limit)))
+        return tuple(map(views.event_view, event_rows.after(session, row.id, after, limit=limit)))

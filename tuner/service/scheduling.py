@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tuner.errors import NewerDocument
 from tuner.search.rules import Rules
-from tuner.service import endings, faults, rows
+from tuner.service import endings, faults, views
 from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
@@ -41,7 +41,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
         if request.study not in {None, study.name}:
             continue
         try:
-            rules = rows.rules_of(study)
+            rules = views.rules_of(study)
             if (
                 not faults.bars(known, study.id, now=now)
                 and fits(rules.spec.resources, request.capabilities)
@@ -50,7 +50,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
                 placed.append((_place(study, load), rules))
         except NewerDocument as error:
             logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
-        except rows.DAMAGED as error:
+        except views.DAMAGED as error:
             damaged[study.id] = error
     placed.sort(key=lambda pair: pair[0])
     return Turn([(place.id, rules) for place, rules in placed], damaged)
@@ -72,7 +72,7 @@ def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
     """Whether an open study may have a trial to give: one that waits or stands at a rung, or one
     still to be drawn.
     """
-    rules = rows.rules_of(study)
+    rules = views.rules_of(study)
     return (
         StudyState(study.state) in studies.OPEN
         and load.running < rules.spec.search.parallel

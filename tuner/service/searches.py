@@ -21,7 +21,7 @@ from tuner.search.rules import Rules
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import SourceTrial
 from tuner.service import transfers
-from tuner.service.rows import DAMAGED, objective_values
+from tuner.service.views import DAMAGED, objective_values
 from tuner.spec.kinds import UNTRAINABLE
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState

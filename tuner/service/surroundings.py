@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from tuner.service import faults, rows
+from tuner.service import faults, views
 from tuner.service.faults import CONTENT, Fault, Ruling
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.study import StudySpec
@@ -109,7 +109,7 @@ def _fleet(
         if faults.agrees(known, study.id, kind):
             agreeing.append(each)
         elif not others and not faults.bars(known, study.id, now=now):
-            others = fits(spec.resources, rows.capabilities_of(each.name, each.capabilities))
+            others = fits(spec.resources, views.capabilities_of(each.name, each.capabilities))
     return agreeing, others
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidSpec, Problem
-from tuner.service import cursors, rankings, rows
+from tuner.service import cursors, rankings, views
 from tuner.spec.hints import nearest
 from tuner.spec.metrics import metric_names, unknown_metric
 from tuner.spec.space import Choice
@@ -56,7 +56,7 @@ def summaries_of(
 ) -> tuple[TrialSummary, ...]:
     """These trials with the workers that hold them."""
     holders = leases.holders(session, [trial.id for trial in shown])
-    return tuple(rows.trial_summary(trial, spec, holders.get(trial.id)) for trial in shown)
+    return tuple(views.trial_summary(trial, spec, holders.get(trial.id)) for trial in shown)
 
 
 def _by_column(
