@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from jinja2 import meta, nodes
+from starlette.testclient import TestClient
 
 from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.pages import ErrorPage, LoginPage, WorkersPage
@@ -12,6 +13,8 @@ from api.dashboard.render import FOLDER, environment
 from api.dashboard.study_list import StudyList
 from api.dashboard.study_page import StudyPage
 from api.dashboard.trial_page import TrialPage
+from tests.dashboard.scenes import Scene
+from tuner.store.engine import Database
 
 # What every page has.
 FRAME = {"now", "theme", "path", "prefix", "is_logged_in"}
@@ -59,3 +62,27 @@ def test_every_template_belongs_to_a_page() -> None:
     found = {path.name for path in (FOLDER / "templates").glob("*.html")}
 
     assert found == PAGES.keys() | {"base.html", "parts.html"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/studies/streets", "/studies/streets/trials/0", "/workers", "/partials/workers"]
+)
+def test_a_page_is_read_in_one_session(
+    client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Parts that were read one after another could contradict each other."""
+    Scene.submit(db, "streets").play(2, running=1)
+    opened = []
+
+    def counted(read: Any) -> Any:
+        def read_once(self: Database) -> Any:
+            opened.append(read.__name__)
+            return read(self)
+
+        return read_once
+
+    for name in ("reading", "snapshot", "transaction"):
+        monkeypatch.setattr(Database, name, counted(getattr(Database, name)))
+
+    assert client.get(path).status_code == 200
+    assert len(opened) == 1
