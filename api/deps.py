@@ -89,7 +89,7 @@ LeaseToken = Annotated[
         description="The token of the assignment; a stale one gets 409 lease-lost",
     ),
 ]
-Upload = Annotated[Label, Depends()]
+UploadLabel = Annotated[Label, Depends()]
 Limit = Annotated[int, Query(ge=1, le=500, description="Items on a page")]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next` of the page before this one")
@@ -97,7 +97,7 @@ Cursor = Annotated[
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only what has a higher number")]
 
 Submitted = Annotated[StudySpec, Depends(bodies.STUDY)]
-Change = Annotated[StudyChange, Depends(bodies.CHANGE)]
+StudyEdit = Annotated[StudyChange, Depends(bodies.CHANGE)]
 Copy = Annotated[CloneRequest, Depends(bodies.COPY)]
 NewTrial = Annotated[TrialRequest, Depends(bodies.NEW_TRIAL)]
 Ask = Annotated[LeaseRequest, Depends(bodies.ASK)]

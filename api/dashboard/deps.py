@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from api.dashboard.forms import form_fields
-from api.dashboard.trial_table import Axis, TableQuery
+from api.dashboard.trial_table import HistoryAxis, TableQuery
 from tuner.spec.states import TrialState
 
 
@@ -17,7 +17,7 @@ async def _table(
     state: TrialState | None = None,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
     skipped: Annotated[int, Query(ge=0)] = 0,
-    axis: Axis = "trials",
+    axis: HistoryAxis = "trials",
 ) -> TableQuery:
     return TableQuery(sort, descending, state, cursor, skipped, axis)
 

@@ -1,4 +1,4 @@
-"""Figures that a page shows and no view holds: gain, time left, what differs from trial 0."""
+"""Figures that a page shows and no view holds: time left, what differs from trial 0."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

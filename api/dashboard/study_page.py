@@ -16,7 +16,7 @@ from api.dashboard.trial_table import PAGE, TableQuery
 from tuner.configs.resolve import resolve
 from tuner.service.details import study_detail
 from tuner.service.storage import Database
-from tuner.service.trial_lists import TrialQuery
+from tuner.service.trial_lists import TrialSelection
 from tuner.spec.study import Objective
 from tuner.spec.views import Best, Curve, FrontView, HistoryPoint, Page, StudyView, TrialSummary
 from tuner.wording import improvement, short_paths
@@ -113,8 +113,8 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
     )
 
 
-def _asked(query: TableQuery) -> TrialQuery:
-    return TrialQuery(query.sort, query.descending, query.state, query.cursor, PAGE)
+def _asked(query: TableQuery) -> TrialSelection:
+    return TrialSelection(query.sort, query.descending, query.state, query.cursor, PAGE)
 
 
 def _left(view: StudyView, now: datetime) -> float | None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from tuner.spec.states import TrialState
 
 PAGE = 50
-Axis = Literal["trials", "epochs", "hours"]  # what the history is drawn over
+HistoryAxis = Literal["trials", "epochs", "hours"]  # what the history is drawn over
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TableQuery:
     state: TrialState | None = None
     cursor: str | None = None
     skipped: int = 0
-    axis: Axis = "trials"
+    axis: HistoryAxis = "trials"
 
     @property
     def text(self) -> str:
@@ -48,7 +48,7 @@ class TableQuery:
         wanted = TrialState(state) if state else None
         return replace(self, state=wanted, cursor=None, skipped=0)
 
-    def along(self, axis: Axis) -> "TableQuery":
+    def along(self, axis: HistoryAxis) -> "TableQuery":
         """The same, with the history drawn over something else."""
         return replace(self, axis=axis)
 

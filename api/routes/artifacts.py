@@ -9,12 +9,11 @@ from fastapi import APIRouter, Header, Request, Response, status
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from api.deps import App, AppState, ArtifactId, ArtifactName, LeaseId, LeaseToken, Upload
+from api.deps import App, AppState, ArtifactId, ArtifactName, LeaseId, LeaseToken, UploadLabel
 from api.errors import TooLarge
 from tuner.errors import Malformed
 from tuner.service import artifacts
-from tuner.service.artifacts import Stored
-from tuner.service.artifacts import Upload as StoredUpload
+from tuner.service.artifacts import Stored, Upload
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 
@@ -42,15 +41,15 @@ async def upload_artifact(
     lease: LeaseId,
     name: ArtifactName,
     token: LeaseToken,
-    upload: Upload,
+    label: UploadLabel,
 ) -> ArtifactRef:
     """Store a file under a lease; a new checkpoint replaces the trial's older ones."""
     _check_length(request, app)
 
     def store() -> ArtifactRef:
         artifacts.authorize(app.db, lease, token)
-        stored = _receive(request, app, upload.digest)
-        file = StoredUpload(name, upload.kind, upload.step, stored)
+        stored = _receive(request, app, label.digest)
+        file = Upload(name, label.kind, label.step, stored)
         return artifacts.attach(app.db, lease, token, file, store=app.artifacts)
 
     return await anyio.to_thread.run_sync(store, limiter=app.uploads)

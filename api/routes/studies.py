@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response, status
 
-from api.deps import App, Change, Copy, Cursor, Db, Limit, StudyRef, Submitted
+from api.deps import App, Copy, Cursor, Db, Limit, StudyEdit, StudyRef, Submitted
 from tuner.service import importance, overview, pareto, planning, rankings, studies
 from tuner.spec import yaml_core
 from tuner.spec.states import StudyState, TrialState
@@ -91,7 +91,7 @@ def get_study(db: Db, study: StudyRef) -> StudyView:
 
 
 @router.patch("/{study}")
-def change_study(app: App, study: StudyRef, change: Change) -> StudyView:
+def change_study(app: App, study: StudyRef, change: StudyEdit) -> StudyView:
     """Pause, resume or cancel a study; change its priority, weight or budget."""
     view = studies.change(app.db, study, change)
     app.notify()

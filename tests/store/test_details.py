@@ -9,11 +9,11 @@ from tests.store.samples import spec
 from tuner.errors import InvalidSpec, NotFound
 from tuner.service import results
 from tuner.service.details import study_detail, trial_detail
-from tuner.service.trial_lists import TrialQuery
+from tuner.service.trial_lists import TrialSelection
 from tuner.spec.states import TrialState
 from tuner.store.engine import Database
 
-ALL = TrialQuery()
+ALL = TrialSelection()
 
 
 def played(database: Database, **changes: Any) -> Fleet:
@@ -104,10 +104,10 @@ def test_a_trial_is_shown_beside_trial_0(database: Database) -> None:
 
 @pytest.mark.parametrize(
     ("query", "error"),
-    [(TrialQuery(sort="iuo"), InvalidSpec), (TrialQuery(cursor="bad"), InvalidSpec)],
+    [(TrialSelection(sort="iuo"), InvalidSpec), (TrialSelection(cursor="bad"), InvalidSpec)],
 )
 def test_a_list_that_cannot_be_is_refused(
-    database: Database, query: TrialQuery, error: type[Exception]
+    database: Database, query: TrialSelection, error: type[Exception]
 ) -> None:
     """A sort key or cursor from elsewhere is named."""
     played(database)

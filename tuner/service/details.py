@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
 from tuner.service import pareto, results, summaries, trial_lists, views
-from tuner.service.trial_lists import TrialQuery
+from tuner.service.trial_lists import TrialSelection
 from tuner.spec.config import TrialConfig
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
@@ -54,8 +54,8 @@ class TrialDetail:
     steps: tuple[StepView, ...]
 
 
-def study_detail(db: Database, study: int | str, query: TrialQuery) -> StudyDetail:
-    """A study and the trials of a query. Raises NotFound, InvalidSpec (sort key, cursor)."""
+def study_detail(db: Database, study: int | str, selection: TrialSelection) -> StudyDetail:
+    """A study and its selected trials. Raises NotFound, InvalidSpec (sort key, cursor)."""
     with db.snapshot() as session:
         row = studies.find(session, study)
         view = summaries.study_view(session, row, now=db.now())
@@ -65,7 +65,7 @@ def study_detail(db: Database, study: int | str, query: TrialQuery) -> StudyDeta
             history=results.history(session, row),
             curves=_curves(session, row, view.best_trial),
             front=_front(session, row, view.spec),
-            trials=trial_lists.page(session, row, view.spec, query),
+            trials=trial_lists.page(session, row, view.spec, selection),
         )
 
 

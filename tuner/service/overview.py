@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from tuner.service import cursors, results, summaries, trial_lists, views
 from tuner.service.pareto import members
-from tuner.service.trial_lists import TrialQuery
+from tuner.service.trial_lists import TrialSelection
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -61,10 +61,10 @@ def trials(  # noqa: PLR0913  # one argument for each query parameter of the lis
     limit: int = 50,
 ) -> Page[TrialSummary]:
     """A study's trials in any order. Raises NotFound, InvalidInput (sort key, cursor)."""
-    query = TrialQuery(sort, descending, state, cursor, limit)
+    selection = TrialSelection(sort, descending, state, cursor, limit)
     with db.reading() as session:
         row = study_rows.find(session, study)
-        return trial_lists.page(session, row, views.spec_of(row), query)
+        return trial_lists.page(session, row, views.spec_of(row), selection)
 
 
 def trial(db: Database, study: int | str, number: int) -> TrialView:

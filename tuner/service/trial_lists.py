@@ -21,8 +21,8 @@ from tuner.store.trials import Order
 
 
 @dataclass(frozen=True, slots=True)
-class TrialQuery:
-    """Order, filter and page of a list of trials; `sort` is a column, a path or a metric."""
+class TrialSelection:
+    """Which trials a list shows, in which order; `sort` is a column, a path or a metric."""
 
     sort: str = "number"
     descending: bool = False
@@ -31,15 +31,19 @@ class TrialQuery:
     limit: int = 50
 
 
-def page(session: Session, study: Study, spec: StudySpec, query: TrialQuery) -> Page[TrialSummary]:
-    """The trials that a query asks for. Raises InvalidSpec (sort key, cursor)."""
-    order = _order(spec, query.sort, descending=query.descending)
-    after = _after(query.cursor, order) if query.cursor else None
+def page(
+    session: Session, study: Study, spec: StudySpec, selection: TrialSelection
+) -> Page[TrialSummary]:
+    """The trials that are selected. Raises InvalidSpec (sort key, cursor)."""
+    order = _order(spec, selection.sort, descending=selection.descending)
+    after = _after(selection.cursor, order) if selection.cursor else None
     listed = rankings.page if order.is_derived else _by_column
-    found = listed(session, study, order, state=query.state, after=after, limit=query.limit + 1)
-    shown = found[: query.limit]
+    found = listed(
+        session, study, order, state=selection.state, after=after, limit=selection.limit + 1
+    )
+    shown = found[: selection.limit]
     following = None
-    if len(found) > query.limit:
+    if len(found) > selection.limit:
         last, key = shown[-1]
         following = cursors.write(
             key.isoformat() if isinstance(key, datetime) else key, last.number
@@ -47,7 +51,7 @@ def page(session: Session, study: Study, spec: StudySpec, query: TrialQuery) -> 
     return Page(
         items=summaries_of(session, spec, [trial for trial, _ in shown]),
         next=following,
-        total=trials.count(session, study.id, state=query.state),
+        total=trials.count(session, study.id, state=selection.state),
     )
 
 
