@@ -137,6 +137,14 @@ def test_the_live_picture_redraws_until_the_study_has_ended() -> None:
     assert (state, len(pauses)) == (StudyState.FINISHED, 2)
 
 
+def test_the_picture_shows_each_warning_once() -> None:
+    """Above the running trials."""
+    console = Console(file=io.StringIO(), width=160)
+    console.print(screen.screen(view(warnings=("the data changed",)), [], NOON))
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # StringIO
+    assert text.count("the data changed") == 1
+
+
 def test_the_picture_shows_running_trials_with_their_epochs() -> None:
     """Running trials stand with epoch, value, worker and params."""
     console = Console(file=io.StringIO(), width=160)

@@ -45,8 +45,6 @@ def _words(event: Event, objective: Objective) -> str:
         return f"warning: {event.data.get('text', '')}"
     if happened == "created" or state:
         return f"study {'created' if happened == 'created' else state}{_reason(event.data)}"
-    if happened == "warned":
-        return f"study warning: {event.data.get('text', '')}"
     changes = params({key: event.data[key] for key in event.data if key != "reason"})
     return f"study {happened} {changes}".rstrip()
 

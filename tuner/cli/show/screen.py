@@ -30,7 +30,6 @@ def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> 
     parts += [Text(f"warning: {warning}", "yellow") for warning in study.warnings]
     if study.epochs_saved:
         parts.append(Text(f"{number(study.epochs)} epochs trained, {savings(study)}", "dim"))
-    parts += [Text(warning, "yellow") for warning in study.warnings]
     if running:
         parts.append(_running(study, running))
     return Group(*parts)
