@@ -147,9 +147,10 @@ def test_every_import_is_a_dependency() -> None:
     """No package is taken for granted because another one happens to bring it."""
     owners = packages_distributions()
     known = _for_users() | {"segtune", *UNDECLARED}
+    ours = {"tuner", "api", "workers", "tests", "_typeshed"}  # the last is for type checkers only
     strange = {
         name
-        for name in _imported() - {*sys.stdlib_module_names, "tuner", "api", "workers", "tests"}
+        for name in _imported() - {*sys.stdlib_module_names, *ours}
         if name and not known & {canonicalize_name(one) for one in owners.get(name, ())}
     }
 

@@ -96,7 +96,7 @@ FILE = '"""One."""\n{}\ndef build(*, share: float = 0.5): ...\n'
         ("pruner", "OBJECTIVES = 'two'", "OBJECTIVES: input should be 'one' or 'several'"),
         ("pruner", "PEERS = not True", "PEERS must be a literal"),
         ("loss", "EPSILON = 1e-6", "EPSILON is not a trait of a loss"),
-        ("encoder", "", "OUTPUT_STRIDES: field required"),
+        ("encoder", "", "OUTPUT_STRIDES: is missing"),
         ("optimizer", "LR_SCALING = None", "LR_SCALING: input should be 'linear', 'sqrt' or"),
     ],
 )

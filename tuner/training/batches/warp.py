@@ -41,7 +41,7 @@ def resample(
     """
     grid = functional.affine_grid(theta, [len(pixels), 1, *size], align_corners=False)  # N×h×w×2
     colour = fill.view(1, -1, 1, 1)
-    # Outside is 0 to grid_sample, hence the shift by the colour and back.
+    # Outside is 0 to grid_sample, so they are shifted by the colour and back.
     moved = functional.grid_sample(pixels - colour, grid, mode="bilinear", align_corners=False)
     return moved + colour, pick(labels, grid)
 
