@@ -6,13 +6,13 @@ they changed with one statement a table, however many they are. Between the two 
 plain records. The ORM is for everything else: it costs more than the database.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Insert, Select, Update, inspect
+from sqlalchemy import Select, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 
 from tuner.store import observed, pipeline
@@ -132,11 +132,11 @@ class Batch:
         session.flush()
         seen = sorted(self._sightings.items())
         with pipeline.writing(session):
-            _run(session, sql.ADD_TRIAL, new_trials)
+            pipeline.write(session, sql.ADD_TRIAL, new_trials)
             for changed in studies:
-                _run(session, sql.SAVE_STUDY, [changed])
+                pipeline.write(session, sql.SAVE_STUDY, [changed])
             self._write(session)
-            _run(
+            pipeline.write(
                 session,
                 sql.SAVE_WORKER,
                 [{"which": key, "seen_at": one.seen_at, "done": one.done} for key, one in seen],
@@ -168,10 +168,10 @@ class Batch:
             for trial, lease in self.new_leases
             if not trial.id
         ]
-        _run(session, sql.ADD_LEASE, stored)
-        _run(session, sql.LEASE_NEW, unstored)
-        _run(session, sql.ADD_REPORT, self.new_reports)
-        _run(session, sql.ADD_EVENT, self.new_events)
+        pipeline.write(session, sql.ADD_LEASE, stored)
+        pipeline.write(session, sql.LEASE_NEW, unstored)
+        pipeline.write(session, sql.ADD_REPORT, self.new_reports)
+        pipeline.write(session, sql.ADD_EVENT, self.new_events)
         for new in (self.new_leases, self.new_reports, self.new_events):
             new.clear()
         self._save_trials(session)
@@ -194,8 +194,10 @@ class Batch:
         ]
         ended = [each for each in changed if _differ(each, self._read_trials[each.id], sql.END)]
         reported = [each for each in changed if each not in ended]
-        _run(session, sql.SAVE_TRIAL, [_values(each, sql.PROGRESS) for each in reported])
-        _run(session, sql.SAVE_TRIAL, [_values(each, sql.PROGRESS + sql.END) for each in ended])
+        pipeline.write(session, sql.SAVE_TRIAL, [_values(each, sql.PROGRESS) for each in reported])
+        pipeline.write(
+            session, sql.SAVE_TRIAL, [_values(each, sql.PROGRESS + sql.END) for each in ended]
+        )
         for trial in changed:
             self._read_trials[trial.id] = replace(trial)
             known = session.identity_map.get(session.identity_key(Trial, trial.id))
@@ -213,9 +215,11 @@ class Batch:
             if attempt.ended_at is None:
                 renewed.setdefault(attempt.expires_at, []).append(attempt.id)
         for moment, ids in renewed.items():
-            session.connection().execute(sql.RENEW, {"ids": _padded(ids), "expires_at": moment})
+            pipeline.write(session, sql.RENEW, [{"ids": _padded(ids), "expires_at": moment}])
         ends = ("ended_at", "outcome", "error", "error_kind")
-        _run(session, sql.END_LEASE, [_values(a, ends) for a in changed if a.ended_at is not None])
+        pipeline.write(
+            session, sql.END_LEASE, [_values(a, ends) for a in changed if a.ended_at is not None]
+        )
         for attempt in changed:
             self._read_attempts[attempt.id] = replace(attempt)
 
@@ -278,11 +282,6 @@ def _padded(keys: Sequence[Any]) -> list[Any]:
     """The keys, the last one repeated: few lengths of IN are few statements to prepare."""
     size = 1 << (len(keys) - 1).bit_length()
     return [*keys, *[keys[-1]] * (size - len(keys))]
-
-
-def _run(session: Session, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        session.connection().execute(statement, rows)
 
 
 def _changes(study: Study) -> dict[str, Any]:

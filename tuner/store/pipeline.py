@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, Select, TypeDecorator
+from sqlalchemy import Dialect, Insert, Select, TypeDecorator, Update
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -57,6 +57,32 @@ def writing(session: Session) -> Iterator[None]:
         yield
 
 
+def write(session: Session, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same columns, within `writing`; no rows are no statement.
+
+    SQLAlchemy says how, once; running a statement through it costs more than the database.
+    """
+    if not rows:
+        return
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        connection.execute(statement, rows)
+        return
+    compiled, writers = _compiled_write(connection.dialect, statement, tuple(sorted(rows[0])))
+    driver: Any = connection.connection.driver_connection
+    if len(rows) == 1:  # keys of IN are among its values
+        state = compiled.construct_expanded_state(dict(rows[0]))
+        driver.execute(state.statement, _bound(state.parameters, writers))
+        return
+    with driver.cursor() as cursor:
+        cursor.executemany(str(compiled), [_bound(row, writers) for row in rows])
+
+
+def _bound(row: Mapping[str, Any], writers: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a row as the driver takes them."""
+    return {name: writers[name](value) if name in writers else value for name, value in row.items()}
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     from psycopg import Error  # here, because it is told in words where it cannot be loaded
@@ -90,6 +116,19 @@ def _send(driver: Any, dialect: Dialect, query: Query) -> _Answer:
     compiled, readers = _compiled(dialect, query.statement)
     expanded = compiled.construct_expanded_state(dict(query.values))
     return _Answer(driver.execute(expanded.statement, expanded.parameters), readers)
+
+
+@cache
+def _compiled_write(
+    dialect: Dialect, statement: Insert | Update, columns: tuple[str, ...]
+) -> tuple[SQLCompiler, Mapping[str, Any]]:
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    assert isinstance(compiled, SQLCompiler)
+    found = {
+        name: bound.type.dialect_impl(dialect).bind_processor(dialect)
+        for name, bound in compiled.binds.items()
+    }
+    return compiled, {name: writer for name, writer in found.items() if writer is not None}
 
 
 @cache
