@@ -39,7 +39,7 @@ def leave(mib: int) -> None:
     torch.cuda.set_per_process_memory_fraction(min(share, 1.0))
 
 
-@pytest.mark.parametrize("tier", ["exact", "fast"])
+@pytest.mark.parametrize("determinism", ["exact", "fast"])
 def test_a_batch_that_does_not_fit_is_trained_in_parts(
     device: str, large: Data, tmp_path: Path, determinism: str
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.errors import InvalidSpec, NotFound
+from tuner.errors import InvalidInput, NotFound
 from tuner.service import results
 from tuner.service.details import study_detail, trial_detail
 from tuner.service.trial_lists import TrialSelection
@@ -104,7 +104,7 @@ def test_a_trial_is_shown_beside_trial_0(database: Database) -> None:
 
 @pytest.mark.parametrize(
     ("query", "error"),
-    [(TrialSelection(sort="iuo"), InvalidSpec), (TrialSelection(cursor="bad"), InvalidSpec)],
+    [(TrialSelection(sort="iuo"), InvalidInput), (TrialSelection(cursor="bad"), InvalidInput)],
 )
 def test_a_list_that_cannot_be_is_refused(
     database: Database, query: TrialSelection, error: type[Exception]

@@ -187,7 +187,7 @@ def test_params_that_make_no_config_fail_their_study_alone(
         raise InvalidSpec([Problem(("model",), "ocr has no option 'rates'")])
 
     with monkeypatch.context() as patch:
-        patch.setattr(assignments, "resolve", refuses)
+        patch.setattr(assignments, "trial_config", refuses)
         assert fleet.ask() is None
     for name in ("broken", "sound"):
         view = overview.study(fleet.db, name)
