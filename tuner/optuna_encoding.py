@@ -60,7 +60,7 @@ def encode(
     """
     values: dict[str, Any] = {}
     found: dict[str, BaseDistribution] = {}
-    for path in space.ordered():
+    for path in space.ordered:
         active = space.active(path, params) if path in params else None
         if active is None or not active[1].contains(params[path]):
             continue

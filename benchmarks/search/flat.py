@@ -26,7 +26,7 @@ def labels(dimension: Choice) -> list[Any]:
 def decode(space: SearchSpace, values: Mapping[str, Any]) -> Params:
     """The params that are active, from a value for every name."""
     params: Params = {}
-    for path in space.ordered():
+    for path in space.ordered:
         active = space.active(path, params)
         if active is not None:
             index, dimension = active

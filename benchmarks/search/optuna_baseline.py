@@ -101,7 +101,7 @@ def build(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> Optun
 
 def _suggest(trial: Trial, space: SearchSpace) -> Params:
     params: Params = {}
-    for path in space.ordered():
+    for path in space.ordered:
         active = space.active(path, params)
         if active is not None:
             index, dimension = active

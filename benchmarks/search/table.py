@@ -40,7 +40,7 @@ class Table:
 
     def _is_choice(self) -> NDArray[np.bool_]:
         space = self.spec.space
-        return np.array([isinstance(space.root[path][0], Choice) for path in space.ordered()])
+        return np.array([isinstance(space.root[path][0], Choice) for path in space.ordered])
 
 
 def coordinates(spec: StudySpec, params: Params) -> NDArray[np.float64]:

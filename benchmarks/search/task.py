@@ -63,7 +63,7 @@ class Task:
 def params_at(spec: StudySpec, point: Point) -> Params:
     """The params at a point of the unit cube, one coordinate per path in order of the space."""
     params: Params = {}
-    for path, share in zip(spec.space.ordered(), point, strict=True):
+    for path, share in zip(spec.space.ordered, point, strict=True):
         active = spec.space.active(path, params)
         if active is not None:
             params[path] = _value_at(active[1], share)
@@ -76,7 +76,7 @@ def point_of(spec: StudySpec, params: Params) -> list[float | None]:
     Positions of a choice are their index: what they are to each other is for the caller to say.
     """
     found: list[float | None] = []
-    for path in spec.space.ordered():
+    for path in spec.space.ordered:
         active = spec.space.active(path, params)
         applies = active is not None and path in params
         found.append(_share_of(active[1], params[path]) if active and applies else None)
@@ -86,7 +86,7 @@ def point_of(spec: StudySpec, params: Params) -> list[float | None]:
 def params_in(spec: StudySpec, config: Mapping[str, Mapping[str, Any]]) -> Params:
     """The searched params that a full config was made of."""
     params: Params = {}
-    for path in spec.space.ordered():
+    for path in spec.space.ordered:
         section, _, key = path.partition(".")
         if spec.space.active(path, params) is not None:
             params[path] = config[section][key]

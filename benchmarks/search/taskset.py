@@ -77,7 +77,7 @@ def _read(path: Path) -> Table:
     bound = 2 * np.median(losses[:, 0])
     losses = np.minimum(np.nan_to_num(losses[:, 1:], nan=bound), bound)
     spec = _task(path, "table").study({})
-    columns = [_unit(rows, *PATHS[name]) for name in spec.space.ordered()]
+    columns = [_unit(rows, *PATHS[name]) for name in spec.space.ordered]
     every = tuple(1.0 for _ in range(losses.shape[1]))  # no times were recorded
     courses = [Curve(tuple(map(float, row)), every) for row in losses]
     return Table(spec, np.stack(columns, axis=1), courses)

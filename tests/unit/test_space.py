@@ -34,7 +34,7 @@ def test_a_space_survives_yaml(document: dict[str, Any]) -> None:
 def test_conditions_stand_before_what_depends_on_them(document: dict[str, Any]) -> None:
     """The order of drawing puts every condition before its dependants."""
     space = SearchSpace.model_validate(document)
-    order = space.ordered()
+    order = space.ordered
     assert all(
         order.index(asked) < order.index(path)
         for path, _, dimension in space.dimensions()

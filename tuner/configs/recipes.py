@@ -25,7 +25,7 @@ def recipe_params(spec: StudySpec, values: Mapping[str, Any]) -> Params:
 def point_of(space: SearchSpace, config: Mapping[str, Any]) -> Params:
     """A whole config's values of all dimensions that are active and contain them."""
     params: Params = {}
-    for path in space.ordered():
+    for path in space.ordered:
         section, key = split_path(path)
         active = space.active(path, params)
         if active and key in config[section] and active[1].contains(config[section][key]):
@@ -68,7 +68,7 @@ def fitting(spec: StudySpec, values: Mapping[str, Any]) -> Params:
     base = recipe_params(spec, {})
     kept: Params = {}
     walked: Params = {}
-    for path in spec.space.ordered():
+    for path in spec.space.ordered:
         active = spec.space.active(path, walked)
         if active and path in values and active[1].contains(values[path]):
             kept[path] = walked[path] = values[path]

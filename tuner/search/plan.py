@@ -84,7 +84,7 @@ def _drawn_epochs(rules: Rules, trials: int) -> float | None:
 
 def _draw(spec: StudySpec, rng: random.Random) -> Params:
     params: Params = {}
-    for path in spec.space.ordered():
+    for path in spec.space.ordered:
         if active := spec.space.active(path, params):
             value = from_unit(distribution(active[1]), rng.random())
             params[path] = from_optuna(active[1], value)

@@ -91,7 +91,7 @@ class Neighbourhood:
         With `moving`, only the values of those paths differ from the centre's.
         """
         params: Params = {}
-        for path in self._space.ordered():
+        for path in self._space.ordered:
             if active := self._space.active(path, params):
                 stays = moving is not None and path not in moving and path in centre
                 params[path] = centre[path] if stays else self._value(path, active, centre, rng)

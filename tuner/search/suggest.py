@@ -143,7 +143,7 @@ class Suggester:
     def _suggest(self, trial: Trial) -> Params:
         params: Params = {}
         space = self._spec.space
-        for path in space.ordered():
+        for path in space.ordered:
             active = space.active(path, params)
             if active is None:
                 continue

@@ -55,7 +55,7 @@ def points(space: SearchSpace) -> Iterator[Params]:
     Raises:
         ValueError: a float range without step has no countable points.
     """
-    return _extend(space, space.ordered(), {})
+    return _extend(space, space.ordered, {})
 
 
 def size(space: SearchSpace, cap: int) -> int | None:
@@ -66,7 +66,7 @@ def size(space: SearchSpace, cap: int) -> int | None:
     free = [p for p, (first, *_) in space.root.items() if not first.when and p not in asked]
     each = prod(_count(space.root[path][0]) for path in free)
     total = 0
-    for _ in _extend(space, [path for path in space.ordered() if path not in free], {}):
+    for _ in _extend(space, [path for path in space.ordered if path not in free], {}):
         total += each
         if total >= cap:
             return cap

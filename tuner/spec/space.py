@@ -10,6 +10,7 @@ checked by `tuner.configs.checks`, which also knows the component catalog.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any
 
@@ -191,7 +192,7 @@ class SearchSpace(RootModel[dict[str, Alternatives]]):
                     message = f"{path} and {other} overlap; draw the whole or its parts"
                     raise _wrong(other, message)
         try:
-            self.ordered()
+            _ = self.ordered
         except CycleError as error:
             raise ValueError(
                 f"conditions go round in a circle: {' → '.join(error.args[1])}"
@@ -210,6 +211,7 @@ class SearchSpace(RootModel[dict[str, Alternatives]]):
                 message = f"{path} waits for {asked} = {value!r}, which is never drawn"
                 raise _wrong(path, message)
 
+    @cached_property  # it is asked for several times with each draw
     def ordered(self) -> tuple[str, ...]:
         """Paths in an order in which every condition stands before what depends on it."""
         graph = {
@@ -227,7 +229,7 @@ class SearchSpace(RootModel[dict[str, Alternatives]]):
 
     def dimensions(self) -> Iterator[tuple[str, int, AnyDimension]]:
         """Every dimension with its path and its position among the path's alternatives."""
-        for path in self.ordered():
+        for path in self.ordered:
             for index, dimension in enumerate(self.root[path]):
                 yield path, index, dimension
 

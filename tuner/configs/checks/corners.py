@@ -79,7 +79,7 @@ def combinations(space: SearchSpace, paths: Iterable[str]) -> Iterator[Params]:
 
 def _needed(space: SearchSpace, paths: Iterable[str]) -> list[str]:
     """The paths and all that their conditions ask for, in the order of drawing."""
-    order, needed = space.ordered(), set(paths)
+    order, needed = space.ordered, set(paths)
     for path in reversed(order):
         if path in needed:
             needed |= {parent for dimension in space.root[path] for parent in dimension.when}
@@ -122,7 +122,7 @@ def _trials(
     """The combination with every other range at its first corner, then one by one elsewhere."""
     params = dict(combination)
     free: list[tuple[str, AnyDimension]] = []
-    for path in space.ordered():
+    for path in space.ordered:
         active = space.active(path, params)
         if path not in params and active and section_of(path) == section:
             params[path] = _probes(active[1])[0]
