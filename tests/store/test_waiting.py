@@ -10,7 +10,7 @@ from tests.databases import Clock
 from tests.store.fleet import LEASE_SECONDS, Fleet
 from tests.store.samples import spec
 from tuner.service import assignments, overview, studies
-from tuner.service.scheduling import Member, fits, waiting_for
+from tuner.service.demands import Member, fits, waiting_for
 from tuner.service.summaries import GONE_AFTER
 from tuner.spec.messages import Assignment, Capabilities, Device, LeaseRequest
 from tuner.spec.study import Resources

@@ -11,7 +11,7 @@ from tuner.configs.seeds import trial_config
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
 from tuner.search.fidelity import WHOLE, staged, target
 from tuner.search.rules import Rules
-from tuner.service import ahead, copies, endings, faults, views
+from tuner.service import ahead, budget, copies, endings, faults, views
 from tuner.service.isolation import set_aside
 from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
@@ -154,7 +154,7 @@ def _next_trial(
     if load.waiting:
         return trials.next_waiting(session, study)
     rules = views.rules_of(study)
-    spec, all_drawn = rules.spec, not endings.may_draw(study, rules)
+    spec, all_drawn = rules.spec, not budget.may_draw(study, rules)
     with searches.of(session, study, rules, ahead=True) as search:
         promoted = search.promotion(closing=all_drawn) if load.paused else None
         if promoted is not None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.search.analysis import is_feasible
 from tuner.search.judge import promotion
 from tuner.search.rules import Rules
-from tuner.service import confirmations, searches, surroundings, versions, views
+from tuner.service import budget, confirmations, searches, surroundings, versions, views
 from tuner.service.faults import Fault, Ruling
 from tuner.service.objectives import undefined_reason
 from tuner.spec.failures import gist
@@ -121,8 +121,8 @@ def close_if_done(
     """
     if StudyState(study.state).has_ended:
         return
-    spec, all_drawn = rules.spec, not may_draw(study, rules)
-    spent = spent_reason(study, spec, now=now)
+    spec, all_drawn = rules.spec, not budget.may_draw(study, rules)
+    spent = budget.spent_reason(study, spec, now=now)
     if not (spent or all_drawn or has_failed):
         return  # the common case, known without counting
     hot.write(session)
@@ -229,7 +229,7 @@ def _goes_on(
     session: Session, study: Study, rules: Rules, counts: Mapping[TrialState, int]
 ) -> bool:
     """Whether a study of which nothing runs has another trial to train."""
-    if may_draw(study, rules) or counts.get(TrialState.WAITING, 0):
+    if budget.may_draw(study, rules) or counts.get(TrialState.WAITING, 0):
         return True
     if not counts.get(TrialState.PAUSED, 0):
         return False
@@ -238,9 +238,9 @@ def _goes_on(
 
 def reopen_if_due(session: Session, study: Study, rules: Rules, *, now: datetime) -> None:
     """Let a locked finished study go on if its new budget leaves something to train."""
-    if is_spent(study, rules.spec, now=now):
+    if budget.is_spent(study, rules.spec, now=now):
         return
-    if may_draw(study, rules):
+    if budget.may_draw(study, rules):
         studies.move(session, study, StudyState.RUNNING, now=now, reason="the budget grew")
     elif confirmations.create(session, study, rules.spec, now=now, again=True):
         reason = "its leaders are to be confirmed"
@@ -267,30 +267,5 @@ def _undone(session: Session, study: Study, spec: StudySpec) -> str:
     return "; its leaders were not confirmed" if left else ""
 
 
-def may_draw(study: Study, rules: Rules) -> bool:
-    """Whether the search has trials left to draw; neither confirmations nor copies are drawn."""
-    return study.drawn - study.confirmations - study.copies < rules.trial_limit
-
-
 def _stopped_reason(study: Study, spec: StudySpec, now: datetime) -> str:
-    return spent_reason(study, spec, now=now) or "its worker stopped it"
-
-
-def is_spent(study: Study, spec: StudySpec, *, now: datetime) -> bool:
-    """Whether the study's hours are used up."""
-    return bool(spent_reason(study, spec, now=now))
-
-
-def spent_reason(study: Study, spec: StudySpec, *, now: datetime) -> str:
-    """Which hours of a study are used up, in words; empty while it has time left.
-
-    A deadline counts from the start of the first trial, by the database's clock, and does not
-    wait for a paused study: who pauses for long can move it.
-    """
-    limits = spec.search
-    if limits.max_hours is not None and study.seconds >= limits.max_hours * 3600:
-        return f"the study's {limits.max_hours:g} device hours are spent"
-    lasted = (now - study.started_at).total_seconds() if study.started_at else 0.0
-    if limits.max_wall_hours is not None and lasted >= limits.max_wall_hours * 3600:
-        return f"the study's {limits.max_wall_hours:g} hours since its first trial have passed"
-    return ""
+    return budget.spent_reason(study, spec, now=now) or "its worker stopped it"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
-from tuner.service import endings, rankings, surroundings, versions, views
+from tuner.service import budget, endings, rankings, surroundings, versions, views
 from tuner.service.searches import Searches
 from tuner.spec.events import EventKind
 from tuner.spec.messages import (
@@ -147,7 +147,7 @@ def standing_verdict(study: Study, trial: HeldTrial, spec: StudySpec, *, now: da
         return last
     if trial.step >= trial.epochs:
         return Verdict()  # all its reports are in: stopping it now would waste it
-    if spent := endings.spent_reason(study, spec, now=now):
+    if spent := budget.spent_reason(study, spec, now=now):
         return Verdict(action=Action.STOP, reason=spent)
     if study.state == StudyState.PAUSED:
         return Verdict(action=Action.YIELD, reason="the study was paused")
@@ -237,7 +237,7 @@ def _judge(
     # Its peers are those on its own data, which need not be the ones that are ranked.
     with searches.of(session, study, rules, version=trial.data_version) as search:
         warnings = search.warnings()
-        verdict = search.judge(trial.number, trial.step, closing=not endings.may_draw(study, rules))
+        verdict = search.judge(trial.number, trial.step, closing=not budget.may_draw(study, rules))
     if versions.is_ranked(study, trial):
         studies.warn(session, study, warnings, now=now)
     trial.verdict = verdict.model_dump(mode="json")

@@ -13,7 +13,7 @@ from tuner.spec.metrics import MINIMIZED, compute, unknown_metric
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import Ranked
-from tuner.store import reports
+from tuner.store import reports, trial_pages
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
 from tuner.store.engine import Database
@@ -97,7 +97,7 @@ def ranked(
 def page(
     session: Session,
     row: Study,
-    order: trial_rows.Order,
+    order: trial_pages.Order,
     *,
     state: TrialState | None,
     after: tuple[Any, int] | None,
@@ -108,7 +108,7 @@ def page(
     Those without one come last. Every matrix of the study is looked at.
     """
     spec = views.spec_of(row)
-    listed = trial_rows.metric_of(session, row.id, order.key, state=state)
+    listed = trial_pages.metric_of(session, row.id, order.key, state=state)
     lacking = [trial_id for trial_id, _, value in listed if value is None]
     derived = _derived(session, lacking, order.key, spec)
     sign = -1.0 if order.descending else 1.0

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from tuner.service import confirmations, views
+from tuner.service.demands import Member, waiting_for
 from tuner.service.faults import Known, kept_from, read
-from tuner.service.scheduling import Member, waiting_for
 from tuner.spec.messages import Capabilities
 from tuner.spec.states import TrialState
 from tuner.spec.versions import DataVersion, DataVersions

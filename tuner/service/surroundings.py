@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from tuner.service import faults, views
+from tuner.service import demands, faults, views
 from tuner.service.faults import CONTENT, Fault, Ruling
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.study import StudySpec
@@ -99,8 +99,6 @@ def _fleet(
     session: Session, study: Study, spec: StudySpec, worker: Worker, kind: str, *, now: datetime
 ) -> tuple[list[Worker], bool]:
     """The living workers that say the same of the study, and whether another one could train it."""
-    from tuner.service.scheduling import fits  # here, because scheduling asks when a study ends
-
     agreeing, others = [worker], False
     for each in workers.living(session, since=now - LIVING):
         known = faults.read(each.unfit, now=now)
@@ -109,7 +107,9 @@ def _fleet(
         if faults.agrees(known, study.id, kind):
             agreeing.append(each)
         elif not others and not faults.bars(known, study.id, now=now):
-            others = fits(spec.resources, views.capabilities_of(each.name, each.capabilities))
+            others = demands.fits(
+                spec.resources, views.capabilities_of(each.name, each.capabilities)
+            )
     return agreeing, others
 
 

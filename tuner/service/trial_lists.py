@@ -15,9 +15,9 @@ from tuner.spec.space import Choice
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import Page, TrialSummary
-from tuner.store import leases, trials
+from tuner.store import leases, trial_pages, trials
 from tuner.store.tables import Study, Trial
-from tuner.store.trials import Order
+from tuner.store.trial_pages import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ def _by_column(
     after: tuple[Any, int] | None,
     limit: int,
 ) -> Sequence[tuple[Trial, Any]]:
-    return trials.page(session, study.id, order, state=state, after=after, limit=limit)
+    return trial_pages.page(session, study.id, order, state=state, after=after, limit=limit)
 
 
 def _order(spec: StudySpec, sort: str, *, descending: bool) -> Order:
-    if sort in trials.COLUMNS:
+    if sort in trial_pages.COLUMNS:
         return Order(sort, descending=descending, numeric=sort != "state")
     reported = metric_names(spec.dataset.classes)
     if sort in reported:
@@ -84,7 +84,7 @@ def _order(spec: StudySpec, sort: str, *, descending: bool) -> Order:
     if sort not in spec.space.root:
         if unknown_metric(sort, spec.dataset.classes) is None:
             return Order(sort, descending=descending, is_derived=True)
-        hint = nearest(sort, (*trials.COLUMNS, *spec.space.root, *reported))
+        hint = nearest(sort, (*trial_pages.COLUMNS, *spec.space.root, *reported))
         raise InvalidSpec([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
     numeric = all(
         not isinstance(dimension, Choice)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from tuner.errors import NewerDocument, SegtuneError
-from tuner.service import endings, views
+from tuner.service import budget, endings, views
 from tuner.service.isolation import told
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
@@ -109,7 +109,7 @@ def close_overdue(db: Database) -> int:
 
 
 def _is_overdue(study: Study, now: datetime) -> bool:
-    return views.is_readable(study) and endings.is_spent(study, views.spec_of(study), now=now)
+    return views.is_readable(study) and budget.is_spent(study, views.spec_of(study), now=now)
 
 
 def _close(db: Database, study_id: int) -> bool:

@@ -1,0 +1,32 @@
+"""What a study may still spend: trials that are left to draw, and hours; pure."""
+
+from datetime import datetime
+
+from tuner.search.rules import Rules
+from tuner.spec.study import StudySpec
+from tuner.store.tables import Study
+
+
+def may_draw(study: Study, rules: Rules) -> bool:
+    """Whether the search has trials left to draw; neither confirmations nor copies are drawn."""
+    return study.drawn - study.confirmations - study.copies < rules.trial_limit
+
+
+def is_spent(study: Study, spec: StudySpec, *, now: datetime) -> bool:
+    """Whether the study's hours are used up."""
+    return bool(spent_reason(study, spec, now=now))
+
+
+def spent_reason(study: Study, spec: StudySpec, *, now: datetime) -> str:
+    """Which hours of a study are used up, in words; empty while it has time left.
+
+    A deadline counts from the start of the first trial, by the database's clock, and does not
+    wait for a paused study: who pauses for long can move it.
+    """
+    limits = spec.search
+    if limits.max_hours is not None and study.seconds >= limits.max_hours * 3600:
+        return f"the study's {limits.max_hours:g} device hours are spent"
+    lasted = (now - study.started_at).total_seconds() if study.started_at else 0.0
+    if limits.max_wall_hours is not None and lasted >= limits.max_wall_hours * 3600:
+        return f"the study's {limits.max_wall_hours:g} hours since its first trial have passed"
+    return ""
