@@ -13,7 +13,7 @@ from tests.store.fleet import Fleet
 from tests.store.grouped import queued
 from tests.store.samples import spec
 from tuner.errors import Conflict, LeaseLost, NotFound, StorageError
-from tuner.service import assignments, overview, views
+from tuner.service import assignments, documents, overview
 from tuner.service.searches import Searches
 from tuner.service.studies import enqueue
 from tuner.spec.events import EventKind
@@ -199,7 +199,7 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
     def spoilt(session: Session) -> None:
         study = studies.lock(session, 1)
         study.event_seq += 100
-        with searches.of(session, study, views.rules_of(study)) as search:
+        with searches.of(session, study, documents.rules_of(study)) as search:
             search.draw(study.drawn)
         raise ZeroDivisionError
 

@@ -94,3 +94,11 @@ def test_unknown_keys_are_refused() -> None:
     """A typo is not a silent default."""
     with pytest.raises(ValidationError, match="trails"):
         study(search={"trails": 5})
+
+
+def test_objective_values_are_there_together_or_not_at_all() -> None:
+    """They come in the order of the objectives; one that is missing leaves none."""
+    spec = study(objectives=[{"metric": "iou.sky"}, {"metric": "mean_iou"}])
+
+    assert (0.5, 0.25) == spec.objective_values({"mean_iou": 0.25, "iou.sky": 0.5, "loss": 1.0})
+    assert spec.objective_values({"mean_iou": 0.25}) is None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tuner.errors import NotFound
 from tuner.search.rules import Rules
-from tuner.service import budget, views
+from tuner.service import budget, documents
 from tuner.service.searches import Search, Searches
 from tuner.spec.states import StudyState
 from tuner.store import studies
@@ -71,7 +71,7 @@ def _need(
             study = studies.find(session, study_id)
         except NotFound:
             return None
-        rules = views.rules_of(study)
+        rules = documents.rules_of(study)
         load = studies.load(session, [study_id])[study_id]
         is_open = StudyState(study.state) in studies.OPEN
         if not is_open or not budget.may_draw(study, rules):

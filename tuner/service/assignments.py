@@ -11,7 +11,7 @@ from tuner.configs.seeds import trial_config
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
 from tuner.search.fidelity import WHOLE, staged, target
 from tuner.search.rules import Rules
-from tuner.service import ahead, budget, copies, endings, faults, views
+from tuner.service import ahead, budget, copies, documents, endings, faults, views
 from tuner.service.isolation import set_aside
 from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
@@ -134,11 +134,11 @@ def _next_readable(
     """The trial that is next, with its config; those whose config cannot be read are failed."""
     while (trial := _next_trial(session, study, searches, now=now)) is not None:
         try:
-            return trial, views.config_of(trial)
+            return trial, documents.config_of(trial)
         except NewerDocument:
             raise
         except Unreadable as error:
-            rules = views.rules_of(study)
+            rules = documents.rules_of(study)
             endings.fail_trial(session, study, rules, trial, str(error), now=now)
             hot.write(session)
     return None
@@ -153,7 +153,7 @@ def _next_trial(
         return None
     if load.waiting:
         return trials.next_waiting(session, study)
-    rules = views.rules_of(study)
+    rules = documents.rules_of(study)
     spec, all_drawn = rules.spec, not budget.may_draw(study, rules)
     with searches.of(session, study, rules, ahead=True) as search:
         promoted = search.promotion(closing=all_drawn) if load.paused else None
@@ -221,7 +221,7 @@ def _assign(
     if study.state == StudyState.QUEUED:
         studies.move(session, study, StudyState.RUNNING, now=now)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
-    rules = views.rules_of(study)
+    rules = documents.rules_of(study)
     steps, resume = _steps(trial, rules), _resume(session, trial, rules)
     if resume is None and not trial.step:
         trial.threads = _threads(config, offer.capabilities)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tuner.configs.seeds import draw_seed
 from tuner.search.judge import perturbed
 from tuner.search.rules import Rules
-from tuner.service import views
+from tuner.service import documents
 from tuner.spec.config import Change, TrialConfig
 from tuner.spec.space import Params
 from tuner.spec.states import TrialSource, TrialState
@@ -98,7 +98,7 @@ def _copy(
 
 
 def _changed(origin: _Origin, values: Params) -> TrialConfig:
-    config = views.config_of(origin.trial)
+    config = documents.config_of(origin.trial)
     last = config.changes[-1].epoch if config.changes else 0
     change = Change(epoch=max(origin.begins, last), values=values)
     return config.model_copy(update={"changes": (*config.changes, change)})

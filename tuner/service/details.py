@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import pareto, results, summaries, trial_lists, views
+from tuner.service import documents, pareto, results, summaries, trial_lists
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.config import TrialConfig
 from tuner.spec.states import TrialState
@@ -107,6 +107,6 @@ def _front(session: Session, row: Study, spec: StudySpec) -> FrontView | None:
 
 def _base(session: Session, row: Study) -> TrialConfig | None:
     try:
-        return views.config_of(trials.find(session, row, 0))
+        return documents.config_of(trials.find(session, row, 0))
     except NotFound:
         return None

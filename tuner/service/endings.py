@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.search.analysis import is_feasible
 from tuner.search.judge import promotion
 from tuner.search.rules import Rules
-from tuner.service import budget, confirmations, searches, surroundings, versions, views
+from tuner.service import budget, confirmations, documents, searches, surroundings, versions, views
 from tuner.service.faults import Fault, Ruling
 from tuner.service.objectives import undefined_reason
 from tuner.spec.failures import gist
@@ -30,7 +30,7 @@ _REMEDY = "correct the study and submit it anew"
 def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime) -> None:
     """Close the lease, bring the trial where the outcome puts it, and may end the study."""
     attempt, trial, study = held
-    rules = views.rules_of(study)
+    rules = documents.rules_of(study)
     spec = rules.spec
     leases.end(attempt, outcome, now=now)
     trial.error, trial.error_kind = outcome.error, outcome.error_kind

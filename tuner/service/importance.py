@@ -16,7 +16,7 @@ from tuner.search.importance import fanova as variance_of
 from tuner.search.importance import importance as shares_of
 from tuner.search.observation import Observation
 from tuner.search.rules import Rules
-from tuner.service import rankings, views
+from tuner.service import documents, rankings
 from tuner.service.searches import Background
 from tuner.spec.metrics import compute, unknown_metric
 from tuner.spec.states import StudyState, TrialState
@@ -195,7 +195,7 @@ def _comparison(
 ) -> _Comparison:
     with db.reading() as session:
         row = study_rows.find(session, study)
-        rules = views.rules_of(row)
+        rules = documents.rules_of(row)
         if objective or direction:
             goals = (rankings.goal(rules.spec, objective, direction),)
             rules = Rules(rules.spec.model_copy(update={"objectives": goals}))

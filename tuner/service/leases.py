@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
-from tuner.service import budget, endings, rankings, surroundings, versions, views
+from tuner.service import budget, documents, endings, rankings, surroundings, versions, views
 from tuner.service.searches import Searches
 from tuner.spec.events import EventKind
 from tuner.spec.messages import (
@@ -48,7 +48,7 @@ def renewal(db: Database, lease: str, token: str, *, lease_seconds: float) -> Jo
     def renew(session: Session) -> LeaseStatus:
         held, now = leases.hold(session, lease, token), db.moment(session)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
-        verdict = standing_verdict(held.study, held.trial, views.spec_of(held.study), now=now)
+        verdict = standing_verdict(held.study, held.trial, documents.spec_of(held.study), now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
 
     return Job(leases.need(lease, token), renew)
@@ -90,7 +90,7 @@ def reporting(  # a use case names all that it needs
         held, now = leases.hold(session, lease, token), db.moment(session)
         fresh = [message for message in batch.reports if message.step > held.trial.step]
         _refuse_disorder(held.trial, fresh)
-        rules = views.rules_of(held.study)
+        rules = documents.rules_of(held.study)
         spec = rules.spec
         version = versions.told_by(rules, held.trial, fresh)
         _refuse_misfits(spec, fresh)

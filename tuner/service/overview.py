@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tuner.service import cursors, results, summaries, trial_lists, views
+from tuner.service import cursors, documents, results, summaries, trial_lists, views
 from tuner.service.pareto import members
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.states import StudyState, TrialState
@@ -64,7 +64,7 @@ def trials(  # noqa: PLR0913  # one argument for each query parameter of the lis
     selection = TrialSelection(sort, descending, state, cursor, limit)
     with db.reading() as session:
         row = study_rows.find(session, study)
-        return trial_lists.page(session, row, views.spec_of(row), selection)
+        return trial_lists.page(session, row, documents.spec_of(row), selection)
 
 
 def trial(db: Database, study: int | str, number: int) -> TrialView:
@@ -116,7 +116,7 @@ def best(
     """
     with db.reading() as session:
         row = study_rows.find(session, study)
-        spec = views.spec_of(row)
+        spec = documents.spec_of(row)
         return results.best(session, row, spec, objective=objective, direction=direction)
 
 
@@ -124,7 +124,7 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
     """Feasible completed trials that no other one beats in every objective. Raises NotFound."""
     with db.reading() as session:
         row = study_rows.find(session, study)
-        spec = views.spec_of(row)
+        spec = documents.spec_of(row)
         return trial_lists.summaries_of(session, spec, members(session, row, spec))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.errors import InvalidInput, Problem
 from tuner.search import analysis
 from tuner.search.hypervolume import Point, history
-from tuner.service import views
+from tuner.service import documents
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import FrontStep, FrontView
 from tuner.store import studies as study_rows
@@ -34,8 +34,7 @@ def rated(session: Session, study: Study, spec: StudySpec) -> list[Rated]:
     return [
         Rated(one, values)
         for one in trial_rows.results(session, study)
-        if (values := views.objective_values(spec, one.metrics)) is not None
-        and all(map(isfinite, values))
+        if (values := spec.objective_values(one.metrics)) is not None and all(map(isfinite, values))
     ]
 
 
@@ -60,7 +59,7 @@ def front(db: Database, study: int | str, *, reference: Sequence[float] | None =
     """
     with db.reading() as session:
         row = study_rows.find(session, study)
-        spec = views.spec_of(row)
+        spec = documents.spec_of(row)
         return view(session, row, spec, reference=reference)
 
 

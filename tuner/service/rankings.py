@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidInput, NotFound, Problem
-from tuner.service import views
+from tuner.service import documents
 from tuner.spec.messages import Report
 from tuner.spec.metrics import MINIMIZED, compute, unknown_metric
 from tuner.spec.states import TrialState
@@ -46,7 +46,7 @@ def ranking(
     """Feasible completed trials by a metric, the best first. Raises NotFound, InvalidInput."""
     with db.reading() as session:
         row = study_rows.find(session, study)
-        spec = views.spec_of(row)
+        spec = documents.spec_of(row)
         found = ranked(session, row, spec, goal(spec, metric, direction))
         return tuple(
             Ranked(rank=rank, trial=one.number, value=one.value, own=one.own)
@@ -107,7 +107,7 @@ def page(
 
     Those without one come last. Every matrix of the study is looked at.
     """
-    spec = views.spec_of(row)
+    spec = documents.spec_of(row)
     listed = trial_pages.metric_of(session, row.id, order.key, state=state)
     lacking = [trial_id for trial_id, _, value in listed if value is None]
     derived = _derived(session, lacking, order.key, spec)

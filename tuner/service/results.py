@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import confirmations, rankings, views
+from tuner.service import confirmations, documents, rankings, views
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
@@ -16,7 +16,7 @@ from tuner.store.tables import Study, Trial
 
 def steps(session: Session, trial: Trial, *, after: int = 0) -> tuple[StepView, ...]:
     """The reports of a trial after a step, in order. Raises Unreadable."""
-    with views.whole(f"a report of trial {trial.number}"):
+    with documents.whole(f"a report of trial {trial.number}"):
         return tuple(map(views.step_view, reports.list_for(session, trial.id, after=after)))
 
 
@@ -38,7 +38,7 @@ def curves(
 ) -> tuple[Curve, ...]:
     """Curves of these trials."""
     ids = [trial.id for trial in chosen]
-    if metric in {None, views.spec_of(study).objective.metric}:
+    if metric in {None, documents.spec_of(study).objective.metric}:
         values = reports.values_of(session, ids)
     else:
         values = reports.metric_of(session, ids, str(metric))
@@ -55,7 +55,7 @@ def curves(
 
 def history(session: Session, study: Study) -> tuple[HistoryPoint, ...]:
     """Ended trials in order of ending, with the best feasible value so far."""
-    objective = views.spec_of(study).objective
+    objective = documents.spec_of(study).objective
     ranked = DataVersions.of(study.data_versions).ranked
     points, best = [], None
     for one in trials.ended(session, study.id):
@@ -94,7 +94,7 @@ def best(
     goal = rankings.goal(spec, objective, direction)
     winner = confirmations.leader(session, study, spec)
     if winner is None:
-        with views.whole(f"study '{study.name}'"):
+        with documents.whole(f"study '{study.name}'"):
             raise NotFound(_why_no_best(session, study))
     value = winner.value
     if goal != spec.objective:

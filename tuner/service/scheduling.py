@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tuner.errors import NewerDocument
 from tuner.search.rules import Rules
-from tuner.service import budget, demands, faults, views
+from tuner.service import budget, demands, documents, faults
 from tuner.spec.messages import LeaseRequest
 from tuner.spec.states import StudyState
 from tuner.store import studies
@@ -38,7 +38,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
         if request.study not in {None, study.name}:
             continue
         try:
-            rules = views.rules_of(study)
+            rules = documents.rules_of(study)
             if (
                 not faults.bars(known, study.id, now=now)
                 and demands.fits(rules.spec.resources, request.capabilities)
@@ -47,7 +47,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
                 placed.append((_place(study, load), rules))
         except NewerDocument as error:
             logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
-        except views.DAMAGED as error:
+        except documents.DAMAGED as error:
             damaged[study.id] = error
     placed.sort(key=lambda pair: pair[0])
     return Turn([(place.id, rules) for place, rules in placed], damaged)
@@ -69,7 +69,7 @@ def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
     """Whether an open study may have a trial to give: one that waits or stands at a rung, or one
     still to be drawn.
     """
-    rules = views.rules_of(study)
+    rules = documents.rules_of(study)
     return (
         StudyState(study.state) in studies.OPEN
         and load.running < rules.spec.search.parallel

@@ -21,7 +21,7 @@ from tuner.search.rules import Rules
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import SourceTrial
 from tuner.service import transfers
-from tuner.service.views import DAMAGED, objective_values
+from tuner.service.documents import DAMAGED
 from tuner.spec.kinds import UNTRAINABLE
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
@@ -294,7 +294,7 @@ def _comparable(
 def _observation(
     trial: Seen | Trial, spec: StudySpec, reported: Mapping[int, tuple[float, ...]]
 ) -> Observation:
-    values = objective_values(spec, trial.metrics)
+    values = spec.objective_values(trial.metrics)
     return Observation(
         number=trial.number,
         state=TrialState(trial.state),

@@ -14,7 +14,7 @@ from tuner.configs.checks import capabilities
 from tuner.configs.checks.names import path_problems_of
 from tuner.configs.seeds import trial_config
 from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
-from tuner.service import endings, summaries, transfers, views
+from tuner.service import documents, endings, summaries, transfers
 from tuner.spec.events import EventKind
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
@@ -78,15 +78,15 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
         return
     if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
         raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
-    known = views.spec_of(row).dump()
+    known = documents.spec_of(row).dump()
     document = {**known, **top, "search": {**known["search"], **search}}
     spec = checks.parse(document, is_new=False)
     row.spec, row.priority, row.weight = document, spec.priority, spec.weight
     events.append(session, row, EventKind.STUDY_CHANGED, now=now, **top, **search)
     if row.state == StudyState.FINISHED:
-        endings.reopen_if_due(session, row, views.rules_of(row), now=now)
+        endings.reopen_if_due(session, row, documents.rules_of(row), now=now)
     else:
-        endings.close_if_done(session, row, views.rules_of(row), now=now)
+        endings.close_if_done(session, row, documents.rules_of(row), now=now)
 
 
 def _steer(session: Session, row: Study, state: str | None, *, now: datetime) -> None:
@@ -105,7 +105,7 @@ def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
     with db.transaction() as session:
         now = db.now()
         original = studies.find(session, study)
-        document = {**views.spec_of(original).dump(), **request.changes}
+        document = {**documents.spec_of(original).dump(), **request.changes}
         document["name"] = request.name or _free_name(session, original.name)
         spec = checks.parse(document)
         transfers.require_finished(session, spec)
@@ -160,7 +160,7 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
         now = db.now()
         if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
             raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
-        spec = views.spec_of(row)
+        spec = documents.spec_of(row)
         _refuse_paths(params)
         config = trial_config(spec, params, row.drawn)
         drawn = trials.Drawn(params, dump_config(config), source=TrialSource.USER)
@@ -198,5 +198,5 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
             trial.verdict = Verdict(action=Action.STOP, reason=reason).model_dump(mode="json")
         else:
             trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
-            endings.close_if_done(session, row, views.rules_of(row), now=now)
+            endings.close_if_done(session, row, documents.rules_of(row), now=now)
         return summaries.trial_view(session, row, trial)

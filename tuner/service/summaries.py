@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from tuner.service import confirmations, views
+from tuner.service import confirmations, documents, views
 from tuner.service.demands import Member, waiting_for
 from tuner.service.faults import Known, kept_from, read
 from tuner.spec.messages import Capabilities
@@ -47,14 +47,14 @@ def _shown(
 ) -> StudySummary:
     try:
         return _summary(session, row, counts, present)
-    except views.DAMAGED as error:
+    except documents.DAMAGED as error:
         return views.damaged_study(row, counts, error)
 
 
 def _summary(
     session: Session, row: Study, counts: Mapping[TrialState, int], present: Collection[Present]
 ) -> StudySummary:
-    spec = views.spec_of(row)
+    spec = documents.spec_of(row)
     members = [worker.for_study(row.id) for worker in present]
     reason = waiting_for(spec.resources, members) if _may_wait(row, counts) else None
     return views.study_summary(
@@ -86,12 +86,12 @@ def fleet(session: Session, *, now: datetime) -> tuple[Present, ...]:
 def study_view(session: Session, row: Study, *, now: datetime) -> StudyView:
     """The view of a study within a transaction. Raises Unreadable."""
     hot.write(session)
-    with views.whole(f"study '{row.name}' (id {row.id})"):
+    with documents.whole(f"study '{row.name}' (id {row.id})"):
         return _view(session, row, now=now)
 
 
 def _view(session: Session, row: Study, *, now: datetime) -> StudyView:
-    spec = views.spec_of(row)
+    spec = documents.spec_of(row)
     counts = studies.count_trials(session, [row.id])[row.id]
     present = fleet(session, now=now) if _may_wait(row, counts) else ()
     summary = _summary(session, row, counts, present)
@@ -124,19 +124,19 @@ def _data_versions(session: Session, row: Study) -> tuple[DataVersion, ...]:
 def trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
     """The view of a trial within a transaction. Raises Unreadable."""
     hot.write(session)
-    with views.whole(f"trial {trial.number} of study '{row.name}'"):
+    with documents.whole(f"trial {trial.number} of study '{row.name}'"):
         return _trial_view(session, row, trial)
 
 
 def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
     history = leases.history(session, trial.id)
     worker = history[-1][1] if history else None
-    summary = views.trial_summary(trial, views.spec_of(row), worker)
+    summary = views.trial_summary(trial, documents.spec_of(row), worker)
     return TrialView(
         **{name: getattr(summary, name) for name in TrialSummary.model_fields if name != "error"},
         study_id=row.id,
         study=row.name,
-        config=views.config_of(trial),
+        config=documents.config_of(trial),
         metrics=trial.metrics,
         confusion=reports.last_confusion(session, trial.id),
         verdict=views.verdict_of(trial),

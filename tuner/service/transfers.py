@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.configs.recipes import point_of
 from tuner.errors import InvalidSpec, NotFound, Problem
 from tuner.search.transfer import SourceTrial
-from tuner.service import views
+from tuner.service import documents
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
@@ -55,7 +55,7 @@ def earlier(session: Session, spec: StudySpec) -> list[tuple[SourceTrial, ...]]:
                 continue
             try:
                 one = _known(row, spec)
-            except views.DAMAGED as error:
+            except documents.DAMAGED as error:
                 logger.warning("trial %s of %s teaches nothing: %s", row.number, name, error)
                 continue
             if one is not None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from tuner.errors import NewerDocument, SegtuneError
-from tuner.service import budget, endings, views
+from tuner.service import budget, documents, endings
 from tuner.service.isolation import told
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
@@ -82,10 +82,10 @@ def _release(db: Database, lease: str, study_id: int) -> bool:
             "trial %s of %s: lease of attempt %s expired", trial.number, study.name, attempt.number
         )
         try:
-            views.spec_of(study)
+            documents.spec_of(study)
         except NewerDocument:
             raise
-        except views.DAMAGED as error:
+        except documents.DAMAGED as error:
             endings.abandon(session, held, told(error), now=now)
             return True
         endings.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
@@ -109,13 +109,15 @@ def close_overdue(db: Database) -> int:
 
 
 def _is_overdue(study: Study, now: datetime) -> bool:
-    return views.is_readable(study) and budget.is_spent(study, views.spec_of(study), now=now)
+    return documents.is_readable(study) and budget.is_spent(
+        study, documents.spec_of(study), now=now
+    )
 
 
 def _close(db: Database, study_id: int) -> bool:
     with db.transaction() as session:
         study = studies.lock(session, study_id)
-        endings.close_if_done(session, study, views.rules_of(study), now=db.now())
+        endings.close_if_done(session, study, documents.rules_of(study), now=db.now())
         return StudyState(study.state).has_ended
 
 

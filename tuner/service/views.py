@@ -1,24 +1,19 @@
 """From rows to views; pure, and no queries."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from math import isfinite
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from tuner.errors import InvalidSpec, NotFound, SegtuneError, Unreadable
-from tuner.search.rules import Rules
-from tuner.service import faults
+from tuner.service import documents, faults
 from tuner.spec.config import TrialConfig
 from tuner.spec.failures import gist
 from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
-from tuner.spec.stored import read_config, read_spec
 from tuner.spec.study import Objective, StudySpec
-from tuner.spec.validation import summary
 from tuner.spec.views import (
     AttemptView,
     Event,
@@ -32,54 +27,7 @@ from tuner.store import tables
 from tuner.store.held import HeldTrial
 
 logger = logging.getLogger(__name__)
-# What reading a damaged row may raise; errors of the database itself are not among these.
-DAMAGED = (
-    Unreadable,
-    InvalidSpec,
-    NotFound,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-)
-_KEPT = 256
 _MESSAGE = 1000  # of an error text in a list of trials; the whole may have 20,000 and a traceback
-_RULES: dict[int, tuple[dict[str, Any], Rules]] = {}
-
-
-def spec_of(study: tables.Study) -> StudySpec:
-    """The study's document. Raises Unreadable if this release cannot read it."""
-    return rules_of(study).spec
-
-
-def rules_of(study: tables.Study) -> Rules:
-    """The study's document and what it means; parsing it costs more than a heartbeat: it is kept.
-
-    Raises:
-        Unreadable: this release cannot read it.
-    """
-    known = _RULES.get(study.id)
-    if known is None or known[0] != study.spec:
-        if len(_RULES) >= _KEPT:
-            _RULES.clear()
-        spec = read_spec(study.spec, f"study '{study.name}' (id {study.id})")
-        known = _RULES[study.id] = (study.spec, Rules(spec))
-    return known[1]
-
-
-def is_readable(study: tables.Study) -> bool:
-    """Whether this release can read the study's document."""
-    try:
-        spec_of(study)
-    except DAMAGED:
-        return False
-    return True
-
-
-def config_of(trial: tables.Trial) -> TrialConfig:
-    """The trial's whole config. Raises Unreadable."""
-    return read_config(trial.config, f"the config of trial {trial.number}")
 
 
 def study_summary(
@@ -91,7 +39,7 @@ def study_summary(
     waiting_for: str | None = None,
 ) -> StudySummary:
     """A study as a list shows it. Raises Unreadable."""
-    spec = spec_of(study)
+    spec = documents.spec_of(study)
     return StudySummary(
         id=study.id,
         name=study.name,
@@ -112,22 +60,6 @@ def study_summary(
     )
 
 
-@contextmanager
-def whole(what: str) -> Iterator[None]:
-    """Turn what a damaged row raises into one clear error; `what` names the row.
-
-    Raises:
-        Unreadable: the row is damaged.
-    """
-    try:
-        yield
-    except SegtuneError:
-        raise
-    except DAMAGED as error:
-        logger.exception("%s cannot be read", what)
-        raise Unreadable(f"{_why(error, what)}. Correct what is stored, or delete it") from None
-
-
 def damaged_study(
     study: tables.Study, counts: Mapping[TrialState, int], error: Exception
 ) -> StudySummary:
@@ -138,7 +70,7 @@ def damaged_study(
         id=study.id,
         name=study.name,
         state=ended[0] if ended else StudyState.FAILED,
-        reason=_why(error, f"study '{study.name}'"),
+        reason=documents.why(error, f"study '{study.name}'"),
         readable=False,
         priority=int(_number(study.priority)),
         objective=_objective(study.spec),
@@ -155,24 +87,15 @@ def _objective(document: Any) -> Objective:
     """The first objective of a document that is otherwise unreadable, as far as it says one."""
     try:
         return Objective.model_validate(document["objectives"][0])
-    except DAMAGED:
+    except documents.DAMAGED:
         return Objective(metric="unknown")
-
-
-def _why(error: Exception, what: str) -> str:
-    """Why something cannot be shown: our own words, or those of the error."""
-    if isinstance(error, Unreadable):
-        return str(error)
-    if isinstance(error, ValidationError):
-        return f"{what} cannot be read: {summary(error, most=1)}"
-    return f"{what} cannot be read: {type(error).__name__}: {error}"
 
 
 def trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> TrialSummary:
     """A trial as a table row shows it; a damaged one is shown as failed, with the reason."""
     try:
         return _trial_summary(trial, spec, worker)
-    except DAMAGED as error:
+    except documents.DAMAGED as error:
         return _damaged_trial(trial, error)
 
 
@@ -185,7 +108,7 @@ def _damaged_trial(trial: tables.Trial, error: Exception) -> TrialSummary:
         step=int(_number(trial.step)),
         epochs=int(_number(trial.epochs)),
         attempts=int(_number(trial.attempts)),
-        reason=_why(error, f"trial {trial.number}"),
+        reason=documents.why(error, f"trial {trial.number}"),
         seconds=_number(trial.seconds),
         created_at=trial.created_at,
         started_at=trial.started_at,
@@ -204,7 +127,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> TrialSummary:
-    values = objective_values(spec, trial.metrics)
+    values = spec.objective_values(trial.metrics)
     return TrialSummary(
         number=trial.number,
         state=TrialState(trial.state),
@@ -236,18 +159,12 @@ def as_trained(trial: tables.Trial) -> TrialConfig:
 
     Batch norms see a micro-batch at a time, so its size is part of what gave the trial's value.
     """
-    config = config_of(trial)
+    config = documents.config_of(trial)
     used = trial.provenance.get("micro_batch")
     if used is None or used >= config.training.batch_size:
         return config
     training = config.training.model_copy(update={"micro_batch": used})
     return config.model_copy(update={"training": training})
-
-
-def objective_values(spec: StudySpec, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
-    """The metrics that the study's objectives name, or None while one is missing."""
-    names = [objective.metric for objective in spec.objectives]
-    return tuple(metrics[name] for name in names) if all(n in metrics for n in names) else None
 
 
 def step_view(report: tables.Report) -> StepView:

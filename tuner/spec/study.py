@@ -207,6 +207,11 @@ class StudySpec(Section):
         """The first objective: the one that charts and the single best trial use."""
         return self.objectives[0]
 
+    def objective_values(self, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
+        """The metrics that the objectives name, or None while one is missing."""
+        names = [objective.metric for objective in self.objectives]
+        return tuple(metrics[name] for name in names) if all(n in metrics for n in names) else None
+
     @property
     def searches_epochs(self) -> bool:
         """Whether trials differ in how long they train, so that no step is the same for all."""
