@@ -16,9 +16,8 @@ from tuner.errors import Conflict, LeaseLost, NotFound, StorageError
 from tuner.service import assignments, documents, overview
 from tuner.service.searches import Searches
 from tuner.service.studies import enqueue
-from tuner.spec.events import EventKind
 from tuner.spec.messages import LeaseRequest, Report
-from tuner.store import events, hot, leases, reports, studies, workers
+from tuner.store import hot, leases, reports, studies, workers
 from tuner.store.engine import Database
 from tuner.store.group import GroupCommit, Job, Need
 
@@ -100,11 +99,10 @@ def test_a_work_that_fails_after_it_wrote_leaves_no_trace(
     def store(session: Session, index: int) -> int:
         one = leases.hold(session, held[index].lease, held[index].token)
         message = Report(step=1, metrics={"miou": index / 10}, seconds=1.0)
-        reports.add(session, one.trial, message, value=index / 10, now=database.now())
-        one.study.epochs += 1
-        leases.renew(one.attempt, now=database.now(), seconds=1e6)
-        workers.ended(session, one.attempt.worker_id, is_done=True, now=database.now())
-        events.append(session, one.study, EventKind.TRIAL_REPORTED, now=database.now(), trial=index)
+        objective, now = documents.spec_of(one.study).objective, database.now()
+        reports.record(session, one.study, one.trial, message, objective=objective, now=now)
+        leases.renew(one.attempt, now=now, seconds=1e6)
+        workers.ended(session, one.attempt.worker_id, is_done=True, now=now)
         if index in culprits:
             if index % 2:
                 hot.write(session)  # some of it has even reached the database

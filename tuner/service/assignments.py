@@ -195,7 +195,6 @@ def _go_on(  # noqa: PLR0913  # what a decision on a trial needs
 def _promote(session: Session, study: Study, number: int, reason: str, *, now: datetime) -> Trial:
     """Bring a paused trial back among the waiting ones."""
     trial = trials.find(session, study, number)
-    trial.verdict = {}
     trials.move(session, study, trial, TrialState.WAITING, now=now, reason=reason)
     logger.info("trial %s of %s: %s", number, study.name, reason)
     return trial
@@ -220,11 +219,11 @@ def _assign(
 ) -> Assignment:
     if study.state == StudyState.QUEUED:
         studies.move(session, study, StudyState.RUNNING, now=now)
-    trials.move(session, study, trial, TrialState.RUNNING, now=now)
     rules = documents.rules_of(study)
     steps, resume = _steps(trial, rules), _resume(session, trial, rules)
-    if resume is None and not trial.step:
-        trial.threads = _threads(config, offer.capabilities)
+    is_new = resume is None and not trial.step
+    threads = _threads(config, offer.capabilities) if is_new else trial.threads
+    trials.begin(session, study, trial, threads=threads, now=now)
     return Assignment(
         lease=offer.lease.id,
         token=offer.lease.token,

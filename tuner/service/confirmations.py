@@ -55,7 +55,6 @@ def create(
             attrs={"confirms": leader.number, "seed": place},
         )
         trials.add(session, study, drawn, now=now)
-        study.confirmations += 1
     return len(wanted)
 
 

@@ -87,12 +87,9 @@ def _copy(
         source=TrialSource.COPY,
         attrs={"copies": origin.trial.number},
     )
-    study.copies += 1
     copy = trials.add(session, study, drawn, now=now)
     hot.write(session)
-    seen = reports.copy(session, origin.trial, copy, until=origin.step)
-    known = [report.value for report in seen if report.value is not None]
-    copy.best_value = min(known, key=spec.objective.key, default=None)
+    reports.copy(session, origin.trial, copy, until=origin.step, objective=spec.objective)
     artifacts.share(session, origin.checkpoint, copy, now=now)
     return copy
 

@@ -33,8 +33,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     rules = documents.rules_of(study)
     spec = rules.spec
     leases.end(attempt, outcome, now=now)
-    trial.error, trial.error_kind = outcome.error, outcome.error_kind
-    trial.provenance = {**trial.provenance, **outcome.provenance}
+    trials.take_outcome(trial, outcome)
     versions.note_outcome(session, study, rules, trial, outcome, now=now)
     fault = surroundings.fault_of(session, held, spec, outcome, now=now)
     if fault is not None:
@@ -43,11 +42,11 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     if outcome.kind is OutcomeKind.OUTDATED and state is TrialState.WAITING:
         versions.begin_anew(session, study, trial, now=now)
     if state is TrialState.COMPLETED:
-        trial.feasible = is_feasible(spec.constraints, trial.metrics)
         versions.note_completed(session, study, trial, now=now)
-    if state is TrialState.WAITING:
-        trial.verdict = {}
-    trials.move(session, study, trial, state, now=now, reason=reason)
+        feasible = is_feasible(spec.constraints, trial.metrics)
+        trials.complete(session, study, trial, feasible=feasible, now=now, reason=reason)
+    else:
+        trials.move(session, study, trial, state, now=now, reason=reason)
     logger.info("trial %s of %s: %s %s", trial.number, study.name, state, reason)
     if state is TrialState.FAILED and fault is not None and fault.ruling is Ruling.FAIL_STUDY:
         fail(session, study, fault.reason, now=now)

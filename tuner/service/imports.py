@@ -79,15 +79,12 @@ def _add(
     hot.write(session)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
     for message in _reports(spec, imported, trial):
-        value = message.metrics[spec.objective.metric]
-        reports.add(session, trial, message, value=value, now=now)
-        if trial.best_value is None or spec.objective.is_better(value, trial.best_value):
-            trial.best_value = value
-        study.epochs += 1
-        study.seconds += message.seconds
+        reports.store(session, study, trial, message, objective=spec.objective, now=now)
+    reason = "trained elsewhere"
     if imported.state is TrialState.COMPLETED:
-        trial.feasible = True
-    trials.move(session, study, trial, imported.state, now=now, reason="trained elsewhere")
+        trials.complete(session, study, trial, feasible=True, now=now, reason=reason)
+    else:
+        trials.move(session, study, trial, imported.state, now=now, reason=reason)
 
 
 def _reports(spec: StudySpec, imported: ImportedTrial, trial: Trial) -> list[Report]:

@@ -15,7 +15,6 @@ from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
 from tuner.service import budget, documents, endings, rankings, surroundings, versions, views
 from tuner.service.searches import Searches
-from tuner.spec.events import EventKind
 from tuner.spec.messages import (
     Action,
     LeaseStatus,
@@ -27,7 +26,7 @@ from tuner.spec.messages import (
 )
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store import events, leases, reports, studies, workers
+from tuner.store import leases, reports, studies, trials, workers
 from tuner.store.engine import Database
 from tuner.store.group import Job
 from tuner.store.held import HeldTrial
@@ -201,27 +200,11 @@ def _store(
     _, trial, study = held
     spec = rules.spec
     message = rankings.named_metrics(spec, message)
-    value = message.metrics.get(spec.objective.metric)
-    reports.add(session, trial, message, value=value, now=now)
-    if value is not None and (
-        trial.best_value is None or spec.objective.is_better(value, trial.best_value)
-    ):
-        trial.best_value = value
-    study.epochs += 1
-    study.seconds += message.seconds
-    told = events.append(
-        session,
-        study,
-        EventKind.TRIAL_REPORTED,
-        now=now,
-        trial=trial.number,
-        step=message.step,
-        value=value,
-    )
+    seq = reports.record(session, study, trial, message, objective=spec.objective, now=now)
     if message.step == 1:
         endings.fail_if_undefined(session, study, spec, message, now=now)
     if trial.source != TrialSource.CONFIRM and rules.is_judged(trial.step):
-        trial.revision = told  # searches take the trial in again
+        trials.mark_changed(trial, seq)  # searches take it in again
         _judge(session, held, rules, searches, now=now)
 
 
@@ -240,6 +223,6 @@ def _judge(
         verdict = search.judge(trial.number, trial.step, closing=not budget.may_draw(study, rules))
     if versions.is_ranked(study, trial):
         studies.warn(session, study, warnings, now=now)
-    trial.verdict = verdict.model_dump(mode="json")
+    trials.set_verdict(trial, verdict)
     if verdict.action is not Action.CONTINUE:
         logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)

@@ -15,13 +15,12 @@ from tuner.configs.checks.names import path_problems_of
 from tuner.configs.seeds import trial_config
 from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
 from tuner.service import documents, endings, summaries, transfers
-from tuner.spec.events import EventKind
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
-from tuner.store import events, studies, trials
+from tuner.store import studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 
@@ -80,9 +79,8 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
         raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
     known = documents.spec_of(row).dump()
     document = {**known, **top, "search": {**known["search"], **search}}
-    spec = checks.parse(document, is_new=False)
-    row.spec, row.priority, row.weight = document, spec.priority, spec.weight
-    events.append(session, row, EventKind.STUDY_CHANGED, now=now, **top, **search)
+    checks.parse(document, is_new=False)
+    studies.replace_spec(session, row, document, {**top, **search}, now=now)
     if row.state == StudyState.FINISHED:
         endings.reopen_if_due(session, row, documents.rules_of(row), now=now)
     else:
@@ -136,7 +134,7 @@ def delete(db: Database, study: int | str) -> None:
             ended = StudyState(row.state).has_ended
             remedy = "delete it when their workers have stopped" if ended else "cancel it first"
             raise Conflict(f"study '{row.name}' has {running} running trials; {remedy}")
-        session.delete(row)
+        studies.remove(session, row)
 
 
 def _can_be_steered(session: Session, row: Study, *, now: datetime) -> bool:
@@ -195,7 +193,7 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
             raise Conflict(f"trial {number} of '{row.name}' has ended already: {trial.state}")
         reason = "cancelled by a user"
         if trial.state == TrialState.RUNNING:
-            trial.verdict = Verdict(action=Action.STOP, reason=reason).model_dump(mode="json")
+            trials.set_verdict(trial, Verdict(action=Action.STOP, reason=reason))
         else:
             trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
             endings.close_if_done(session, row, documents.rules_of(row), now=now)

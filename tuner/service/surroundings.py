@@ -40,7 +40,7 @@ def fault_of(
     error = faults.first_line(outcome.error)
     known = faults.read(worker.unfit, now=now)
     known = faults.noted(known, kind, error, study_id=study.id, study=study.name, now=now)
-    worker.unfit = faults.written(known)
+    workers.set_unfit(session, worker, faults.written(known))
     agreeing, others = _fleet(session, study, spec, worker, kind, now=now)
     tries = leases.count_returns(session, trial, worker.id)
     ruling = faults.decide(
@@ -53,7 +53,7 @@ def fault_of(
     names = [each.name for each in agreeing]
     if ruling is Ruling.FAIL_STUDY:
         for each in agreeing:  # they are as fit as ever
-            each.unfit = faults.written(faults.recovered(faults.read(each.unfit), study.id))
+            _recover(session, each, study)
     text = faults.warning(worker.name, error, others=others)
     _warn(session, study, {f"{_GROUP} {worker.name}": text}, now=now)
     logger.warning("trial %s of %s: %s", trial.number, study.name, text)
@@ -70,11 +70,17 @@ def trained(session: Session, held: Held, *, now: datetime, outcome: Outcome | N
         return
     worker = session.get_one(Worker, attempt.worker_id)
     if worker.unfit:
-        worker.unfit = faults.written(faults.recovered(faults.read(worker.unfit), study.id))
+        _recover(session, worker, study)
     about = f"{_GROUP} {worker.name}"
     if about in studies.warnings_of(study):
         _warn(session, study, {about: None}, now=now)
         logger.info("worker %s trains %s again", worker.name, study.name)
+
+
+def _recover(session: Session, worker: Worker, study: Study) -> None:
+    """Note that nothing keeps a worker from training the study any more."""
+    known = faults.recovered(faults.read(worker.unfit), study.id)
+    workers.set_unfit(session, worker, faults.written(known))
 
 
 def is_warned(study: Study) -> bool:

@@ -47,7 +47,7 @@ def told_by(rules: Rules, trial: HeldTrial, fresh: Sequence[Report]) -> str | No
 
 def note(session: Session, study: Study, trial: HeldTrial, version: str, *, now: datetime) -> None:
     """Write down which data a trial of a locked study is trained on; a second version is told."""
-    trial.data_version = version
+    rows.set_version(trial, version)
     _become(session, study, _known(session, study).with_seen(version), now=now)
 
 
@@ -105,14 +105,13 @@ def _known(session: Session, study: Study) -> DataVersions:
 
 
 def _become(session: Session, study: Study, known: DataVersions, *, now: datetime) -> None:
-    document = known.model_dump(mode="json")
-    if document == study.data_versions:
+    before = DataVersions.of(study.data_versions)
+    if known == before and study.data_versions is not None:
         return
-    before = DataVersions.of(study.data_versions).ranked
-    study.data_versions = document
+    rows.set_known(study, known)
     text = known.warning()
     studies.warn(session, study, {} if text is None else {TOPIC: text}, now=now, group=TOPIC)
     if len(known.seen) > 1:
         logger.warning("study %s: %s", study.name, text)
-    if known.ranked != before:
+    if known.ranked != before.ranked:
         logger.info("study %s ranks trials on data %s", study.name, short(known.ranked))

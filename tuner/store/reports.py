@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, func, insert, literal, select
 from sqlalchemy.orm import Session
 
+from tuner.spec.events import EventKind
 from tuner.spec.messages import Report as Message
 from tuner.spec.states import TrialSource
-from tuner.store import hot
+from tuner.spec.study import Objective
+from tuner.store import events, hot
 from tuner.store.held import HeldTrial
 from tuner.store.tables import Report, Study, Trial
 from tuner.store.versions import comparable
@@ -23,15 +25,42 @@ _ELSEWHERE = (TrialSource.CONFIRM, TrialSource.COPY)
 Matrix = tuple[tuple[int, ...], ...]
 
 
-def add(
+def record(
     session: Session,
+    study: Study,
     trial: Trial | HeldTrial,
     message: Message,
     *,
-    value: float | None,
+    objective: Objective,
+    now: datetime,
+) -> int:
+    """Store the report of a trial's next step and tell it; gives the number of the event."""
+    store(session, study, trial, message, objective=objective, now=now)
+    return events.append(
+        session,
+        study,
+        EventKind.TRIAL_REPORTED,
+        now=now,
+        trial=trial.number,
+        step=message.step,
+        value=trial.value,
+    )
+
+
+def store(
+    session: Session,
+    study: Study,
+    trial: Trial | HeldTrial,
+    message: Message,
+    *,
+    objective: Objective,
     now: datetime,
 ) -> None:
-    """Insert the report of a trial's next step and carry it to the trial's row."""
+    """Insert the report of the next step, and carry it to the rows of its trial and its study.
+
+    It is not told: of a trial that was trained elsewhere, it is no news.
+    """
+    value = message.metrics.get(objective.metric)
     hot.batch_of(session).new_reports.append(
         {
             "trial_id": trial.id,
@@ -49,10 +78,18 @@ def add(
     trial.value = value
     trial.metrics = dict(message.metrics)
     trial.seconds += message.seconds
+    trial.best_value = _best(objective, trial.best_value, value)
+    study.epochs += 1
+    study.seconds += message.seconds
 
 
-def copy(session: Session, source: Trial, target: Trial, *, until: int) -> Sequence[Report]:
-    """Give a new trial the reports of another up to a step, as if it had sent them itself."""
+def copy(
+    session: Session, source: Trial, target: Trial, *, until: int, objective: Objective
+) -> None:
+    """Give a new trial the reports of another up to a step, as if it had sent them itself.
+
+    Its study does not count them again: nobody has trained these epochs a second time.
+    """
     shared = [column for column in Report.__table__.c if column.name not in {"trial_id", "attempt"}]
     rows = select(literal(target.id), literal(0), *shared).where(
         Report.trial_id == source.id, Report.step <= until
@@ -65,7 +102,15 @@ def copy(session: Session, source: Trial, target: Trial, *, until: int) -> Seque
         target.data_version, target.threads = source.data_version, source.threads
         target.metrics = dict(found[-1].metrics)
         target.seconds = sum(report.seconds for report in found)
-    return found
+    for report in found:
+        target.best_value = _best(objective, target.best_value, report.value)
+
+
+def _best(objective: Objective, known: float | None, value: float | None) -> float | None:
+    """The better of two values, the earlier one if they are equal."""
+    if value is None or known is None:
+        return known if value is None else value
+    return value if objective.is_better(value, known) else known
 
 
 def list_for(session: Session, trial_id: int, *, after: int = 0) -> Sequence[Report]:

@@ -216,6 +216,25 @@ def move(
     events.append(session, study, kind, now=now, state=state, reason=reason)
 
 
+def replace_spec(
+    session: Session,
+    study: Study,
+    spec: Mapping[str, Any],
+    changed: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> None:
+    """Give a locked study another document, which has been checked; tell what of it changed."""
+    study.spec = dict(spec)
+    study.priority, study.weight = spec["priority"], spec["weight"]
+    events.append(session, study, EventKind.STUDY_CHANGED, now=now, **changed)
+
+
+def remove(session: Session, study: Study) -> None:
+    """Delete a locked study, and with it its trials, reports and events."""
+    session.delete(study)
+
+
 def remember(session: Session, key: str, *, body_hash: str, study_id: int, now: datetime) -> None:
     """Keep which study a submission's key made."""
     session.add(IdempotencyKey(key=key, body_hash=body_hash, study_id=study_id, created_at=now))

@@ -1,4 +1,4 @@
-"""Rows of trials: add, find, move."""
+"""Rows of trials: add, find, move, and what else of them is written."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import IllegalMove, NotFound
 from tuner.spec.events import EventKind
+from tuner.spec.messages import Outcome, Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events, hot
 from tuner.store.held import HeldTrial
@@ -55,6 +56,8 @@ def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial
         revision=study.event_seq + 1,
     )
     study.drawn += 1
+    study.confirmations += drawn.source == TrialSource.CONFIRM
+    study.copies += drawn.source == TrialSource.COPY
     session.add(trial)
     hot.batch_of(session).count(study.id, trial.state, 1)
     events.append(
@@ -116,6 +119,8 @@ def move(
     hot.batch_of(session).count(study.id, state, 1)
     trial.state = state
     trial.reason = reason
+    if state is TrialState.WAITING:
+        set_verdict(trial, None)  # the one before has been carried out
     if state is TrialState.RUNNING:
         trial.started_at = trial.started_at or now
     if state.has_ended:
@@ -132,6 +137,44 @@ def move(
         value=trial.value,
         reason=reason,
     )
+
+
+def begin(
+    session: Session, study: Study, trial: Trial, *, threads: int | None, now: datetime
+) -> None:
+    """Let a waiting trial of a locked study run, with these CPU threads if they are its own."""
+    trial.threads = threads
+    move(session, study, trial, TrialState.RUNNING, now=now)
+
+
+def complete(
+    session: Session,
+    study: Study,
+    trial: Trial | HeldTrial,
+    *,
+    feasible: bool,
+    now: datetime,
+    reason: str = "",
+) -> None:
+    """End a trial of a locked study that was trained to its end."""
+    trial.feasible = feasible
+    move(session, study, trial, TrialState.COMPLETED, now=now, reason=reason)
+
+
+def take_outcome(trial: HeldTrial, outcome: Outcome) -> None:
+    """Keep what an attempt's end says of its trial: its error if it has one, where it was made."""
+    trial.error, trial.error_kind = outcome.error, outcome.error_kind
+    trial.provenance = {**trial.provenance, **outcome.provenance}
+
+
+def set_verdict(trial: Trial | HeldTrial, verdict: Verdict | None) -> None:
+    """Let this be what was decided on a trial last; None is that nothing was."""
+    trial.verdict = {} if verdict is None else verdict.model_dump(mode="json")
+
+
+def mark_changed(trial: Trial | HeldTrial, seq: int) -> None:
+    """Let searches of the study take a trial in again, as it is after an event."""
+    trial.revision = seq
 
 
 def best(session: Session, study: Study, *, maximize: bool) -> Trial | None:

@@ -47,3 +47,13 @@ def count(session: Session, study_id: int) -> dict[str, int]:
         .group_by(Trial.data_version)
     )
     return {version or "": number for version, number in session.execute(query)}
+
+
+def set_version(trial: HeldTrial, version: str) -> None:
+    """Write down which data a trial is trained on."""
+    trial.data_version = version
+
+
+def set_known(study: Study, known: DataVersions) -> None:
+    """Write down which data a locked study's trials are trained on."""
+    study.data_versions = known.model_dump(mode="json")

@@ -34,9 +34,11 @@ def seen(
     return batch.workers[name]
 
 
-def set_unfit(session: Session, worker: KnownWorker, unfit: Mapping[str, Any] | None) -> None:
-    """Write down what keeps a worker from training."""
-    if unfit != worker.unfit:
+def set_unfit(session: Session, worker: Worker | KnownWorker, unfit: dict[str, Any] | None) -> None:
+    """Write down what keeps a worker from training; None where nothing does."""
+    if isinstance(worker, Worker):
+        worker.unfit = unfit
+    elif unfit != worker.unfit:
         changed = update(_WORKERS).where(_WORKERS.c.id == worker.id)
         session.execute(changed.values(unfit=unfit))
 
