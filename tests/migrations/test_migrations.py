@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -241,3 +242,57 @@ def test_trials_of_the_release_before_learn_their_data(database_url: str) -> Non
         found = session.scalars(select(Trial.data_version).order_by(Trial.number)).all()
     db.dispose()
     assert found == [print_, None, None]
+
+
+def test_lineage_of_the_release_before_becomes_columns(database_url: str) -> None:
+    """Confirmations and copies get theirs; what cannot be one, and any other trial, has none."""
+    rows: list[tuple[str, Any]] = [
+        ("sampler", {"confirms": 9, "copies": 9, "seed": 9}),
+        ("confirm", {"confirms": 0, "seed": 0}),
+        ("confirm", {"confirms": 0, "seed": 2}),
+        ("copy", {"copies": 1, "generation": 4}),
+        ("copy", {"copies": "1"}),
+        ("confirm", {"confirms": True, "seed": 0}),
+        ("copy", {"copies": 2**40}),
+        ("copy", []),
+        ("copy", {}),
+    ]
+    config = Config(toml_file=str(ROOT / "pyproject.toml"))
+    config.attributes["url"] = database_url
+    db = Database(database_url)
+    with db.transaction() as session:
+        study = study_row(spec("old"))
+        session.add(study)
+        session.flush()
+        for number, (source, attrs) in enumerate(rows):
+            session.add(trial_row(study, number, source=source, attrs=attrs))
+    command.downgrade(config, "0003")
+    command.upgrade(config, "head")
+    with db.reading() as session:
+        query = select(Trial.parent, Trial.replica, Trial.attrs).order_by(Trial.number)
+        found = [tuple(row) for row in session.execute(query)]
+    db.dispose()
+    none = (None, None)
+    lineage = [none, (0, 0), (0, 2), (1, None), none, none, none, none, none]
+    assert [(*pair, attrs) for pair, (_, attrs) in zip(lineage, rows, strict=True)] == found
+
+
+def test_the_release_before_may_write_to_the_new_tables(database_url: str) -> None:
+    """It does not name the columns of the newest migration: they are empty then."""
+    db = Database(database_url)
+    before = ", ".join(
+        column.name for column in Trial.__table__.c if column.name not in {"parent", "replica"}
+    )
+    with db.transaction() as session:
+        study = study_row(spec("old"))
+        session.add(study)
+        session.flush()
+        session.add(trial_row(study))
+        session.flush()
+        session.execute(text("CREATE TEMPORARY TABLE told AS SELECT * FROM trials"))
+        session.execute(text("DELETE FROM trials"))
+        session.execute(text(f"INSERT INTO trials ({before}) SELECT {before} FROM told"))
+    with db.reading() as session:
+        found = session.execute(select(Trial.number, Trial.parent, Trial.replica)).all()
+    db.dispose()
+    assert [(0, None, None)] == [tuple(row) for row in found]

@@ -15,7 +15,7 @@ from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import Confirmation, StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
 from tuner.spec.views import ConfirmationView, ConfirmedLeader, ConfirmedObjective
-from tuner.store import trials
+from tuner.store import lineage, trials
 from tuner.store.tables import Study, Trial
 
 Pair = tuple[int, int]  # number of the leader, place of the fresh seed
@@ -52,7 +52,8 @@ def create(
             leader.params,
             {**leader.config, "seed": seeds[place]},
             source=TrialSource.CONFIRM,
-            attrs={"confirms": leader.number, "seed": place},
+            parent=leader.number,
+            replica=place,
         )
         trials.add(session, study, drawn, now=now)
     return len(wanted)
@@ -128,15 +129,16 @@ def _maximize(spec: StudySpec) -> bool:
 
 def _by_pair(found: Sequence[Trial]) -> dict[Pair, Trial]:
     """Trials by leader and seed, the newest of each."""
-    return {(trial.attrs["confirms"], trial.attrs["seed"]): trial for trial in found}
+    return {lineage.confirmed(trial): trial for trial in found}
 
 
 def _rerun(trial: Trial, ranked: str | None) -> Rerun:
     """A training with a fresh seed; on other data than the search's it says nothing."""
+    leader, place = lineage.confirmed(trial)
     completed = trial.state == TrialState.COMPLETED and is_comparable(trial.data_version, ranked)
     return Rerun(
-        leader=trial.attrs["confirms"],
-        seed=trial.attrs["seed"],
+        leader=leader,
+        seed=place,
         metrics=trial.metrics if completed else {},
         has_ended=TrialState(trial.state).has_ended,
     )

@@ -85,7 +85,7 @@ def _copy(
         {**origin.trial.params, **values},
         dump_config(_changed(origin, values)),
         source=TrialSource.COPY,
-        attrs={"copies": origin.trial.number},
+        parent=origin.trial.number,
     )
     copy = trials.add(session, study, drawn, now=now)
     hot.write(session)

@@ -27,7 +27,7 @@ from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
-from tuner.store import hot, observed
+from tuner.store import hot, lineage, observed
 from tuner.store.engine import on_rollback
 from tuner.store.held import Seen
 from tuner.store.observed import History, Since
@@ -273,7 +273,8 @@ def observations(
                 found.append(_observation(trial, rules.spec, steps))
             else:
                 state = TrialState(trial.state)
-                found.append(Observation(trial.number, state, trial.params, attrs=trial.attrs))
+                attrs = lineage.of_samplers(trial)
+                found.append(Observation(trial.number, state, trial.params, attrs=attrs))
         except DAMAGED as error:
             logger.warning("trial %s of %s is not searched by: %s", trial.number, study, error)
     return tuple(found)
@@ -302,7 +303,7 @@ def _observation(
         values=None if values is None else tuple(map(float, values)),
         steps={step: values[0] for step, values in reported.items()},
         others={step: values[1:] for step, values in reported.items() if values[1:]},
-        attrs=trial.attrs,
+        attrs=lineage.of_samplers(trial),
         pace=trial.seconds / trial.step if trial.step else 0.0,
         # A bound that an unfinished training does not keep yet may be kept by its end.
         constraints=(

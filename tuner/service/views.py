@@ -23,7 +23,7 @@ from tuner.spec.views import (
     TrialSummary,
     WorkerView,
 )
-from tuner.store import tables
+from tuner.store import lineage, tables
 from tuner.store.held import HeldTrial
 
 logger = logging.getLogger(__name__)
@@ -128,6 +128,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> TrialSummary:
     values = spec.objective_values(trial.metrics)
+    parent, _ = lineage.of(trial)
     return TrialSummary(
         number=trial.number,
         state=TrialState(trial.state),
@@ -141,8 +142,8 @@ def _trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> 
         attempts=trial.attempts,
         worker=worker,
         source=TrialSource(trial.source),
-        confirms=trial.attrs.get("confirms") if trial.source == TrialSource.CONFIRM else None,
-        copies=trial.attrs.get("copies") if trial.source == TrialSource.COPY else None,
+        confirms=parent if trial.source == TrialSource.CONFIRM else None,
+        copies=parent if trial.source == TrialSource.COPY else None,
         data_version=trial.data_version,
         reason=trial.reason or trial.verdict.get("reason", ""),
         error=None if trial.error is None else gist(trial.error, _MESSAGE),

@@ -13,6 +13,7 @@ from optuna.trial import TrialState as OptunaState
 from tuner.optuna_encoding import encode
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
+from tuner.store import lineage
 from tuner.store.tables import Trial
 
 STATES: Mapping[TrialState, OptunaState] = {
@@ -68,7 +69,7 @@ def frozen_trial(
         params=params,
         distributions=distributions,
         user_attrs=_user_attrs(trial, worker),
-        system_attrs={**trial.attrs, **_constraints(trial, spec)},
+        system_attrs={**lineage.of_samplers(trial), **_constraints(trial, spec)},
         intermediate_values={step: value for step, value in steps.items() if isfinite(value)},
     )
 
@@ -96,9 +97,12 @@ def _constraints(trial: Trial, spec: StudySpec) -> dict[str, float]:
 
 def _user_attrs(trial: Trial, worker: str | None) -> dict[str, Any]:
     """What Optuna has no word for, and the metrics of the last step under their own names."""
+    parent, replica = lineage.of(trial)
     attrs = {
         "state": trial.state,
         "source": trial.source,
+        "parent": parent,
+        "replica": replica,
         "worker": worker,
         "reason": trial.reason or trial.verdict.get("reason") or None,
         "error": trial.error,

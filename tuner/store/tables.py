@@ -123,6 +123,8 @@ class Trial(Base):
     study_seconds: Mapped[float | None]
     data_version: Mapped[str | None] = mapped_column(String(64))  # fingerprint; None: not told
     threads: Mapped[int | None]  # CPU threads that it began with, where its numbers need them
+    parent: Mapped[int | None]  # number of the trial that it confirms, or is a copy of
+    replica: Mapped[int | None]  # which of the fresh seeds confirms its parent, from 0
     study: Mapped[Study] = relationship(lazy="raise")
 
 

@@ -12,7 +12,7 @@ from tuner.errors import IllegalMove, NotFound
 from tuner.spec.events import EventKind
 from tuner.spec.messages import Outcome, Verdict
 from tuner.spec.states import TrialSource, TrialState
-from tuner.store import events, hot
+from tuner.store import events, hot, lineage
 from tuner.store.held import HeldTrial
 from tuner.store.tables import Study, Trial
 from tuner.store.versions import comparable
@@ -26,12 +26,18 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What a new trial is: its params, its whole config, and where they come from."""
+    """What a new trial is: its params, its whole config, and where they come from.
+
+    `attrs` is what the sampler wants back, `parent` the number of the trial that it confirms, with
+    the `replica`-th of the fresh seeds, or that it is a copy of.
+    """
 
     params: Mapping[str, Any]
     config: Mapping[str, Any]
     source: TrialSource
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    parent: int | None = None
+    replica: int | None = None
 
 
 def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial:
@@ -43,7 +49,12 @@ def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial
         source=drawn.source,
         params=dict(drawn.params),
         config=dict(drawn.config),
-        attrs=dict(drawn.attrs),
+        attrs={
+            **drawn.attrs,
+            **lineage.as_attributes(drawn.source, drawn.parent, drawn.replica),
+        },
+        parent=drawn.parent,
+        replica=drawn.replica,
         step=0,
         epochs=drawn.config["training"]["epochs"],
         metrics={},
