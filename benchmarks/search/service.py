@@ -138,9 +138,9 @@ class _TimedSearches(Searches):
         rules: Rules,
         *,
         version: str | None = None,
-        ahead: bool = False,
+        may_lag: bool = False,
     ) -> Iterator[Search]:
-        with super().of(session, study, rules, version=version, ahead=ahead) as search:
+        with super().of(session, study, rules, version=version, may_lag=may_lag) as search:
             yield cast(Search, _TimedSearch(search, self._times))
 
 

@@ -43,7 +43,7 @@ def study_row(document: StudySpec | None = None, **changes: Any) -> Study:
         "spec": document.dump(),
         "priority": document.priority,
         "weight": document.weight,
-        "drawn": 0,
+        "trial_count": 0,
         "confirmations": 0,
         "copies": 0,
         "warnings": {},

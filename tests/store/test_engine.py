@@ -64,12 +64,12 @@ def test_writers_do_not_lose_updates(database: Database) -> None:
     def add_one(_: int) -> None:
         with database.transaction() as session:
             study = session.scalars(select(Study).with_for_update()).one()
-            study.drawn += 1
+            study.trial_count += 1
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add_one, range(8)))
     with database.reading() as session:
-        assert session.scalars(select(Study.drawn)).one() == 8
+        assert session.scalars(select(Study.trial_count)).one() == 8
 
 
 def test_readers_do_not_wait_for_a_writer(database: Database) -> None:

@@ -8,7 +8,7 @@ from tests.databases import Clock
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import NotFound
-from tuner.service import endings, leases, overview, studies
+from tuner.service import leases, lifecycle, overview, studies
 from tuner.spec.failures import gist
 from tuner.spec.messages import Assignment, Outcome, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
@@ -129,7 +129,7 @@ def test_a_failed_study_lets_nothing_wait(fleet: Fleet) -> None:
     studies.change(fleet.db, "streets", StudyChange(state="running"))
     with fleet.db.transaction() as session:
         row = study_rows.lock(session, "streets")
-        endings.fail(session, row, "no luck", now=fleet.db.now())
+        lifecycle.fail(session, row, "no luck", now=fleet.db.now())
     (trial,) = overview.trials(fleet.db, "streets").items
     assert (trial.state, trial.reason) == (TrialState.CANCELLED, "the study failed")
 

@@ -198,7 +198,7 @@ def test_a_search_forgets_what_it_saw_in_a_transaction_that_was_undone(
         study = studies.lock(session, 1)
         study.event_seq += 100
         with searches.of(session, study, documents.rules_of(study)) as search:
-            search.draw(study.drawn)
+            search.draw(study.trial_count)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

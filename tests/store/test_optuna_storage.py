@@ -57,7 +57,7 @@ OPTUNA_STATES = {
 def fill(db: Database, document: StudySpec) -> int:
     """Write a study with one trial per course; give the study's id."""
     with db.transaction() as session:
-        study = study_row(document, drawn=len(COURSES))
+        study = study_row(document, trial_count=len(COURSES))
         worker = Worker(
             name="gpu-1", capabilities={}, trials_done=0, first_seen_at=NOW, last_seen_at=NOW
         )

@@ -11,7 +11,7 @@ from tuner.configs.seeds import trial_config
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
 from tuner.search.fidelity import WHOLE, staged, target
 from tuner.search.rules import Rules
-from tuner.service import ahead, budget, copies, documents, endings, faults, views
+from tuner.service import budget, copies, documents, faults, lifecycle, prefetch, views
 from tuner.service.isolation import set_aside
 from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
@@ -61,7 +61,7 @@ def take(
             set_aside(db, study_id, error, "the next trial could not be drawn")
             continue
         if assignment is not None:
-            ahead.order(db, searches, study_id, rules)
+            prefetch.order(db, searches, study_id, rules)
             return assignment
     if refused is not None:
         raise refused
@@ -102,7 +102,7 @@ def _take_from(
         return assignment
 
     try:
-        with ahead.drawn(db, searches, study_id, rules):
+        with prefetch.ready(db, searches, study_id, rules):
             need = Need(
                 study_id,
                 worker=request.worker,
@@ -139,7 +139,7 @@ def _next_readable(
             raise
         except Unreadable as error:
             rules = documents.rules_of(study)
-            endings.fail_trial(session, study, rules, trial, str(error), now=now)
+            lifecycle.fail_trial(session, study, rules, trial, str(error), now=now)
             hot.write(session)
     return None
 
@@ -155,21 +155,21 @@ def _next_trial(
         return trials.next_waiting(session, study)
     rules = documents.rules_of(study)
     spec, all_drawn = rules.spec, not budget.may_draw(study, rules)
-    with searches.of(session, study, rules, ahead=True) as search:
+    with searches.of(session, study, rules, may_lag=True) as search:
         promoted = search.promotion(closing=all_drawn) if load.paused else None
         if promoted is not None:
             return _go_on(session, study, rules, search, *promoted, now=now)
         if all_drawn:
             return None
-        draw = search.draw(study.drawn, latest=load.running == 0)
-    config = trial_config(spec, draw.params, study.drawn)
-    drawn = trials.Drawn(
+        draw = search.draw(study.trial_count, latest=load.running == 0)
+    config = trial_config(spec, draw.params, study.trial_count)
+    new = trials.NewTrial(
         draw.params,
         dump_config(config),
-        source=TrialSource.BASE if study.drawn == 0 else draw.source,
+        source=TrialSource.BASE if study.trial_count == 0 else draw.source,
         attrs=draw.attrs,
     )
-    return trials.add(session, study, drawn, now=now)
+    return trials.add(session, study, new, now=now)
 
 
 def _go_on(  # noqa: PLR0913  # what a decision on a trial needs

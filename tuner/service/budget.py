@@ -9,7 +9,7 @@ from tuner.store.tables import Study
 
 def may_draw(study: Study, rules: Rules) -> bool:
     """Whether the search has trials left to draw; neither confirmations nor copies are drawn."""
-    return study.drawn - study.confirmations - study.copies < rules.trial_limit
+    return study.trial_count - study.confirmations - study.copies < rules.trial_limit
 
 
 def is_spent(study: Study, spec: StudySpec, *, now: datetime) -> bool:

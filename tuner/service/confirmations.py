@@ -48,14 +48,14 @@ def create(
     count = spec.search.confirm.seeds if spec.search.confirm else 0
     seeds = fresh_seeds(spec.search.seed, count)
     for leader, place in wanted:
-        drawn = trials.Drawn(
+        new = trials.NewTrial(
             leader.params,
             {**leader.config, "seed": seeds[place]},
             source=TrialSource.CONFIRM,
             parent=leader.number,
             replica=place,
         )
-        trials.add(session, study, drawn, now=now)
+        trials.add(session, study, new, now=now)
     return len(wanted)
 
 

@@ -46,7 +46,7 @@ def replace(
     """
     number, reason = ending
     replaced = trials.find(session, study, number)
-    rng = random.Random(draw_seed(rules.spec.search.seed, study.drawn))
+    rng = random.Random(draw_seed(rules.spec.search.seed, study.trial_count))
     for candidate in rng.sample(donors, len(donors)):
         origin = _origin(session, trials.find(session, study, candidate))
         if origin is not None and origin.step >= replaced.step:
@@ -81,13 +81,13 @@ def _copy(
     *,
     now: datetime,
 ) -> Trial:
-    drawn = trials.Drawn(
+    new = trials.NewTrial(
         {**origin.trial.params, **values},
         dump_config(_changed(origin, values)),
         source=TrialSource.COPY,
         parent=origin.trial.number,
     )
-    copy = trials.add(session, study, drawn, now=now)
+    copy = trials.add(session, study, new, now=now)
     hot.write(session)
     reports.copy(session, origin.trial, copy, until=origin.step, objective=spec.objective)
     artifacts.share(session, origin.checkpoint, copy, now=now)

@@ -25,7 +25,7 @@ from tuner.spec.views import ImportanceView
 from tuner.store import reports
 from tuner.store import studies as study_rows
 from tuner.store.engine import Database
-from tuner.store.reports import Told
+from tuner.store.reports import StepReport
 from tuner.store.tables import Study
 
 _ENOUGH = 30  # trials at a rung; above it, later epochs are worth more than further trials
@@ -202,7 +202,7 @@ def _comparison(
         spec = rules.spec
         step = 0 if spec.searches_epochs else _step(session, row, rules)
         at = None if spec.searches_epochs else step
-        reported = reports.told_at(session, row, at, most=most) if at != 0 else []
+        reported = reports.reported_at(session, row, at, most=most) if at != 0 else []
     compared = [found for one in reported if (found := _observation(one, spec)) is not None]
     if objective and not compared and (wrong := unknown_metric(objective, spec.dataset.classes)):
         raise InvalidInput([Problem(("objective",), wrong)])
@@ -220,7 +220,7 @@ def _step(session: Session, row: Study, rules: Rules) -> int:
     return max(counts, key=lambda step: (counts[step], step), default=0)
 
 
-def _observation(one: Told, spec: StudySpec) -> Observation | None:
+def _observation(one: StepReport, spec: StudySpec) -> Observation | None:
     """A trial as if it had ended at the epoch; None if a value is missing there."""
     values = [_value(goal.metric, one, spec) for goal in spec.objectives]
     known = tuple(value for value in values if value is not None and isfinite(value))
@@ -229,7 +229,7 @@ def _observation(one: Told, spec: StudySpec) -> Observation | None:
     return Observation(one.number, TrialState.COMPLETED, one.params, known)
 
 
-def _value(metric: str, one: Told, spec: StudySpec) -> float | None:
+def _value(metric: str, one: StepReport, spec: StudySpec) -> float | None:
     reported: Mapping[str, float] = one.metrics
     if metric in reported or one.confusion is None:
         return reported.get(metric)

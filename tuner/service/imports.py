@@ -74,8 +74,8 @@ def _add(
     *,
     now: datetime,
 ) -> None:
-    drawn = trials.Drawn(imported.params, dump_config(config), source=TrialSource.IMPORT)
-    trial = trials.add(session, study, drawn, now=now)
+    new = trials.NewTrial(imported.params, dump_config(config), source=TrialSource.IMPORT)
+    trial = trials.add(session, study, new, now=now)
     hot.write(session)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
     for message in _reports(spec, imported, trial):

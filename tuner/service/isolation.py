@@ -3,7 +3,7 @@
 import logging
 
 from tuner.errors import NotFound, SegtuneError
-from tuner.service import endings
+from tuner.service import lifecycle
 from tuner.spec.failures import gist
 from tuner.spec.states import StudyState
 from tuner.store import studies
@@ -28,7 +28,7 @@ def set_aside(db: Database, study_id: int, error: Exception, what: str = "") -> 
         with db.transaction() as session:
             study = studies.lock(session, study_id)
             if not StudyState(study.state).has_ended:
-                endings.fail(session, study, reason, now=db.now())
+                lifecycle.fail(session, study, reason, now=db.now())
     except NotFound:
         return
     except Exception:  # whoever asked is served by another study

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
-from tuner.service import budget, documents, endings, rankings, surroundings, versions, views
+from tuner.service import budget, documents, lifecycle, rankings, surroundings, versions, views
 from tuner.service.searches import Searches
 from tuner.spec.messages import (
     Action,
@@ -130,7 +130,7 @@ def ending(db: Database, lease: str, token: str, outcome: Outcome) -> Job[None]:
                 f"{held.trial.epochs} epochs reached the store; send the missing reports first"
             )
         now = db.moment(session)
-        endings.end_attempt(session, held, outcome, now=now)
+        lifecycle.end_attempt(session, held, outcome, now=now)
         is_done = TrialState(held.trial.state).has_ended
         workers.ended(session, held.attempt.worker_id, is_done=is_done, now=now)
 
@@ -202,7 +202,7 @@ def _store(
     message = rankings.named_metrics(spec, message)
     seq = reports.record(session, study, trial, message, objective=spec.objective, now=now)
     if message.step == 1:
-        endings.fail_if_undefined(session, study, spec, message, now=now)
+        lifecycle.fail_if_undefined(session, study, spec, message, now=now)
     if trial.source != TrialSource.CONFIRM and rules.is_judged(trial.step):
         trials.mark_changed(trial, seq)  # searches take it in again
         _judge(session, held, rules, searches, now=now)

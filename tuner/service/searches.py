@@ -62,19 +62,19 @@ class Searches:
         rules: Rules,
         *,
         version: str | None = None,
-        ahead: bool = False,
+        may_lag: bool = False,
     ) -> Iterator["Search"]:
         """The search of a locked study, having seen all that the transaction can see.
 
         It knows trials on one version of the data: the one asked for, or the one that is ranked.
-        With `ahead` it lacks what others of the same group report at this moment.
+        With `may_lag` it lacks what others of the same group report at this moment.
         """
         version = version or DataVersions.of(study.data_versions).ranked
         search = self._find(session, study, rules, version)
         # It may have seen rows that others of this transaction wrote: they go with it.
         on_rollback(session, partial(self._forget, study.id))
         with search.lock:
-            search.look(session, study, ahead=ahead)
+            search.look(session, study, may_lag=may_lag)
             yield search
 
     def since(self, study_id: int, rules: Rules) -> Since:
@@ -151,14 +151,14 @@ class Search:
         """What it would read to know everything."""
         return since(self.rules, self._revision)
 
-    def look(self, session: Session, study: Study, *, ahead: bool = False) -> None:
+    def look(self, session: Session, study: Study, *, may_lag: bool = False) -> None:
         """Take in what changed since the last look; the caller holds the lock.
 
-        With `ahead` what the transaction read at its beginning will do, if it has.
+        With `may_lag` what the transaction read at its beginning will do, if it has.
         """
         if study.event_seq == self._revision:
             return
-        history = hot.batch_of(session).histories.get(study.id) if ahead else None
+        history = hot.batch_of(session).histories.get(study.id) if may_lag else None
         if history is None or history.after > self._revision:
             hot.write(session)
             history = observed.changed(session, study, self.since)

@@ -14,7 +14,7 @@ from tuner.configs.checks import capabilities
 from tuner.configs.checks.names import path_problems_of
 from tuner.configs.seeds import trial_config
 from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
-from tuner.service import documents, endings, summaries, transfers
+from tuner.service import documents, lifecycle, summaries, transfers
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
@@ -82,14 +82,14 @@ def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetim
     checks.parse(document, is_new=False)
     studies.replace_spec(session, row, document, {**top, **search}, now=now)
     if row.state == StudyState.FINISHED:
-        endings.reopen_if_due(session, row, documents.rules_of(row), now=now)
+        lifecycle.reopen_if_due(session, row, documents.rules_of(row), now=now)
     else:
-        endings.close_if_done(session, row, documents.rules_of(row), now=now)
+        lifecycle.close_if_done(session, row, documents.rules_of(row), now=now)
 
 
 def _steer(session: Session, row: Study, state: str | None, *, now: datetime) -> None:
     if state == "cancelled":
-        endings.cancel(session, row, now=now)
+        lifecycle.cancel(session, row, now=now)
     elif state == "running":
         if row.state == StudyState.QUEUED:
             return
@@ -160,9 +160,9 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
             raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
         spec = documents.spec_of(row)
         _refuse_paths(params)
-        config = trial_config(spec, params, row.drawn)
-        drawn = trials.Drawn(params, dump_config(config), source=TrialSource.USER)
-        trial = trials.add(session, row, drawn, now=now)
+        config = trial_config(spec, params, row.trial_count)
+        new = trials.NewTrial(params, dump_config(config), source=TrialSource.USER)
+        trial = trials.add(session, row, new, now=now)
         if row.state == StudyState.FINISHED:
             studies.move(session, row, StudyState.RUNNING, now=now, reason="a trial was added")
         return summaries.trial_view(session, row, trial)
@@ -196,5 +196,5 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
             trials.set_verdict(trial, Verdict(action=Action.STOP, reason=reason))
         else:
             trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
-            endings.close_if_done(session, row, documents.rules_of(row), now=now)
+            lifecycle.close_if_done(session, row, documents.rules_of(row), now=now)
         return summaries.trial_view(session, row, trial)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from tuner.errors import NewerDocument, SegtuneError
-from tuner.service import budget, documents, endings
+from tuner.service import budget, documents, lifecycle
 from tuner.service.isolation import told
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
@@ -86,9 +86,9 @@ def _release(db: Database, lease: str, study_id: int) -> bool:
         except NewerDocument:
             raise
         except documents.DAMAGED as error:
-            endings.abandon(session, held, told(error), now=now)
+            lifecycle.abandon(session, held, told(error), now=now)
             return True
-        endings.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
+        lifecycle.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
         return True
 
 
@@ -117,7 +117,7 @@ def _is_overdue(study: Study, now: datetime) -> bool:
 def _close(db: Database, study_id: int) -> bool:
     with db.transaction() as session:
         study = studies.lock(session, study_id)
-        endings.close_if_done(session, study, documents.rules_of(study), now=db.now())
+        lifecycle.close_if_done(session, study, documents.rules_of(study), now=db.now())
         return StudyState(study.state).has_ended
 
 

@@ -175,7 +175,7 @@ def last_confusions(session: Session, trial_ids: Sequence[int]) -> Iterator[tupl
             yield trial_id, unpack(packed or b"")
 
 
-class Told(NamedTuple):
+class StepReport(NamedTuple):
     """What a trial of the search reported at a step; the matrix is packed."""
 
     number: int
@@ -200,7 +200,7 @@ def count_at(session: Session, study: Study, steps: Collection[int]) -> dict[int
     return dict(session.execute(query).all())
 
 
-def told_at(session: Session, study: Study, step: int | None, *, most: int) -> list[Told]:
+def reported_at(session: Session, study: Study, step: int | None, *, most: int) -> list[StepReport]:
     """Reports of the search's trials at a step, evenly spread over them if there are more.
 
     With step None, at the last of each trial that was trained to its own end.
@@ -215,7 +215,7 @@ def told_at(session: Session, study: Study, step: int | None, *, most: int) -> l
         select(Trial.id).join(Report, Trial.id == Report.trial_id).where(*at).order_by(Trial.number)
     ).all()
     stride = -(-len(found) // most) or 1
-    chosen, told = found[::stride], list[Told]()
+    chosen, reported = found[::stride], list[StepReport]()
     for start in range(0, len(chosen), _PART):
         query = (
             select(Trial.number, Trial.params, Report.metrics, Report.confusion)
@@ -223,8 +223,8 @@ def told_at(session: Session, study: Study, step: int | None, *, most: int) -> l
             .where(*at, Report.trial_id.in_(chosen[start : start + _PART]))
             .order_by(Trial.number)
         )
-        told += [Told(*row) for row in session.execute(query)]
-    return told
+        reported += [StepReport(*row) for row in session.execute(query)]
+    return reported
 
 
 def pack(confusion: Sequence[Sequence[int]]) -> bytes:

@@ -48,8 +48,8 @@ END = (
     "study_epochs",
     "study_seconds",
 )
-STUDY = tuple(column.name for column in _STUDIES.c)
-NEW_TRIAL = tuple(column.name for column in _TRIALS.c if column.name != "id")
+STUDY = tuple(column.key for column in _STUDIES.c)
+NEW_TRIAL = tuple(column.key for column in _TRIALS.c if column.key != "id")
 LOCK = (
     select(Study)
     .where(Study.id.in_(bindparam("ids", expanding=True)))

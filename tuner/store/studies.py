@@ -31,7 +31,7 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
         spec=dict(spec),
         priority=spec["priority"],
         weight=spec["weight"],
-        drawn=0,
+        trial_count=0,
         warnings={},
         confirmations=0,
         copies=0,

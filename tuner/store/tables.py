@@ -71,7 +71,8 @@ class Study(Base):
     spec: Mapped[dict[str, Any]]
     priority: Mapped[int]
     weight: Mapped[float]
-    drawn: Mapped[int] = mapped_column(default=0)  # trials that exist: the next trial's number
+    # Trials that exist: the next one's number. The column has the name that earlier releases read.
+    trial_count: Mapped[int] = mapped_column("drawn", key="trial_count", default=0)
     warnings: Mapped[dict[str, Any]]  # what its owner should know, by what it is about
     confirmations: Mapped[int] = mapped_column(default=0)  # of them, those that confirm a leader
     copies: Mapped[int] = mapped_column(default=0)  # of them, those that go on from another trial

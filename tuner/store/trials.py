@@ -25,7 +25,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class NewTrial:
     """What a new trial is: its params, its whole config, and where they come from.
 
     `attrs` is what the sampler wants back, `parent` the number of the trial that it confirms, with
@@ -40,23 +40,23 @@ class Drawn:
     replica: int | None = None
 
 
-def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial:
+def add(session: Session, study: Study, new: NewTrial, *, now: datetime) -> Trial:
     """Insert the next trial of a locked study; it waits."""
     trial = Trial(
         study_id=study.id,
-        number=study.drawn,
+        number=study.trial_count,
         state=TrialState.WAITING,
-        source=drawn.source,
-        params=dict(drawn.params),
-        config=dict(drawn.config),
+        source=new.source,
+        params=dict(new.params),
+        config=dict(new.config),
         attrs={
-            **drawn.attrs,
-            **lineage.as_attributes(drawn.source, drawn.parent, drawn.replica),
+            **new.attrs,
+            **lineage.as_attributes(new.source, new.parent, new.replica),
         },
-        parent=drawn.parent,
-        replica=drawn.replica,
+        parent=new.parent,
+        replica=new.replica,
         step=0,
-        epochs=drawn.config["training"]["epochs"],
+        epochs=new.config["training"]["epochs"],
         metrics={},
         attempts=0,
         verdict={},
@@ -66,9 +66,9 @@ def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial
         created_at=now,
         revision=study.event_seq + 1,
     )
-    study.drawn += 1
-    study.confirmations += drawn.source == TrialSource.CONFIRM
-    study.copies += drawn.source == TrialSource.COPY
+    study.trial_count += 1
+    study.confirmations += new.source == TrialSource.CONFIRM
+    study.copies += new.source == TrialSource.COPY
     session.add(trial)
     hot.batch_of(session).count(study.id, trial.state, 1)
     events.append(
@@ -77,7 +77,7 @@ def add(session: Session, study: Study, drawn: Drawn, *, now: datetime) -> Trial
         EventKind.TRIAL_CREATED,
         now=now,
         trial=trial.number,
-        source=drawn.source,
+        source=new.source,
     )
     return trial
 
@@ -87,7 +87,8 @@ def find(session: Session, study: Study, number: int) -> Trial:
     trial = session.scalar(select(Trial).where(Trial.study_id == study.id, Trial.number == number))
     if trial is None:
         raise NotFound(
-            f"study '{study.name}' has no trial {number}; it has {study.drawn}, counted from 0"
+            f"study '{study.name}' has no trial {number}; "
+            f"it has {study.trial_count}, counted from 0"
         )
     return trial
 
@@ -307,7 +308,7 @@ def results(session: Session, study: Study) -> list[Result]:
     return [Result(*row) for row in session.execute(query)]
 
 
-class Ended(NamedTuple):
+class EndedTrial(NamedTuple):
     """An ended trial, as the optimisation history sees it."""
 
     number: int
@@ -320,7 +321,7 @@ class Ended(NamedTuple):
     data_version: str | None
 
 
-def ended(session: Session, study_id: int) -> list[Ended]:
+def ended(session: Session, study_id: int) -> list[EndedTrial]:
     """Ended trials of the search in the order of their ending."""
     query = (
         select(
@@ -340,4 +341,4 @@ def ended(session: Session, study_id: int) -> list[Ended]:
         )
         .order_by(Trial.finished_at, Trial.number)
     )
-    return [Ended(*row) for row in session.execute(query)]
+    return [EndedTrial(*row) for row in session.execute(query)]

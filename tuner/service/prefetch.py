@@ -23,7 +23,7 @@ _CROWD = 2  # trials that run when one more is drawn ahead: whoever asks next is
 
 
 @contextmanager
-def drawn(db: Database, searches: Searches, study_id: int, rules: Rules) -> Iterator[None]:
+def ready(db: Database, searches: Searches, study_id: int, rules: Rules) -> Iterator[None]:
     """Within it the params that the study needs next are ready, if its sampler is a slow one.
 
     No other thread of this process draws for the study meanwhile. Another process may: then the
@@ -40,7 +40,7 @@ def drawn(db: Database, searches: Searches, study_id: int, rules: Rules) -> Iter
 def order(db: Database, searches: Searches, study_id: int, rules: Rules) -> None:
     """Have the study's next params drawn in the background, if its sampler is a slow one."""
     if rules.draws_ahead:
-        searches.background(partial(_draw_ahead, db, searches, study_id))
+        searches.background(partial(_prefetch, db, searches, study_id))
 
 
 class _Need(NamedTuple):
@@ -52,9 +52,9 @@ class _Need(NamedTuple):
     latest: bool
 
 
-def _draw_ahead(db: Database, searches: Searches, study_id: int) -> None:
+def _prefetch(db: Database, searches: Searches, study_id: int) -> None:
     with searches.turn(study_id):
-        _prepare(_need(db, searches, study_id, is_ahead=True))
+        _prepare(_need(db, searches, study_id, is_prefetch=True))
 
 
 def _prepare(need: _Need | None) -> None:
@@ -63,9 +63,9 @@ def _prepare(need: _Need | None) -> None:
 
 
 def _need(
-    db: Database, searches: Searches, study_id: int, *, is_ahead: bool = False
+    db: Database, searches: Searches, study_id: int, *, is_prefetch: bool = False
 ) -> _Need | None:
-    """The draw that whoever asks now will get, or with `is_ahead` the one that follows."""
+    """The draw that whoever asks now will get, or with `is_prefetch` the one that follows."""
     with db.reading() as session:
         try:
             study = studies.find(session, study_id)
@@ -76,9 +76,11 @@ def _need(
         is_open = StudyState(study.state) in studies.OPEN
         if not is_open or not budget.may_draw(study, rules):
             return None
-        if load.running < _CROWD if is_ahead else load.waiting:
+        if load.running < _CROWD if is_prefetch else load.waiting:
             return None
         with searches.of(session, study, rules) as search:
-            if load.paused and not is_ahead and search.promotion(closing=False):
+            if load.paused and not is_prefetch and search.promotion(closing=False):
                 return None
-            return _Need(search, study.drawn, search.revision, is_ahead or load.running == 0)
+            return _Need(
+                search, study.trial_count, search.revision, is_prefetch or load.running == 0
+            )
