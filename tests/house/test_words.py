@@ -78,11 +78,6 @@ STILL: dict[str, set[str]] = {
         *("claim", "cloud", "course", "rivals", "standing", "told"),
         *(EQUALS, GO_BY, IS_NO, LONELY, WHATEVER, WHO),
     },
-    "tuner/service": {
-        *("course", "loser", "standing", "told"),
-        *(AFFAIR, EQUALS, GO_BY, IS_NO, IS_NONE, AT_A_RUNG),
-    },
-    "tuner/store": {"told", AT_A_RUNG, EQUALS, GO_BY, IS_NO},
     "tuner/training": {"beat", "course", "doubles", "told", "untold", EQUALS, GO_BY, IS_NO},
     "workers": {"beat", "claim", "parting", "told", IS_NO, WANT, WHO},
 }

@@ -60,7 +60,7 @@ def test_a_class_without_labels_stops_the_study(
     assert view.state is StudyState.FAILED
     assert f"the objective {metric} cannot be measured" in view.reason
     assert "class 'tram' is in no validation image" in view.reason
-    assert "put images that show it into the validation split, or go by another" in view.reason
+    assert "put images that show it into the validation split, or use another" in view.reason
     assert status.verdict.action is Action.STOP
     assert fleet.ask("w2") is None
 

@@ -79,7 +79,7 @@ def test_a_broken_machine_trains_no_study(kind: str) -> None:
     known = faults.noted({}, kind, "full", study_id=7, study="streets", now=NOW)
     assert faults.bars(known, 7, now=NOW)
     assert faults.bars(known, 8, now=NOW)
-    assert faults.told(known) == "full"
+    assert faults.described(known) == "full"
 
 
 def test_success_forgets_what_it_disproves() -> None:
@@ -88,7 +88,7 @@ def test_success_forgets_what_it_disproves() -> None:
     known = faults.noted(known, Unfitness.DATA, "no root", study_id=8, study="roofs", now=NOW)
     known = faults.noted(known, Unfitness.MACHINE, "full", study_id=8, study="roofs", now=NOW)
     left = faults.recovered(known, 8)
-    assert faults.told(left) == "streets: no root"
+    assert faults.described(left) == "streets: no root"
     assert faults.recovered(left, 7) == {}
 
 
@@ -96,7 +96,7 @@ def test_a_trainer_that_does_not_start_is_forgotten_when_it_does() -> None:
     """Asking for work as usual takes back what was said; nothing else does."""
     known = faults.noted({}, Unfitness.DATA, "no root", study_id=7, study="streets", now=NOW)
     said = faults.asked(known, "TrainingError: no such library\nlog", now=NOW)
-    assert faults.told(said) == "streets: no root; no such library"
+    assert faults.described(said) == "streets: no root; no such library"
     assert faults.asked(said, None, now=NOW) == known
 
 

@@ -21,7 +21,7 @@ def spent_reason(study: Study, spec: StudySpec, *, now: datetime) -> str:
     """Which hours of a study are used up, in words; empty while it has time left.
 
     A deadline counts from the start of the first trial, by the database's clock, and does not
-    wait for a paused study: who pauses for long can move it.
+    wait for a paused study: after a long pause its owner can move it.
     """
     limits = spec.search
     if limits.max_hours is not None and study.seconds >= limits.max_hours * 3600:

@@ -22,7 +22,7 @@ class _Demand(NamedTuple):
     """One thing that a study asks of a worker, and what to say where nobody has it."""
 
     is_met: Callable[[Capabilities], bool]
-    told: Callable[[Collection[Member], str], str]
+    unmet: Callable[[Collection[Member], str], str]
 
 
 def fits(resources: Resources, capabilities: Capabilities) -> bool:
@@ -39,7 +39,7 @@ def waiting_for(resources: Resources, fleet: Collection[Member]) -> str | None:
         rest = tuple(member for member in able if demand.is_met(member.capabilities))
         if not rest:
             others = " that meets its other demands" if len(able) < len(fleet) else ""
-            return demand.told(able, f"no worker{others}")
+            return demand.unmet(able, f"no worker{others}")
         able = rest
     unfit = [f"{member.name}: {member.unfit}" for member in able if member.unfit is not None]
     if len(unfit) < len(able):
@@ -66,17 +66,17 @@ def _no_gpu(able: Collection[Member], nobody: str) -> str:
 
 
 def _memory(asked: float) -> _Demand:
-    def told(able: Collection[Member], nobody: str) -> str:
+    def unmet(able: Collection[Member], nobody: str) -> str:
         best = max(able, key=lambda member: member.capabilities.device.memory_gb or 0)
         seen = best.capabilities.device.memory_gb
         most = f"more than {seen:g} GB ({best.name})" if seen else "a device that says its memory"
         return f"it asks for {asked:g} GB of device memory, and {nobody} has {most}"
 
-    return _Demand(lambda one: (one.device.memory_gb or 0) >= asked, told)
+    return _Demand(lambda one: (one.device.memory_gb or 0) >= asked, unmet)
 
 
 def _label(name: str, value: str) -> _Demand:
-    def told(able: Collection[Member], nobody: str) -> str:
+    def unmet(able: Collection[Member], nobody: str) -> str:
         seen = sorted(
             {one.capabilities.labels[name] for one in able if name in one.capabilities.labels}
         )
@@ -85,4 +85,4 @@ def _label(name: str, value: str) -> _Demand:
         )
         return f"it asks for the label {name}={value}, and {nobody} has it{there}"
 
-    return _Demand(lambda one: one.labels.get(name) == value, told)
+    return _Demand(lambda one: one.labels.get(name) == value, unmet)

@@ -1,4 +1,4 @@
-"""Whose fault it is that a trial was given back, and when its worker is asked again; pure.
+"""Why a trial was given back, and when its worker is asked again; pure.
 
 A worker whose surroundings are broken must not fail a study's trials one by one. What it gives
 back waits for another worker; it is itself asked again after a pause that doubles each time.
@@ -80,7 +80,7 @@ def decide(kind: str, *, agreeing: int, others: bool, trained: bool, tries: int)
 def read(document: Mapping[str, Any] | None, *, now: datetime | None = None) -> dict[str, Unfit]:
     """What a worker's row says; with `now`, without what is too old to count."""
     known = dict[str, Unfit]()
-    # What is no mapping, whoever wrote it, keeps nobody from work either.
+    # What is not a mapping, by whichever release, keeps no worker from a study either.
     for about, one in document.items() if isinstance(document, Mapping) else ():
         with suppress(ValidationError):  # what another release wrote keeps nobody from work
             known[about] = Unfit.model_validate(one)
@@ -146,10 +146,12 @@ def agrees(known: Known, study_id: int, kind: str) -> bool:
 
 def kept_from(known: Known, study_id: int) -> str | None:
     """What keeps a worker from that study, in words; None where it may train it."""
-    return told({about: known[about] for about in (_EVERYWHERE, str(study_id)) if about in known})
+    return described(
+        {about: known[about] for about in (_EVERYWHERE, str(study_id)) if about in known}
+    )
 
 
-def told(known: Known) -> str | None:
+def described(known: Known) -> str | None:
     """All of a worker's reasons in words; None for a worker that is fit."""
     reasons = [f"{one.study}: {one.reason}" if one.study else one.reason for one in known.values()]
     return "; ".join(reasons) or None

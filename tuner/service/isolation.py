@@ -23,7 +23,7 @@ def set_aside(db: Database, study_id: int, error: Exception, what: str = "") -> 
         logger.warning("study %s is set aside: %s", study_id, error)
     else:
         logger.error("study %s is set aside", study_id, exc_info=error)
-    reason = f"{what}: {told(error)}" if what else told(error)
+    reason = f"{what}: {in_a_line(error)}" if what else in_a_line(error)
     try:
         with db.transaction() as session:
             study = studies.lock(session, study_id)
@@ -35,7 +35,7 @@ def set_aside(db: Database, study_id: int, error: Exception, what: str = "") -> 
         logger.exception("study %s could not be failed", study_id)
 
 
-def told(error: Exception) -> str:
+def in_a_line(error: Exception) -> str:
     """An error in a line, with its type where its text may say nothing by itself."""
     text = str(error) if isinstance(error, SegtuneError) else f"{type(error).__name__}: {error}"
     return gist(text, _LENGTH)

@@ -47,7 +47,7 @@ def renewal(db: Database, lease: str, token: str, *, lease_seconds: float) -> Jo
     def renew(session: Session) -> LeaseStatus:
         held, now = leases.hold(session, lease, token), db.moment(session)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
-        verdict = standing_verdict(held.study, held.trial, documents.spec_of(held.study), now=now)
+        verdict = verdict_now(held.study, held.trial, documents.spec_of(held.study), now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
 
     return Job(leases.need(lease, token), renew)
@@ -91,7 +91,7 @@ def reporting(  # a use case names all that it needs
         _refuse_disorder(held.trial, fresh)
         rules = documents.rules_of(held.study)
         spec = rules.spec
-        version = versions.told_by(rules, held.trial, fresh)
+        version = versions.named_by(rules, held.trial, fresh)
         _refuse_misfits(spec, fresh)
         if version is not None:
             versions.note(session, held.study, held.trial, version, now=now)
@@ -100,7 +100,7 @@ def reporting(  # a use case names all that it needs
         if fresh and surroundings.is_warned(held.study):
             surroundings.trained(session, held, now=now)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
-        verdict = standing_verdict(held.study, held.trial, spec, now=now)
+        verdict = verdict_now(held.study, held.trial, spec, now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
 
     return Job(leases.need(lease, token), store)
@@ -137,7 +137,7 @@ def ending(db: Database, lease: str, token: str, outcome: Outcome) -> Job[None]:
     return Job(leases.need(lease, token), end)
 
 
-def standing_verdict(study: Study, trial: HeldTrial, spec: StudySpec, *, now: datetime) -> Verdict:
+def verdict_now(study: Study, trial: HeldTrial, spec: StudySpec, *, now: datetime) -> Verdict:
     """What holds for a running trial now, whatever its reports say; else its last verdict."""
     if study.state in {StudyState.CANCELLED, StudyState.FAILED}:
         return Verdict(action=Action.STOP, reason=f"the study was {study.state}")

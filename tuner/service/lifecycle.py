@@ -166,7 +166,7 @@ def fail(session: Session, study: Study, reason: str, *, now: datetime) -> None:
 def fail_if_undefined(
     session: Session, study: Study, spec: StudySpec, message: Report, *, now: datetime
 ) -> None:
-    """End a locked study whose data or workers cannot give what it goes by.
+    """End a locked study whose data or workers cannot give a metric that it needs.
 
     Not for one trial's sake: where another had a value, it is that trial's worker that differs.
     """
@@ -219,7 +219,7 @@ def _first_text(session: Session, study: Study) -> str:
     hot.write(session)
     first = failures.first(session, study.id)
     if first is None:
-        return "no error was told"
+        return "no error was reported"
     kind = f" ({first.error_kind})" if first.error_kind else ""
     return f"trial {first.number}{kind}: {gist(first.error or first.reason).rstrip('.')}"
 

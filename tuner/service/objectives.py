@@ -9,7 +9,7 @@ from tuner.spec.undefined import why_undefined
 
 
 class Undefined(NamedTuple):
-    """A metric that a study goes by and cannot have, and why, with what to do."""
+    """A metric that a study needs and cannot have, and why, with what to do."""
 
     metric: str
     reason: str
@@ -40,12 +40,12 @@ def undefined_reason(spec: StudySpec, report: Report) -> Undefined | None:
 def _no_matrix(role: str, metric: str) -> str:
     return (
         f"the {role} {metric} has no value: a report brought neither the metric nor a confusion "
-        "matrix to compute it from; let the workers send the matrix, or go by another metric"
+        "matrix to compute it from; let the workers send the matrix, or use another metric"
     )
 
 
 def _no_label(role: str, metric: str, why: str) -> str:
     return (
         f"the {role} {metric} cannot be measured on this data: {why}; put images that show it "
-        "into the validation split, or go by another metric (`segtune check-data` counts classes)"
+        "into the validation split, or use another metric (`segtune check-data` counts classes)"
     )

@@ -19,7 +19,7 @@ from tuner.spec.states import StudyState
 from tuner.store import studies
 from tuner.store.engine import Database
 
-_CROWD = 2  # trials that run when one more is drawn ahead: whoever asks next is not alone
+_CROWD = 2  # trials that run when one more is drawn ahead: the worker that asks next is not alone
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def _prepare(need: _Need | None) -> None:
 def _need(
     db: Database, searches: Searches, study_id: int, *, is_prefetch: bool = False
 ) -> _Need | None:
-    """The draw that whoever asks now will get, or with `is_prefetch` the one that follows."""
+    """The draw that a worker gets which asks now, or with `is_prefetch` the one after it."""
     with db.reading() as session:
         try:
             study = studies.find(session, study_id)

@@ -68,7 +68,7 @@ def goal(spec: StudySpec, metric: str | None, direction: str | None) -> Objectiv
 def ranked(
     session: Session, row: Study, spec: StudySpec, objective: Objective
 ) -> list[RankedTrial]:
-    """Trials by the objective, the earliest of equals first.
+    """Trials by the objective, the earliest first where they are equal.
 
     Raises:
         InvalidInput: nothing is known under this name.

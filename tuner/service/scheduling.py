@@ -66,7 +66,7 @@ def _place(study: Study, load: studies.Load) -> _Place:
 
 
 def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
-    """Whether an open study may have a trial to give: one that waits or stands at a rung, or one
+    """Whether an open study may have a trial to give: one that waits or is at a rung, or one
     still to be drawn.
     """
     rules = documents.rules_of(study)

@@ -228,7 +228,7 @@ def _holds(ready: _Ready | None, number: int, revision: int, *, latest: bool) ->
 
 
 def curves(session: Session, study: Study, rules: Rules) -> list[LearningCurve]:
-    """The course of every trial of a study, as a fresh search would see them."""
+    """The learning curve of every trial of a study, as a fresh search would see them."""
     version = DataVersions.of(study.data_versions).ranked
     return [_curve(seen) for seen in observe(session, study, rules, version)]
 

@@ -1,4 +1,4 @@
-"""Attempts that ended for what surrounds their worker: who is asked next, and what is told.
+"""Attempts that ended because of their worker's surroundings: who may try next, and warnings.
 
 The caller holds the study's row lock; what follows from what is decided in `faults`.
 """
@@ -57,8 +57,8 @@ def fault_of(
     text = faults.warning(worker.name, error, others=others)
     _warn(session, study, {f"{_GROUP} {worker.name}": text}, now=now)
     logger.warning("trial %s of %s: %s", trial.number, study.name, text)
-    told = faults.reason(ruling, worker.name, error, workers=names, tries=tries)
-    return Fault(kind, ruling, told)
+    reason = faults.reason(ruling, worker.name, error, workers=names, tries=tries)
+    return Fault(kind, ruling, reason)
 
 
 def trained(session: Session, held: Held, *, now: datetime, outcome: Outcome | None = None) -> None:
@@ -84,7 +84,7 @@ def _recover(session: Session, worker: Worker, study: Study) -> None:
 
 
 def is_warned(study: Study) -> bool:
-    """Whether the study has told of a worker that could not train it."""
+    """Whether the study has a warning of a worker that could not train it."""
     return any(about.startswith(f"{_GROUP} ") for about in studies.warnings_of(study))
 
 

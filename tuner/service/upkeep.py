@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tuner.errors import NewerDocument, SegtuneError
 from tuner.service import budget, documents, lifecycle
-from tuner.service.isolation import told
+from tuner.service.isolation import in_a_line
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
 from tuner.store import artifacts, leases, studies
@@ -86,7 +86,7 @@ def _release(db: Database, lease: str, study_id: int) -> bool:
         except NewerDocument:
             raise
         except documents.DAMAGED as error:
-            lifecycle.abandon(session, held, told(error), now=now)
+            lifecycle.abandon(session, held, in_a_line(error), now=now)
             return True
         lifecycle.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
         return True

@@ -22,7 +22,7 @@ TOPIC = "data"  # of the study's warning
 _LONGEST = 64  # of a fingerprint
 
 
-def told_by(rules: Rules, trial: HeldTrial, fresh: Sequence[Report]) -> str | None:
+def named_by(rules: Rules, trial: HeldTrial, fresh: Sequence[Report]) -> str | None:
     """The version that new reports of a trial name, if they are the first of it to name one.
 
     A rung that is a training on fewer images names those alone, which says nothing of the version.
@@ -46,7 +46,7 @@ def told_by(rules: Rules, trial: HeldTrial, fresh: Sequence[Report]) -> str | No
 
 
 def note(session: Session, study: Study, trial: HeldTrial, version: str, *, now: datetime) -> None:
-    """Write down which data a trial of a locked study is trained on; a second version is told."""
+    """Write down which data a locked study's trial is trained on; warn of a second version."""
     rows.set_version(trial, version)
     _become(session, study, _known(session, study).with_seen(version), now=now)
 
@@ -60,15 +60,15 @@ def note_outcome(
     *,
     now: datetime,
 ) -> None:
-    """Note what only an attempt's end told: workers of earlier releases name no data before."""
-    told = outcome.provenance.get("data")
+    """Note what only an attempt's end names: workers of earlier releases name no data before."""
+    named = outcome.provenance.get("data")
     is_part = rules.is_staged and trial.source not in WHOLE
     if is_part and outcome.kind is not OutcomeKind.COMPLETED:
         return
-    if outcome.kind is OutcomeKind.OUTDATED or not trial.step or told == trial.data_version:
+    if outcome.kind is OutcomeKind.OUTDATED or not trial.step or named == trial.data_version:
         return
-    if isinstance(told, str) and 0 < len(told) <= _LONGEST:
-        note(session, study, trial, told, now=now)
+    if isinstance(named, str) and 0 < len(named) <= _LONGEST:
+        note(session, study, trial, named, now=now)
 
 
 def begin_anew(session: Session, study: Study, trial: HeldTrial, *, now: datetime) -> None:

@@ -239,7 +239,7 @@ def worker_view(
     now: datetime,
 ) -> WorkerView:
     """A worker and what it is doing, or why it can do nothing."""
-    unfit = faults.told(faults.read(worker.unfit, now=now))
+    unfit = faults.described(faults.read(worker.unfit, now=now))
     free: Literal["gone", "unfit", "idle"] = "gone" if gone else "unfit" if unfit else "idle"
     return WorkerView(
         name=worker.name,

@@ -184,7 +184,7 @@ def normalize(url: str) -> str:
     """Spell the driver out, as in `postgresql+psycopg://`. Raises StorageError."""
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
+    except (ArgumentError, ValueError):  # a port that is not a number is a ValueError
         raise StorageError(
             f"'{shown(url)}' is not a database URL; give sqlite:///path or "
             "postgresql://user@host/name"

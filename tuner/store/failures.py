@@ -1,4 +1,4 @@
-"""What trials of a study failed of, and whether any had what the study goes by."""
+"""Why trials of a study failed, and whether any of them has a metric that the study needs."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session

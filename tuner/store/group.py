@@ -73,7 +73,7 @@ class _Ticket:
         return self.result
 
     def close(self) -> None:
-        """Tell who waits that it is over."""
+        """Let the thread that waits go on."""
         self.leads = False
         self.called.set()
         if self.future is not None:

@@ -101,7 +101,7 @@ def look(session: Session, lease: str, token: str) -> Held:
 
 
 def study_of(lease: str) -> int:
-    """The id of the study that a lease belongs to. Raises LeaseLost for what is no lease."""
+    """The id of the study that a lease belongs to. Raises LeaseLost for what is not a lease."""
     number = lease.partition("-")[0]
     if not number.isdecimal() or int(number) >= 2**63:
         raise _unknown(lease)

@@ -34,7 +34,7 @@ def record(
     objective: Objective,
     now: datetime,
 ) -> int:
-    """Store the report of a trial's next step and tell it; gives the number of the event."""
+    """Store the report of a trial's next step with its event; gives that one's number."""
     store(session, study, trial, message, objective=objective, now=now)
     return events.append(
         session,
@@ -58,7 +58,7 @@ def store(
 ) -> None:
     """Insert the report of the next step, and carry it to the rows of its trial and its study.
 
-    It is not told: of a trial that was trained elsewhere, it is no news.
+    There is no event of it: of a trial that was trained elsewhere, it would say nothing new.
     """
     value = message.metrics.get(objective.metric)
     hot.batch_of(session).new_reports.append(

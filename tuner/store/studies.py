@@ -72,7 +72,8 @@ def exists(session: Session, study_id: int) -> bool:
 def lock(session: Session, study: int | str) -> Study:
     """The study, its row held to the end of the transaction. Raises NotFound.
 
-    Whoever writes anything of a study holds its row first: so nothing is written in two orders.
+    A transaction that writes anything of a study holds its row first: so nothing is written in two
+    orders.
     """
     study_id = study if isinstance(study, int) else find(session, study).id
     batch = hot.batch_of(session)
@@ -121,7 +122,7 @@ def count_trials(session: Session, study_ids: Sequence[int]) -> dict[int, dict[T
 
 
 class Load(NamedTuple):
-    """How many trials of a study wait for a worker, have one, or stand at a rung."""
+    """How many trials of a study wait for a worker, have one, or are paused at a rung."""
 
     waiting: int = 0
     running: int = 0
@@ -189,9 +190,9 @@ def warn(
     now: datetime,
     group: str = "rung",
 ) -> None:
-    """Let a locked study's warnings of one group be these; new ones are told.
+    """Let a locked study's warnings of one group be these; new ones are events.
 
-    They go by what they are about, of which the group is the first word.
+    Their keys say what they are about; the first word of a key is the group.
     """
     known = warnings_of(study)
     for about in warnings.keys() - known.keys():
@@ -204,7 +205,7 @@ def warn(
 def move(
     session: Session, study: Study, state: StudyState, *, now: datetime, reason: str = ""
 ) -> None:
-    """Bring a locked study into another state and tell it. Raises IllegalMove."""
+    """Bring a locked study into another state, with its event. Raises IllegalMove."""
     if not StudyState(study.state).may_become(state):
         raise IllegalMove(f"study '{study.name}' is {study.state} and cannot become {state}")
     study.state = state
@@ -224,7 +225,7 @@ def replace_spec(
     *,
     now: datetime,
 ) -> None:
-    """Give a locked study another document, which has been checked; tell what of it changed."""
+    """Give a locked study another, checked document; its event names what changed."""
     study.spec = dict(spec)
     study.priority, study.weight = spec["priority"], spec["weight"]
     events.append(session, study, EventKind.STUDY_CHANGED, now=now, **changed)

@@ -122,7 +122,7 @@ class Trial(Base):
     finished_at: Mapped[datetime | None]
     study_epochs: Mapped[int | None] = mapped_column(BigInteger)  # of all trials, at its end
     study_seconds: Mapped[float | None]
-    data_version: Mapped[str | None] = mapped_column(String(64))  # fingerprint; None: not told
+    data_version: Mapped[str | None] = mapped_column(String(64))  # fingerprint; None: not known yet
     threads: Mapped[int | None]  # CPU threads that it began with, where its numbers need them
     parent: Mapped[int | None]  # number of the trial that it confirms, or is a copy of
     replica: Mapped[int | None]  # which of the fresh seeds confirms its parent, from 0

@@ -122,7 +122,7 @@ def move(
     now: datetime,
     reason: str = "",
 ) -> None:
-    """Bring a trial of a locked study into another state and tell it. Raises IllegalMove."""
+    """Bring a trial of a locked study into another state, with its event. Raises IllegalMove."""
     if not TrialState(trial.state).may_become(state):
         raise IllegalMove(
             f"trial {trial.number} of '{study.name}' is {trial.state} and cannot become {state}"
@@ -190,12 +190,12 @@ def mark_changed(trial: Trial | HeldTrial, seq: int) -> None:
 
 
 def best(session: Session, study: Study, *, maximize: bool) -> Trial | None:
-    """The feasible completed trial of the search with the best value; the earliest of equals."""
+    """The feasible completed trial of the search with the best value; of equal ones the first."""
     return next(iter(leaders(session, study, maximize=maximize, limit=1)), None)
 
 
 def leaders(session: Session, study: Study, *, maximize: bool, limit: int) -> Sequence[Trial]:
-    """Feasible completed trials of the search, the best value first, the earliest of equals."""
+    """Feasible completed trials of the search, the best value first; of equal ones the earlier."""
     order = Trial.value.desc() if maximize else Trial.value.asc()
     return session.scalars(
         select(Trial)
