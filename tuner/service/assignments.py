@@ -158,7 +158,7 @@ def _next_trial(
     with searches.of(session, study, rules, may_lag=True) as search:
         promoted = search.promotion(closing=all_drawn) if load.paused else None
         if promoted is not None:
-            return _go_on(session, study, rules, search, *promoted, now=now)
+            return _go_on(session, study, rules, search, promoted, now=now)
         if all_drawn:
             return None
         draw = search.draw(study.trial_count, latest=load.running == 0)
@@ -172,28 +172,22 @@ def _next_trial(
     return trials.add(session, study, new, now=now)
 
 
-def _go_on(  # noqa: PLR0913  # what a decision on a trial needs
+def _go_on(
     session: Session,
     study: Study,
     rules: Rules,
     search: Search,
-    number: int,
-    reason: str,
+    promoted: tuple[int, str],
     *,
     now: datetime,
 ) -> Trial:
-    """The paused trial of that number, waiting; or the copy of a better one in its place."""
-    donors = search.donors(number)
-    if donors:
-        copy = copies.replace(session, study, rules, (number, reason), donors, now=now)
+    """The paused trial that is promoted, waiting; or the copy of a better one in its place."""
+    number, reason = promoted
+    if donors := search.donors(number):
+        copy = copies.replace(session, study, rules, promoted, donors, now=now)
         if copy is not None:
             return copy
-        reason += "; it goes on, as none of the best can be copied from here"
-    return _promote(session, study, number, reason, now=now)
-
-
-def _promote(session: Session, study: Study, number: int, reason: str, *, now: datetime) -> Trial:
-    """Bring a paused trial back among the waiting ones."""
+        reason = f"{reason}; it goes on, as none of the best can be copied from here"
     trial = trials.find(session, study, number)
     trials.move(session, study, trial, TrialState.WAITING, now=now, reason=reason)
     logger.info("trial %s of %s: %s", number, study.name, reason)

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 from tuner.errors import NotFound
 from tuner.search.rules import Rules
-from tuner.service import budget, documents
+from tuner.service import budget, documents, scheduling
 from tuner.service.searches import Search, Searches
-from tuner.spec.states import StudyState
 from tuner.store import studies
 from tuner.store.engine import Database
 
@@ -66,6 +65,7 @@ def _need(
     db: Database, searches: Searches, study_id: int, *, is_prefetch: bool = False
 ) -> _Need | None:
     """The draw that a worker gets which asks now, or with `is_prefetch` the one after it."""
+    now = db.now()
     with db.reading() as session:
         try:
             study = studies.find(session, study_id)
@@ -73,10 +73,11 @@ def _need(
             return None
         rules = documents.rules_of(study)
         load = studies.load(session, [study_id])[study_id]
-        is_open = StudyState(study.state) in studies.OPEN
-        if not is_open or not budget.may_draw(study, rules):
-            return None
-        if load.running < _CROWD if is_prefetch else load.waiting:
+        if is_prefetch:
+            is_wanted = scheduling.is_at_work(study, now=now) and load.running >= _CROWD
+        else:
+            is_wanted = scheduling.may_hand_out(study, load, now=now) and not load.waiting
+        if not is_wanted or not budget.may_draw(study, rules):
             return None
         with searches.of(session, study, rules) as search:
             if load.paused and not is_prefetch and search.promotion(closing=False):

@@ -65,14 +65,19 @@ def _place(study: Study, load: studies.Load) -> _Place:
     return _Place(-study.priority, load.running / study.weight, study.id)
 
 
+def is_at_work(study: Study, *, now: datetime) -> bool:
+    """Whether a study is open, and has hours left."""
+    spec = documents.spec_of(study)
+    return StudyState(study.state) in studies.OPEN and not budget.is_spent(study, spec, now=now)
+
+
 def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
     """Whether an open study may have a trial to give: one that waits or is at a rung, or one
     still to be drawn.
     """
     rules = documents.rules_of(study)
     return (
-        StudyState(study.state) in studies.OPEN
+        is_at_work(study, now=now)
         and load.running < rules.spec.search.parallel
-        and not budget.is_spent(study, rules.spec, now=now)
         and (load.waiting > 0 or load.paused > 0 or budget.may_draw(study, rules))
     )
