@@ -1,9 +1,9 @@
 """Add lineage: the trial that one confirms or was copied from, and the place of its fresh seed.
 
-This expands only. The release before reads and writes both in the sampler's attributes, and may
-run beside the next one or come back after it: so the next one writes them there too, and reads
-them there where its columns are empty. A later migration fills the columns once more, as this one
-does, takes the keys out of the attributes, and ends both.
+This expands only. Servers of the release before read and write both in the sampler's attributes,
+and may go on running beside the next release: so it writes them there too, and reads them there
+where its columns are empty. A later migration fills the columns once more, as this one does, takes
+the keys out of the attributes, and ends both.
 """
 
 import json

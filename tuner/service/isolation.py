@@ -31,7 +31,7 @@ def set_aside(db: Database, study_id: int, error: Exception, what: str = "") -> 
                 lifecycle.fail(session, study, reason, now=db.now())
     except NotFound:
         return
-    except Exception:  # whoever asked is served by another study
+    except Exception:  # the worker that asked gets a trial of another study
         logger.exception("study %s could not be failed", study_id)
 
 

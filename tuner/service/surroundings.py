@@ -1,4 +1,4 @@
-"""Attempts that ended because of their worker's surroundings: who may try next, and warnings.
+"""Attempts ended by their worker's surroundings: which worker may try next, and warnings.
 
 The caller holds the study's row lock; what follows from what is decided in `faults`.
 """
