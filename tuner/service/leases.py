@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
-from tuner.service import budget, documents, lifecycle, rankings, surroundings, versions, views
+from tuner.service import budget, documents, lifecycle, rankings, surroundings, versions
 from tuner.service.searches import Searches
 from tuner.spec.messages import (
     Action,
@@ -141,7 +141,7 @@ def verdict_now(study: Study, trial: HeldTrial, spec: StudySpec, *, now: datetim
     """What holds for a running trial now, whatever its reports say; else its last verdict."""
     if study.state in {StudyState.CANCELLED, StudyState.FAILED}:
         return Verdict(action=Action.STOP, reason=f"the study was {study.state}")
-    last = views.verdict_of(trial)
+    last = trials.verdict_of(trial)
     if last.action in {Action.STOP, Action.PRUNE}:
         return last
     if trial.step >= trial.epochs:
@@ -215,7 +215,7 @@ def _judge(
     if trial.step >= trial.epochs:
         return  # nothing is left to save, also where trials differ in their epochs
     # The base recipe is trained to its end, so that no study reports worse than the textbook.
-    if trial.source == TrialSource.BASE or views.verdict_of(trial).action is not Action.CONTINUE:
+    if trial.source == TrialSource.BASE or trials.verdict_of(trial).action is not Action.CONTINUE:
         return
     # Its peers are those on its own data, which need not be the ones that are ranked.
     with searches.of(session, study, rules, version=trial.data_version) as search:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.search.analysis import is_feasible
 from tuner.search.judge import promotion
 from tuner.search.rules import Rules
-from tuner.service import budget, confirmations, documents, searches, surroundings, versions, views
+from tuner.service import budget, confirmations, documents, searches, surroundings, versions
 from tuner.service.faults import Fault, Ruling
 from tuner.service.objectives import undefined_reason
 from tuner.spec.failures import gist
@@ -64,7 +64,7 @@ def _destination(
 ) -> tuple[TrialState, str]:
     """The state that an outcome leads to, and why: the first rule that holds, from the top."""
     _, trial, study = held
-    kind, verdict = outcome.kind, views.verdict_of(trial)
+    kind, verdict = outcome.kind, trials.verdict_of(trial)
     failure = f"{outcome.error_kind or ErrorKind.EXCEPTION}: {gist(outcome.error or '')}".rstrip(
         ": "
     )

@@ -139,7 +139,7 @@ def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
         config=documents.config_of(trial),
         metrics=trial.metrics,
         confusion=reports.last_confusion(session, trial.id),
-        verdict=views.verdict_of(trial),
+        verdict=trials.verdict_of(trial),
         error=trial.error,
         provenance=trial.provenance,
         attempt_history=tuple(views.attempt_view(attempt, name) for attempt, name in history),

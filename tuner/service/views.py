@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tuner.service import documents, faults
 from tuner.spec.config import TrialConfig
 from tuner.spec.failures import gist
-from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
+from tuner.spec.messages import ArtifactRef, Capabilities
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import (
@@ -24,7 +24,6 @@ from tuner.spec.views import (
     WorkerView,
 )
 from tuner.store import lineage, tables
-from tuner.store.held import HeldTrial
 
 logger = logging.getLogger(__name__)
 _MESSAGE = 1000  # of an error text in a list of trials; the whole may have 20,000 and a traceback
@@ -205,14 +204,6 @@ def event_view(row: tables.Event) -> Event:
     return Event(
         seq=row.seq, kind=row.kind, trial=row.trial, data=row.data, created_at=row.created_at
     )
-
-
-def verdict_of(trial: tables.Trial | HeldTrial) -> Verdict:
-    """The last verdict on a trial; an empty one if this release does not know it."""
-    try:
-        return Verdict.model_validate(trial.verdict)
-    except ValidationError:
-        return Verdict()
 
 
 def capabilities_of(worker: str, document: Any) -> Capabilities:

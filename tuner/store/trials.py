@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -182,6 +183,14 @@ def take_outcome(trial: HeldTrial, outcome: Outcome) -> None:
 def set_verdict(trial: Trial | HeldTrial, verdict: Verdict | None) -> None:
     """Let this be what was decided on a trial last; None is that nothing was."""
     trial.verdict = {} if verdict is None else verdict.model_dump(mode="json")
+
+
+def verdict_of(trial: Trial | HeldTrial) -> Verdict:
+    """The last verdict on a trial; an empty one if this release does not know it."""
+    try:
+        return Verdict.model_validate(trial.verdict)
+    except ValidationError:
+        return Verdict()
 
 
 def mark_changed(trial: Trial | HeldTrial, seq: int) -> None:
