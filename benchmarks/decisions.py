@@ -103,8 +103,8 @@ def main() -> None:
         timed(partial(judge, rules, curve, table), verdicts)
         timed(partial(promotion, rules, table), promotions)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    told = {"draw_ms": draws, "verdict_ms": verdicts, "promotion_ms": promotions}
-    result: dict[str, Any] = {name: round(statistics.median(t), 1) for name, t in told.items()}
+    times = {"draw_ms": draws, "verdict_ms": verdicts, "promotion_ms": promotions}
+    result: dict[str, Any] = {name: round(statistics.median(t), 1) for name, t in times.items()}
     print(result)
     conclude({**describe("optuna"), **result, "trials": options.trials, "search_mb": grown // 1024})
 

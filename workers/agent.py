@@ -20,7 +20,7 @@ from workers import devices, outbox, recovery
 from workers.asking import ask
 from workers.attempt import Attempt
 from workers.client import FATAL, ServerClient
-from workers.identity import Identity, claim
+from workers.identity import Identity, acquire
 from workers.limits import Limits
 from workers.notices import Notices
 from workers.outcomes import needs_fresh_trainer, unfit
@@ -88,7 +88,7 @@ def run(
     token = settings.token.get_secret_value() if settings.token else None
     limits = limits or Limits(hang=settings.hang_seconds, checkpoint=settings.checkpoint_seconds)
     client = ServerClient(settings.server, token, backoff=limits.backoff)
-    identity = claim(settings)
+    identity = acquire(settings)
     agent = Agent(settings, identity, client, stop, limits, tuple(command or COMMAND))
     logger.info("worker %s on %s asks %s", identity.name, identity.device, settings.server)
     try:

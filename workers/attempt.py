@@ -1,6 +1,6 @@
 """One attempt at a trial: from its assignment to its outcome, with everything handed in.
 
-Who starts whom, in the order in which they start:
+What starts what, in the order in which they start:
 
 1. `agent` leases a trial, opens its outbox on disk and calls `Attempt.run` in its main thread.
 2. The heartbeat's thread renews the lease; it is the first to start and the last to end.
@@ -201,7 +201,7 @@ class Attempt:
         self._delivery.put(FileEntry(artifact=artifact, path=path, step=step))
 
     def _drop(self, refusal: SegtuneError) -> None:
-        """Drop the work; a refusal that is not the lease's end is told as the trial's failure.
+        """Drop the work; a refusal that is not the lease's end is reported as the trial's failure.
 
         Raises:
             Unauthorized, UnsupportedVersion: the outbox is kept for an agent that may deliver it.

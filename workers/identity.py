@@ -1,4 +1,4 @@
-"""A worker's name and its claim on a device, unique among the living workers of a machine."""
+"""A worker's name and device, held by no other living worker of a machine."""
 
 import os
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from workers.settings import WorkerSettings
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a worker is, what it trains on, and the lock that says so while it lives."""
+    """A worker's name, the device that it trains on, and the lock that keeps both its own."""
 
     name: str
     device: Device
@@ -22,7 +22,7 @@ class Identity:
     lock: FileLock
 
 
-def claim(settings: WorkerSettings) -> Identity:
+def acquire(settings: WorkerSettings) -> Identity:
     """Choose the device and take a name: `host-cuda0`, or `host-cuda0-2` when that one lives.
 
     The names of a machine are stable over restarts, so that the list of workers stays short.

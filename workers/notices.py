@@ -9,13 +9,13 @@ _AGAIN = 3600.0
 
 
 class Notices:
-    """Tells each new trouble, the same one again after an hour, and that it is over."""
+    """Logs each new trouble, the same one again after an hour, and that it is over."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._text = ""
         self._times = 0
-        self._told = 0.0
+        self._logged_at = 0.0
 
     def trouble(self, text: str) -> None:
         """Log a trouble, unless it was the last one that was logged."""
@@ -23,11 +23,11 @@ class Notices:
         self._times = self._times + 1 if text == self._text else 1
         if self._times == 1:
             logger.warning("%s", text)
-        elif now - self._told >= _AGAIN:
+        elif now - self._logged_at >= _AGAIN:
             logger.warning("%s (still, %d times by now)", text, self._times)
         else:
             return
-        self._text, self._told = text, now
+        self._text, self._logged_at = text, now
 
     def over(self, text: str) -> None:
         """Log that the trouble is over, if there was one."""

@@ -110,4 +110,4 @@ def hand_back(
     except FATAL:
         raise
     except SegtuneError as error:
-        logger.warning("the end of lease %s is not told: %s", lease, error)
+        logger.warning("the end of lease %s is not reported: %s", lease, error)

@@ -1,6 +1,6 @@
 """The dashboard's routes: a page reads views and renders a template; its partial renders the core.
 
-Who may come in is decided before, by `api.security`: host, origin of forms, and the token.
+`api.security` decides before who may come in: host, origin of forms, and the token.
 """
 
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ def main() -> None:
         for method in methods
         for task in names
     ]
-    done = list(_told(orders, options))
+    done = list(_run_all(orders, options))
     table = report.rows(done)
     print(report.markdown(table))
     for name in missing:
@@ -52,7 +52,7 @@ def main() -> None:
     conclude({**describe("optuna"), **_ratios(table), "not_installed": missing})
 
 
-def _told(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
+def _run_all(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
     done = []
     for run in runs.run_all(orders, options.curves, options.results, jobs=options.jobs):
         done.append(run)

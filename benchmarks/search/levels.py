@@ -18,7 +18,7 @@ SAMPLE = 2_000
 class Levels:
     """Values of a task in its own direction.
 
-    `seen` goes by the best value of a training, `final` by its last one.
+    `seen` is of the best value of a training, `final` of its last one.
     """
 
     best_seen: float

@@ -46,7 +46,7 @@ class RayTuner:
         return Action.CONTINUE
 
     def finish(self, job: Job, action: Action, step: int) -> None:
-        """Drop a trial that was stopped; a complete one was told with its last value."""
+        """Drop a trial that was stopped; a complete one was reported with its last value."""
         if action is not Action.CONTINUE:
             self._scheduler.on_trial_remove(None, job.lease)
 

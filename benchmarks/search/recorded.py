@@ -54,11 +54,11 @@ def _read(path: Path) -> Table:
     return Table(
         spec,
         np.stack([coordinates(spec, trial["params"]) for trial in whole]),
-        [_course(trial) for trial in whole],
+        [_curve(trial) for trial in whole],
     )
 
 
-def _course(trial: Mapping[str, Any]) -> Curve:
+def _curve(trial: Mapping[str, Any]) -> Curve:
     values: Sequence[float] = [step[METRIC] for step in trial["curve"]]
     return Curve(tuple(values), tuple(map(float, trial["seconds"])))
 

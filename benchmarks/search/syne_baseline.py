@@ -39,7 +39,7 @@ class SyneTuner:
         return step + 1
 
     def report(self, job: Job, values: Mapping[int, float], seconds: Mapping[int, float]) -> Action:
-        """Report each epoch, and obey; the last one is told by `finish`."""
+        """Report each epoch, and obey; `finish` reports the last one."""
         for step, value in values.items():
             if step < self._epochs:
                 decision = self._scheduler.on_trial_result(job.lease, {METRIC: value, STEP: step})
@@ -50,7 +50,7 @@ class SyneTuner:
         return Action.CONTINUE
 
     def finish(self, job: Job, action: Action, step: int) -> None:
-        """Drop a trial that was stopped; a complete one was told with its last value."""
+        """Drop a trial that was stopped; a complete one was reported with its last value."""
         if action is not Action.CONTINUE:
             self._scheduler.on_trial_remove(job.lease)
 

@@ -19,8 +19,8 @@ def upgrade() -> None:
         "trials", sa.column("provenance", DOCUMENT), sa.column("data_version", sa.String(64))
     )
     # A fingerprint has 64 digits; anything else under this name came from another worker.
-    told = known.c.provenance["data"].as_string()
-    op.execute(known.update().where(sa.func.length(told) == 64).values(data_version=told))
+    reported = known.c.provenance["data"].as_string()
+    op.execute(known.update().where(sa.func.length(reported) == 64).values(data_version=reported))
 
 
 def downgrade() -> None:

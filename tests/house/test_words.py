@@ -69,18 +69,7 @@ IDIOMS = {
 }
 
 # What a room may still say; a line goes when the room says it no more.
-STILL: dict[str, set[str]] = {
-    "api": {"bell", "course", "rings", "rooms", "told", GO_BY, WHO, TO_WHO},
-    "benchmarks": {"course", "told", GO_BY},
-    "migrations": {"told"},
-    "tuner/cli": {"told"},
-    "tuner/search": {
-        *("claim", "cloud", "course", "rivals", "standing", "told"),
-        *(EQUALS, GO_BY, IS_NO, LONELY, WHATEVER, WHO),
-    },
-    "tuner/training": {"beat", "course", "doubles", "told", "untold", EQUALS, GO_BY, IS_NO},
-    "workers": {"beat", "claim", "parting", "told", IS_NO, WANT, WHO},
-}
+STILL: dict[str, set[str]] = {}
 
 
 def _room(path: Path) -> str:

@@ -125,9 +125,9 @@ def test_a_plan_says_it_in_words() -> None:
         confirm_epochs=found.confirm_epochs,
         examples=(),
     )
-    told = dict(wording.costs(view))
-    assert told["worst case"] == "20 + 9 × 40 + 40 = 420 epochs"
-    assert "each trial its own" in told["expected"]
+    rows = dict(wording.costs(view))
+    assert rows["worst case"] == "20 + 9 × 40 + 40 = 420 epochs"
+    assert "each trial its own" in rows["expected"]
 
 
 def test_warm_up_and_bounds_reach_to_the_longest_training() -> None:

@@ -13,7 +13,7 @@ from tests.workers.fake_server import CONFIG, order
 from tuner.errors import DataError, DataUnavailable, Diverged, InvalidInput, WeightsUnavailable
 from tuner.spec.messages import Action, Device, Outcome, OutcomeKind, Unfitness
 from workers import devices
-from workers.identity import claim
+from workers.identity import acquire
 from workers.outcomes import apply_verdict, trained
 from workers.process import Exited
 from workers.protocol import MESSAGES, Finished, Reply, digest, line
@@ -101,9 +101,9 @@ def test_gpu_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_living_workers_have_different_names(tmp_path: Path) -> None:
     """A second worker of a device gets a number, and a name that is free is used again."""
     settings = WorkerSettings(home=tmp_path, device="cpu")
-    first, second = claim(settings), claim(settings)
+    first, second = acquire(settings), acquire(settings)
     first.lock.release()
-    third = claim(settings)
+    third = acquire(settings)
     assert second.name == f"{first.name}-2"
     assert third.name == first.name
     second.lock.release()

@@ -23,8 +23,8 @@ def judge(
 ) -> Verdict:
     """Whether the trial goes on after its last step.
 
-    Peers count with their value at that very step, whatever has become of them; the trial
-    itself is never its own peer. The final step is never judged: there is nothing to save.
+    Peers count with their value at that very step, in whatever state they are now; the
+    trial itself is never its own peer. The final step is never judged: there is nothing to save.
 
     Args:
         closing: no new trial will be drawn.

@@ -96,8 +96,8 @@ def costs(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "confirmation", f"{plan.confirm_epochs} epochs with fresh seeds"
     if plan.expected_epochs is not None:
         stages = ", ".join(f"{stage.trials:.0f} to {stage.epoch}" for stage in plan.stages)
-        told = f"; trials trained to epoch: {stages}" if stages else ", each trial its own"
-        yield "expected", f"{plan.expected_epochs:.0f} epochs{told}"
+        after = f"; trials trained to epoch: {stages}" if stages else ", each trial its own"
+        yield "expected", f"{plan.expected_epochs:.0f} epochs{after}"
     again = f" + {plan.confirm_epochs}" if plan.confirm_epochs else ""
     # Where each rung is a training of its own, a trial may take more than its epochs.
     whole = f"{plan.trials} × {(plan.worst_case_epochs - plan.confirm_epochs) // plan.trials}"

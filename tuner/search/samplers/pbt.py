@@ -75,7 +75,7 @@ class Population(Replacing):
     def should_prune(
         self, trial: LearningCurve, peers: Sequence[LearningCurve], context: PruningContext
     ) -> Verdict:
-        """Go on in place, or pause: for others that are no further, or to be replaced."""
+        """Go on in place, or pause: for others that are not ahead of it, or to be replaced."""
         step, words = trial.step, f"epoch {trial.step}"
         if not isfinite(trial.values[step]):
             reason = f"{context.objective.metric} at {words} is not a number"
@@ -88,7 +88,7 @@ class Population(Replacing):
             for peer in peers
         )
         if behind:
-            reason = f"at {words} it waits for {behind} trials that are no further"
+            reason = f"at {words} it waits for {behind} trials that are not ahead of it"
             return Verdict(action=Action.PAUSE, reason=reason)
         if weakness := self._weakness(trial, peers, context):
             return Verdict(action=Action.PAUSE, reason=weakness)

@@ -1,4 +1,4 @@
-"""COCO annotation files as every tool writes them: read once, and what is wrong is told once.
+"""COCO annotation files as every tool writes them: read once, and each fault is reported once.
 
 Ids may be numbers or their text. A file is refused where what it says would be lost: annotations of
 images or categories that it does not list, ids that stand for two things, missing keys.
@@ -296,7 +296,7 @@ def _annotation(
 
 
 def _note(each: Annotation, index: Index, kind: Kind, faults: "_Faults") -> None:
-    """Keep in the index what can be told of an annotation without its shape."""
+    """Keep in the index what is known of an annotation without its shape."""
     if each.category != "" and each.category not in index.categories:
         what = f"{each.name} (category_id {shown(each.category)})"
         faults.add(what, "of a category that `categories` does not list; list it, or take them out")
@@ -328,7 +328,7 @@ def _numbers(shape: object) -> Iterator[float]:
 
 
 class _Faults:
-    """Faults by kind: the whole file is read, and then the first kind is told with its number."""
+    """Faults by kind: the whole file is read, then the first kind is reported with its number."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -92,9 +92,9 @@ def _warnings(
     for split, share in zip(("training", "validation"), ignored, strict=True):
         if share > _MOSTLY:
             yield f"{share:.0%} of the {split} pixels are ignored; check ignore_index and labels"
-    doubles = _same(data)
-    if doubles:
-        yield f"{doubles} validation images equal a training image; scores will be too good"
+    repeated = _same(data)
+    if repeated:
+        yield f"{repeated} validation images equal a training image; scores will be too good"
 
 
 def _odd(found: ClassCount) -> str | None:
@@ -127,13 +127,13 @@ def _unlabelled(name: str) -> str:
 
 
 def undefined(found: DataReport, metrics: Iterable[str]) -> Iterator[str]:
-    """What a study cannot go by on this data: each such metric, with the reason."""
+    """What cannot be measured on this data: each such metric, with the reason."""
     classes = tuple(each.name for each in found.classes)
     labelled = tuple(each.val_images for each in found.classes)
     for metric in dict.fromkeys(metrics):
         if why := why_undefined(metric, labelled, classes):
             yield (
-                f"{metric} cannot be measured: {why}; a study that goes by it is stopped with its "
+                f"{metric} cannot be measured: {why}; a study that uses it is stopped at its "
                 "first report"
             )
 

@@ -25,7 +25,7 @@ def located(
     """A short name and the file of each image, by id; names are by id too.
 
     Raises:
-        DataError: a file is not there, is not told apart from another, or is named twice.
+        DataError: a file is not there, is not distinct from another, or is named twice.
     """
     files = _files(base, pattern, roots)
     shelf = _Shelf(files)

@@ -29,7 +29,7 @@ def check(files: Iterable[Path]) -> None:
 
 
 def _palette(path: Path) -> bytes | None:
-    """The colours of a palette file; what cannot be read is told when it is decoded."""
+    """The colours of a palette file; one that cannot be read is reported when it is decoded."""
     try:
         return image_files.palette_of(path)
     except (DataError, OSError):

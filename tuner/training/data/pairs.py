@@ -122,8 +122,8 @@ def check_fit(image: Path, size: Size, mask: Path, mask_size: Size, *, what: str
             f"{size[0]}×{size[1]} (height×width); they must be of one size{remedy}"
         )
     # Where a turn changes the size, a mask of the upright size is upright.
-    is_told = turn >= 5 and size[0] != size[1]
-    if turn != 1 and not is_told and orientation(mask) == 1:
+    is_clear = turn >= 5 and size[0] != size[1]
+    if turn != 1 and not is_clear and orientation(mask) == 1:
         raise DataError(
             f"{mask.name}: nothing tells whether the {what} lies on {image.name} as it is stored "
             f"or as it is shown; {_turned(image, turn)}"

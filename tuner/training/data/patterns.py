@@ -2,7 +2,7 @@
 
 What the wildcards of a pattern match is the name: `masks/*_mask.png` calls `masks/car_1_mask.png`
 `car_1`. `*` and `?` stand for a part of a file's or folder's name, `**` for any folders. A folder
-means all files below it, `folder/**/*`. Types are no part of a name, and neither are upper and
+means all files below it, `folder/**/*`. A type is not part of a name, and nor are upper and
 lower case of a type. Names in the Unicode forms of other systems are the same name.
 """
 

@@ -77,11 +77,13 @@ def frame(
     if rescale and not fitting:
         fitting = {way: size for way, size in possible.items() if _is_alike(stated, size)}
     if len(fitting) > 1:
-        told = f"the stated size {dimensions(stated)} fits both" if stated else "no size is stated"
+        reason = (
+            f"the stated size {dimensions(stated)} fits both" if stated else "no size is stated"
+        )
         raise DataError(
             f"its EXIF tag turns the picture (orientation {turn}), and whether it was annotated "
-            f"upright or as it is stored cannot be told, because {told}; write `exif: upright` in "
-            "the data set, which is what browsers show, or `exif: stored`, or turn the pixels"
+            f"upright or as it is stored cannot be known, because {reason}; write `exif: upright` "
+            "in the data set, which is what browsers show, or `exif: stored`, or turn the pixels"
         )
     if not fitting:
         raise DataError(_mismatch(stated, possible, upright, rescale=rescale))

@@ -260,7 +260,7 @@ def _drawn(
 
 
 def _of_runs(found: Sequence[Annotation]) -> regions.Size | None:
-    """The size that the first run-length mask states; what it states wrongly is told later."""
+    """The size that the first run-length mask states; a wrong one is reported later."""
     masks = (each.shape for each in found if isinstance(each.shape, Mapping))
     return next((size for mask in masks if (size := regions.size_of(mask))), None)
 

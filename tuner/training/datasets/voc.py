@@ -43,9 +43,9 @@ def open_split(
     listed = f"{lists}/{train if split == 'train' else val}.txt"
     found = [_pair(line, images, masks) for line in _lines(base, listed, roots)]
     counts = Counter(image for _, image, _ in found)
-    if doubles := [image for image, count in counts.items() if count > 1]:
+    if repeated := [image for image, count in counts.items() if count > 1]:
         raise DataError(
-            f"{listed} names images more than once: {pairs.counted(doubles)}; list each once"
+            f"{listed} names images more than once: {pairs.counted(repeated)}; list each once"
         )
     there = {path: patterns.existing(base, path) for _, *files in found for path in files}
     known = {path: place for path, place in there.items() if place and place.is_file()}

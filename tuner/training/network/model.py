@@ -30,7 +30,7 @@ _INITIALISERS: Mapping[str, Callable[[Tensor], Tensor]] = {
 class SegmentationModel(nn.Module):
     """A whole network; it carries the mean and std that it normalises images with.
 
-    With `keeps_statistics`, batch norms go by the statistics that they have, in training too.
+    With `keeps_statistics`, batch norms use the statistics that they have, in training too.
     `align_corners` is how logits are resized, here and where they are scored.
     """
 

@@ -114,7 +114,7 @@ def _load(path: Path) -> Any:
     if not is_safetensors and (kind := _other_kind(head)) is not None:
         raise TrainingError(_unreadable(path, f"it is {kind}"))
     try:
-        # torch warns of other pickles, and goes by a file's name if it gets one.
+        # torch warns of other pickles, and judges by a file's name if it gets one.
         with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
             if is_safetensors:
                 return load_file(path)

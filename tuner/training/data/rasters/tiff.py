@@ -1,7 +1,7 @@
 """TIFF files: what their tags say, page by page, and their pixels through tifffile.
 
-Pages marked as reduced copies or validity masks (NewSubfileType, as GDAL writes overviews) are no
-pictures of their own.
+Pages marked as reduced copies or validity masks (NewSubfileType, as GDAL writes overviews) are not
+images of their own.
 """
 
 import json
