@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tuner.configs import _timm, catalog
+from tuner.configs import catalog, timm_names
 from tuner.configs.traits import EncoderTraits, PrunerTraits
 from tuner.errors import UnknownComponent
 
@@ -79,7 +79,7 @@ def test_a_name_that_timm_cannot_serve_is_refused(name: str, reason: str) -> Non
 
 def test_without_timm_its_names_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server without it leaves the check to the worker."""
-    monkeypatch.setattr(_timm, "files", dict)
+    monkeypatch.setattr(timm_names, "files", dict)
     assert catalog.find("encoder", "tu-anything").name == "tu-anything"
 
 

@@ -13,7 +13,7 @@ from tuner.cli import processes, studies
 from tuner.cli.app import app
 from tuner.cli.demo import demonstration
 from tuner.cli.failures import explain
-from tuner.cli.show import wording
+from tuner.cli.show import sentences
 from tuner.errors import (
     Conflict,
     InvalidSpec,
@@ -141,7 +141,7 @@ def test_a_confirmed_front_is_told_with_every_objective() -> None:
         on_front=True,
     )
     shown = ConfirmationView(complete=True, seeds=(1,), leaders=(leader,), verdict="as before")
-    assert wording.confirmation(best().model_copy(update={"confirmation": shown})) == [
+    assert sentences.confirmation(best().model_copy(update={"confirmation": shown})) == [
         "confirmation: as before",
         "  trial 2: miou 0.4800 ± –, train_loss 0.3000 ± – over 1 seed, on the front; "
         "0.5000 in the search",

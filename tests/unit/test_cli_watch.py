@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.unit.cli_samples import NOON, ScriptedClient, event, trial, view
 from tuner.cli import watch
-from tuner.cli.show import narration, screen, wording
+from tuner.cli.show import narration, screen, sentences
 from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState
 from tuner.spec.study import Objective
@@ -177,5 +177,5 @@ def test_the_exit_code_tells_how_the_study_ended(state: StudyState, code: int) -
 
 def test_no_result_is_told_as_none() -> None:
     """Without a completed trial there is neither value nor gain."""
-    words = wording.best(view(best_value=None, best_trial=None))
+    words = sentences.best(view(best_value=None, best_trial=None))
     assert words == "no completed trial yet (higher miou is better)"

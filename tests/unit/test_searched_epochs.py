@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from tests.unit.samples import completed, document, study
-from tuner.cli.show import wording
+from tuner.cli.show import sentences
 from tuner.configs import catalog
 from tuner.configs.checks import parse
 from tuner.configs.resolve import resolve
@@ -125,7 +125,7 @@ def test_a_plan_says_it_in_words() -> None:
         confirm_epochs=found.confirm_epochs,
         examples=(),
     )
-    rows = dict(wording.costs(view))
+    rows = dict(sentences.costs(view))
     assert rows["worst case"] == "20 + 9 × 40 + 40 = 420 epochs"
     assert "each trial its own" in rows["expected"]
 

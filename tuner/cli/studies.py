@@ -96,7 +96,7 @@ def best(
 ) -> None:
     """Take the best configuration found so far."""
     from tuner.cli.documents import render, write
-    from tuner.cli.show import wording
+    from tuner.cli.show import sentences
 
     client = connect(server, token)
     found = client.best(study, objective=objective)
@@ -108,7 +108,7 @@ def best(
     else:
         write(out, text)
         typer.echo(f"wrote trial {found.trial} of {found.study} to {out}")
-    for line in wording.confirmation(found):
+    for line in sentences.confirmation(found):
         typer.echo(line, err=out is None)  # standard output is the document's alone
 
 
@@ -171,12 +171,12 @@ def pareto(
     token: Token = None,
 ) -> None:
     """Show the trials that no other beats in every objective, and the front's hypervolume."""
-    from tuner.cli.show import tables, wording
+    from tuner.cli.show import sentences, tables
 
     client = connect(server, token)
     view = client.front(study, reference=reference or None)
     tables.show(tables.front(client.pareto(study), view.objectives))
-    typer.echo(wording.hypervolume(view))
+    typer.echo(sentences.hypervolume(view))
 
 
 def pause(study: Study, server: Server = None, token: Token = None) -> None:

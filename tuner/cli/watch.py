@@ -81,7 +81,7 @@ def live(
 
 def plain(client: Watched, study: int | str, write: Callable[[str], None]) -> "StudyState":
     """Write one line per event, from the first on, until the study has ended."""
-    from tuner.cli.show import narration, wording
+    from tuner.cli.show import narration, sentences
 
     view = client.study(study)
     waiting = _write_wait(view, None, write)
@@ -92,7 +92,7 @@ def plain(client: Watched, study: int | str, write: Callable[[str], None]) -> "S
             break
         if narration.frees_a_trial(event):  # perhaps its worker was the last
             waiting = _write_wait(client.study(view.id), waiting, write)
-    write(f"{view.name} {view.state.value}: {wording.counts(view)}; {wording.best(view)}")
+    write(f"{view.name} {view.state.value}: {sentences.counts(view)}; {sentences.best(view)}")
     if view.reason and view.state.value != "finished":
         write(f"reason: {view.reason}")
     return view.state

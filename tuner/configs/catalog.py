@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tuner.configs import _timm
+from tuner.configs import timm_names
 from tuner.configs.traits import OF_KIND, EncoderTraits, Traits
 from tuner.errors import Problem, UnknownComponent
 from tuner.spec.hints import nearest
@@ -135,7 +135,7 @@ def load(kind: str, name: str) -> ModuleType:
 
 def _of_timm(family: Component, name: str, traits: EncoderTraits) -> Component:
     """The family as the component of one of its models; where timm is missing, of any name."""
-    files, strides, prefix = _timm.files(), traits.strides, traits.prefix or ""
+    files, strides, prefix = timm_names.files(), traits.strides, traits.prefix or ""
     if not files:
         return replace(family, name=name)
     file = files.get(name.removeprefix(prefix))

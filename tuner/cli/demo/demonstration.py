@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tuner.cli import processes
 from tuner.cli.documents import render, write
-from tuner.cli.show import wording
+from tuner.cli.show import sentences
 from tuner.cli.supervisor import Supervisor
 from tuner.cli.watch import follow
 from tuner.client import Client
@@ -107,7 +107,7 @@ def summary(client: Client, study: StudyView, folder: Path) -> Iterator[str]:
     """Write `best.json` and give the lines that close the demo."""
     if study.started_at and study.finished_at:
         took = duration((study.finished_at - study.started_at).total_seconds())
-        yield f"{study.counts.total} trials in {took}: {wording.counts(study)}"
+        yield f"{study.counts.total} trials in {took}: {sentences.counts(study)}"
     yield f"{number(study.epochs)} epochs trained, {savings(study)}"
     best = folder / "best.json"
     try:
@@ -115,7 +115,7 @@ def summary(client: Client, study: StudyView, folder: Path) -> Iterator[str]:
     except NotFound as error:
         yield str(error)
     else:
-        yield wording.best(study)
+        yield sentences.best(study)
         yield f"wrote {best}; train it again: segtune train {shlex.quote(str(best))}"
     port = client.server.rpartition(":")[2]
     home = shlex.quote(str(folder))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tuner.cli.show import wording
+from tuner.cli.show import sentences
 from tuner.spec.events import EventKind
 from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective
@@ -69,7 +69,9 @@ def _moved(data: Mapping[str, Any], objective: Objective) -> str:
 
 def _measured(data: Mapping[str, Any], objective: Objective) -> str:
     value = data.get("value")
-    return f": {objective.metric} {wording.number(value)}" if isinstance(value, int | float) else ""
+    return (
+        f": {objective.metric} {sentences.number(value)}" if isinstance(value, int | float) else ""
+    )
 
 
 def _reason(data: Mapping[str, Any]) -> str:

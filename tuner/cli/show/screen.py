@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli.show import wording
+from tuner.cli.show import sentences
 from tuner.spec.views import StudyView, TrialSummary
 from tuner.wording import duration, number, params, savings
 
@@ -26,7 +26,11 @@ _ROWS = 16
 
 def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> RenderableType:
     """The whole picture of a study: progress by state, best so far, running trials."""
-    parts: list[RenderableType] = [_header(study, now), progress(study), Text(wording.best(study))]
+    parts: list[RenderableType] = [
+        _header(study, now),
+        progress(study),
+        Text(sentences.best(study)),
+    ]
     parts += [Text(f"warning: {warning}", "yellow") for warning in study.warnings]
     if study.epochs_saved:
         parts.append(Text(f"{number(study.epochs)} epochs trained, {savings(study)}", "dim"))
@@ -60,7 +64,7 @@ def progress(study: StudyView, width: int = _BAR) -> Text:
         drawn += cells
     text.append("─" * (width - drawn), "bright_black")
     text.append(f"  {study.counts.ended}/{study.budget}  ")
-    return text.append(wording.counts(study), "dim")
+    return text.append(sentences.counts(study), "dim")
 
 
 def _running(study: StudyView, running: Sequence[TrialSummary]) -> Table:
@@ -74,7 +78,7 @@ def _running(study: StudyView, running: Sequence[TrialSummary]) -> Table:
             str(trial.number),
             f"{trial.step}/{trial.epochs}",
             _epochs(trial),
-            wording.number(trial.value),
+            sentences.number(trial.value),
             trial.worker or "",
             params(trial.params),
         )

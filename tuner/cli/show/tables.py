@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tuner.cli.show import wording
+from tuner.cli.show import sentences
 from tuner.spec.study import Objective
 from tuner.spec.versions import short
 from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView, WorkerView
@@ -48,10 +48,10 @@ def studies(found: Iterable[StudySummary], now: datetime) -> Table:
             f"{study.counts.ended}/{study.budget}",
             str(study.counts.running),
             study.objective.metric,
-            wording.number(study.best_value),
-            wording.over_base(study),
+            sentences.number(study.best_value),
+            sentences.over_base(study),
             ago(study.created_at, now),
-            wording.standstill(study),
+            sentences.standstill(study),
         )
     return table
 
@@ -69,12 +69,12 @@ def trials(found: Iterable[TrialSummary], metric: str) -> Table:
             str(trial.number),
             trial.state.value,
             f"{trial.step}/{trial.epochs}",
-            wording.number(trial.value),
-            wording.number(trial.best_value),
+            sentences.number(trial.value),
+            sentences.number(trial.best_value),
             duration(trial.seconds),
             *(short(trial.data_version) for _ in data),
             params(trial.params),
-            wording.why(trial),
+            sentences.why(trial),
         )
     return table
 
@@ -85,12 +85,12 @@ def trial(found: TrialView) -> Table:
     table.add_row("study", found.study)
     table.add_row("state", found.state.value)
     table.add_row("epochs", f"{found.step}/{found.epochs}, {found.seconds:.0f} s")
-    if reason := wording.why(found):
+    if reason := sentences.why(found):
         table.add_row("reason", reason)
     for path in sorted(found.params):
         table.add_row(path, str(found.params[path]))
     for name, value in found.metrics.items():
-        table.add_row(name, wording.number(value))
+        table.add_row(name, sentences.number(value))
     for attempt in found.attempt_history:
         ended = attempt.outcome or "still held"
         table.add_row(f"attempt {attempt.number}", f"{ended}, by {attempt.worker}")
@@ -121,7 +121,7 @@ def front(found: Iterable[TrialSummary], objectives: Sequence[Objective]) -> Tab
     for trial, values in sorted(rated, key=lambda row: objectives[0].key(row[1][0])):
         table.add_row(
             str(trial.number),
-            *map(wording.number, values),
+            *map(sentences.number, values),
             f"{trial.step}/{trial.epochs}",
             duration(trial.seconds),
             params(trial.params),
@@ -144,7 +144,7 @@ def plan(found: Plan) -> Table:
     if spec.search.fidelity != "epochs":
         saved = {"data": "fewer images", "size": "smaller images"}[spec.search.fidelity]
         table.add_row("fidelity", f"{spec.search.fidelity}: each rung is trained anew on {saved}")
-    for name, words in wording.costs(found):
+    for name, words in sentences.costs(found):
         table.add_row(name, words)
     for path, alternatives in spec.space.root.items():
         table.add_row(path, "\n".join(_range(each.model_dump_json()) for each in alternatives))

@@ -9,8 +9,8 @@ from pydantic import Field
 from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
 from torch import nn
 
+from tuner.training.decoders._smp import SmpDecoder, widths_of
 from tuner.training.network.encoder import Pyramid
-from tuner.training.network.smp_adapter import SmpDecoder, widths_of
 
 OUTPUT_STRIDES = (32, 4)
 

@@ -6,8 +6,8 @@ Built by segmentation_models_pytorch. Its widths are the encoder's.
 from segmentation_models_pytorch.decoders.linknet.decoder import LinknetDecoder
 from torch import nn
 
+from tuner.training.decoders._smp import SmpDecoder, widths_of
 from tuner.training.network.encoder import Pyramid
-from tuner.training.network.smp_adapter import SmpDecoder, widths_of
 
 OUTPUT_STRIDES = (32, 4)
 NORMALISES = "coarsest"

@@ -10,8 +10,8 @@ from pydantic import Field
 from segmentation_models_pytorch.decoders.manet.decoder import MAnetDecoder
 from torch import nn
 
+from tuner.training.decoders._smp import SmpDecoder, halving, widths_of
 from tuner.training.network.encoder import Pyramid
-from tuner.training.network.smp_adapter import SmpDecoder, halving, widths_of
 
 OUTPUT_STRIDES = (32, 4)
 NORMALISES = "coarsest"

@@ -9,8 +9,8 @@ from pydantic import Field
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import nn
 
+from tuner.training.decoders._smp import SmpDecoder, halving, widths_of
 from tuner.training.network.encoder import Pyramid
-from tuner.training.network.smp_adapter import SmpDecoder, halving, widths_of
 
 OUTPUT_STRIDES = (32, 4)
 FINEST_STRIDE = 2

@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import nn
 
-from tuner.configs import _timm
+from tuner.configs import timm_names
 from tuner.errors import TrainingError
 from tuner.training.encoders import _atrous
 from tuner.training.network import encoder
@@ -80,7 +80,7 @@ def build(
         TrainingError: the pretrained weights cannot be fetched, or the features do not fit.
     """
     model = name.removeprefix(PREFIX)
-    is_plain = _timm.files().get(model) == _PLAIN
+    is_plain = timm_names.files().get(model) == _PLAIN
     options: dict[str, float] = {}
     if is_plain and not pretrained:
         options["mlp_ratio"] = 0.001  # of the layers that are dropped: 400 MB for nothing

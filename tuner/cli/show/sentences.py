@@ -1,4 +1,4 @@
-"""How studies and trials are put into words, the same in every command."""
+"""What the commands say of studies and trials, as sentences: the same in every command."""
 
 from collections.abc import Iterator
 
