@@ -1,6 +1,6 @@
 """Our params as Optuna knows them: one Optuna name and distribution per alternative of a path.
 
-A path with one dimension keeps its name; alternatives are told apart by their position
+A path with one dimension keeps its name; alternatives are distinguished by their position
 (`optimizer.lr#0`, `optimizer.lr#1`), because Optuna allows one distribution per name. Choices that
 Optuna cannot hold (lists) or cannot tell apart (1 and true) become their JSON text.
 """
@@ -32,6 +32,12 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
         optuna_name(space, path, index): distribution(dimension)
         for path, index, dimension in space.dimensions()
     }
+
+
+def varying(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """The dimensions that have more than one value, in the order of their Optuna names."""
+    found = sorted(distributions(space).items())
+    return {name: distribution for name, distribution in found if not distribution.single()}
 
 
 def distribution(dimension: AnyDimension) -> BaseDistribution:

@@ -16,7 +16,7 @@ from optuna.samplers.nsgaii import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.optuna_encoding import distributions
+from tuner.search.samplers._known import KnownSpace
 from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
 
@@ -27,21 +27,14 @@ _CROSSOVERS: Mapping[str, type[BaseCrossover]] = {
 }
 
 
-class Ancestry(BaseGASampler):
+class Ancestry(KnownSpace, BaseGASampler):
     """Goes before a genetic sampler of Optuna among the bases.
 
     Optuna notes the parents of a generation with the study, where another server process would
     not find them; here the first trial of the generation carries them.
     """
 
-    known: Mapping[str, BaseDistribution]
     seed: int
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Every param that has more than one value, whatever is active."""
-        return dict(self.known)
 
     def get_population(self, study: Study, generation: int) -> list[FrozenTrial]:
         """Completed trials of the generation; those that were not bred are founders."""
@@ -80,12 +73,6 @@ class Ancestry(BaseGASampler):
     def _on_record(self, trials: Sequence[FrozenTrial], generation: int) -> list[int] | None:
         key = self._key(generation)
         return next((t.system_attrs[key] for t in trials if key in t.system_attrs), None)
-
-
-def ranges(spec: StudySpec) -> dict[str, BaseDistribution]:
-    """Every dimension of the study's space that has more than one value, by Optuna's name."""
-    found = sorted(distributions(spec.space).items())
-    return {name: distribution for name, distribution in found if not distribution.single()}
 
 
 def population_size(spec: StudySpec, wanted: int | None) -> int:

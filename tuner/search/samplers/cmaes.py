@@ -16,9 +16,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
-from tuner.optuna_encoding import distributions
+from tuner.optuna_encoding import varying
 from tuner.search.optuna_trials import excerpt
 from tuner.search.rules import Rules
+from tuner.search.samplers._known import KnownSpace
 from tuner.spec.space import SearchSpace
 
 NEEDS = ("cmaes",)
@@ -57,8 +58,8 @@ def build(
         )
 
 
-class Evolution(CmaEsSampler):
-    """CMA-ES over a space that is known, where Optuna would read it off the history.
+class Evolution(KnownSpace, CmaEsSampler):
+    """CMA-ES over the numeric params that have more than one value.
 
     Of a long history it gets what it needs: the last state and the generation of that.
     """
@@ -67,17 +68,11 @@ class Evolution(CmaEsSampler):
         super().__init__(**options)
         self._startup = options["n_startup_trials"]
         self._prefix = "cmawm" if options["with_margin"] else "cma"
-        self._known = {
+        self.known = {
             name: distribution
-            for name, distribution in sorted(distributions(space).items())
-            if not (distribution.single() or isinstance(distribution, CategoricalDistribution))
+            for name, distribution in varying(space).items()
+            if not isinstance(distribution, CategoricalDistribution)
         }
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Every numeric param that has more than one value."""
-        return self._known
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

@@ -14,9 +14,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
-from tuner.optuna_encoding import distributions
+from tuner.optuna_encoding import varying
 from tuner.search.optuna_trials import at_step, excerpt, filled, lies_inside
 from tuner.search.rules import Rules
+from tuner.search.samplers._known import PointSampler
 
 NEEDS = ("scipy", "torch")
 AHEAD = True  # slow: drawn outside of the study's lock, and ahead of need
@@ -36,7 +37,7 @@ def build(
     return _Process(rules, seed, startup, history)
 
 
-class _Process(BaseSampler):
+class _Process(PointSampler):
     def __init__(self, rules: Rules, seed: int, startup: int, history: int) -> None:
         spec = rules.spec
         self._space, self._objectives = spec.space, spec.objectives
@@ -44,20 +45,11 @@ class _Process(BaseSampler):
         has_rungs = len(spec.objectives) == 1 and not spec.searches_epochs
         steps = rules.judged_steps if has_rungs else None
         self._steps = sorted(steps or (), reverse=True)
-        self._known = {
-            name: distribution
-            for name, distribution in sorted(distributions(spec.space).items())
-            if not distribution.single()
-        }
+        self.known = varying(spec.space)
         self._process = GPSampler(
             seed=seed, n_startup_trials=startup, warn_independent_sampling=False
         )
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Every param that has more than one value, whatever is active."""
-        return self._known
+        self.otherwise = self._process  # random, before there are results
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -75,16 +67,6 @@ class _Process(BaseSampler):
             return {}
         view, _ = excerpt(study, trial, kept)
         return self._process.sample_relative(view, trial, dict(search_space))
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A random value, before there are results."""
-        return self._process.sample_independent(study, trial, param_name, param_distribution)
 
     def _level(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Results at the highest step that has enough, and what runs; empty while none has."""

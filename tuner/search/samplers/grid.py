@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.optuna_encoding import distributions, encode
 from tuner.search.rules import Rules
+from tuner.search.samplers._known import PointSampler
 from tuner.spec.grid import points
 from tuner.spec.space import SearchSpace
 
@@ -24,19 +25,13 @@ def build(rules: Rules, seed: int) -> BaseSampler:
     return GridSampler(rules.spec.space, seed)
 
 
-class GridSampler(BaseSampler):
+class GridSampler(PointSampler):
     """Draws the first point that no trial of the study has."""
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         self._space = space
-        self._distributions = distributions(space)
-        self._afterwards = RandomSampler(seed=seed)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """The whole space: a point is drawn as one."""
-        return dict(self._distributions)
+        self.known = distributions(space)
+        self.otherwise = RandomSampler(seed=seed)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -46,20 +41,10 @@ class GridSampler(BaseSampler):
             _key(other.params) for other in study.get_trials(deepcopy=False) if other is not trial
         }
         for point in points(self._space):
-            values, _ = encode(self._space, point, known=self._distributions)
+            values, _ = encode(self._space, point, known=self.known)
             if _key(values) not in taken:
                 return values
         return {}
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A random value, once every point is taken."""
-        return self._afterwards.sample_independent(study, trial, param_name, param_distribution)
 
 
 def _key(values: dict[str, Any]) -> str:

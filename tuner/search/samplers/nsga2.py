@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 from optuna.samplers import BaseSampler, NSGAIISampler
 from pydantic import Field
 
+from tuner.optuna_encoding import varying
 from tuner.search.rules import Rules
-from tuner.search.samplers._ancestry import Ancestry, population_size, ranges
+from tuner.search.samplers._ancestry import Ancestry, population_size
 from tuner.search.samplers._ancestry import crossover as crossing
 
 LEARNS_FROM_PAUSED = False
@@ -37,7 +38,7 @@ def build(
         mutation_prob=mutation,
         seed=seed,
     )
-    sampler.known, sampler.seed = ranges(rules.spec), seed
+    sampler.known, sampler.seed = varying(rules.spec.space), seed
     return sampler
 
 

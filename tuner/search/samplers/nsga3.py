@@ -10,8 +10,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler
 from pydantic import Field
 
+from tuner.optuna_encoding import varying
 from tuner.search.rules import Rules
-from tuner.search.samplers._ancestry import Ancestry, population_size, ranges
+from tuner.search.samplers._ancestry import Ancestry, population_size
 from tuner.search.samplers._ancestry import crossover as crossing
 
 LEARNS_FROM_PAUSED = False
@@ -42,7 +43,7 @@ def build(
             dividing_parameter=divisions,
             seed=seed,
         )
-    sampler.known, sampler.seed = ranges(rules.spec), seed
+    sampler.known, sampler.seed = varying(rules.spec.space), seed
     return sampler
 
 

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.optuna_encoding import distributions
 from tuner.search.rules import Rules
+from tuner.search.samplers._known import PointSampler
 from tuner.search.units import from_unit
 from tuner.spec.study import StudySpec
 
@@ -34,17 +35,11 @@ def build(
     return _Sequence(rules.spec, seed, sequence, scramble)
 
 
-class _Sequence(BaseSampler):
+class _Sequence(PointSampler):
     def __init__(self, spec: StudySpec, seed: int, sequence: str, scramble: bool) -> None:
-        self._known = dict(sorted(distributions(spec.space).items()))
+        self.known = dict(sorted(distributions(spec.space).items()))
         self._seed, self._sequence, self._scramble = spec.search.seed, sequence, scramble
-        self._elsewhere = RandomSampler(seed=seed)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """The whole space, whatever is active in it."""
-        return self._known
+        self.otherwise = RandomSampler(seed=seed)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -57,16 +52,6 @@ class _Sequence(BaseSampler):
             name: from_unit(distribution, share)
             for (name, distribution), share in zip(search_space.items(), shares, strict=True)
         }
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A random value, for what the space does not name."""
-        return self._elsewhere.sample_independent(study, trial, param_name, param_distribution)
 
     def _point(self, index: int, size: int) -> list[float]:
         from scipy.stats import qmc  # takes a second to import, and only this sampler needs it

@@ -18,7 +18,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
-from tuner.optuna_encoding import distributions
+from tuner.optuna_encoding import varying
 from tuner.search import rungs
 from tuner.search.optuna_trials import at_step, excerpt
 from tuner.search.rules import Rules
@@ -37,8 +37,7 @@ def build(
     candidates: Annotated[int, Field(ge=1)] = 24,
 ) -> BaseSampler:
     """Give the sampler; draws are random until a rung has `results`: the dimensions and three."""
-    space = distributions(rules.spec.space)
-    searched = sum(1 for distribution in space.values() if not distribution.single())
+    space = varying(rules.spec.space)
     steps = rules.judged_steps
     if rules.spec.searches_epochs:
         steps = frozenset()  # what ended is compared by its end alone
@@ -48,7 +47,7 @@ def build(
         sorted(steps, reverse=True),
         None if rules.spec.space.is_conditional else space,
         seed=seed,
-        results=results or max(searched + 3, _FEWEST),
+        results=results or max(len(space) + 3, _FEWEST),
         candidates=candidates,
     )
 
@@ -65,8 +64,7 @@ class RungTpeSampler(BaseSampler):
         results: int,
         candidates: int,
     ) -> None:
-        self._steps, self._results = steps, results
-        self._space = None if space is None else _varied(space)
+        self._steps, self._space, self._results = steps, space, results
         self._random = RandomSampler(seed=seed)
         self._view: Study | None = None
         with warnings.catch_warnings():
@@ -143,10 +141,6 @@ def _is_weak(trial: FrozenTrial) -> bool:
     is_open = trial.state in {TrialState.RUNNING, TrialState.WAITING}
     is_infeasible = trial.state is TrialState.PRUNED
     return (is_open or is_infeasible) and not trial.intermediate_values
-
-
-def _varied(space: dict[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-    return {name: found for name, found in sorted(space.items()) if not found.single()}
 
 
 def _kept(trials: list[FrozenTrial], *, minimize: bool) -> list[FrozenTrial]:

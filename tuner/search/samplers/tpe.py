@@ -7,15 +7,13 @@ ones (constant liar), so that parallel draws spread out.
 import warnings
 from typing import Annotated, Any
 
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
-from optuna.study import Study
-from optuna.trial import FrozenTrial
 from pydantic import Field
 
-from tuner.optuna_encoding import distributions
+from tuner.optuna_encoding import varying
 from tuner.search.rules import Rules
+from tuner.search.samplers._known import KnownSpace
 from tuner.search.samplers._parzen import ParzenSampler
 from tuner.spec.space import SearchSpace
 
@@ -49,23 +47,12 @@ def build(
         return ParzenSampler(**options, group=joint)
 
 
-class _Flat(ParzenSampler):
-    """Joint TPE over a space without conditions.
+class _Flat(KnownSpace, ParzenSampler):
+    """Joint TPE over a space without conditions: every trial has the same params.
 
-    Optuna reads the space off the history at every draw, which costs more than the draw itself;
-    here every trial has the same params, and they are known.
+    To read the space off the history would cost more than the draw itself.
     """
 
     def __init__(self, space: SearchSpace, **options: Any) -> None:
         super().__init__(**options)
-        self._known = {
-            name: distribution
-            for name, distribution in sorted(distributions(space).items())
-            if not distribution.single()
-        }
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Every param that has more than one value."""
-        return self._known
+        self.known = varying(space)
