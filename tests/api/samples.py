@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.serve import Server, listen
 from api.settings import Settings
+from tests.samples import DATASET
 
 JSON = {"Content-Type": "application/json"}
 YAML = {"Content-Type": "application/yaml"}
@@ -22,7 +23,7 @@ def study(name: str = "street", **changes: Any) -> dict[str, Any]:
     """A small study over three epochs, as JSON."""
     return {
         "name": name,
-        "dataset": {"format": "synthetic", "classes": ["road", "car"], "size": [32, 32]},
+        "dataset": {**DATASET},
         "base": {"training": {"epochs": 3}},
         "space": {"optimizer.lr": {"float": [1e-3, 1e-1], "log": True}},
         "search": {"sampler": "random", "pruner": "none", "trials": 4, "parallel": 2},

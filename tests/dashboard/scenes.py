@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from tests.samples import TRAINING_SPACE
 from tuner.configs import checks
 from tuner.service import assignments, leases, studies
 from tuner.service.searches import Searches
@@ -39,13 +40,7 @@ def document(
         "base": {"model": {"encoder": "resnet18"}, "training": {"epochs": 12}},
         "space": {
             "model.decoder": {"choice": ["ocr", "deeplabv3plus"]},
-            "optimizer.name": {"choice": ["sgd", "adamw"]},
-            "optimizer.lr": [
-                {"float": [1e-3, 1e-1], "log": True, "when": {"optimizer.name": "sgd"}},
-                {"float": [1e-5, 3e-3], "log": True, "when": {"optimizer.name": "adamw"}},
-            ],
-            "optimizer.weight_decay": {"float": [1e-6, 1e-2], "log": True},
-            "training.batch_size": {"choice": [4, 8, 16]},
+            **TRAINING_SPACE,
         },
         "search": {"sampler": "random", "pruner": "none", "trials": 40, "parallel": 8, **search},
     }

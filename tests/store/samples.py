@@ -3,28 +3,19 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.samples import DATASET, SPACE
 from tuner.configs.resolve import resolve
 from tuner.spec.study import StudySpec
 from tuner.store.tables import Study, Trial
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SPACE: dict[str, Any] = {
-    "optimizer.name": {"choice": ["sgd", "adamw"]},
-    "optimizer.lr": [
-        {"float": [1e-3, 1e-1], "log": True, "when": {"optimizer.name": "sgd"}},
-        {"float": [1e-5, 3e-3], "log": True, "when": {"optimizer.name": "adamw"}},
-    ],
-    "optimizer.weight_decay": {"float": [1e-6, 1e-2], "log": True},
-    "training.batch_size": {"choice": [4, 8, 16]},
-    "augment.rotate": {"int": [0, 30]},
-}
 
 
 def spec(name: str = "streets", *, epochs: int = 3, **changes: Any) -> StudySpec:
     """A small study; `changes` replace top-level keys of its document."""
     document: dict[str, Any] = {
         "name": name,
-        "dataset": {"format": "synthetic", "classes": ["road", "car"], "size": [32, 32]},
+        "dataset": {**DATASET},
         "base": {"training": {"epochs": epochs}},
         "space": SPACE,
         "search": {"sampler": "random", "pruner": "none", "trials": 8, "parallel": 8},

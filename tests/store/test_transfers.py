@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.samples import SPACE
 from tests.store.fleet import Fleet
-from tests.store.samples import SPACE, spec
+from tests.store.samples import spec
 from tuner.errors import InvalidSpec
 from tuner.service import studies as use_cases
 from tuner.service import transfers

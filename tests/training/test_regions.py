@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from tuner.errors import DataError
-from tuner.training.data.regions import from_polygon, region, unpacked
+from tuner.training.data.regions import region, unpacked
 
 relaxed = settings(deadline=None, max_examples=40)
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12))
@@ -62,10 +62,11 @@ corner = st.floats(-3, 13).map(lambda value: round(value, 2) + 0.001)
 
 
 @relaxed
-@given(corners=st.lists(st.tuples(corner, corner), min_size=3, max_size=6))
-def test_a_polygon_holds_the_centres_inside(corners: list[tuple[float, float]]) -> None:
+@given(others=st.lists(st.tuples(corner, corner), min_size=2, max_size=5))
+def test_a_polygon_holds_the_centres_inside(others: list[tuple[float, float]]) -> None:
     """Each pixel agrees with counting crossings of a ray from its centre."""
-    found = from_polygon([value for point in corners for value in point], (10, 11))
+    corners = [(5.501, 4.501), *others]  # one lies in the image
+    found = region([[value for point in corners for value in point]], (10, 11))
     for row in range(10):
         for column in range(11):
             assert found[row, column] == is_inside(column + 0.5, row + 0.5, corners)

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from tests import samples
 from tuner.search.observation import Observation
 from tuner.spec.space import Params
 from tuner.spec.states import TrialState
@@ -19,14 +20,7 @@ SPACE: dict[str, Any] = {
         {"choice": ["hrnet_w18_small", "resnet18"], "when": {"model.decoder": "ocr"}},
         {"choice": ["resnet18", "mobilenet_v2"], "when": {"model.decoder": "deeplabv3plus"}},
     ],
-    "optimizer.name": {"choice": ["sgd", "adamw"]},
-    "optimizer.lr": [
-        {"float": [1e-3, 1e-1], "log": True, "when": {"optimizer.name": "sgd"}},
-        {"float": [1e-5, 3e-3], "log": True, "when": {"optimizer.name": "adamw"}},
-    ],
-    "optimizer.weight_decay": {"float": [1e-6, 1e-2], "log": True},
-    "training.batch_size": {"choice": [4, 8, 16]},
-    "augment.rotate": {"int": [0, 30]},
+    **samples.SPACE,
 }
 
 
@@ -34,7 +28,7 @@ def document(**changes: Any) -> dict[str, Any]:
     """A study as users write it; `changes` replace top-level keys."""
     return {
         "name": "streets",
-        "dataset": {"format": "synthetic", "classes": ["road", "car"], "size": [32, 32]},
+        "dataset": {**samples.DATASET},
         "base": {"training": {"epochs": 20}},
         "space": SPACE,
         "search": {"trials": 20},

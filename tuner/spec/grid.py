@@ -1,6 +1,6 @@
 """The distinct points of a search space, where it is finite."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from math import prod
 from typing import Any
@@ -55,7 +55,7 @@ def points(space: SearchSpace) -> Iterator[Params]:
     Raises:
         ValueError: a float range without step has no countable points.
     """
-    return _extend(space, space.ordered, {})
+    return walk(space, space.ordered, lambda path, dimension: values(dimension))
 
 
 def size(space: SearchSpace, cap: int) -> int | None:
@@ -66,23 +66,34 @@ def size(space: SearchSpace, cap: int) -> int | None:
     free = [p for p, (first, *_) in space.root.items() if not first.when and p not in asked]
     each = prod(_count(space.root[path][0]) for path in free)
     total = 0
-    for _ in _extend(space, [path for path in space.ordered if path not in free], {}):
+    rest = [path for path in space.ordered if path not in free]
+    for _ in walk(space, rest, lambda path, dimension: values(dimension)):
         total += each
         if total >= cap:
             return cap
     return total
 
 
-def _extend(space: SearchSpace, paths: Sequence[str], params: Params) -> Iterator[Params]:
+def walk(
+    space: SearchSpace,
+    paths: Sequence[str],
+    branches: Callable[[str, AnyDimension], Iterable[Any]],
+    params: Params | None = None,
+) -> Iterator[Params]:
+    """Params of the paths, in their order, by what `branches` gives for each that is active.
+
+    Conditions are respected, so that a path comes after those that its conditions ask for.
+    """
+    params = params or {}
     if not paths:
         yield params
         return
     active = space.active(paths[0], params)
     if active is None:
-        yield from _extend(space, paths[1:], params)
+        yield from walk(space, paths[1:], branches, params)
         return
-    for value in values(active[1]):
-        yield from _extend(space, paths[1:], {**params, paths[0]: value})
+    for value in branches(paths[0], active[1]):
+        yield from walk(space, paths[1:], branches, {**params, paths[0]: value})
 
 
 def _count(dimension: AnyDimension) -> int:

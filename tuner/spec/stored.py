@@ -1,9 +1,9 @@
 """Stored studies, configs and results as objects, whichever release wrote them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tuner.errors import NewerDocument, Unreadable
 from tuner.spec.config import TrialConfig
@@ -22,6 +22,7 @@ from tuner.spec.upgrades import (
 )
 from tuner.spec.validation import summary
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _REMEDY = "Correct what is stored, or delete it"
 
 
@@ -32,11 +33,7 @@ def read_spec(document: object, what: str) -> StudySpec:
         NewerDocument: a later release wrote it.
         Unreadable: this release cannot read it as a study.
     """
-    found = _upgraded(document, what, STUDY_UPGRADES)
-    try:
-        return StudySpec.model_validate(found)
-    except ValidationError as error:
-        raise _unreadable(what, error) from None
+    return _read(StudySpec, _upgraded(document, what, STUDY_UPGRADES), what)
 
 
 def read_config(document: object, what: str) -> TrialConfig:
@@ -46,11 +43,7 @@ def read_config(document: object, what: str) -> TrialConfig:
         NewerDocument: a later release wrote it.
         Unreadable: this release cannot read it as a config.
     """
-    found = _upgraded(document, what, CONFIG_UPGRADES)
-    try:
-        return TrialConfig.model_validate(found)
-    except ValidationError as error:
-        raise _unreadable(what, error) from None
+    return _read(TrialConfig, _upgraded(document, what, CONFIG_UPGRADES), what)
 
 
 def dump_config(config: TrialConfig) -> Document:
@@ -86,5 +79,9 @@ def _upgraded(document: object, what: str, upgrades: Mapping[int, Upgrade]) -> D
     return upgraded(document, version, upgrades)
 
 
-def _unreadable(what: str, error: ValidationError) -> Unreadable:
-    return Unreadable(f"{what} cannot be read by this release: {summary(error)}. {_REMEDY}")
+def _read(model: type[_Model], document: Document, what: str) -> _Model:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problem = f"{what} cannot be read by this release: {summary(error)}"
+        raise Unreadable(f"{problem}. {_REMEDY}") from None

@@ -154,12 +154,12 @@ def _reason_for_colours(masks: Sequence[Path], sample: Sequence[Path], names: Na
                 return f"the masks are coloured ({mask.name})"
         except (DataError, OSError):
             continue
-    palettes = {palette for mask in sample if (palette := _palette(mask))}
-    if names and names.by_colour and palettes:
+    palettes = [mask_palettes.palette(mask) for mask in sample]
+    if names and names.by_colour and any(palettes):
         used = {colour for mask in sample for colour in _colours(mask)}
         if used <= {r << 16 | g << 8 | b for r, g, b in names.by_colour}:
             return f"{names.source} names the colours of the masks' palettes"
-    if len(sample) == sum(_palette(mask) is not None for mask in sample) and _differ(masks):
+    if None not in palettes and _differ(masks):
         return "the masks' palettes differ, so that an index is not a label"
     return ""
 
@@ -171,13 +171,6 @@ def _differ(masks: Sequence[Path]) -> str:
     except (DataError, OSError) as error:
         return str(error)
     return ""
-
-
-def _palette(path: Path) -> bytes | None:
-    try:
-        return image_files.palette_of(path)
-    except (DataError, OSError):
-        return None
 
 
 def _colours(path: Path) -> list[int]:

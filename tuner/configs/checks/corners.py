@@ -1,6 +1,7 @@
 """Every path, name and range corner of a search space, under every condition."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -8,6 +9,7 @@ from tuner.configs import catalog
 from tuner.configs.paths import component_kind, section_of, unsearchable
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidSpec, Location, Problem, UnknownComponent
+from tuner.spec.grid import walk
 from tuner.spec.space import AnyDimension, Choice, Float, Params, SearchSpace
 from tuner.spec.study import StudySpec
 
@@ -69,12 +71,13 @@ def _combinations(space: SearchSpace, section: str) -> Iterator[Params]:
     decides = {
         path for path in needed if path in asked | DECIDING or component_kind(path) is not None
     }
-    return _walk(space, [path for path in needed if path in decides], {})
+    return walk(space, [path for path in needed if path in decides], partial(_branches, space))
 
 
 def combinations(space: SearchSpace, paths: Iterable[str]) -> Iterator[Params]:
     """Params of the paths that are drawn, at their corners, and of all that makes them active."""
-    return _walk(space, _needed(space, [path for path in paths if path in space.root]), {})
+    drawn = _needed(space, [path for path in paths if path in space.root])
+    return walk(space, drawn, partial(_branches, space))
 
 
 def _needed(space: SearchSpace, paths: Iterable[str]) -> list[str]:
@@ -84,18 +87,6 @@ def _needed(space: SearchSpace, paths: Iterable[str]) -> list[str]:
         if path in needed:
             needed |= {parent for dimension in space.root[path] for parent in dimension.when}
     return [path for path in order if path in needed]
-
-
-def _walk(space: SearchSpace, paths: Sequence[str], params: Params) -> Iterator[Params]:
-    if not paths:
-        yield params
-        return
-    active = space.active(paths[0], params)
-    if active is None:
-        yield from _walk(space, paths[1:], params)
-        return
-    for value in _branches(space, paths[0], active[1]):
-        yield from _walk(space, paths[1:], {**params, paths[0]: value})
 
 
 def _branches(space: SearchSpace, path: str, dimension: AnyDimension) -> list[Any]:

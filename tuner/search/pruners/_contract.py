@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from tuner.search.learning_curve import LearningCurve, PruningContext
-from tuner.spec.messages import Verdict
+from tuner.spec.messages import Action, Verdict
 from tuner.spec.space import Params, SearchSpace
 
 
@@ -36,6 +36,12 @@ class Pruner(ABC):
         say, as it does not where everything depends on the values.
         """
         return {}
+
+
+def not_a_number(step: int, context: PruningContext) -> Verdict:
+    """The verdict on a trial whose metric cannot be compared at this step."""
+    reason = f"{context.objective.metric} at epoch {step} is not a number"
+    return Verdict(action=Action.PRUNE, reason=reason)
 
 
 class Pausing(Pruner):

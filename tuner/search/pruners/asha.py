@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tuner.search import rungs
 from tuner.search.learning_curve import LearningCurve, PruningContext
-from tuner.search.pruners._contract import Pruner
+from tuner.search.pruners._contract import Pruner, not_a_number
 from tuner.spec.messages import Action, Verdict
 
 
@@ -52,8 +52,7 @@ class Asha(Pruner):
             return Verdict()
         value = trial.values[step]
         if not isfinite(value):
-            reason = f"{context.objective.metric} at epoch {step} is not a number"
-            return Verdict(action=Action.PRUNE, reason=reason)
+            return not_a_number(step, context)
         found = rungs.rank_at_rung(trial, peers, context)
         if found.reached < self.eta:
             return Verdict()

@@ -16,7 +16,7 @@ from pydantic import Field
 from tuner.search import rungs
 from tuner.search.curve_table import as_table
 from tuner.search.learning_curve import LearningCurve, PruningContext
-from tuner.search.pruners._contract import Pausing, Pruner
+from tuner.search.pruners._contract import Pausing, Pruner, not_a_number
 from tuner.search.rungs import RungRank
 from tuner.spec.messages import Action, Verdict
 
@@ -63,8 +63,7 @@ class Promote(Pausing):
         if step not in ladder:
             return Verdict()
         if not isfinite(trial.values[step]):
-            reason = f"{context.objective.metric} at epoch {step} is not a number"
-            return Verdict(action=Action.PRUNE, reason=reason)
+            return not_a_number(step, context)
         found = rungs.rank_at_rung(trial, peers, context, cost_aware=self.cost_aware)
         go_on = rungs.quota(found.reached, eta=self.eta, closing=context.closing)
         if found.adjusted_rank >= go_on:

@@ -22,7 +22,7 @@ from pydantic import Field
 from tuner.configs.paths import may_change
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.proposers import Neighbourhood
-from tuner.search.pruners._contract import Replacing
+from tuner.search.pruners._contract import Replacing, not_a_number
 from tuner.search.rules import Rules
 from tuner.search.rungs import describe, worse_side
 from tuner.spec.messages import Action, Verdict
@@ -78,8 +78,7 @@ class Population(Replacing):
         """Go on in place, or pause: for others that are not ahead of it, or to be replaced."""
         step, words = trial.step, f"epoch {trial.step}"
         if not isfinite(trial.values[step]):
-            reason = f"{context.objective.metric} at {words} is not a number"
-            return Verdict(action=Action.PRUNE, reason=reason)
+            return not_a_number(step, context)
         if not context.closing:
             reason = f"at {words} it waits: the population is not complete"
             return Verdict(action=Action.PAUSE, reason=reason)

@@ -21,15 +21,15 @@ def check(files: Iterable[Path]) -> None:
     """
     paths = list(dict.fromkeys(files))
     with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        found = list(pool.map(_palette, paths))
+        found = list(pool.map(palette, paths))
     palettes = [(path, colours) for path, colours in zip(paths, found, strict=True) if colours]
     if _are_one({colours for _, colours in palettes}):
         return
     _compare(palettes)
 
 
-def _palette(path: Path) -> bytes | None:
-    """The colours of a palette file; one that cannot be read is reported when it is decoded."""
+def palette(path: Path) -> bytes | None:
+    """The colours of a palette file; None also where it cannot be read, as decoding it reports."""
     try:
         return image_files.palette_of(path)
     except (DataError, OSError):

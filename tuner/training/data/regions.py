@@ -88,11 +88,6 @@ def unpacked(text: str) -> list[int]:
     return counts
 
 
-def from_polygon(corners: Sequence[float], size: Size) -> Region:
-    """Pixels whose centre lies in the polygon x₀, y₀, x₁, y₁, …, by the even-odd rule."""
-    return _filled(_corners(corners), size)
-
-
 def shown(value: object) -> str:
     """A value as a message can show it."""
     text = repr(value)
