@@ -81,7 +81,7 @@ def choose(wanted: str, found: Sequence[Device], *, is_free: Callable[[Device], 
     number = int(wanted.partition(":")[2] or 0)
     if number >= len(found):
         names = ", ".join(f"cuda:{i} ({d.name})" for i, d in enumerate(found)) or "none"
-        message = f"this machine has no {wanted}; GPUs here: {names}; or take cpu"
+        message = f"this machine has no {wanted}; GPUs here: {names}; or use cpu"
         raise InvalidInput([Problem(("device",), message)])
     return found[number]
 

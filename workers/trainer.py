@@ -64,7 +64,7 @@ class Trainer:
             except DataChanged as error:
                 if start.last_step:
                     return outdated(start, data)
-                logger.warning("the trial begins anew: %s", error)
+                logger.warning("the trial starts again: %s", error)
                 return self._trained(start, data, None)
 
     def _trained(self, start: Start, data: "Data", resume: Path | None) -> Outcome:

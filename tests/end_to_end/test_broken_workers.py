@@ -52,7 +52,7 @@ def test_a_worker_without_the_data_fails_no_trial(sqlite_url: str, tmp_path: Pat
         bad = next(each for each in processes.client.workers() if each.name == "bad")
     assert (view.state, view.counts.completed, view.counts.failed) == (StudyState.FINISHED, 4, 0)
     assert bad.trials_done == 0
-    assert "'set' is not there" in (bad.unfit_reason or "")
+    assert "'set' does not exist" in (bad.unfit_reason or "")
 
 
 @pytest.mark.timeout(240)

@@ -1,7 +1,8 @@
 """One word for a thing, the field's own; plain English wherever a person reads.
 
 `IDENTIFIERS` are parts of names that the table of words in CONTRIBUTING.md has another word for.
-`IDIOMS` are turns of phrase, looked for in docstrings, messages and comments.
+`IDIOMS` are turns of phrase, looked for in docstrings, messages and comments, and in what people
+read that is not Python: pages of documentation, the dashboard's templates and its script.
 """
 
 import ast
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import sources, text
+from tests.house.tree import sources, text, tracked
 
 # Part of a name → what the field calls it.
 IDENTIFIERS = {
@@ -121,6 +122,26 @@ def test_a_room_says_the_field_s_words(room: str) -> None:
         for path in sources()
         if _room(path) == room
         for line in _strange(path, STILL.get(room, set()))
+    }
+
+    assert sorted(found) == []
+
+
+PAGES = sorted(
+    path
+    for path in tracked()
+    if path.suffix in {".html", ".js"} or (path.suffix == ".md" and path.parts[0] == "docs")
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_page_is_in_plain_english(page: Path) -> None:
+    """Documentation and dashboard have no turn of phrase that has a plainer one."""
+    found = {
+        f"{page}:{number}: “{line[match.start() :][:60].rstrip()}”: say {better}"
+        for number, line in enumerate(text(page).splitlines(), start=1)
+        for idiom, better in IDIOMS.items()
+        if (match := re.search(idiom, line))
     }
 
     assert sorted(found) == []

@@ -58,7 +58,7 @@ def test_what_is_no_checkpoint_is_told_in_one_line(tmp_path: Path, damage: bytes
     """Nobody is advised to run the code that a file may hold."""
     path = save(tmp_path, 1)
     path.write_bytes(damage)
-    with pytest.raises(TrainingError, match="cannot be read: it is damaged, or none") as found:
+    with pytest.raises(TrainingError, match="it is damaged, or is not one") as found:
         checkpoint.load(path, ME)
     assert "\n" not in str(found.value)
     assert "trust" not in str(found.value)

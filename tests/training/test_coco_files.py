@@ -337,7 +337,7 @@ def test_polygons_of_a_larger_picture_are_not_cut(tmp_path: Path) -> None:
     written = document()
     first(segmentation=[corners(3, 3, 45, 30)])(written)
     write(tmp_path, written)
-    with pytest.raises(DataError, match=r"partly outside of its image.*was the picture resized"):
+    with pytest.raises(DataError, match=r"partly outside of its image.*was the image resized"):
         masks(tmp_path)
 
 

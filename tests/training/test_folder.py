@@ -103,7 +103,7 @@ def test_coloured_masks_are_refused(base: Path, tmp_path: Path) -> None:
     """A picture of the labels is not the labels."""
     picture = Image.open(base / "images" / "train" / "000.png")
     picture.save(base / "labels" / "train" / "000.png")
-    with pytest.raises(DataError, match=r"colour picture \(RGB\)"):
+    with pytest.raises(DataError, match=r"colour image \(RGB\)"):
         load(tmp_path)
 
 
@@ -161,5 +161,5 @@ def test_holdout_splits_the_training_files(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """The message gives the root and what is allowed."""
-    with pytest.raises(DataError, match=r"root 'set' is not there"):
+    with pytest.raises(DataError, match=r"root 'set' does not exist"):
         load(tmp_path)

@@ -285,7 +285,7 @@ def test_files_of_several_pictures_are_refused(
         image_files.form,
     )
     for read in reads:
-        with pytest.raises(DataError, match=r"a.tif: holds 2 pictures"):
+        with pytest.raises(DataError, match=r"a.tif: holds 2 images"):
             read(path)
 
 
@@ -302,7 +302,7 @@ def test_pages_that_are_only_described_count(
 ) -> None:
     """ImageJ and tifffile may write one page and say that more lie behind it."""
     write(tmp_path / "a.tif", np.stack([INDICES] * 4))
-    with pytest.raises(DataError, match="holds 4 pictures"):
+    with pytest.raises(DataError, match="holds 4 images"):
         image_files.read_mask(tmp_path / "a.tif")
 
 

@@ -52,7 +52,7 @@ def _complaint(result: Result) -> str:
     [
         ("name: [", ":1:8: it is not YAML"),
         ("name: a\n\tb: 1", ":2:1: it is not YAML: a tab"),
-        ("name: a\nname: b", ":2:1: name stands here again, first in line 1"),
+        ("name: a\nname: b", ":2:1: name is given twice, first in line 1"),
         (
             "space:\n  optimizer.lr: {float: [0.001,\n    .nan]}",
             ":3:5: space.optimizer.lr.float.1: nan is not a finite number",

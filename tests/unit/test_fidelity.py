@@ -76,7 +76,7 @@ def test_who_leads_at_a_rung_is_paused_too() -> None:
     leader = LearningCurve(9, TrialState.RUNNING, {3: 0.9})
     verdict = judge(Rules(spec("data")), leader, trials)
     assert verdict.action is Action.PAUSE
-    assert verdict.reason == ("miou 0.900 at epoch 3 is among the best: to be trained anew on more")
+    assert verdict.reason == "miou 0.900 at epoch 3 is among the best: to be trained again on more"
     assert judge(Rules(spec("epochs")), leader, trials).action is Action.CONTINUE
 
 

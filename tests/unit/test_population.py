@@ -78,7 +78,7 @@ def test_the_one_furthest_behind_is_next() -> None:
     trials = [curve(0, e4=0.5, e8=0.6), *population(0.5, 0.6, 0.7)[1:]]
     assert promotion(Rules(spec()), trials, closing=True) == (
         1,
-        "goes on from epoch 4: it is its turn",
+        "goes on from epoch 4: it has the fewest epochs",
     )
 
 

@@ -78,7 +78,7 @@ def test_key_and_is_better_agree(new: float, old: float) -> None:
     ("change", "message"),
     [
         ({"classes": ["a", "a"]}, "more than once: a"),
-        ({"classes": ["a", "b.c"]}, "no dot or comma"),
+        ({"classes": ["a", "b.c"]}, "must not hold a dot or comma"),
         ({"ignore_index": 1}, "also the label of class 'car'"),
         ({"classes": ["a"]}, "at least 2"),
         ({"size": [8, 32]}, "greater than or equal to 16"),

@@ -250,7 +250,7 @@ def test_conditions_and_several_objectives_are_no_problem_to_others(sampler: str
         (
             {"configs": [{"optimizer.name": "adamw", "optimizer.lr": 0.05}]},
             ("configs", 0, "optimizer.lr"),
-            "0.05 is never drawn here",
+            "0.05 is never drawn",
         ),
         (
             {"configs": [{}, {"model.decoder": "deeplabv3plus"}]},

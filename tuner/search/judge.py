@@ -38,7 +38,7 @@ def judge(
         *peers, trial = ranked([*others, trial], rules.spec.objectives, [step])
     verdict = rules.pruner.should_prune(trial, peers, context)
     if verdict.action is Action.CONTINUE and rules.is_staged:
-        reason = f"{describe(trial, step, context)} is among the best: to be trained anew on more"
+        reason = f"{describe(trial, step, context)} is among the best: to be trained again on more"
         return Verdict(action=Action.PAUSE, reason=reason)
     return verdict
 

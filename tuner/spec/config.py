@@ -88,7 +88,7 @@ class DatasetConfig(OpenSection):
         odd = [name for name in self.classes if not re.fullmatch(r"[^\s.,][^.,\n]*", name)]
         if odd:
             raise ValueError(
-                f"a class name holds no dot or comma, so that metrics can name it: {odd}"
+                f"a class name must not hold a dot or comma, so that metrics can name it: {odd}"
             )
         if self.ignore_index < len(self.classes):
             raise ValueError(
@@ -248,7 +248,7 @@ class TrialConfig(Recipe):
     def _check_changes(self) -> "TrialConfig":
         epochs = [change.epoch for change in self.changes]
         if epochs != sorted(epochs):
-            raise ValueError(f"changes stand in the order of their epochs, not {epochs}")
+            raise ValueError(f"changes must be in the order of their epochs, not {epochs}")
         return self
 
     def until(self, epoch: int) -> "TrialConfig":

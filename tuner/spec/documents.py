@@ -197,7 +197,7 @@ def _read_yaml(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         place = _place_of(text, error.position)
         raise Malformed(
-            f"the character U+{ord(text[error.position]):04X} may not stand in YAML; "
+            f"the character U+{ord(text[error.position]):04X} is not allowed in YAML; "
             "remove it, or write it as an escape in double quotes",
             *place,
         ) from None
@@ -211,7 +211,7 @@ def _not_yaml(error: yaml.MarkedYAMLError) -> Malformed:
     mark = error.problem_mark or error.context_mark
     reason = ", ".join(part for part in (error.context, error.problem) if part)
     if "'\\t'" in reason:
-        reason = "a tab stands where only blanks may; indent with blanks"
+        reason = "a tab is not allowed here; indent with spaces"
     elif "another document" in reason:
         reason = "a second document begins here (`---`); a file holds one"
     message = reason if "file holds one" in reason else f"it is not YAML: {reason}"
@@ -231,7 +231,7 @@ def _place_of(text: str, position: int) -> Place:
 def _twice(location: Location, place: Place, first: Place) -> Malformed:
     name = ".".join(str(part) for part in location)
     return Malformed(
-        f"{name} stands here again, first in line {first.line}; remove one of them", *place
+        f"{name} is given twice, first in line {first.line}; remove one of them", *place
     )
 
 

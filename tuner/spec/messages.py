@@ -178,7 +178,7 @@ class Report(Section):
             if min(row) < 0 or max(row) > _MOST_PIXELS:
                 wrong = next(count for count in row if not 0 <= count <= _MOST_PIXELS)
                 raise ValueError(
-                    f"row {number} holds {wrong}; a count of pixels lies between 0 and 2**63 - 1"
+                    f"row {number} holds {wrong}; a count of pixels is between 0 and 2**63 - 1"
                 )
         if confusion == ():
             raise ValueError("the matrix has no rows; leave it out, or send one for each class")

@@ -208,7 +208,7 @@ class SearchSpace(RootModel[dict[str, Alternatives]]):
             )
         for value in allowed:
             if not any(dimension.contains(value) for dimension in self.root[asked]):
-                message = f"{path} waits for {asked} = {value!r}, which is never drawn"
+                message = f"{path} is active only when {asked} = {value!r}, which is never drawn"
                 raise _wrong(path, message)
 
     @cached_property  # it is asked for several times with each draw

@@ -250,7 +250,7 @@ def _read(path: Path) -> dict[str, Any]:
         # torch's own words fill a page, and advise to run what code the file may hold.
         why = "" if isinstance(error, pickle.UnpicklingError) else f" ({error})".split("\n")[0]
         raise TrainingError(
-            f"checkpoint {path.name} cannot be read: it is damaged, or none{why}"
+            f"checkpoint {path.name} cannot be read: it is damaged, or is not one{why}"
         ) from error
     if not isinstance(body, dict):
         raise TrainingError(f"checkpoint {path.name} is not a checkpoint of segtune")

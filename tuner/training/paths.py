@@ -26,7 +26,7 @@ def allowed(name: str, roots: Sequence[Path], *, what: str) -> Path:
                 return path
     permitted = ", ".join(str(root) for root in roots) or "none"
     raise DataUnavailable(
-        f"{what} '{name}' is not there under this worker's allowed roots ({permitted}); "
+        f"{what} '{name}' does not exist under this worker's allowed roots ({permitted}); "
         "put the data there, or allow its folder when starting the worker"
     )
 

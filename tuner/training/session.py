@@ -1,4 +1,4 @@
-"""What a training loop tells whoever has a trial trained, and what it asks."""
+"""What a training loop reports to its caller, and what it asks."""
 
 from collections.abc import Mapping
 from pathlib import Path

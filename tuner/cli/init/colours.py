@@ -60,7 +60,7 @@ def _seen(found: Findings) -> dict[Colour, int]:
     if len(found.pixels) > _MOST:
         raise DataError(
             f"the masks hold {len(found.pixels)} colours, which are too many for classes; they "
-            "were smoothed, resized or compressed: save them anew from their source, without loss"
+            "were smoothed, resized or compressed: save them again from their source, without loss"
         )
     parts = {code: colour_of(code) for code in found.pixels}
     return {(r, g, b): found.pixels[code] for code, (r, g, b) in parts.items()}

@@ -190,7 +190,7 @@ def _folder_notes(found: Findings, options: Mapping[str, Any]) -> tuple[str, ...
     if layout.unused:
         folders = sorted(layout.unused, key=lambda name: (-layout.unused[name], name))[:_SHOWN]
         counted = ", ".join(f"{layout.unused[name]} in {name}" for name in folders)
-        notes.append(f"pictures that belong to no pair of these: {counted}")
+        notes.append(f"image files in other folders, which are not used: {counted}")
     used = [_training(found), *(() if "holdout" in options else ("val",))]
     for what, names in (
         ("images without a mask: add it, or move them away", _unpaired(layout, used)),

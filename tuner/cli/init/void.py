@@ -73,13 +73,13 @@ def _above(seen: Sequence[int], found: Findings, ask: Ask) -> Void:
     *rest, top = seen
     is_thin, is_apart, are_indices = top in found.borders, top > rest[-1] + 1, _are_indices(rest)
     if top in FULL and are_indices:
-        return _sure(top, f"it lies far above the labels {_listed(rest)}", found)
+        return _sure(top, f"it is far above the labels {_listed(rest)}", found)
     if is_thin and is_apart:
-        return _sure(top, "it lies in thin lines between all other labels", found)
+        return _sure(top, "it forms thin lines between all other labels", found)
     if is_thin:
-        return _doubt(top, f"{top} lies in thin lines between all other labels", ask)
+        return _doubt(top, f"{top} forms thin lines between all other labels", ask)
     if top in FULL or (is_apart and top >= _HIGH and are_indices):
-        return _doubt(top, f"{top} lies above the values {_listed(rest)}", ask)
+        return _doubt(top, f"{top} is above the values {_listed(rest)}", ask)
     return Void()
 
 

@@ -143,7 +143,7 @@ def plan(found: Plan) -> Table:
     table.add_row("pruner", f"{found.pruner}; compares trials at epochs: {rungs}")
     if spec.search.fidelity != "epochs":
         saved = {"data": "fewer images", "size": "smaller images"}[spec.search.fidelity]
-        table.add_row("fidelity", f"{spec.search.fidelity}: each rung is trained anew on {saved}")
+        table.add_row("fidelity", f"{spec.search.fidelity}: each rung trains again on {saved}")
     for name, words in sentences.costs(found):
         table.add_row(name, words)
     for path, alternatives in spec.space.root.items():

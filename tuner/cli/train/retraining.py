@@ -154,8 +154,8 @@ def check_data(fingerprint: str, places: Places) -> None:
         return
     raise DataChanged(
         f"the data changed: their fingerprint is {short(fingerprint)}, the file's result was made "
-        f"with {short(places.data)}, so its numbers cannot come out again; bring those data back, "
-        "or train on the present ones with --allow-other-data"
+        f"with {short(places.data)}, so its numbers cannot be reproduced; restore those data, "
+        "or train on the current ones with --allow-other-data"
     )
 
 

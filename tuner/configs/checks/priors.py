@@ -30,7 +30,7 @@ def _config_problems(spec: StudySpec, config: Mapping[str, Any]) -> Iterator[Pro
             hint = nearest(path, searched)
             yield Problem((path,), f"{path} is not searched; set it in base, or search it; {hint}")
         elif path not in fits:
-            message = f"{value!r} is never drawn here: it lies outside, or its `when` does not hold"
+            message = f"{value!r} is never drawn: it is out of range, or its `when` does not hold"
             yield Problem((path,), message)
     try:
         recipe_params(spec, fits)

@@ -119,7 +119,7 @@ def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
         if wrong := unknown_metric(bound.metric, spec.dataset.classes):
             yield Problem(("constraints", index, "metric"), wrong)
         elif bound.metric not in MINIMIZED and not _can_hold(bound):
-            message = f"{bound.metric} lies between 0 and 1 (30 % is 0.30); no trial can keep this"
+            message = f"{bound.metric} is between 0 and 1 (30 % is 0.30); no trial can keep this"
             yield Problem(("constraints", index), message)
 
 

@@ -102,7 +102,8 @@ class Population(Replacing):
             return None
         curve = min(paused, key=lambda curve: (curve.step, curve.number))
         weakness = self._weakness(curve, trials, context)
-        return curve.number, weakness or f"goes on from epoch {curve.step}: it is its turn"
+        turn = f"goes on from epoch {curve.step}: it has the fewest epochs"
+        return curve.number, weakness or turn
 
     def donors(
         self, trial: LearningCurve, trials: Sequence[LearningCurve], context: PruningContext

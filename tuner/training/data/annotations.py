@@ -110,7 +110,7 @@ class Annotations:
         if ignore_crowd and crowds and not any(map(self._index.single.get, self.labels)):
             raise DataError(
                 f"{self._path.name}: all {crowds} annotations of the classes are crowds (iscrowd: "
-                "1), whose pixels are ignored; CVAT writes brushed masks so: say `crowd: label`"
+                "1), whose pixels are ignored; CVAT writes brushed masks so: write `crowd: label`"
             )
 
     def _area(self, each: Annotation) -> float:
@@ -315,7 +315,7 @@ def _refuse_shares(found: Mapping[Id, Sequence[Annotation]], path: Path) -> None
             has_share |= 0 < number < 1
     if has_share:
         raise DataError(
-            f"{path.name}: every corner of every polygon lies between 0 and 1, so that they seem "
+            f"{path.name}: every corner of every polygon is between 0 and 1, so that they seem "
             "to be shares of the image; COCO has pixels: multiply x by the width, y by the height"
         )
 

@@ -179,7 +179,7 @@ def _trainable(split: Split) -> Split:
     if not kept:
         raise DataError(
             f"none of {len(split)} training images may be trained on: each is too small for "
-            "`min_area`; lower it, or take it out of the data set"
+            "`min_area`; lower or remove it"
         )
     return selected(split, kept, f"{len(kept)} to train on")
 

@@ -1,6 +1,6 @@
 """Image and mask files as arrays: what is read is right, or refused in plain words.
 
-Read are PNG, JPEG, WebP, GIF, BMP, TIFF and `.npy` files, told apart by their content. Other TIFFs
+Read are PNG, JPEG, WebP, GIF, BMP, TIFF and `.npy` files, recognised by their content. Other TIFFs
 than the plain ones, and colour of 16 bits, need the extra `segtune[tiff]`. Pictures are turned
 upright by their EXIF orientation, masks too.
 """
@@ -111,7 +111,7 @@ def read_labels(path: Path) -> Labels:
         colours = np.unique(found.values)
         shown = ", ".join(str(colour_of(code)) for code in colours[:_NAMED].tolist())
         raise DataError(
-            f"{path.name}: the mask is a colour picture (RGB) of {len(colours)} colours "
+            f"{path.name}: the mask is a colour image (RGB) of {len(colours)} colours "
             f"({shown}{', …' if len(colours) > _NAMED else ''}); labels are one number per pixel, "
             "as in a grey or palette PNG; the folder format reads colours with "
             "`palette: [[r, g, b], …]`, one for each class"
@@ -208,8 +208,8 @@ def _one(path: Path) -> Header:
     found = _header(path)
     if found.frames > 1:
         raise DataError(
-            f"{path.name}: holds {found.frames} pictures (frames or pages), and none is the right "
-            "one; save each to a file of its own, or the bands of one picture as channels"
+            f"{path.name}: holds {found.frames} images (frames or pages), and none is the right "
+            "one; save each to a file of its own, or the bands of one image as channels"
         )
     return found
 
@@ -254,7 +254,7 @@ def _refuse_holes(
     if holes := int((pixels == nodata).any(axis=2).sum()):
         raise DataError(
             f"{path.name}: {holes} pixels are {nodata:g}, which the file declares to be no data "
-            f"and which lies outside of the value range {limits[0]:g} to {limits[1]:g}; fill "
+            f"and which is outside of the value range {limits[0]:g} to {limits[1]:g}; fill "
             "them, and mark them as ignored in the mask"
         )
 

@@ -125,7 +125,7 @@ def check_fit(image: Path, size: Size, mask: Path, mask_size: Size, *, what: str
     is_clear = turn >= 5 and size[0] != size[1]
     if turn != 1 and not is_clear and orientation(mask) == 1:
         raise DataError(
-            f"{mask.name}: nothing tells whether the {what} lies on {image.name} as it is stored "
+            f"{mask.name}: it is not known whether the {what} lies on {image.name} as it is stored "
             f"or as it is shown; {_turned(image, turn)}"
         )
 

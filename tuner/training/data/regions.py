@@ -173,7 +173,7 @@ def _refuse_outside(corners: NDArray[np.float64], frame: Size, slack: float | No
         raise DataError(
             f"a polygon reaches from ({low[0]:g}, {low[1]:g}) to ({high[0]:g}, {high[1]:g}), "
             f"{'' if is_apart else 'partly '}outside of its image, which is {frame[1]} wide and "
-            f"{frame[0]} high; was the picture resized after it was annotated?"
+            f"{frame[0]} high; was the image resized after it was annotated?"
         )
 
 

@@ -81,7 +81,7 @@ def frame(
             f"the stated size {dimensions(stated)} fits both" if stated else "no size is stated"
         )
         raise DataError(
-            f"its EXIF tag turns the picture (orientation {turn}), and whether it was annotated "
+            f"its EXIF tag turns the image (orientation {turn}), and whether it was annotated "
             f"upright or as it is stored cannot be known, because {reason}; write `exif: upright` "
             "in the data set, which is what browsers show, or `exif: stored`, or turn the pixels"
         )
@@ -109,6 +109,6 @@ def _mismatch(
     if rescale:
         return f"{wrong}, which is another shape: it was cropped, or belongs to other annotations"
     return (
-        f"{wrong}; if the pictures were resized after they were annotated, write `rescale: true` "
-        "in the data set, else put the annotated pictures there"
+        f"{wrong}; if the images were resized after they were annotated, write `rescale: true` "
+        "in the data set, else put the annotated images there"
     )

@@ -124,7 +124,7 @@ def _load(path: Path) -> Any:
         has_objects = isinstance(error, pickle.UnpicklingError) and head[:1] in (_PICKLE, _ZIP)
         if has_objects or "torch.jit" in str(error):
             raise TrainingError(
-                f"weights file {path.name} holds objects beside tensors, which are not loaded "
+                f"weights file {path.name} holds objects other than tensors, which are not loaded "
                 "because they could run code; save the state dict alone: "
                 "torch.save(model.state_dict(), path)"
             ) from error

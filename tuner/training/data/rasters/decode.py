@@ -38,7 +38,7 @@ def stored(path: Path, found: Header) -> NDArray[Any]:
     if samples.shape != (found.height, found.width, found.channels):
         raise DataError(
             f"{path.name}: cannot be read: its header says {found.height}×{found.width} and "
-            f"{found.form}, its pixels are {samples.shape}; save the file anew"
+            f"{found.form}, its pixels are {samples.shape}; save the file again"
         )
     return samples
 

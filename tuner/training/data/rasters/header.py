@@ -62,7 +62,7 @@ def explained(path: Path) -> Iterator[None]:
         raise DataError(f"{path.name}: too many pixels ({error}); cut it into tiles") from error
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{path.name}: cannot be read: damaged, or in a form that is not known; save it anew"
+            f"{path.name}: cannot be read: damaged, or in an unknown form; save it again"
         ) from error
     except Exception as error:  # a damaged file raises anything: struct.error, KeyError, zlib.error
         # A place in the file that cannot be (EINVAL) is damage.

@@ -70,7 +70,7 @@ def header(path: Path) -> Header:
         pages = _pages(path)
         whole = [place for place, tags in enumerate(pages) if not _is_reduced(tags)]
         if not whole:
-            raise DataError(f"{path.name}: holds reduced copies only, no picture of full size")
+            raise DataError(f"{path.name}: holds reduced copies only, no image of full size")
         tags = pages[whole[0]]
         _check_whole(path, tags)
         return _described(path, tags, page=whole[0], frames=max(len(whole), _declared(tags)))
@@ -100,7 +100,7 @@ def _pages(path: Path) -> list[Tags]:
         start = file.read(8)
         if start[:4] == b"MM\0+":
             raise DataError(
-                f"{path.name}: is a big-endian BigTIFF, which is not read; save it anew"
+                f"{path.name}: is a big-endian BigTIFF, which is not read; save it again"
             )
         start += file.read(8) if start[2] == 43 else b""  # BigTIFF
         following = ImageFileDirectory_v2(start).next
@@ -147,7 +147,7 @@ def _check_whole(path: Path, tags: Tags) -> None:
     if min(len(starts), len(lengths)) < _expected(tags):
         raise DataError(
             f"{path.name}: cannot be read: it lists {min(len(starts), len(lengths))} of "
-            f"{_expected(tags)} strips or tiles; save the file anew"
+            f"{_expected(tags)} strips or tiles; save the file again"
         )
 
 
