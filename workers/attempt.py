@@ -34,9 +34,9 @@ from workers.heartbeat import lease_heartbeat
 from workers.limits import Limits
 from workers.outbox import FileEntry, Outbox, OutcomeEntry
 from workers.outcomes import needs_checkpoint, needs_log, unfit
-from workers.patience import Patience
 from workers.process import LeaseEnded, TrainerProcess, VerdictEvent
 from workers.protocol import PREVIEW, Saved, Start
+from workers.retries import RetryLimit
 from workers.uploads import Uploads
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Attempt:
             every=limits.checkpoint,
             on_refusal=self._on_refusal,
             backoff=limits.backoff,
-            patience=self._patience(),
+            retries=self._retry_limit(),
         )
         self._driver = TrainerDriver(assignment, outbox, trainer, stop=stop, limits=limits)
         self._refused = threading.Event()
@@ -147,7 +147,7 @@ class Attempt:
             return self._client.patiently(
                 lambda: self._client.download(resume, path),
                 give_up=self._must_end,
-                patience=self._patience(),
+                retries=self._retry_limit(),
             )
         except (ServerUnreachable, LeaseLost, *FATAL):
             raise
@@ -227,9 +227,9 @@ class Attempt:
             on_refusal=self._on_refusal,
         )
 
-    def _patience(self) -> Patience:
+    def _retry_limit(self) -> RetryLimit:
         lease, token = self._assignment.lease, self._assignment.token
-        return Patience(lambda: self._client.renew(lease, token))
+        return RetryLimit(lambda: self._client.renew(lease, token))
 
     def _upload(self, saved: Saved) -> None:
         lease, token = self._assignment.lease, self._assignment.token

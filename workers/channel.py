@@ -14,10 +14,10 @@ from tuner.spec.config import Section
 from tuner.spec.messages import Report, Verdict
 from tuner.training.session import Session
 from workers.protocol import (
-    COMMANDS,
-    Command,
+    INSTRUCTIONS,
     Finished,
     Heartbeat,
+    Instruction,
     Reply,
     Reported,
     Saved,
@@ -104,18 +104,18 @@ class AgentChannel(Session):
     def _read(self) -> None:
         with self._input, self._output:
             for raw in self._input:
-                self._take(COMMANDS.validate_json(raw))
+                self._take(INSTRUCTIONS.validate_json(raw))
             # The agent is gone, and nobody wants this trial from us any more; a library's own way
             # out may take seconds, with the device held all the while.
             self._leave(1 if self._is_busy else 0)
 
-    def _take(self, command: Command) -> None:
-        match command:
+    def _take(self, instruction: Instruction) -> None:
+        match instruction:
             case Start():
                 self._is_busy = True
                 self._last_heartbeat = 0.0
                 self._yield.clear()
-                self._starts.put(command)
+                self._starts.put(instruction)
             case Reply(verdict=verdict):
                 self._verdicts.put(verdict)
             case Yield():

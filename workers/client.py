@@ -36,7 +36,7 @@ from tuner.spec.validation import summary
 from tuner.transport import road_to
 from workers.limits import Backoff
 from workers.outcomes import unfit
-from workers.patience import Patience
+from workers.retries import RetryLimit
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -159,12 +159,12 @@ class ServerClient:
         call: Callable[[], T],
         *,
         give_up: Callable[[float], bool],
-        patience: Patience | None = None,
+        retries: RetryLimit | None = None,
     ) -> T:
         """Repeat a call until it has an answer.
 
         `give_up(seconds)` waits that long and says whether to stop trying: then
-        ServerUnreachable is raised. With `patience`, ServerError is raised when that is over.
+        ServerUnreachable is raised. With `retries`, ServerError is raised when that is over.
         """
         for tries, delay in enumerate(self._backoff.delays()):
             try:
@@ -172,8 +172,8 @@ class ServerClient:
             except ServerUnreachable as error:
                 if tries == 0:
                     logger.warning("%s", error)
-                if patience is not None and patience.is_over(error):
-                    raise ServerError(f"{error} ({patience.tries} times)") from error
+                if retries is not None and retries.is_over(error):
+                    raise ServerError(f"{error} ({retries.tries} times)") from error
                 if give_up(delay):
                     raise
             else:

@@ -13,7 +13,7 @@ from tuner.spec.messages import Action, Report, Verdict
 from workers.client import FATAL, ServerClient
 from workers.limits import Backoff
 from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry
-from workers.patience import Patience
+from workers.retries import RetryLimit
 
 logger = logging.getLogger(__name__)
 BATCH = 20
@@ -41,7 +41,7 @@ class Delivery:
         self._on_verdict, self._on_refusal = on_verdict, on_refusal
         self._backoff = backoff or Backoff()
         header = outbox.header
-        self._patience = Patience(lambda: client.renew(header.lease, header.token))
+        self._retries = RetryLimit(lambda: client.renew(header.lease, header.token))
         self._changed = threading.Condition()
         self._sent = 0
         self._awaited: int | None = None
@@ -116,7 +116,7 @@ class Delivery:
                 logger.warning("%s of %s not stored: %s", batch[0].artifact, self._name, refusal)
                 verdict = None
             delays = self._backoff.delays()
-            self._patience.renew()
+            self._retries.renew()
             self._note_sent(len(batch), verdict)
 
     def _refusal(self, error: Exception) -> Exception | None:
@@ -124,10 +124,10 @@ class Delivery:
         if not isinstance(error, ServerUnreachable):
             return error
         try:
-            is_over = self._patience.is_over(error)
+            is_over = self._retries.is_over(error)
         except SegtuneError as lost:
             return lost
-        tries = f"{self._patience.tries} times while the server answered other requests"
+        tries = f"{self._retries.tries} times while the server answered other requests"
         return ServerError(f"{error} ({tries})") if is_over else None
 
     def _refuse(self, batch: tuple[Entry, ...], error: Exception) -> None:

@@ -9,7 +9,7 @@ from tuner.spec.messages import Action, Assignment, Outcome, OutcomeKind, Report
 from workers.limits import Limits
 from workers.outbox import Outbox
 from workers.outcomes import apply_verdict, crashed, hung, trained
-from workers.process import Event, Exited, LeaseEnded, TrainerProcess, VerdictEvent
+from workers.process import Exited, LeaseEnded, TrainerEvent, TrainerProcess, VerdictEvent
 from workers.protocol import Finished, Heartbeat, Reply, Reported, Saved, Start, Yield
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class TrainerDriver:
         """The last `limit` bytes that the trainer has put out during this trial."""
         return self._trainer.log_tail(self._log_start, limit)
 
-    def _handle(self, event: Event | None) -> Outcome | None:
+    def _handle(self, event: TrainerEvent | None) -> Outcome | None:
         match event:
             case None:
                 return self._silent()

@@ -55,7 +55,7 @@ Entry = Annotated[ReportEntry | FileEntry | OutcomeEntry, Field(discriminator="k
 _ENTRIES: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
-class Header(Section):
+class OutboxHeader(Section):
     """Whose outbox it is."""
 
     server: str
@@ -70,7 +70,7 @@ class Header(Section):
 class Outbox:
     """The outbox of one lease, held by one living process."""
 
-    def __init__(self, folder: Path, header: Header, lock: FileLock, aside: Path) -> None:
+    def __init__(self, folder: Path, header: OutboxHeader, lock: FileLock, aside: Path) -> None:
         self.folder, self.header, self._lock, self._aside = folder, header, lock, aside
         self.entries: list[Entry] = list(_read(self._path))
         self._written = len(self.entries)
@@ -167,7 +167,7 @@ def create(
     folder = root / name
     (folder / "files").mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
-    header = Header(
+    header = OutboxHeader(
         server=server,
         host=host,
         lease=assignment.lease,
@@ -198,7 +198,7 @@ def leftovers(root: Path, *, server: str, host: str, aside: Path | None = None) 
 
 
 def _left(path: Path, server: str, host: str, aside: Path) -> Outbox | None:
-    header = Header.model_validate_json(path.read_bytes())
+    header = OutboxHeader.model_validate_json(path.read_bytes())
     lock = _lock(path.parent)
     if (header.server, header.host) == (server, host) and path.exists():
         return Outbox(path.parent, header, lock, aside)

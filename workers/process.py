@@ -57,7 +57,7 @@ class LeaseEnded:
     error: SegtuneError
 
 
-Event = Message | Exited | VerdictEvent | LeaseEnded
+TrainerEvent = Message | Exited | VerdictEvent | LeaseEnded
 
 
 class TrainerProcess:
@@ -69,7 +69,7 @@ class TrainerProcess:
         """Start it; it adds the numbers of its two pipes to the command."""
         self.log_file = log_file
         self._is_doomed = False
-        self.inbox: SimpleQueue[Event] = SimpleQueue()
+        self.inbox: SimpleQueue[TrainerEvent] = SimpleQueue()
         log_file.parent.mkdir(parents=True, exist_ok=True)
         read_commands, write_commands = os.pipe()
         read_messages, write_messages = os.pipe()
@@ -104,7 +104,7 @@ class TrainerProcess:
             self._commands.write(line(message))
             self._commands.flush()
 
-    def next_event(self, seconds: float) -> Event | None:
+    def next_event(self, seconds: float) -> TrainerEvent | None:
         """The next event, or None when there is none within that time."""
         with suppress(Empty):
             return self.inbox.get(timeout=seconds)

@@ -81,9 +81,9 @@ class Finished(Section):
     digest: str
 
 
-Command = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
+Instruction = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
 Message = Annotated[Ready | Heartbeat | Saved | Reported | Finished, Field(discriminator="kind")]
-COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
+INSTRUCTIONS: TypeAdapter[Instruction] = TypeAdapter(Instruction)
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)
 
 

@@ -13,7 +13,7 @@ from workers.delivery import Delivery
 from workers.limits import Limits
 from workers.outbox import Outbox, OutcomeEntry, leftovers
 from workers.outcomes import refused
-from workers.patience import Patience
+from workers.retries import RetryLimit
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def hand_back(
         client.patiently(
             lambda: client.finish(lease, token, outcome),
             give_up=give_up,
-            patience=Patience(lambda: client.renew(lease, token)),
+            retries=RetryLimit(lambda: client.renew(lease, token)),
         )
     except FATAL:
         raise

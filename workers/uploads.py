@@ -11,8 +11,8 @@ from tuner.background import duty
 from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from workers.limits import Backoff
 from workers.notices import Notices
-from workers.patience import Patience
 from workers.protocol import Saved
+from workers.retries import RetryLimit
 
 logger = logging.getLogger(__name__)
 _LAST_UPLOAD_SECONDS = 60.0
@@ -28,15 +28,15 @@ class Uploads:
         every: float,
         on_refusal: Callable[[SegtuneError], None],
         backoff: Backoff | None = None,
-        patience: Patience | None = None,
+        retries: RetryLimit | None = None,
     ) -> None:
         """`every` is the shortest time between two uploads, in seconds.
 
-        A checkpoint that fails until `patience` is over is skipped.
+        A checkpoint that fails until `retries` is over is skipped.
         """
         self._send, self._every, self._on_refusal = send, every, on_refusal
         self._backoff = backoff or Backoff()
-        self._patience = patience or Patience(lambda: None)
+        self._retries = retries or RetryLimit(lambda: None)
         self._changed = threading.Condition()
         self._newest: Saved | None = None
         self._waiting = False
@@ -92,7 +92,7 @@ class Uploads:
                     continue
                 logger.warning("checkpoint of step %d not stored: %s", saved.step, error)
             notices.over("checkpoints are uploaded again")
-            self._patience.renew()
+            self._retries.renew()
             delays = self._backoff.delays()
             with self._changed:
                 self._waiting = self._newest is not saved
@@ -102,7 +102,7 @@ class Uploads:
         if not isinstance(error, ServerUnreachable):
             return False
         with suppress(SegtuneError):  # delivery and heartbeat hear of it too
-            return not self._patience.is_over(error)
+            return not self._retries.is_over(error)
         return True
 
     def _next(self) -> Saved | None:

@@ -13,7 +13,7 @@ from tuner.spec.study import StudySpec
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Recorded points, N×D, and the course of each.
+    """Recorded points, N×D, and the curve of each.
 
     Distance is Euclidean between unit coordinates, logarithms where the range is logarithmic; a
     choice that differs counts 1, and so does a path that applies to one of the two only.
@@ -21,11 +21,11 @@ class Table:
 
     spec: StudySpec
     points: NDArray[np.float64]
-    courses: Sequence[Curve]
+    recorded: Sequence[Curve]
 
     def curves(self, params: Sequence[Params]) -> list[Curve]:
-        """The course of the nearest recorded training, for each of these params."""
-        return [self.courses[self._nearest(one)] for one in params]
+        """The curve of the nearest recorded training, for each of these params."""
+        return [self.recorded[self._nearest(one)] for one in params]
 
     def _nearest(self, params: Params) -> int:
         return int(np.argmin(self._distances(coordinates(self.spec, params))))

@@ -23,7 +23,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`curves` gives the course of each of several trainings; the same params, the same course.
+    """`curves` gives the curve of each of several trainings; the same params, the same curve.
 
     `kin` is another task over the same space, for searches that start from its results.
     """

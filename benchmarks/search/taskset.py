@@ -79,8 +79,8 @@ def _read(path: Path) -> Table:
     spec = _task(path, "table").study({})
     columns = [_unit(rows, *PATHS[name]) for name in spec.space.ordered]
     every = tuple(1.0 for _ in range(losses.shape[1]))  # no times were recorded
-    courses = [Curve(tuple(map(float, row)), every) for row in losses]
-    return Table(spec, np.stack(columns, axis=1), courses)
+    curves = [Curve(tuple(map(float, row)), every) for row in losses]
+    return Table(spec, np.stack(columns, axis=1), curves)
 
 
 def _unit(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tuner.cli.app import app
 from tuner.cli.init import command
 from tuner.cli.init.document import render
-from tuner.cli.init.layout import Layout, Split, find_layout
+from tuner.cli.init.layout import Layout, SplitFiles, find_layout
 from tuner.cli.init.naming import Names
 from tuner.cli.init.proposal import (
     HOLDOUT,
@@ -29,7 +29,7 @@ from tuner.configs.resolve import resolve
 from tuner.errors import DataError
 from tuner.spec.config import Recipe
 from tuner.training.data.folds import held_out
-from tuner.training.data.split import Split as TrainingSplit
+from tuner.training.data.split import Split
 
 Make = Callable[..., Path]
 
@@ -45,7 +45,7 @@ def findings(
     """What a survey of a folder with these labels gives."""
     words = ("train", "val") if "{split}" in images else ("",)
     files = tuple((f"i{index}.png", f"m{index}.png") for index in range(pairs))
-    layout = Layout(images, "masks/{split}", {word: Split(word, files) for word in words})
+    layout = Layout(images, "masks/{split}", {word: SplitFiles(word, files) for word in words})
     return Findings(
         layout,
         {size: pairs},
@@ -217,7 +217,7 @@ def test_a_doubt_is_asked_at_a_terminal_only(
 def test_any_number_of_pairs_is_divided_as_training_divides(pairs: int) -> None:
     """What init counts on for a batch is what `holdout` leaves to train on."""
     owners = [f"i{index}" for index in range(pairs)]
-    pool = TrainingSplit(tuple(owners), "key", lambda _: pytest.fail("nothing is read"))
+    pool = Split(tuple(owners), "key", lambda _: pytest.fail("nothing is read"))
     expected = len(held_out(pool, HOLDOUT, None)[0]) if pairs > 1 else 0
     assert without_holdout(pairs) == expected
 

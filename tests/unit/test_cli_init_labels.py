@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.cli.init.labels import Labels, choose_labels, valid_names
-from tuner.cli.init.layout import Layout, Split
+from tuner.cli.init.labels import LabelChoice, choose_labels, valid_names
+from tuner.cli.init.layout import Layout, SplitFiles
 from tuner.cli.init.naming import Names
 from tuner.cli.init.survey import Findings
 from tuner.errors import DataError
@@ -17,7 +17,7 @@ from tuner.errors import DataError
 def findings(pixels: Mapping[int, int], **said: object) -> Findings:
     """What a survey of 40 masks with these values gives, all of which were read."""
     files = tuple((f"i{index}.png", f"m{index}.png") for index in range(40))
-    layout = Layout("images", "masks", {"": Split("", files)})
+    layout = Layout("images", "masks", {"": SplitFiles("", files)})
     values: dict[str, object] = {
         "layout": layout,
         "sizes": {(360, 480): 40},
@@ -28,7 +28,7 @@ def findings(pixels: Mapping[int, int], **said: object) -> Findings:
     return Findings(**{**values, **said})  # type: ignore[arg-type]  # fields by name
 
 
-def chosen(labels: list[int], **said: object) -> Labels:
+def chosen(labels: list[int], **said: object) -> LabelChoice:
     """The labels of masks that hold each value equally often, with nobody to ask."""
     return choose_labels(findings(dict.fromkeys(labels, 100), **said))
 

@@ -272,12 +272,12 @@ def test_a_table_answers_with_the_nearest_training() -> None:
         {"optimizer.lr": 1e-3, "training.batch_size": 4},
         {"optimizer.lr": 1e-2, "training.batch_size": 30},
     ]
-    courses = [Curve((0.1,), (1.0,)), Curve((0.2,), (1.0,))]
-    table = Table(study, np.stack([coordinates(study, one) for one in recorded]), courses)
+    curves = [Curve((0.1,), (1.0,)), Curve((0.2,), (1.0,))]
+    table = Table(study, np.stack([coordinates(study, one) for one in recorded]), curves)
 
     near = table.curves([{"optimizer.lr": 2e-2, "training.batch_size": 25}, recorded[0]])
 
-    assert [courses[1], courses[0]] == near
+    assert [curves[1], curves[0]] == near
 
 
 def test_best_of_two_is_the_mean_of_the_better_of_pairs() -> None:

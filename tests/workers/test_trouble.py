@@ -31,7 +31,7 @@ from workers.delivery import Delivery
 from workers.devices import hostname
 from workers.notices import Notices
 from workers.outbox import ReportEntry
-from workers.patience import TRIES, Patience
+from workers.retries import TRIES, RetryLimit
 from workers.settings import WorkerSettings
 
 Work = Callable[..., int]
@@ -344,9 +344,9 @@ def test_a_server_that_is_away_is_waited_for_without_end() -> None:
     def away() -> None:
         raise ServerUnreachable("gone")
 
-    patience = Patience(away, limit=2)
-    assert not any(patience.is_over(ServerFailing("500")) for _ in range(100))
-    answering = Patience(lambda: None, limit=2)
+    retries = RetryLimit(away, limit=2)
+    assert not any(retries.is_over(ServerFailing("500")) for _ in range(100))
+    answering = RetryLimit(lambda: None, limit=2)
     assert not any(answering.is_over(ServerUnreachable("gone")) for _ in range(100))
     assert [answering.is_over(ServerFailing("500")) for _ in range(2)] == [False, True]
 
@@ -358,7 +358,7 @@ def test_patience_ends_with_the_lease() -> None:
         raise LeaseLost("yours no more")
 
     with pytest.raises(LeaseLost):
-        Patience(lost).is_over(ServerFailing("500"))
+        RetryLimit(lost).is_over(ServerFailing("500"))
 
 
 def test_a_trouble_that_lasts_is_told_once_an_hour(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 OptionValue = bool | int | float | str | list[Any] | None
+Size = tuple[int, int]  # height, width
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -11,7 +11,7 @@ from tuner.spec.kinds import DeviceKind, ErrorKind
 WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
 Step = Annotated[int, Field(ge=1, le=100_000)]
 MetricName = Annotated[str, Field(min_length=1, max_length=300)]
-Matrix = tuple[tuple[int, ...], ...]
+ConfusionMatrix = tuple[tuple[int, ...], ...]
 _MOST_PIXELS = 2**63 - 1  # what a count may be: an int64
 _LONGEST_STEP = 1e8  # seconds, three years: sums of them stay finite
 
@@ -153,7 +153,7 @@ class Report(Section):
 
     step: Step
     metrics: Annotated[dict[MetricName, float], Field(max_length=10_000)]
-    confusion: Matrix | None = Field(
+    confusion: ConfusionMatrix | None = Field(
         default=None,
         description="K×K counts from 0 to 2⁶³ - 1, rows are labels, columns are predictions",
     )
@@ -167,7 +167,7 @@ class Report(Section):
 
     @field_validator("confusion")
     @classmethod
-    def _check_counts(cls, confusion: Matrix | None) -> Matrix | None:
+    def _check_counts(cls, confusion: ConfusionMatrix | None) -> ConfusionMatrix | None:
         """Refuse what is not a square of int64 counts, at the first row that is wrong."""
         for number, row in enumerate(confusion or ()):
             if len(row) != len(confusion or ()):

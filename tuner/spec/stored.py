@@ -13,7 +13,7 @@ from tuner.spec.upgrades import (
     KEY,
     SPEC_VERSION,
     STUDY_UPGRADES,
-    Document,
+    JsonObject,
     Upgrade,
     is_newer,
     newer,
@@ -46,12 +46,12 @@ def read_config(document: object, what: str) -> TrialConfig:
     return _read(TrialConfig, _upgraded(document, what, CONFIG_UPGRADES), what)
 
 
-def dump_config(config: TrialConfig) -> Document:
+def dump_config(config: TrialConfig) -> JsonObject:
     """A config as plain JSON values that say their version."""
     return {**config.model_dump(mode="json"), KEY: SPEC_VERSION}
 
 
-def upgraded_result(document: Mapping[str, Any], what: str) -> Document:
+def upgraded_result(document: Mapping[str, Any], what: str) -> JsonObject:
     """A document of `segtune best`, or a bare config, in this release's language.
 
     Raises:
@@ -67,7 +67,7 @@ def upgraded_result(document: Mapping[str, Any], what: str) -> Document:
     return _upgraded(document, what, CONFIG_UPGRADES)
 
 
-def _upgraded(document: object, what: str, upgrades: Mapping[int, Upgrade]) -> Document:
+def _upgraded(document: object, what: str, upgrades: Mapping[int, Upgrade]) -> JsonObject:
     if not isinstance(document, Mapping):
         kind = type(document).__name__
         raise Unreadable(
@@ -79,7 +79,7 @@ def _upgraded(document: object, what: str, upgrades: Mapping[int, Upgrade]) -> D
     return upgraded(document, version, upgrades)
 
 
-def _read(model: type[_Model], document: Document, what: str) -> _Model:
+def _read(model: type[_Model], document: JsonObject, what: str) -> _Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:

@@ -11,11 +11,11 @@ from typing import Any
 
 KEY = "spec_version"
 SPEC_VERSION = 2
-Document = dict[str, Any]
-Upgrade = Callable[[Document], Document]
+JsonObject = dict[str, Any]
+Upgrade = Callable[[JsonObject], JsonObject]
 
 
-def _as_it_is(document: Document) -> Document:
+def _as_it_is(document: JsonObject) -> JsonObject:
     """Version 2 differs from version 1 by saying its version."""
     return document
 
@@ -47,7 +47,7 @@ def newer(version: int) -> str:
 
 def upgraded(
     document: Mapping[str, Any], version: int, upgrades: Mapping[int, Upgrade]
-) -> Document:
+) -> JsonObject:
     """A document of that version as one of this release's; its own version is left out."""
     found = {key: value for key, value in document.items() if key != KEY}
     for step in range(version, SPEC_VERSION):

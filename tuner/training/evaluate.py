@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tuner.errors import Diverged
 from tuner.spec.config import TrialConfig
+from tuner.spec.messages import ConfusionMatrix
 from tuner.training import memory
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.determinism import DeviceContext, autocast
@@ -14,7 +15,6 @@ from tuner.training.ignore import IGNORE
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.resize import resize
 
-Confusion = tuple[tuple[int, ...], ...]  # K×K; rows are labels, columns predictions
 # Scoring keeps nothing for a backward pass, so that more images fit.
 _AT_ONCE = 4
 
@@ -30,10 +30,10 @@ class Evaluation:
         self._determinism = config.training.determinism
         self._at_once = min((_AT_ONCE if context.is_cuda else 1) * micro_batch, len(split))
 
-    def confusion(self, model: SegmentationModel, heartbeat: Callable[[], None]) -> Confusion:
+    def confusion(self, model: SegmentationModel, heartbeat: Callable[[], None]) -> ConfusionMatrix:
         """K×K counts of the whole split. Raises Diverged, OutOfMemory."""
 
-        def score(at_once: int) -> Confusion:
+        def score(at_once: int) -> ConfusionMatrix:
             return confusion(
                 model,
                 self._split,
@@ -62,7 +62,7 @@ def confusion(
     determinism: str,
     batch_size: int,
     heartbeat: Callable[[], None] = lambda: None,
-) -> Confusion:
+) -> ConfusionMatrix:
     """K×K counts; rows are labels, columns predictions, ignored pixels count nowhere.
 
     Logits are resized to each label's own size, never labels to logits.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class EpochSteps:
     """Which epochs are reported as which steps; those up to `last` were reported before."""
 
     epochs: int

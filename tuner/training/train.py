@@ -18,14 +18,14 @@ from torch import Tensor
 from tuner.atomic import replacing
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Outcome, OutcomeKind, Report
+from tuner.spec.messages import ConfusionMatrix, Outcome, OutcomeKind, Report
 from tuner.spec.metrics import derive
 from tuner.training import checkpoint, determinism, draws, memory, provenance, remedies, saving
 from tuner.training.batches.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext, autocast
-from tuner.training.evaluate import Confusion, Evaluation
+from tuner.training.evaluate import Evaluation
 from tuner.training.gauges import Gauges
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
@@ -33,7 +33,7 @@ from tuner.training.network.weights import norm_eps
 from tuner.training.optimization.gradients import clip, clip_weights
 from tuner.training.optimization.parameters import set_rate
 from tuner.training.session import Session
-from tuner.training.steps import Pace
+from tuner.training.steps import EpochSteps
 from tuner.training.train_state import TrainState
 
 logger = logging.getLogger(__name__)
@@ -71,27 +71,27 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         TrainingError: weights or checkpoint cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pace = Pace(config.training.epochs, steps or config.training.epochs, last_step)
+    counting = EpochSteps(config.training.epochs, steps or config.training.epochs, last_step)
     with ExitStack() as stack:
         stack.enter_context(determinism.applied(config.training.determinism, context))
         batches = stack.enter_context(closing(Batches(data.train, config, context.device)))
-        state = TrainState(config, data, context, pace.epochs * batches.per_epoch)
-        checkpoints = _Checkpoints(state, folder, pace, session)
+        state = TrainState(config, data, context, counting.epochs * batches.per_epoch)
+        checkpoints = _Checkpoints(state, folder, counting, session)
         stack.enter_context(checkpoints.writer)
         _begin(state, batches, resume)
         evaluation = Evaluation(data.val, config, context, micro_batch=state.micro_batch)
 
         session.started(state.progress.step, batches.per_epoch, provenance.of(state))
-        kind = _report_again(state, pace, session)
+        kind = _report_again(state, counting, session)
         if kind is None:
             kind = _train_epochs(
-                state, batches, evaluation, checkpoints, pace=pace, session=session
+                state, batches, evaluation, checkpoints, counting=counting, session=session
             )
         if kind is OutcomeKind.COMPLETED:
             save_model(state, folder / MODEL)
         else:
             checkpoints.save()
-        step = pace.step(state.progress.step)
+        step = counting.step(state.progress.step)
         return Outcome(kind=kind, step=step, provenance=provenance.of(state))
 
 
@@ -101,12 +101,12 @@ def _train_epochs(
     evaluation: Evaluation,
     checkpoints: "_Checkpoints",
     *,
-    pace: Pace,
+    counting: EpochSteps,
     session: Session,
 ) -> OutcomeKind:
     """Train epoch by epoch to the end, or until somebody asks for an earlier one."""
     context, progress = state.context, state.progress
-    for epoch in range(progress.epoch, pace.epochs + 1):
+    for epoch in range(progress.epoch, counting.epochs + 1):
         gauges = Gauges(context)
         _start_epoch(epoch, state, batches)
         for cursor in range(progress.cursor, batches.per_epoch):
@@ -131,19 +131,19 @@ def _train_epochs(
         loss_of_epoch = state.mean_loss(last)
 
         report = None
-        if pace.completes_step(epoch):
+        if counting.completes_step(epoch):
             confusion = evaluation.confusion(state.scored, session.heartbeat)
             rest = {"train_loss": loss_of_epoch, "lr": state.rate(last), **speed, **gauges.device()}
-            report = _report(state, pace.step(epoch), confusion, rest)
+            report = _report(state, counting.step(epoch), confusion, rest)
         state.loss_sum.zero_()
         report = progress.close_epoch(gauges.seconds, report)
         checkpoints.save_if_due()
         if report is None:
             continue
         asked = session.report(report).action.outcome
-        if asked is not None and (epoch < pace.epochs or pace.is_part):
+        if asked is not None and (epoch < counting.epochs or counting.is_part):
             return asked
-    return OutcomeKind.PAUSED if pace.is_part else OutcomeKind.COMPLETED
+    return OutcomeKind.PAUSED if counting.is_part else OutcomeKind.COMPLETED
 
 
 def _start_epoch(epoch: int, state: TrainState, batches: Batches) -> None:
@@ -229,7 +229,7 @@ def _backward(state: TrainState, images: Tensor, labels: Tensor, share: Tensor |
 def _report(
     state: TrainState,
     step: int,
-    confusion: Confusion,
+    confusion: ConfusionMatrix,
     rest: dict[str, float],
 ) -> Report:
     """The report of an epoch: scores from its confusion matrix, and the rest of its metrics."""
@@ -239,11 +239,11 @@ def _report(
     return Report(step=step, metrics=metrics, confusion=confusion, data=state.owner.fingerprint)
 
 
-def _report_again(state: TrainState, pace: Pace, session: Session) -> OutcomeKind | None:
+def _report_again(state: TrainState, counting: EpochSteps, session: Session) -> OutcomeKind | None:
     """Report what a checkpoint knows and the server does not; gives the ending asked for."""
-    for earlier in [past for past in state.progress.reports if past.step > pace.last]:
+    for earlier in [past for past in state.progress.reports if past.step > counting.last]:
         asked = session.report(earlier).action.outcome
-        if asked is not None and state.progress.epoch <= pace.epochs:
+        if asked is not None and state.progress.epoch <= counting.epochs:
             return asked
     return None
 
@@ -302,9 +302,11 @@ def probe(state: TrainState, images: Tensor, labels: Tensor) -> None:
 class _Checkpoints:
     """Those of one run: written when they are worth their time, and no moment twice."""
 
-    def __init__(self, state: TrainState, folder: Path, pace: Pace, session: Session) -> None:
+    def __init__(
+        self, state: TrainState, folder: Path, counting: EpochSteps, session: Session
+    ) -> None:
         def saved(path: Path, epoch: int) -> None:
-            session.checkpoint_saved(path, pace.step(epoch))
+            session.checkpoint_saved(path, counting.step(epoch))
 
         self._state = state
         self.writer = checkpoint.Writer(folder, state.owner, saved)

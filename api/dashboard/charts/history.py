@@ -27,7 +27,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class HistoryChart:
     """Results in the order of ending, with the steps of the best so far."""
 
     marks: tuple[Mark, ...]
@@ -55,7 +55,7 @@ def fold_history(
     base: float | None = None,
     limit: int = POINTS,
     axis: Literal["trials", "epochs", "hours"] = "trials",
-) -> History:
+) -> HistoryChart:
     """Keep every improvement, and of the other trials an even sample of about `limit`.
 
     `axis` is what lies across: the order of ending, or what the whole study had spent by then.
@@ -81,7 +81,7 @@ def fold_history(
     values = [mark.value for mark in kept if mark.value is not None]
     y = robust([*values, *([base] if base is not None else [])], better_high=better_high)
     x = linear((0, max([*places, 0.0]) or 1.0), whole=axis != "hours")
-    return History(kept, tuple(best), holder, base, len(points), x, y, better_high)
+    return HistoryChart(kept, tuple(best), holder, base, len(points), x, y, better_high)
 
 
 def _spent(points: Sequence[HistoryPoint], axis: str) -> list[float]:
@@ -97,7 +97,7 @@ def _spent(points: Sequence[HistoryPoint], axis: str) -> list[float]:
     return found
 
 
-def draw_history(history: History, *, name: str) -> Markup:
+def draw_history(history: HistoryChart, *, name: str) -> Markup:
     """Values of ended trials by state, the staircase of the best so far, and trial 0."""
     x, y = history.x, history.y
     stairs = steps((x.position(place), y.position(value)) for place, value in history.best)
@@ -116,7 +116,7 @@ def draw_history(history: History, *, name: str) -> Markup:
     )
 
 
-def _mark(history: History, mark: Mark) -> Markup:
+def _mark(history: HistoryChart, mark: Mark) -> Markup:
     title = element("title", f"trial {mark.trial} · {mark.state} · {wording.metric(mark.value)}")
     x = percent(history.x.position(mark.place))
     y = percent(1 - history.y.position(mark.value) if mark.value is not None else 1.0)
@@ -142,7 +142,7 @@ def _glyph(axis: Axis, mark: Mark) -> str | None:
     return "×" if mark.value is None or mark.state is TrialState.FAILED else None
 
 
-def _levels(history: History) -> list[Markup]:
+def _levels(history: HistoryChart) -> list[Markup]:
     """Names of the two horizontal lines, kept apart by standing on their outer sides."""
     up, down = ("-7", "15") if history.better_high else ("15", "-7")
     found = []

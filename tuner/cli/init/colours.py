@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from tuner.cli.init.naming import Colour, Names, is_unlabelled, is_void
+from tuner.cli.init.naming import Names, is_unlabelled, is_void
 from tuner.cli.init.survey import Findings
 from tuner.errors import DataError
 from tuner.training.data.image_files import colour_of
+from tuner.training.preview.palette import Colour
 
 _MOST = 256
 _LARGE = 0.5

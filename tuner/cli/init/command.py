@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tuner.cli.init.void import Ask
+    from tuner.cli.init.void import Question
 
 
 def _list_presets(names: list[str] | None) -> list[str] | None:
@@ -72,7 +72,7 @@ def _named(label: str) -> str:
     return f"study-{label}" if yaml_core.is_number(label) else label
 
 
-def _asking() -> "Ask":
+def _asking() -> "Question":
     """Questions where a person sits at a terminal; elsewhere the answer is always 'no'."""
     from tuner.cli.init.labels import never
 

@@ -8,7 +8,7 @@ from unicodedata import normalize
 from tuner.cli.init.colours import find_palette
 from tuner.cli.init.naming import Names
 from tuner.cli.init.survey import Findings
-from tuner.cli.init.void import FULL, Ask, Void, find_void
+from tuner.cli.init.void import FULL, Question, Void, find_void
 from tuner.errors import DataError
 
 IGNORED = 255
@@ -16,7 +16,7 @@ _MOST_LABELS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class LabelChoice:
     """Class names, what the masks hold for each, and how the study says so."""
 
     classes: tuple[str, ...]
@@ -31,7 +31,7 @@ def never(question: str) -> bool:
     return False
 
 
-def choose_labels(found: Findings, ask: Ask = never) -> Labels:
+def choose_labels(found: Findings, ask: Question = never) -> LabelChoice:
     """Classes and void of a folder's masks.
 
     Raises:
@@ -69,18 +69,18 @@ def choose_labels(found: Findings, ask: Ask = never) -> Labels:
     return _as_options(labels, called, void, notes)
 
 
-def _of_colours(found: Findings) -> Labels:
+def _of_colours(found: Findings) -> LabelChoice:
     """Classes and void of coloured masks. Raises DataError."""
     named, void, notes = find_palette(found)
     palette = [list(colour) for colour in (*named, *void)]
     sources = tuple(r << 16 | g << 8 | b for r, g, b in named)
     classes = valid_names(tuple(named.values()))
-    return Labels(classes, sources, IGNORED, {"palette": palette}, tuple(notes))
+    return LabelChoice(classes, sources, IGNORED, {"palette": palette}, tuple(notes))
 
 
 def _as_options(
     labels: Sequence[int], called: Mapping[int, str], void: Void, notes: list[str]
-) -> Labels:
+) -> LabelChoice:
     """Values that are 0, 1, 2, … need no option; others `values`, and void below them a remap."""
     classes = valid_names(tuple(called[label] for label in labels))
     is_plain = list(labels) == list(range(len(labels)))
@@ -95,7 +95,7 @@ def _as_options(
         notes.append(f"the masks hold {_listed(labels)} for the classes; {key} gives the order")
     if void.label is None:
         notes.append("no value of the masks is ignored")
-    return Labels(classes, tuple(labels), ignore, options, tuple(notes))
+    return LabelChoice(classes, tuple(labels), ignore, options, tuple(notes))
 
 
 def _ignore(void: int | None, classes: int) -> int:
@@ -133,7 +133,7 @@ def _refuse_pictures(seen: Sequence[int], found: Findings) -> None:
 # ── Names ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _numbered(names: Names | None, seen: Sequence[int], found: Findings, ask: Ask) -> Names:
+def _numbered(names: Names | None, seen: Sequence[int], found: Findings, ask: Question) -> Names:
     """The names by the values of the masks; a list of names alone is laid on what masks hold."""
     if names is None or not names.by_label or names.is_numbered:
         return names or Names("")

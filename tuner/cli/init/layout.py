@@ -29,7 +29,7 @@ _NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SplitFiles:
     """The pairs of one split, as paths below the folder, and images without a mask."""
 
     name: str
@@ -47,7 +47,7 @@ class Layout:
 
     images: str
     masks: str
-    splits: Mapping[str, Split]
+    splits: Mapping[str, SplitFiles]
     extra: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
@@ -193,13 +193,13 @@ def _by_folder(pictures: Iterable[PurePosixPath]) -> list[Candidate]:
     return candidates(sides) if len(sides) < len(groups) or len(sides) <= _NAMED else []
 
 
-def _splits(best: Candidate) -> Mapping[str, Split]:
+def _splits(best: Candidate) -> Mapping[str, SplitFiles]:
     splits = {}
     for word, files in best.images.files.items():
         partners = best.masks.files.get(word, {})
         pairs = tuple((files[name], partners[name]) for name in sorted(files) if name in partners)
         unpaired = tuple(files[name] for name in sorted(files) if name not in partners)
-        splits[split_of(word)] = Split(word, pairs, unpaired)
+        splits[split_of(word)] = SplitFiles(word, pairs, unpaired)
     return splits
 
 

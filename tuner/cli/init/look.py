@@ -8,7 +8,7 @@ from tuner.cli.init.layout import find_layout
 from tuner.cli.init.proposal import Proposal, options_of, propose, propose_known
 from tuner.cli.init.sample import Sample, fault, sample
 from tuner.cli.init.survey import survey
-from tuner.cli.init.void import Ask
+from tuner.cli.init.void import Question
 from tuner.configs.checks.formats import completed
 from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig
@@ -17,7 +17,7 @@ from tuner.training.data import patterns
 _ANY_SIZE = [32, 32]  # for opening alone; the size is chosen from the files
 
 
-def look(folder: Path, name: str, root: str, ask: Ask) -> Proposal:
+def look(folder: Path, name: str, root: str, ask: Question) -> Proposal:
     """The study that is proposed for a folder.
 
     Raises:

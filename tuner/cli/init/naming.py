@@ -10,8 +10,8 @@ from typing import Any
 
 from tuner.errors import DataError
 from tuner.training.data import lists
+from tuner.training.preview.palette import Colour
 
-Colour = tuple[int, int, int]
 # What a reader meets in a file of that name that holds something else.
 _NO_NAMES = (
     *(ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError),

@@ -9,11 +9,12 @@ from tuner.cli.init.known import Known
 from tuner.cli.init.labels import IGNORED, choose_labels, never
 from tuner.cli.init.layout import Layout
 from tuner.cli.init.sample import Sample
-from tuner.cli.init.survey import Findings, Size
-from tuner.cli.init.void import Ask
+from tuner.cli.init.survey import Findings
+from tuner.cli.init.void import Question
 from tuner.configs import catalog
 from tuner.configs.traits import DatasetTraits
 from tuner.spec import shares as counting
+from tuner.spec.config import Size
 
 _AREA = 512 * 512  # pixels of the network's input that a mid-sized GPU takes in batches of 8
 _MULTIPLE = 8
@@ -57,7 +58,7 @@ class Proposal:
         return {**found, "ignore_index": self.ignore, "size": list(self.size)}
 
 
-def propose(found: Findings, name: str, root: str, ask: Ask = never) -> Proposal:
+def propose(found: Findings, name: str, root: str, ask: Question = never) -> Proposal:
     """Decide on a study for folders of images and masks.
 
     Raises:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from tuner.errors import DataError
-from tuner.spec.config import DatasetConfig
+from tuner.spec.config import DatasetConfig, Size
 from tuner.training.data import load, mask_palettes
 from tuner.training.data.split import Split
 
 _READ = 60
-
-Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tuner.cli.init.bands import Bands, find_bands
 from tuner.cli.init.layout import Layout, find_layout
 from tuner.cli.init.naming import Names, find_names
 from tuner.errors import DataError
+from tuner.spec.config import Size
 from tuner.training.data import image_files, mask_palettes, patterns
 from tuner.training.data import pairs as pairing
 
@@ -20,7 +21,6 @@ _MASKS_READ = 400
 _HEADERS_READ = 1000
 
 T = TypeVar("T")
-Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tuner.cli.init.naming import Names, is_unlabelled, is_void
 from tuner.cli.init.survey import Findings
 
-Ask = Callable[[str], bool]
+Question = Callable[[str], bool]
 FULL = (255, 65535)  # the highest value of 8 and of 16 bits
 _LARGE = 0.5
 _SPREAD = 5  # labels fill at least a fifth of the numbers up to the highest
@@ -26,7 +26,7 @@ class Void:
     note: str = ""
 
 
-def find_void(names: Names, found: Findings, ask: Ask) -> Void:
+def find_void(names: Names, found: Findings, ask: Question) -> Void:
     """The value of the masks that no class has, if there is one."""
     seen = sorted(found.pixels)
     by_name = _named(names, found, ask) or _declared(seen, found, ask)
@@ -35,7 +35,7 @@ def find_void(names: Names, found: Findings, ask: Ask) -> Void:
     return _beyond(seen, names, found, ask) if names.by_label else _above(seen, found, ask)
 
 
-def _named(names: Names, found: Findings, ask: Ask) -> Void | None:
+def _named(names: Names, found: Findings, ask: Question) -> Void | None:
     """The value whose name says that it is not a class."""
     for label, name in sorted(names.by_label.items()):
         is_weak = is_unlabelled(name)
@@ -49,7 +49,7 @@ def _named(names: Names, found: Findings, ask: Ask) -> Void | None:
     return None
 
 
-def _declared(seen: Sequence[int], found: Findings, ask: Ask) -> Void | None:
+def _declared(seen: Sequence[int], found: Findings, ask: Question) -> Void | None:
     """The nodata of GeoTIFFs, of which 0 is the background of many."""
     label = next((label for label in seen if label in found.nodata), None)
     if label is None or len(seen) < 3:
@@ -58,7 +58,7 @@ def _declared(seen: Sequence[int], found: Findings, ask: Ask) -> Void | None:
     return _doubt(label, what, ask) if label == 0 else _sure(label, what, found)
 
 
-def _beyond(seen: Sequence[int], names: Names, found: Findings, ask: Ask) -> Void:
+def _beyond(seen: Sequence[int], names: Names, found: Findings, ask: Question) -> Void:
     """The one value that a file of class names does not name."""
     top = seen[-1]
     if [value for value in seen if value not in names.by_label] != [top]:
@@ -68,7 +68,7 @@ def _beyond(seen: Sequence[int], names: Names, found: Findings, ask: Ask) -> Voi
     return _doubt(top, f"{top} is beyond the names of {names.source}", ask)
 
 
-def _above(seen: Sequence[int], found: Findings, ask: Ask) -> Void:
+def _above(seen: Sequence[int], found: Findings, ask: Question) -> Void:
     """The highest value, by where it lies among the others."""
     *rest, top = seen
     is_thin, is_apart, are_indices = top in found.borders, top > rest[-1] + 1, _are_indices(rest)
@@ -88,7 +88,7 @@ def _sure(label: int, why: str, found: Findings) -> Void:
     return Void(label, f"{label} is ignored ({share:.1%} of all pixels): {why}")
 
 
-def _doubt(label: int, what: str, ask: Ask) -> Void:
+def _doubt(label: int, what: str, ask: Question) -> Void:
     if ask(f"{what}. Is it void, a value of no class that training ignores?"):
         return Void(label, f"{label} is ignored, as you said")
     return Void(

@@ -41,7 +41,7 @@ class Places:
 
 
 @dataclass(slots=True)
-class Result:
+class RetrainingResult:
     """What came out: the last epoch's metrics, and the signal that ended it early, if one did."""
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def _value(change: str, text: str) -> Any:
         raise InvalidInput([Problem(("--set",), message)]) from None
 
 
-def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
+def retrain(config: TrialConfig, places: Places, display: Display) -> RetrainingResult:
     """Train to the end, or until SIGINT or SIGTERM asks for an early one with a checkpoint.
 
     Raises:
@@ -110,7 +110,7 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
     from tuner.training.determinism import DeviceContext
     from tuner.training.train import train
 
-    checkpoint, result = _checkpoint(places), Result()
+    checkpoint, result = _checkpoint(places), RetrainingResult()
     data = load(config.dataset, cache=places.cache, roots=places.roots)
     check_data(data.fingerprint, places)
 
@@ -133,7 +133,7 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Result:
 class _Shown(Session):
     """What happens is shown; the first signal asks for an early end."""
 
-    def __init__(self, display: Display, result: Result, signals: list[int]) -> None:
+    def __init__(self, display: Display, result: RetrainingResult, signals: list[int]) -> None:
         self._display, self._result, self._signals = display, result, signals
 
     def started(self, epoch: int, steps_per_epoch: int, provenance: Mapping[str, Any]) -> None:

@@ -23,9 +23,10 @@ from torch import Tensor
 
 from tuner.configs import catalog
 from tuner.configs.traits import AugmentTraits
+from tuner.spec.config import Size
 from tuner.training import draws
 from tuner.training.batches import warp, windows
-from tuner.training.batches.warp import Matrices, Size
+from tuner.training.batches.warp import Matrices
 from tuner.training.ignore import IGNORE
 
 Indices = NDArray[np.int64]

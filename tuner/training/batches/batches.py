@@ -14,8 +14,6 @@ from tuner.training.batches.augmentation import Augmentation, SampleSource
 from tuner.training.batches.prefetch import Prefetch
 from tuner.training.data.cache import DecodedSplit
 
-Pair = tuple[Tensor, Tensor]
-
 _RESIDENT_SHARE = 0.5
 
 
@@ -100,7 +98,9 @@ class _Order:
         return order[position * self._size : (position + 1) * self._size]
 
 
-def _gather(images: Tensor, labels: Tensor, order: _Order, index: int, *, pin: bool) -> Pair:
+def _gather(
+    images: Tensor, labels: Tensor, order: _Order, index: int, *, pin: bool
+) -> tuple[Tensor, Tensor]:
     """The stored pixels of a batch; page-locked, they are copied while the GPU computes."""
     chosen = torch.from_numpy(order.indices(index)).to(images.device, non_blocking=True)
     pair = images[chosen], labels[chosen]
@@ -109,18 +109,18 @@ def _gather(images: Tensor, labels: Tensor, order: _Order, index: int, *, pin: b
 
 def _fetch(
     images: Tensor, labels: Tensor, device: torch.device, indices: NDArray[np.int64]
-) -> Pair:
+) -> tuple[Tensor, Tensor]:
     """Samples that are mixed into a batch, images N×C×h×w, on the training device."""
     chosen = torch.from_numpy(indices).to(images.device, non_blocking=True)
     return images[chosen].to(device).permute(0, 3, 1, 2), labels[chosen].to(device)
 
 
-def _on_disk(split: DecodedSplit) -> Pair:
+def _on_disk(split: DecodedSplit) -> tuple[Tensor, Tensor]:
     """All images and labels as the cache maps them into memory."""
     return torch.from_numpy(split.images), torch.from_numpy(split.stacked_labels)
 
 
-def _resident(split: DecodedSplit, device: torch.device) -> Pair | None:
+def _resident(split: DecodedSplit, device: torch.device) -> tuple[Tensor, Tensor] | None:
     """All images and labels on the GPU, where they take at most half of what is free."""
     if device.type != "cuda":
         return None

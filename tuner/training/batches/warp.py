@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from tuner.spec.config import Size
 from tuner.training.ignore import IGNORE
 
 Matrices = NDArray[np.float64]
-Size = tuple[int, int]
 # Input pixels per output pixel from which an image is filtered before it is sampled.
 _SHRUNK = 1.1
 _REACH = 3.0  # of the Gaussian, in standard deviations

@@ -16,9 +16,10 @@ from threading import Lock
 from typing import Any, Literal
 
 from tuner.errors import DataError
+from tuner.spec.config import Size
 from tuner.spec.hints import nearest
 from tuner.training import paths
-from tuner.training.data.regions import Size, shown
+from tuner.training.data.regions import shown
 
 Id = int | str
 Kind = Literal["instances", "panoptic", "stuff"]

@@ -15,10 +15,10 @@ from tuner.training.data.split import ImageArray, Mask, Split
 STRANGE = -1
 _LABELS = 65536
 UNMAPPED = _LABELS - 1
-Table = NDArray[np.int32]
+LabelTable = NDArray[np.int32]
 
 
-def table(labels: Mapping[int, int], *, others: int | None = None) -> Table:
+def table(labels: Mapping[int, int], *, others: int | None = None) -> LabelTable:
     """New label by old one; those not named become `others`, or stay as they are with None."""
     kept = np.arange(_LABELS, dtype=np.int32)
     found = kept if others is None else np.full(_LABELS, others, dtype=np.int32)
@@ -26,7 +26,7 @@ def table(labels: Mapping[int, int], *, others: int | None = None) -> Table:
     return found
 
 
-def translate(mask: Mask, labels: Table) -> Mask:
+def translate(mask: Mask, labels: LabelTable) -> Mask:
     """The mask with every label looked up; what the table cannot hold becomes STRANGE."""
     known = (mask >= 0) & (mask < len(labels))
     return np.where(known, labels[mask.clip(0, len(labels) - 1)], STRANGE).astype(np.int32)
@@ -60,6 +60,6 @@ def remapped(split: Split, dataset: DatasetConfig) -> Split:
     return replace(split, key=key, read=partial(_read, split, found))
 
 
-def _read(split: Split, found: Table, index: int) -> tuple[ImageArray, Mask]:
+def _read(split: Split, found: LabelTable, index: int) -> tuple[ImageArray, Mask]:
     picture, mask = split.read(index)
     return picture, translate(mask, found)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import DataError, DataUnavailable
+from tuner.spec.config import Size
 from tuner.training import paths
 from tuner.training.data import patterns, suggestions
 from tuner.training.data.image_files import (
@@ -21,10 +22,9 @@ from tuner.training.data.image_files import (
     read_image,
     read_mask,
 )
-from tuner.training.data.labels import STRANGE, Table, translate
+from tuner.training.data.labels import STRANGE, LabelTable, translate
 from tuner.training.data.split import DType, ImageArray, Mask, Split
 
-Size = tuple[int, int]  # height, width
 _NAMED = 5
 
 
@@ -158,7 +158,7 @@ def opened(pairs: Sequence[Pair], reading: Reading = Reading(), notes: Sequence[
     )
 
 
-def translated(table: Table, path: Path) -> Mask:
+def translated(table: LabelTable, path: Path) -> Mask:
     """The labels of a mask file, each looked up in the table. Raises DataError."""
     return translate(read_mask(path), table)
 

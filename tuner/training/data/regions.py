@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import DataError
+from tuner.spec.config import Size
 
 Region = NDArray[np.bool_]
-Size = tuple[int, int]
 
 _SHOWN = 60
 # How far a polygon may leave an image whose size is stated: a share of the side, or pixels.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.errors import DataError
-from tuner.training.data.regions import Size, dimensions
+from tuner.spec.config import Size
+from tuner.training.data.regions import dimensions
 
 Exif = Literal["", "upright", "stored"]
 _ORIENTATION = 0x0112

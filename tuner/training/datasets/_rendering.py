@@ -13,24 +13,24 @@ from tuner.training.data.regions import Region, region
 from tuner.training.data.split import Mask
 from tuner.training.datasets._frames import Frame
 
-Overlap = Literal["ignore", "conflict", "smaller"]
+OverlapRule = Literal["ignore", "conflict", "smaller"]
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RenderingRules:
     """What becomes of pixels under no instance, under several, or under a crowd."""
 
     ignore: int
     background: int
-    overlap: Overlap = "ignore"
+    overlap: OverlapRule = "ignore"
     ignore_crowd: bool = True
 
 
 def of_instances(
     found: Sequence[Annotation],
     labels: Mapping[Id, int],
-    rules: Rules,
+    rules: RenderingRules,
     frame: Frame,
     *,
     slack: float | None,
@@ -66,7 +66,7 @@ def of_segments(
     found: Sequence[Annotation],
     labels: Mapping[Id, int],
     ids: NDArray[np.int64],
-    rules: Rules,
+    rules: RenderingRules,
 ) -> Mask:
     """The mask of a panoptic PNG's segment ids; 0 is unlabelled. Raises DataError."""
     known = {0: rules.ignore}

@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.spec.config import DatasetConfig
+from tuner.spec.config import DatasetConfig, Size
 from tuner.training import paths
 from tuner.training.data import labels, listed, pairs, regions
 from tuner.training.data.annotations import BACKGROUND, Annotation, Annotations, Id, Kind
 from tuner.training.data.image_files import read_colours, read_image, read_mask
 from tuner.training.data.split import ImageArray, Mask, Split
 from tuner.training.datasets import _frames, _rendering
-from tuner.training.datasets._rendering import Rules
+from tuner.training.datasets._rendering import RenderingRules
 
 _MASKS = {"panoptic": "annotations/panoptic_{split}2017", "stuff": "stuff_{split}2017_pixelmaps"}
 _SLACK = 1.0  # pixels that a corner may lie outside of an image whose size is not stated
@@ -58,7 +58,7 @@ class _Source:
     document: Path
     samples: tuple[_Sample, ...]
     annotations: Annotations
-    rules: Rules
+    rules: RenderingRules
     shift: int
     exif: _frames.Exif
     rescale: bool
@@ -101,7 +101,7 @@ def open_split(
         document=document,
         samples=tuple(_samples(known, base, kind, (images, drawn), roots)),
         annotations=known,
-        rules=Rules(
+        rules=RenderingRules(
             ignore=dataset.ignore_index,
             background=names.index(BACKGROUND) if BACKGROUND in names else dataset.ignore_index,
             overlap=overlap,
@@ -218,7 +218,7 @@ def _read(source: _Source, index: int) -> tuple[ImageArray, Mask]:
     return image, mask
 
 
-def _mask(source: _Source, sample: _Sample, size: regions.Size) -> Mask:
+def _mask(source: _Source, sample: _Sample, size: Size) -> Mask:
     ids = source.annotations.labels
     if source.kind == "stuff":
         assert sample.mask is not None
@@ -239,9 +239,7 @@ def _mask(source: _Source, sample: _Sample, size: regions.Size) -> Mask:
     return _drawn(source, sample, found, size)
 
 
-def _drawn(
-    source: _Source, sample: _Sample, found: Sequence[Annotation], size: regions.Size
-) -> Mask:
+def _drawn(source: _Source, sample: _Sample, found: Sequence[Annotation], size: Size) -> Mask:
     """Instances on the pixels that they are meant for, turned as the picture is."""
     if not found:
         return np.full(size, source.rules.background, dtype=np.int32)
@@ -259,7 +257,7 @@ def _drawn(
     return upright
 
 
-def _of_runs(found: Sequence[Annotation]) -> regions.Size | None:
+def _of_runs(found: Sequence[Annotation]) -> Size | None:
     """The size that the first run-length mask states; a wrong one is reported later."""
     masks = (each.shape for each in found if isinstance(each.shape, Mapping))
     return next((size for mask in masks if (size := regions.size_of(mask))), None)

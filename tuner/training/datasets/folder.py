@@ -31,7 +31,7 @@ from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data import labels, pairs
 from tuner.training.data.image_files import colour_of, read_colours, read_labels
-from tuner.training.data.labels import STRANGE, Table
+from tuner.training.data.labels import STRANGE, LabelTable
 from tuner.training.data.pairs import Reading
 from tuner.training.data.split import Mask, Split
 
@@ -126,7 +126,7 @@ def _of_labels(known: Set[int], ignore: int, path: Path) -> Mask:
     return np.where(found.values == found.nodata, ignore, found.values)
 
 
-def _of_values(table: Table, known: Set[int], ignore: int, path: Path) -> Mask:
+def _of_values(table: LabelTable, known: Set[int], ignore: int, path: Path) -> Mask:
     mask = _of_labels(known, ignore, path)
     found = labels.translate(mask, table)
     if odd := pairs.strange(mask, found):

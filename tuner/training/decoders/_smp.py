@@ -10,9 +10,9 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tuner.spec.config import Size
 from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import MeanPool, fcn_head
-from tuner.training.network.resize import Size
 
 
 def widths_of(pyramid: Pyramid) -> list[int]:

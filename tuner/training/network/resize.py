@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Size = tuple[int, int]
+from tuner.spec.config import Size
 
 
 def resize(features: Tensor, size: Size, *, align_corners: bool = False) -> Tensor:

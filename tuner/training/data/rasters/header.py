@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from tuner.errors import DataError
 from tuner.training import paths
 
-Colour = Literal["grey", "rgb", "palette", "bands", "other"]
+ColourKind = Literal["grey", "rgb", "palette", "bands", "other"]
 Reader = Literal["numpy", "pillow", "tifffile", "imagecodecs"]
 
 
@@ -29,7 +29,7 @@ class Header:
     kind: str
     height: int
     width: int
-    colour: Colour
+    colour: ColourKind
     channels: int
     dtype: np.dtype[Any]
     has_alpha: bool = False

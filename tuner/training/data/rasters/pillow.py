@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tuner.training.data.rasters.header import Colour, Header, explained, upright
+from tuner.training.data.rasters.header import ColourKind, Header, explained, upright
 
 _FORMATS = {
     "PNG": ("PNG",),
@@ -16,7 +16,7 @@ _FORMATS = {
     "TIFF": ("TIFF",),
 }
 _ORIENTATION = 0x0112
-_MODES: dict[str, tuple[Colour, int]] = {
+_MODES: dict[str, tuple[ColourKind, int]] = {
     "1": ("grey", 1),
     "L": ("grey", 1),
     "LA": ("grey", 2),
@@ -64,7 +64,7 @@ def header(path: Path, kind: str) -> Header:
         )
 
 
-def _space(image: Image.Image, colour: Colour) -> str:
+def _space(image: Image.Image, colour: ColourKind) -> str:
     """The colour space, if it is another than grey or RGB."""
     if colour == "other":
         return image.mode

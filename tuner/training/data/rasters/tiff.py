@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from tuner.errors import DataError, DataUnavailable
-from tuner.training.data.rasters.header import Colour, Header, Reader, explained, upright
+from tuner.training.data.rasters.header import ColourKind, Header, Reader, explained, upright
 
 Tags = Mapping[int, Any]
 _LOSSLESS = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000})
@@ -190,7 +190,7 @@ def _described(path: Path, tags: Tags, *, page: int, frames: int) -> Header:
     by_pillow = by_pillow and (photometric, bits, *formats, extra) in _PILLOW
     reader: Reader = "pillow" if by_pillow else "tifffile"
     is_colour = photometric in (_RGB, _YCBCR)
-    colours: dict[int, Colour] = {_PALETTE: "palette", _GREY: "grey", _GREY_INVERTED: "grey"}
+    colours: dict[int, ColourKind] = {_PALETTE: "palette", _GREY: "grey", _GREY_INVERTED: "grey"}
     colour = "rgb" if is_colour else colours.get(photometric, "other")
     if colour in ("grey", "rgb", "palette") and samples - len(extra) != (3 if is_colour else 1):
         colour = "bands"

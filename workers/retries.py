@@ -1,4 +1,4 @@
-"""How long a request that fails is repeated: a server that is away is waited for without end."""
+"""How often a request that fails is repeated: a server that is away is waited for without end."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from tuner.errors import LeaseLost, SegtuneError, ServerFailing, ServerUnreachab
 TRIES = 10
 
 
-class Patience:
+class RetryLimit:
     """Counts how often one request failed on a server that answers other requests.
 
     `probe` is such a request: the lease's heartbeat.
