@@ -8,7 +8,7 @@ What starts what, in the order in which they start:
 4. The uploads' thread keeps the newest checkpoint on the server.
 5. `TrainerDriver.run` sends `Start` to the trainer process and takes its messages in the main
    thread: a report goes into the outbox and its verdict back to the trainer, a checkpoint to the
-   uploads. What the three threads hear besides comes as an event into the same queue: a verdict
+   uploads. What else the three threads learn comes as an event into the same queue: a verdict
    (`VerdictEvent`), or that the server takes no more (`LeaseEnded`).
 
 The end comes the other way round. The trainer says `Finished`, or is killed; the uploads end, and a

@@ -18,7 +18,7 @@ class RetryLimit:
         self.tries = 0
 
     def renew(self) -> None:
-        """Begin anew, with another request."""
+        """Start again, with another request."""
         self.tries = 0
 
     def is_over(self, error: ServerUnreachable) -> bool:

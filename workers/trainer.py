@@ -144,7 +144,7 @@ def failure(error: Exception, step: int) -> Outcome:
 
 
 def outdated(start: Start, data: "Data") -> Outcome:
-    """The outcome of a trial whose earlier epochs saw other data: it must begin anew."""
+    """The outcome of a trial whose earlier epochs saw other data: it must start again."""
     was, now = (start.data_version or "unknown")[:12], data.fingerprint[:12]
     logger.warning("the data changed since the trial's first epochs: from %s to %s", was, now)
     return Outcome(

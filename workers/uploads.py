@@ -101,7 +101,7 @@ class Uploads:
     def _may_pass(self, error: Exception) -> bool:
         if not isinstance(error, ServerUnreachable):
             return False
-        with suppress(SegtuneError):  # delivery and heartbeat hear of it too
+        with suppress(SegtuneError):  # delivery and heartbeat see it too
             return not self._retries.is_over(error)
         return True
 

@@ -341,7 +341,7 @@ def test_right_token_opens_the_dashboard(locked: TestClient) -> None:
     assert locked.get("/workers").status_code == 200
 
 
-def test_wrong_token_is_told(locked: TestClient) -> None:
+def test_wrong_token_is_reported(locked: TestClient) -> None:
     """A wrong token sets no cookie."""
     answer = locked.post("/login", data={"token": "guess"})
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)

@@ -75,7 +75,7 @@ FAULTS: tuple[tuple[Callable[[Path], None], str], ...] = (
 
 
 @pytest.mark.parametrize(("spoil", "words"), FAULTS, ids=lambda each: getattr(each, "__name__", ""))
-def test_a_fault_is_told_in_the_same_words_everywhere(
+def test_a_fault_is_reported_in_the_same_words_everywhere(
     tmp_path: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     """By `init` as a warning, by `check-data` as the reason to stop."""

@@ -54,7 +54,7 @@ def test_a_damaged_file_without_predecessor_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"text", b"PK\x03\x04 cut off"])
-def test_what_is_no_checkpoint_is_told_in_one_line(tmp_path: Path, damage: bytes) -> None:
+def test_what_is_not_a_checkpoint_is_reported_in_one_line(tmp_path: Path, damage: bytes) -> None:
     """Nobody is advised to run the code that a file may hold."""
     path = save(tmp_path, 1)
     path.write_bytes(damage)

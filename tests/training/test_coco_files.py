@@ -257,7 +257,7 @@ NOT_PIXELS = {"segmentation": [[0.1, 0.1, 0.5, 0.1, 0.5, 0.5]]}
         (lambda d: [a.update(NOT_PIXELS) for a in d["annotations"]], "between 0 and 1"),
     ],
 )
-def test_faults_of_the_file_are_told_once(
+def test_faults_of_the_file_are_reported_once(
     tmp_path: Path, change: Callable[[Document], None], message: str
 ) -> None:
     """Before an image is read, with the file, the annotation, the value and what to do."""
@@ -364,7 +364,7 @@ def test_small_images_may_validate(tmp_path: Path) -> None:
     assert {"4", "5", "6", "7"} <= {*train.names, *val.names}
 
 
-def test_one_fault_of_many_images_is_told_once(tmp_path: Path) -> None:
+def test_one_fault_of_many_images_is_reported_once(tmp_path: Path) -> None:
     """The images are named, the fault and its remedy stand there once."""
     names = tuple(f"{index}.png" for index in range(7))
     write(tmp_path, document(names), names, size=(HIGH // 2, WIDE // 2))

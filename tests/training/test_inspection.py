@@ -45,7 +45,7 @@ def test_classes_are_counted(tmp_path: Path) -> None:
     assert found.label_sizes == ((40, 60),)
 
 
-def test_oddities_are_told(tmp_path: Path) -> None:
+def test_oddities_are_reported(tmp_path: Path) -> None:
     """Classes that cannot be learned or scored, ignored pixels, and leaks between the splits."""
     base = samples.write_folder(tmp_path, train=1, val=1)
     mask = np.full((40, 60), 255)
@@ -71,7 +71,7 @@ def test_what_is_said_of_absent_classes_is_what_the_metric_does() -> None:
     assert derive(predicted, classes)["iou.worst"] == 0.0
 
 
-def test_a_metric_that_the_split_cannot_define_is_told(tmp_path: Path) -> None:
+def test_a_metric_that_the_split_cannot_define_is_reported(tmp_path: Path) -> None:
     """`check-data` says beforehand what would stop the study with its first report."""
     base = samples.write_folder(tmp_path)
     for index in range(2):

@@ -104,7 +104,7 @@ def test_several_modalities_are_channels(tmp_path: Path) -> None:
     assert loaded.train.channels == 6
 
 
-def test_names_that_differ_in_case_only_are_told(tmp_path: Path) -> None:
+def test_names_that_differ_in_case_only_are_reported(tmp_path: Path) -> None:
     """On one system they are the same file, on another they are not."""
     write(tmp_path, "x/a{}.png", "y/A{}.png")
     with pytest.raises(DataError, match="differ in upper and lower case only"):
@@ -203,7 +203,7 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:
         load(tmp_path, images="z", masks="y")
 
 
-def test_masks_without_image_are_told(tmp_path: Path) -> None:
+def test_masks_without_image_are_reported(tmp_path: Path) -> None:
     """They are no fault, but may show that images were lost."""
     write(tmp_path, "x/{}.png", "y/{}.png")
     put(tmp_path / "set" / "y" / "9.png", MASK)
@@ -211,7 +211,7 @@ def test_masks_without_image_are_told(tmp_path: Path) -> None:
     assert notes == ("set/train: masks without image are not used: 1 (9)",)
 
 
-def test_alpha_that_is_left_out_is_told(tmp_path: Path) -> None:
+def test_alpha_that_is_left_out_is_reported(tmp_path: Path) -> None:
     """GDAL calls a fourth band alpha."""
     write(tmp_path, "x/{}.png", "y/{}.png")
     for path in (tmp_path / "set" / "x").iterdir():

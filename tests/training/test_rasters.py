@@ -439,7 +439,7 @@ def test_greys_that_programs_read_differently_are_no_labels(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("nodata", ["-9999", "255", "nan", "1e30"])
-def test_what_a_geotiff_calls_nodata_is_told(tmp_path: Path, nodata: str) -> None:
+def test_what_a_geotiff_calls_nodata_is_reported(tmp_path: Path, nodata: str) -> None:
     """Its pixels keep a value of their own."""
     holes = INDICES == 4
     stored = np.where(holes, np.float32(nodata), INDICES.astype(np.float32))

@@ -385,7 +385,7 @@ def test_failures_are_sorted(error: Exception, kind: str) -> None:
     assert classify(error) == kind
 
 
-def test_a_part_of_a_training_is_told_as_fewer_steps(scenes: Data, tmp_path: Path) -> None:
+def test_a_part_of_a_training_is_reported_as_fewer_steps(scenes: Data, tmp_path: Path) -> None:
     """Six epochs that count as two: the third and the sixth are scored, and it never completes."""
     script = Script()
     config = samples.config({"training.epochs": 6})
@@ -402,7 +402,7 @@ def test_a_part_of_a_training_is_told_as_fewer_steps(scenes: Data, tmp_path: Pat
     )
 
 
-def test_steps_told_before_are_not_scored_again(scenes: Data, tmp_path: Path) -> None:
+def test_steps_reported_before_are_not_scored_again(scenes: Data, tmp_path: Path) -> None:
     """A training that begins anew after two steps tells the third; its time counts all epochs."""
     script = Script()
     config = samples.config({"training.epochs": 3})

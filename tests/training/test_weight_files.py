@@ -243,7 +243,7 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in to download</body></html>"
     ],
 )
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_what_is_no_weights_is_told_as_what_it_is(
+def test_what_is_not_weights_is_reported_as_what_it_is(
     tmp_path: Path, content: bytes, words: str, name: str
 ) -> None:
     """The error names the file and what stands in it, without a traceback of torch's."""
@@ -268,7 +268,7 @@ def test_what_is_no_weights_is_told_as_what_it_is(
         (3, "of type int"),
     ],
 )
-def test_what_holds_no_state_dict_is_told_by_its_kind(
+def test_what_holds_no_state_dict_is_reported_by_its_kind(
     tmp_path: Path, state: Any, words: str
 ) -> None:
     """A file of PyTorch's with something else in it."""

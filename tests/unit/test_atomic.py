@@ -70,7 +70,7 @@ def test_errors_name_the_file_and_not_the_draft(tmp_path: Path) -> None:
     assert caught.value.filename == str(path)
 
 
-def test_a_disk_that_is_full_at_the_end_is_told(
+def test_a_disk_that_is_full_at_the_end_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some file systems say so at the sync only; the file before stays."""

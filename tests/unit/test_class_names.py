@@ -62,7 +62,7 @@ def test_other_studies_stay_as_they_are(tmp_path: Path, options: dict[str, Any])
     assert with_classes({"dataset": 7}, (tmp_path,)) == {"dataset": 7}
 
 
-def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_none_is_reported(tmp_path: Path) -> None:
     """It is there, and nobody could train on it."""
     write(tmp_path, [])
     with pytest.raises(DataError, match=r"train\.json: is not a COCO annotation file"):

@@ -129,7 +129,7 @@ def test_best_tells_the_confirmation_beside_the_document(scripted: ScriptedClien
     ]
 
 
-def test_a_confirmed_front_is_told_with_every_objective() -> None:
+def test_a_confirmed_front_is_reported_with_every_objective() -> None:
     """Each leader's line has its means by metric, and whether it is still on the front."""
     loss = ConfirmedObjective(mean=0.3)
     leader = ConfirmedLeader(

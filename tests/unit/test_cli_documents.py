@@ -67,7 +67,7 @@ def _complaint(result: Result) -> str:
     ],
 )
 @pytest.mark.parametrize("command", [("submit",), ("submit", "--dry-run"), ("plan",)])
-def test_a_file_that_cannot_be_read_is_told_with_the_place(
+def test_a_file_that_cannot_be_read_is_reported_with_the_place(
     command: tuple[str, ...], text: str, message: str, tmp_path: Path
 ) -> None:
     """File, line, column and path stand in the message."""
@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_read_is_told_with_the_place(
 
 
 @pytest.mark.parametrize("suffix", [".yaml", ".json"])
-def test_what_the_server_refuses_is_told_with_the_place(suffix: str, tmp_path: Path) -> None:
+def test_what_the_server_refuses_is_reported_with_the_place(suffix: str, tmp_path: Path) -> None:
     """A problem that the server found stands at the line of the file that it is about."""
     path = tmp_path / f"study{suffix}"
     path.write_text(
@@ -146,7 +146,7 @@ def test_a_result_keeps_every_value(style: str, tmp_path: Path) -> None:
     assert read_result(path) == (found.config, found)
 
 
-def test_a_result_with_a_mistake_is_told_with_the_place(tmp_path: Path) -> None:
+def test_a_result_with_a_mistake_is_reported_with_the_place(tmp_path: Path) -> None:
     """`segtune train` names the line of what cannot be."""
     config = best().config.model_dump(mode="json")
     path = tmp_path / "best.yaml"

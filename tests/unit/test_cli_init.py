@@ -187,7 +187,7 @@ def test_batches_fit_the_training_images(images: int, batches: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize(("pairs", "is_told"), [(1, True), (2, True), (3, False)])
-def test_too_few_images_are_told(pairs: int, is_told: bool) -> None:
+def test_too_few_images_are_reported(pairs: int, is_told: bool) -> None:
     """With one image to train on, or none, nothing can be learned."""
     proposal = propose(findings({0: 9, 1: 9}, images="images", pairs=pairs), "s", "data")
     assert proposal.batch_sizes == (2,)

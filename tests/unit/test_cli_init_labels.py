@@ -99,7 +99,9 @@ def test_evidence_makes_a_value_void(values: list[int], void: int, said: dict[st
         ([0, 1, 2], 2, {"names": Names("c.txt", {0: "sky", 1: "road"}, is_numbered=False)}),
     ],
 )
-def test_a_doubt_is_asked_and_told(values: list[int], void: int, said: dict[str, object]) -> None:
+def test_a_doubt_is_asked_and_reported(
+    values: list[int], void: int, said: dict[str, object]
+) -> None:
     """With a yes the value is ignored; with nobody to ask it is a class, and the note says so."""
     found = findings(dict.fromkeys(values, 100), **said)
     kept = choose_labels(found)
@@ -149,7 +151,7 @@ def test_a_background_without_a_name_is_asked_for() -> None:
     assert choose_labels(found, lambda _: True).classes == ("background", "cat", "dog")
 
 
-def test_labels_beyond_the_names_are_told() -> None:
+def test_labels_beyond_the_names_are_reported() -> None:
     """They are classes of their own, with a warning."""
     labels = chosen([0, 1, 2, 3], names=Names("dataset.json", {0: "a", 1: "b"}))
     assert labels.classes == ("a", "b", "class_2", "class_3")

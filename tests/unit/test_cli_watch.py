@@ -99,7 +99,7 @@ def test_a_study_that_goes_on_after_its_end_is_followed_further() -> None:
     assert sum("study finished" in line for line in lines) == 2
 
 
-def test_a_drawn_trial_is_not_told_twice() -> None:
+def test_a_drawn_trial_is_not_reported_twice() -> None:
     """A trial that a sampler made is told by its start only."""
     assert narration.line(event(1, "trial.created", 4, source="sampler"), MIOU) is None
 
@@ -175,7 +175,7 @@ def test_the_exit_code_tells_how_the_study_ended(state: StudyState, code: int) -
     assert watch.exit_code(state) == code
 
 
-def test_no_result_is_told_as_none() -> None:
+def test_no_result_is_reported_as_none() -> None:
     """Without a completed trial there is neither value nor gain."""
     words = sentences.best(view(best_value=None, best_trial=None))
     assert words == "no completed trial yet (higher miou is better)"

@@ -236,7 +236,7 @@ def test_doubled_key(text: str, language: Language, message: str) -> None:
         ("a: " + "9" * 5000, "line 1, column 4: "),
     ],
 )
-def test_what_is_not_yaml_is_told_with_its_place(text: str, message: str) -> None:
+def test_what_is_not_yaml_is_reported_with_its_place(text: str, message: str) -> None:
     """Line and column, and what to do, stand in the message."""
     with pytest.raises(Malformed) as caught:
         read(text.encode(), "yaml")

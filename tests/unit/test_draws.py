@@ -51,7 +51,9 @@ def histories(draw: st.DrawFn, spec: StudySpec) -> list[Observation]:
         value = draw(st.floats(0, 1) | st.just(float("nan")))
         final = (value,) if state is TrialState.COMPLETED else None
         steps = {1: value, 2: value} if draw(st.booleans()) else {}
-        found.append(Observation(number, state, drawn.params, final, steps, dict(drawn.attrs)))
+        broken = (draw(st.sampled_from([0.0, 0.3, float("inf")])),)
+        attrs = dict(drawn.attrs)
+        found.append(Observation(number, state, drawn.params, final, steps, attrs, broken))
     return found
 
 

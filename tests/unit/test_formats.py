@@ -72,7 +72,7 @@ def test_the_painters_are_the_classes() -> None:
 
 
 @pytest.mark.parametrize("broken", [None, 7, [], "voc", {"format": 7}, {"format": "vok"}])
-def test_broken_data_sets_are_told_as_before(broken: object) -> None:
+def test_broken_data_sets_are_reported_as_before(broken: object) -> None:
     """Filling in looks at documents that nobody has checked."""
     with pytest.raises(InvalidSpec):
         parse(document(dataset=broken))

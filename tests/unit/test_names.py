@@ -23,7 +23,7 @@ def test_a_name_is_not_a_number(name: str) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 1.5, 10**30])
-def test_a_number_as_a_name_is_told(number: Any) -> None:
+def test_a_number_as_a_name_is_reported(number: Any) -> None:
     """Quotes alone would not do, so the message asks for a word."""
     assert f"the name {number} is a number" in mistakes(document(name=number))[("name",)]
 

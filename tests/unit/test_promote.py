@@ -198,14 +198,14 @@ def test_growing_rungs_wait_while_more_training_would_not_change_the_order() -> 
     assert promotion(Rules(growing), alike, closing=True) is not None
 
 
-def _priced(dear: int, *, cheap: int | None = None) -> list[LearningCurve]:
+def _priced(costly: int, *, cheap: int | None = None) -> list[LearningCurve]:
     """Twelve paused trials, the higher the number the better, an epoch takes 10 s in most."""
-    paces = {dear: 25.0} | ({} if cheap is None else {cheap: 2.5})
+    paces = {costly: 25.0} | ({} if cheap is None else {cheap: 2.5})
     return [replace(curve(k, e3=0.05 * k), pace=paces.get(k, 10.0)) for k in range(12)]
 
 
-def test_cost_aware_promotion_lets_a_dear_trial_wait_for_a_cheap_one() -> None:
-    """Of twelve the fourth goes on, unless it is dear; the eighth does, if it is cheap."""
+def test_cost_aware_promotion_lets_a_costly_trial_wait_for_a_cheap_one() -> None:
+    """Of twelve the fourth goes on, unless it is costly; the eighth does, if it is cheap."""
     curves = [one for one in _priced(8, cheap=4) if one.number in {4, 8}]
     leaders = [replace(one, state=TrialState.RUNNING) for one in _priced(8) if one.number > 8]
     rest = [
@@ -223,8 +223,8 @@ def test_cost_aware_promotion_lets_a_dear_trial_wait_for_a_cheap_one() -> None:
 
 def test_cost_aware_verdict_says_what_an_epoch_takes() -> None:
     """The fourth of twelve waits for its price alone; the best never does."""
-    dear = replace(running(8, e3=0.4), pace=25.0)
-    verdict = judge(Rules(spec(COST_AWARE)), dear, _priced(8))
+    costly = replace(running(8, e3=0.4), pace=25.0)
+    verdict = judge(Rules(spec(COST_AWARE)), costly, _priced(8))
     assert verdict.action is Action.PAUSE
     assert verdict.reason == (
         "miou 0.400 at epoch 3 is among the best third of 12 trials, "

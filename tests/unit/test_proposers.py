@@ -167,7 +167,9 @@ def test_a_restart_changes_nothing() -> None:
 
 @few
 @given(spaces(), st.integers(0, 99), st.integers(1, 50))
-def test_a_cloud_lies_in_the_space(document: dict[str, Any], seed: int, number: int) -> None:
+def test_a_neighbourhood_lies_in_the_space(
+    document: dict[str, Any], seed: int, number: int
+) -> None:
     """Around any point of any space."""
     spec = study(space=document, search={"sampler": "random"})
     centre = Suggester(Rules(spec)).draw([], number).params
@@ -178,7 +180,7 @@ def test_a_cloud_lies_in_the_space(document: dict[str, Any], seed: int, number: 
         assert active is None or active[1].contains(params[path])
 
 
-def test_a_cloud_is_dense_at_its_centre() -> None:
+def test_a_neighbourhood_is_dense_at_its_centre() -> None:
     """Choices mostly stay, numbers stay near on their own scale."""
     space = SearchSpace.model_validate(SPACE)
     centre = {

@@ -35,52 +35,6 @@ def run(spec: StudySpec, trials: int, *, restart_at: int | None = None) -> list[
     return draws
 
 
-@st.composite
-def histories(draw: st.DrawFn, spec: StudySpec) -> list[Observation]:
-    """Trials as they may be found in a store: every state, with and without values."""
-    suggester = Suggester(Rules(spec))
-    found = []
-    for number in range(draw(st.integers(1, 12))):
-        params = suggester.draw([], number).params
-        state = draw(st.sampled_from(list(TrialState)))
-        value = draw(st.floats(0, 1) | st.just(float("nan")))
-        steps = {1: value, 2: value} if draw(st.booleans()) else {}
-        final = (value,) * len(spec.objectives) if state is TrialState.COMPLETED else None
-        broken = (draw(st.sampled_from([0.0, 0.3, float("inf")])),)
-        found.append(Observation(number, state, params, final, steps, {}, broken))
-    return found
-
-
-@few
-@given(spaces(), st.data())
-def test_every_draw_lies_in_the_space_and_resolves(ranges: dict[str, Any], data: Any) -> None:
-    """Whatever has happened, a draw names the active dimensions and makes a valid config."""
-    spec = study(space=ranges, search=TPE)
-    history = data.draw(histories(spec))
-    params = Suggester(Rules(spec)).draw(history, len(history)).params
-    for path in spec.space.root:
-        active = spec.space.active(path, params)
-        assert (path in params) == (active is not None)
-        assert active is None or active[1].contains(params[path])
-    assert resolve(spec.base, spec.dataset, params)
-
-
-@few
-@given(spaces(), st.data())
-def test_a_draw_does_not_depend_on_how_the_history_came(ranges: dict[str, Any], data: Any) -> None:
-    """All at once, shuffled, or one by one with changes of state: the same history."""
-    spec = study(space=ranges, search=TPE)
-    history = data.draw(histories(spec))
-    number = len(history)
-    at_once = Suggester(Rules(spec)).draw(history, number)
-    shuffled = Suggester(Rules(spec)).draw(data.draw(st.permutations(history)), number)
-    gradual = Suggester(Rules(spec))
-    for seen in history:
-        started = Observation(seen.number, TrialState.RUNNING, seen.params)
-        gradual.draw([started], seen.number + 1)
-    assert at_once == shuffled == gradual.draw(history, number)
-
-
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_search_repeats_from_its_seed(sampler: str) -> None:
     """The same study with the same results draws the same trials."""

@@ -70,7 +70,7 @@ def test_a_sequence_is_not_called_short_for_its_refused_items() -> None:
     assert [each.location for each in invalid(caught.value).problems] == [("reports",)]
 
 
-def test_a_header_is_not_told_again() -> None:
+def test_a_header_is_not_reported_again() -> None:
     """It may be a token."""
     item = {
         "type": "string_pattern_mismatch",

@@ -143,7 +143,7 @@ def test_a_crash_is_an_outcome_with_its_log(server: FakeServer, work: Work) -> N
     assert server.uploads[-1].content == b"segmentation-fault-ahead\n"
 
 
-def test_an_exit_code_is_told(server: FakeServer, work: Work) -> None:
+def test_an_exit_code_is_reported(server: FakeServer, work: Work) -> None:
     """A trainer that ends by itself in the midst of a trial has crashed too."""
     server.waiting.append(assignment())
     work("exit=3")

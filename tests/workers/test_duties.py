@@ -205,7 +205,7 @@ def test_overtaken_checkpoints_are_skipped() -> None:
         assert uploads.close() is None
 
 
-def test_what_has_not_arrived_is_told_at_the_end() -> None:
+def test_what_has_not_arrived_is_reported_at_the_end() -> None:
     """The newest checkpoint is still to be sent when the one under way is older."""
     slow = Uploading()
     with uploading(slow) as uploads:

@@ -157,7 +157,7 @@ def test_the_trained_config_is_the_sampled_one() -> None:
 @pytest.mark.parametrize(
     ("code", "words"), [(3, "exit code 3"), (-11, "signal SIGSEGV"), (-9, "out of memory?")]
 )
-def test_ends_of_a_process_are_told_in_words(code: int, words: str) -> None:
+def test_ends_of_a_process_are_reported_in_words(code: int, words: str) -> None:
     """Codes are for machines."""
     assert words in str(Exited(code))
 

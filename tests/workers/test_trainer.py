@@ -98,7 +98,7 @@ def test_an_order_to_yield_is_for_one_trial(link: Line) -> None:
     assert not link.channel.should_yield()
 
 
-def test_beats_are_told_once_a_second(link: Line) -> None:
+def test_heartbeats_are_reported_once_a_second(link: Line) -> None:
     """A thousand quick steps are one line."""
     for _ in range(1000):
         link.channel.heartbeat()

@@ -121,7 +121,7 @@ def test_a_server_may_say_that_a_worker_is_too_old(server: FakeServer, work: Wor
 # ── Surroundings ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_trainer_that_does_not_start_is_told(server: FakeServer, work: Work) -> None:
+def test_a_trainer_that_does_not_start_is_reported(server: FakeServer, work: Work) -> None:
     """A worker without a trainer takes no trial; the server hears why, again and again."""
     server.waiting.append(assignment())
     stop = threading.Event()
@@ -361,7 +361,7 @@ def test_patience_ends_with_the_lease() -> None:
         RetryLimit(lost).is_over(ServerFailing("500"))
 
 
-def test_a_trouble_that_lasts_is_told_once_an_hour(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trouble_that_lasts_is_reported_once_an_hour(caplog: pytest.LogCaptureFixture) -> None:
     """A new one at once; the end of it too."""
     caplog.set_level(logging.INFO)
     now = [0.0]

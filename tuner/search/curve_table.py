@@ -36,7 +36,7 @@ class CurveTable(Sequence[LearningCurve]):
             self._curves.append(curve)
             self._grow()
         for step in self._curves[index].values.keys() - curve.values.keys():
-            self._column(step)[index] = np.nan  # a trial that began anew has lost it
+            self._column(step)[index] = np.nan  # a trial that started again has lost it
         self._curves[index] = curve
         self._numbers[index] = curve.number
         self._paused_at[index] = curve.step if curve.state is TrialState.PAUSED else 0

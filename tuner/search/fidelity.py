@@ -3,7 +3,7 @@
 With `fidelity: data` or `size` a rung at step s of E epochs is a training of its own over all E
 epochs, whole schedule included, that costs about as much as s epochs of a full one: on s/E of the
 images, or at s/E of the pixels. Its report at step s is its last. A trial that is promoted is
-trained anew at the next rung; the last one is the full training.
+trained again at the next rung; the last one is the full training.
 """
 
 from math import sqrt

@@ -45,7 +45,9 @@ def plan(rules: Rules) -> Plan:
     whole, each = spec.base.training.epochs, spec.most_drawn_epochs
     if rules.is_staged:
         whole = each = sum(rules.rungs, epochs)
-    expected = _epochs(reached, anew=rules.is_staged) if reached else _drawn_epochs(rules, trials)
+    expected = (
+        _epochs(reached, restarts=rules.is_staged) if reached else _drawn_epochs(rules, trials)
+    )
     return Plan(
         sampler=rules.sampler_name,
         pruner=rules.pruner_name,
@@ -91,9 +93,9 @@ def _draw(spec: StudySpec, rng: random.Random) -> Params:
     return params
 
 
-def _epochs(reached: Mapping[int, float], *, anew: bool) -> float:
-    """Epochs of all trials up to their last rungs; `anew`, each rung is a training of its own."""
-    if anew:
+def _epochs(reached: Mapping[int, float], *, restarts: bool) -> float:
+    """Epochs of all trials up to their last rungs; with `restarts`, every rung starts from zero."""
+    if restarts:
         return sum(step * trials for step, trials in reached.items())
     total, before = 0.0, 0
     for step, trials in sorted(reached.items()):

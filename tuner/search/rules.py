@@ -1,6 +1,6 @@
 """What a study's document means for its search, asked once.
 
-Whoever draws, judges, plans or hands out trials takes a `Rules`; nobody asks the document again.
+What draws, judges, plans or assigns trials takes a `Rules`; none of it asks the document again.
 """
 
 from dataclasses import dataclass

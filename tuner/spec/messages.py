@@ -49,7 +49,7 @@ class OutcomeKind(StrEnum):
     FAILED = "failed"  # the trial itself cannot succeed: exception, divergence, data, memory
     CRASHED = "crashed"  # the trainer process died; another attempt may succeed
     HUNG = "hung"  # the trainer made no progress and was killed; another attempt may succeed
-    OUTDATED = "outdated"  # its earlier epochs saw other data than there are now: it begins anew
+    OUTDATED = "outdated"  # its earlier epochs saw other data than there are now: it starts again
     LOST = "lost"  # said by the server only: the lease ended without an outcome
 
 

@@ -1,7 +1,7 @@
 """Asynchronous successive halving (Li et al. 2020), in the form that stops and never waits.
 
 At each rung a trial goes on if it is among the best 1/eta of all that have reached the rung so
-far. For trials without checkpoints; `promote` is the form that loses nobody.
+far. For trials without checkpoints; `promote` is the form that loses no trial.
 """
 
 from collections.abc import Mapping, Sequence

@@ -20,7 +20,7 @@ def build(
     warmup: Annotated[int, Field(ge=0)] = 0,
     interval: Annotated[int, Field(ge=1)] = 1,
 ) -> Pruner:
-    """Give the pruner; it judges nobody before `startup` peers have been at the epoch."""
+    """Give the pruner; it judges no trial before `startup` peers have reached the epoch."""
     return Median(startup=startup, warmup=warmup, interval=interval)
 
 

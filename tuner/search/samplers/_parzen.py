@@ -1,4 +1,4 @@
-"""Optuna's TPE, which neither translates nor sorts every trial anew at every draw."""
+"""Optuna's TPE, without translating and sorting every trial at every draw."""
 
 from functools import partial
 from heapq import nsmallest

@@ -31,7 +31,7 @@ def build(
 ) -> nn.Module:
     """entropy_share × cross-entropy + (1 - entropy_share) × information, each summed over classes.
 
-    Sigmoid, not softmax, as published: every class is told apart from all others by itself.
+    Sigmoid, not softmax, as published: every class is separated from all others by itself.
     """
     return _RegionInformation(radius, downsample, entropy_share)
 

@@ -80,7 +80,7 @@ def create(model: str, *, pretrained: bool, channels: int = 3, **options: Any) -
 
     Raises:
         WeightsUnavailable: the pretrained weights could not be fetched.
-        TrainingError: nobody has published any.
+        TrainingError: none are published.
     """
     options |= {"features_only": True, "in_chans": channels, "pretrained": pretrained}
     if not pretrained:

@@ -1,4 +1,4 @@
-"""Files of weights: found under a root or fetched, read as tensors by name, whoever wrote them."""
+"""Files of weights: found under a root or fetched, read as tensors by name, whatever wrote them."""
 
 import logging
 import pickle
