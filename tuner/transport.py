@@ -17,8 +17,10 @@ import urllib3
 
 from tuner.errors import InvalidInput, Problem
 
+_CONNECTIONS = 4  # to one server, for its busiest callers
 
-def to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
+
+def transport_to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
     """The transport to one server; `retries` repeats connections that were not made.
 
     Raises:
@@ -31,33 +33,33 @@ def to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
         raise _unusable(proxy, url, error) from error
 
 
-class Road(NamedTuple):
+class ServerPool(NamedTuple):
     """Connections that are kept to one server, and what the URLs asked of them begin with."""
 
     pool: urllib3.HTTPConnectionPool | urllib3.ProxyManager
     base: str
 
 
-def road_to(url: str, *, connections: int = 4) -> Road:
-    """Connections to one server for the busiest callers: a worker asks with each step it trains.
+def pool_for(url: str) -> ServerPool:
+    """Kept connections to one server: a worker asks with each step that it trains.
 
     Raises:
         InvalidInput: the proxy of the environment cannot be used.
     """
     proxy = proxy_for(url)
     if proxy is None:
-        pool = urllib3.connection_from_url(url, maxsize=connections)
-        return Road(pool, urlsplit(url).path.rstrip("/"))
+        pool = urllib3.connection_from_url(url, maxsize=_CONNECTIONS)
+        return ServerPool(pool, urlsplit(url).path.rstrip("/"))
     try:
         parts = urlsplit(proxy)
         user, _, place = parts.netloc.rpartition("@")
         headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
         manager = urllib3.ProxyManager(
-            parts._replace(netloc=place).geturl(), maxsize=connections, proxy_headers=headers
+            parts._replace(netloc=place).geturl(), maxsize=_CONNECTIONS, proxy_headers=headers
         )
     except (ValueError, urllib3.exceptions.HTTPError) as error:
         raise _unusable(proxy, url, error) from error
-    return Road(manager, url.rstrip("/"))
+    return ServerPool(manager, url.rstrip("/"))
 
 
 def _unusable(proxy: str | None, url: str, error: Exception) -> InvalidInput:

@@ -33,7 +33,7 @@ from tuner.spec.messages import (
     Unfitness,
 )
 from tuner.spec.validation import summary
-from tuner.transport import road_to
+from tuner.transport import pool_for
 from workers.limits import Backoff
 from workers.outcomes import unfit
 from workers.retries import RetryLimit
@@ -69,12 +69,12 @@ class ServerClient:
         self.server = server
         self._timeout = timeout
         self._backoff = backoff or Backoff()
-        self._road = road_to(server)
+        self._server_pool = pool_for(server)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def close(self) -> None:
         """Close the connections."""
-        pool = self._road.pool
+        pool = self._server_pool.pool
         pool.clear() if isinstance(pool, urllib3.ProxyManager) else pool.close()
 
     def lease(self, request: LeaseRequest) -> Assignment | None:
@@ -209,9 +209,9 @@ class ServerClient:
         """One attempt; `preload_content=False` leaves the body to be read."""
         request.setdefault("timeout", self._timeout)
         try:
-            return self._road.pool.urlopen(
+            return self._server_pool.pool.urlopen(
                 method,
-                f"{self._road.base}{_API}{path}",
+                f"{self._server_pool.base}{_API}{path}",
                 headers={**self._headers, **(headers or {})},
                 retries=False,
                 redirect=False,

@@ -23,6 +23,7 @@ from workers.protocol import MESSAGES, Message, line
 logger = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "workers.trainer")
 _EOF_SECONDS = 5.0
+_CLOSE_SECONDS = 5.0  # until a process that was asked to end is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,13 @@ class TrainerProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def close(self, *, seconds: float = 5.0) -> None:
+    def close(self) -> None:
         """Let the process end by itself, and kill it if it does not."""
         self._is_doomed = True
         with suppress(BrokenPipeError):
             self._commands.close()
         try:
-            self._process.wait(seconds)
+            self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()

@@ -73,22 +73,22 @@ def label(run: Run) -> str:
     return ", ".join(parts)
 
 
-def rows(runs: Iterable[Run], *, budgets: Sequence[int] = BUDGETS) -> list[Row]:
+def rows(runs: Iterable[Run]) -> list[Row]:
     """One row per method and setting, in order of first appearance."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in normalized(runs):
         groups[label(run)].append(run)
-    return [_row(name, group, budgets) for name, group in groups.items()]
+    return [_row(name, group) for name, group in groups.items()]
 
 
-def _row(name: str, runs: Sequence[Run], budgets: Sequence[int]) -> Row:
+def _row(name: str, runs: Sequence[Run]) -> Row:
     return Row(
         name=name,
         runs=len(runs),
         seeds=len({run.order["setting"]["seed"] for run in runs}),
-        regret={at: figure(runs, partial(regret_at, budget=at)) for at in budgets},
-        mean=float(np.mean([regret_at(run, budgets[-1]) for run in runs])),
-        final=figure(runs, partial(final_regret_at, budget=budgets[-1])),
+        regret={at: figure(runs, partial(regret_at, budget=at)) for at in BUDGETS},
+        mean=float(np.mean([regret_at(run, BUDGETS[-1]) for run in runs])),
+        final=figure(runs, partial(final_regret_at, budget=BUDGETS[-1])),
         reach_40=_reach(runs, lambda run: run.levels.best_of_40),
         reach_160=_reach(runs, lambda run: run.levels.best_of_160),
         draw_ms=_middle(runs, "draw"),

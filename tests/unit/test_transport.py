@@ -14,7 +14,7 @@ from tuner.cli.processes import start_server
 from tuner.cli.supervisor import Command, Supervisor
 from tuner.client import Client
 from tuner.errors import InvalidInput, SegtuneError
-from tuner.transport import except_from_proxies, is_loopback, proxy_for, to
+from tuner.transport import except_from_proxies, is_loopback, proxy_for, transport_to
 from workers.client import ServerClient
 
 AWAY = "http://segtune.example:8000"
@@ -159,7 +159,7 @@ def test_a_proxy_that_is_none_is_an_error_of_ours(
     """The message names the variable, the value and the way out."""
     monkeypatch.setenv("HTTP_PROXY", proxy_address)
     with pytest.raises(InvalidInput, match=r"HTTP_PROXY: the proxy .*NO_PROXY"):
-        to(AWAY)
+        transport_to(AWAY)
 
 
 @given(st.ip_addresses(network="127.0.0.0/8"))

@@ -135,13 +135,16 @@ def start_server(supervisor: Supervisor, command: Command, url: str) -> None:
 
     import httpx
 
-    from tuner.transport import to
+    from tuner.transport import transport_to
 
     supervisor.start(command)
     seen = f"; see {command.log}" if command.log else ""
     deadline = time.monotonic() + _READY_SECONDS
     while True:
-        with suppress(httpx.HTTPError), httpx.Client(transport=to(url), timeout=5) as client:
+        with (
+            suppress(httpx.HTTPError),
+            httpx.Client(transport=transport_to(url), timeout=5) as client,
+        ):
             if client.get(f"{url}/health/ready").is_success:
                 supervisor.prove(command.name)
                 return

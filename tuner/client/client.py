@@ -40,7 +40,7 @@ from tuner.spec.views import (
     TrialView,
     WorkerView,
 )
-from tuner.transport import to
+from tuner.transport import transport_to
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 StudyInput = StudySpec | Mapping[str, Any] | str | os.PathLike[str]
@@ -67,7 +67,7 @@ class Client:
             base_url=f"{self.server}/api/v1/",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=timeout,
-            transport=transport or to(self.server, retries=2),
+            transport=transport or transport_to(self.server, retries=2),
         )
 
     def __repr__(self) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
@@ -43,9 +42,7 @@ class Observation:
     pace: float = 0.0
 
 
-def open_study(
-    spec: StudySpec, sampler: BaseSampler | None = None
-) -> tuple[Study, InMemoryStorage]:
+def open_study(spec: StudySpec) -> tuple[Study, InMemoryStorage]:
     """An empty Optuna study of the spec's objectives, and the storage that feeds it."""
     storage = InMemoryStorage()
     directions = [
@@ -53,7 +50,7 @@ def open_study(
         for objective in spec.objectives
     ]
     storage.create_new_study(directions, spec.name)
-    return Study(spec.name, storage, sampler=sampler), storage
+    return Study(spec.name, storage), storage
 
 
 class Translator:

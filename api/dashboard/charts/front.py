@@ -60,14 +60,14 @@ def draw_front(front: Front) -> Markup:
     )
 
 
-def draw_volume(view: FrontView, *, limit: int = POINTS) -> Markup:
+def draw_volume(view: FrontView) -> Markup:
     """The hypervolume in the order of ending: a staircase that never falls."""
     rises = [
         (place, one.hypervolume)
         for place, one in enumerate(view.steps, start=1)
         if place == 1 or one.hypervolume > view.steps[place - 2].hypervolume
     ]
-    stride = max(1, ceil(len(rises) / limit))
+    stride = max(1, ceil(len(rises) / POINTS))
     kept = [rise for at, rise in enumerate(rises, start=1) if at % stride == 0 or at == len(rises)]
     x = linear((0, max(len(view.steps), 1)), whole=True)
     y = linear([0.0, *(volume for _, volume in kept)], count=4)

@@ -22,6 +22,7 @@ STYLES = {
 }
 _BAR = 48
 _ROWS = 16
+_WIDTH = 16  # of a bar of epochs, in characters
 
 
 def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> RenderableType:
@@ -87,6 +88,6 @@ def _running(study: StudyView, running: Sequence[TrialSummary]) -> Table:
     return table
 
 
-def _epochs(trial: TrialSummary, width: int = 16) -> Text:
-    filled = min(width, trial.step * width // max(trial.epochs, 1))
-    return Text.assemble(("━" * filled, "cyan"), ("─" * (width - filled), "bright_black"))
+def _epochs(trial: TrialSummary) -> Text:
+    filled = min(_WIDTH, trial.step * _WIDTH // max(trial.epochs, 1))
+    return Text.assemble(("━" * filled, "cyan"), ("─" * (_WIDTH - filled), "bright_black"))
