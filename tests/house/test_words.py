@@ -127,6 +127,22 @@ def test_a_room_says_the_field_s_words(room: str) -> None:
     assert sorted(found) == []
 
 
+# A row of the database, and the same thing where it is read, sent or carried out.
+ROWS = {"Attempt", "Event", "Report"}
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """One word means one thing: no two public classes of the product are called the same."""
+    homes: dict[str, list[str]] = {}
+    for path in sources():
+        if path.parts[0] in {"tuner", "api", "workers"}:
+            for node in ast.parse(text(path)).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    homes.setdefault(node.name, []).append(str(path))
+
+    assert {name: at for name, at in homes.items() if len(at) > 1 and name not in ROWS} == {}
+
+
 PAGES = sorted(
     path
     for path in tracked()

@@ -14,7 +14,7 @@ _SAMPLE = 1000  # draws whose mean is taken for that of a study
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Outline:
     """The search in numbers: steps in epochs, `worst_epochs` if nothing is pruned.
 
     `epochs` are those of one full training, of the longest where they are searched.
@@ -35,7 +35,7 @@ class Plan:
     confirm_epochs: int
 
 
-def plan(rules: Rules) -> Plan:
+def plan(rules: Rules) -> Outline:
     """The plan of a study."""
     spec, trials, epochs = rules.spec, rules.trial_limit, rules.spec.most_epochs
     confirm = spec.search.confirm
@@ -48,7 +48,7 @@ def plan(rules: Rules) -> Plan:
     expected = (
         _epochs(reached, restarts=rules.is_staged) if reached else _drawn_epochs(rules, trials)
     )
-    return Plan(
+    return Outline(
         sampler=rules.sampler_name,
         pruner=rules.pruner_name,
         trials=trials,

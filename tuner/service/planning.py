@@ -82,7 +82,7 @@ def _trained_on(row: Study, dataset: Mapping[str, Any]) -> bool:
     return document.get("dataset") == dataset
 
 
-def _cost(spec: StudySpec, outline: search.Plan, pace: Pace, workers: int) -> Cost:
+def _cost(spec: StudySpec, outline: search.Outline, pace: Pace, workers: int) -> Cost:
     limit, seconds = spec.search.max_hours, pace.seconds
     worst = search.device_hours(outline.worst_epochs, seconds, limit)
     expected = (
