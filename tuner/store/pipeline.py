@@ -58,7 +58,7 @@ def writing(session: Session) -> Iterator[None]:
 
 
 def write(session: Session, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of the same columns, within `writing`; no rows are no statement.
+    """Write rows of the same columns, within `writing`; nothing is sent for no rows.
 
     SQLAlchemy says how, once; running a statement through it costs more than the database.
     """
