@@ -7,6 +7,7 @@ HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, where they are set.
 import ipaddress
 import os
 import urllib.request
+from base64 import b64encode
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -28,38 +29,64 @@ def transport_to(url: str, *, retries: int = 0) -> httpx.HTTPTransport:
     """
     proxy = proxy_for(url)
     try:
+        if proxy is not None:
+            _require_host(proxy)
         return httpx.HTTPTransport(proxy=proxy, retries=retries)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise _unusable(proxy, url, error) from error
 
 
 class ServerPool(NamedTuple):
-    """Connections that are kept to one server, and what the URLs asked of them begin with."""
+    """Connections that are kept to one server, and what each request to it needs."""
 
     pool: urllib3.HTTPConnectionPool | urllib3.ProxyManager
-    base: str
+    base: str  # what the URLs begin with that the pool is asked for
+    headers: dict[str, str]
 
 
 def pool_for(url: str) -> ServerPool:
     """Kept connections to one server: a worker asks with each step that it trains.
 
+    Certificates are those that httpx trusts, so that workers and commands trust the same.
+
     Raises:
         InvalidInput: the proxy of the environment cannot be used.
     """
-    proxy = proxy_for(url)
+    parts, proxy = urlsplit(url), proxy_for(url)
+    user, _, place = parts.netloc.rpartition("@")
+    headers = {"Authorization": f"Basic {_basic(user)}"} if user else {}
+    plain = parts._replace(netloc=place).geturl().rstrip("/")
     if proxy is None:
-        pool = urllib3.connection_from_url(url, maxsize=_CONNECTIONS)
-        return ServerPool(pool, urlsplit(url).path.rstrip("/"))
+        tls = {"ssl_context": httpx.create_ssl_context()} if parts.scheme == "https" else {}
+        pool = urllib3.connection_from_url(plain, maxsize=_CONNECTIONS, **tls)
+        return ServerPool(pool, parts.path.rstrip("/"), headers)
     try:
-        parts = urlsplit(proxy)
-        user, _, place = parts.netloc.rpartition("@")
-        headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
-        manager = urllib3.ProxyManager(
-            parts._replace(netloc=place).geturl(), maxsize=_CONNECTIONS, proxy_headers=headers
-        )
+        return ServerPool(_proxied(proxy), plain, headers)
     except (ValueError, urllib3.exceptions.HTTPError) as error:
         raise _unusable(proxy, url, error) from error
-    return ServerPool(manager, url.rstrip("/"))
+
+
+def _require_host(proxy: str) -> None:
+    if not urlsplit(proxy).hostname:
+        raise ValueError("it names no host")
+
+
+def _basic(user: str) -> str:
+    """Name and password of a URL, as RFC 7617 sends them."""
+    return b64encode(unquote(user).encode()).decode()
+
+
+def _proxied(proxy: str) -> urllib3.ProxyManager:
+    _require_host(proxy)
+    parts = urlsplit(proxy)
+    user, _, place = parts.netloc.rpartition("@")
+    return urllib3.ProxyManager(
+        parts._replace(netloc=place).geturl(),
+        maxsize=_CONNECTIONS,
+        proxy_headers=urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None,
+        ssl_context=httpx.create_ssl_context(),
+        proxy_ssl_context=httpx.create_ssl_context(),
+    )
 
 
 def _unusable(proxy: str | None, url: str, error: Exception) -> InvalidInput:

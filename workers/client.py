@@ -70,7 +70,8 @@ class ServerClient:
         self._timeout = timeout
         self._backoff = backoff or Backoff()
         self._server_pool = pool_for(server)
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {**self._server_pool.headers, **bearer}
 
     def close(self) -> None:
         """Close the connections."""

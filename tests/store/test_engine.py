@@ -4,11 +4,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 
 from tests.databases import Clock
+from tests.store.fleet import Fleet
 from tests.store.samples import spec, study_row
 from tuner.errors import Conflict, StorageError
 from tuner.store.engine import Database, normalize
@@ -196,3 +198,21 @@ def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="did not answer"), db.reading() as session:
         session.execute(text("SELECT 1"))
     db.dispose()
+
+
+def test_a_connection_is_given_back_out_of_its_pipeline(postgresql_url: str) -> None:
+    """The thread that gets it next must not find statements of the one before on their way."""
+    db, states = Database(postgresql_url), list[tuple[str, str]]()
+    fleet = Fleet(db)
+    fleet.submit(spec())
+    held = fleet.take()
+
+    def note(connection: Any, _: Any) -> None:
+        info = connection.info
+        states.append((info.pipeline_status.name, info.transaction_status.name))
+
+    event.listen(db.engine.pool, "checkin", note)
+    fleet.report(held, 1)
+    db.dispose()
+
+    assert set(states) == {("OFF", "IDLE")}

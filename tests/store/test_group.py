@@ -261,3 +261,68 @@ def test_a_future_hears_of_a_broken_transaction() -> None:
     with pytest.raises(StorageError, match="the disk is full"):
         group.soon(Job(Need(0), lambda _: None)).result(10)
     group.close()
+
+
+def test_a_group_that_is_closed_does_what_it_has_taken() -> None:
+    """A future that waits behind a thread's job is done; one that comes later is refused."""
+    ledger = Ledger()
+    group = GroupCommit(lambda needs: ledger.transaction())
+    thread = threading.Thread(target=group.run, args=(Job(Need(0), ledger.write("thread")),))
+    thread.start()
+    while not group._is_led or group._queue:
+        assert thread.is_alive()
+    waiting = group.soon(Job(Need(1), ledger.write("waiting")))
+    group.close()
+    late = group.soon(Job(Need(2), ledger.write("late")))
+    ledger.go.set()
+
+    assert waiting.result(10) == "WAITING"
+    with pytest.raises(StorageError, match="shutting down"):
+        late.result(10)
+    assert group.run(Job(Need(3), ledger.write("after"))) == "AFTER"
+    thread.join(10)
+
+
+def test_a_thread_that_ends_itself_leaves_the_others_a_leader() -> None:
+    """Whatever ends a work, those that wait behind it are served."""
+    ledger = Ledger()
+    group = GroupCommit(lambda needs: ledger.transaction())
+
+    def leave(_: Session) -> None:
+        raise SystemExit
+
+    gone = group.soon(Job(Need(0), leave))
+    while not gone.running():
+        pass
+    kept = group.soon(Job(Need(1), ledger.write("kept")))
+    ledger.go.set()
+
+    assert kept.result(10) == "KEPT"
+    with pytest.raises(StorageError, match="broken off"):
+        gone.result(10)
+    group.close()
+
+
+def test_a_heir_that_is_appointed_at_once_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leader may appoint the next one before that thread knows that it has to wait."""
+    ledger, queued_up = Ledger(), threading.Event()
+    group = GroupCommit(lambda needs: ledger.transaction())
+    queue_up = group._queue_up
+
+    def slowly(ticket: Any) -> bool:
+        leads = queue_up(ticket)
+        if not leads:
+            ledger.go.set()
+            assert ticket.called.wait(10)  # appointed
+            queued_up.set()
+        return leads
+
+    monkeypatch.setattr(group, "_queue_up", slowly)
+    first = threading.Thread(target=group.run, args=(Job(Need(0), ledger.write("first")),))
+    first.start()
+    while not group._is_led or group._queue:
+        assert first.is_alive()
+
+    assert group.run(Job(Need(1), ledger.write("heir"))) == "HEIR"
+    assert group.run(Job(Need(2), ledger.write("next"))) == "NEXT"
+    first.join(10)

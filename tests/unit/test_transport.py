@@ -1,20 +1,23 @@
 """One rule for proxies, whoever asks: loopback and NO_PROXY directly, all else by the proxy."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3 import HTTPSConnectionPool
 
 from tuner.cli.processes import start_server
 from tuner.cli.supervisor import Command, Supervisor
 from tuner.client import Client
 from tuner.errors import InvalidInput, SegtuneError
-from tuner.transport import except_from_proxies, is_loopback, proxy_for, transport_to
+from tuner.transport import except_from_proxies, is_loopback, pool_for, proxy_for, transport_to
 from workers.client import ServerClient
 
 AWAY = "http://segtune.example:8000"
@@ -27,6 +30,7 @@ class Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.address = f"http://127.0.0.1:{self.server_address[1]}"
         self.asked: list[str] = []
+        self.authorizations: list[str | None] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -34,6 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         self.server.asked.append(self.path)
+        self.server.authorizations.append(self.headers["Authorization"])
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -152,7 +157,7 @@ def test_each_scheme_has_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for(AWAY) == "http://any:3128"
 
 
-@pytest.mark.parametrize("proxy_address", ["gopher://proxy:1", "http://proxy:port"])
+@pytest.mark.parametrize("proxy_address", ["gopher://proxy:1", "http://proxy:port", "http://"])
 def test_a_proxy_that_is_none_is_an_error_of_ours(
     monkeypatch: pytest.MonkeyPatch, proxy_address: str
 ) -> None:
@@ -160,6 +165,8 @@ def test_a_proxy_that_is_none_is_an_error_of_ours(
     monkeypatch.setenv("HTTP_PROXY", proxy_address)
     with pytest.raises(InvalidInput, match=r"HTTP_PROXY: the proxy .*NO_PROXY"):
         transport_to(AWAY)
+    with pytest.raises(InvalidInput, match=r"HTTP_PROXY: the proxy .*NO_PROXY"):
+        pool_for(AWAY)
 
 
 @given(st.ip_addresses(network="127.0.0.0/8"))
@@ -191,3 +198,23 @@ def test_the_host_of_up_is_asked_directly(proxy: Listener, monkeypatch: pytest.M
     assert proxy_for("http://10.1.2.3:8000") is None
     assert proxy_for("http://other.example") is None
     assert proxy_for(AWAY) == proxy.address
+
+
+def test_a_worker_sends_the_name_and_password_of_its_servers_url(
+    listen: Callable[[], Listener],
+) -> None:
+    """As commands do, for a server behind a gateway; the server's own token comes first."""
+    server = listen()
+    named = server.address.replace("http://", "http://ada:a%40b@")
+    for token in (None, "secret"):
+        with closing(ServerClient(named, token)) as client, pytest.raises(SegtuneError):
+            client.renew("lease", "token")
+    assert server.authorizations == ["Basic YWRhOmFAYg==", "Bearer secret"]
+
+
+def test_workers_trust_the_certificates_that_commands_trust() -> None:
+    """A slim image has no store of its own; httpx brings one."""
+    pool = pool_for("https://segtune.example").pool
+    context = pool.conn_kw["ssl_context"] if isinstance(pool, HTTPSConnectionPool) else None
+    assert isinstance(context, ssl.SSLContext)
+    assert context.cert_store_stats() == httpx.create_ssl_context().cert_store_stats()

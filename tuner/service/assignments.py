@@ -82,11 +82,11 @@ def _take_from(
 
     def grant(session: Session) -> Assignment | None:
         study = studies.lock(session, study_id)
-        now, since = db.moment(session), study.event_seq
+        now = db.moment(session)
         found = _next_readable(session, study, searches, now=now)
         if found is None:
             return None
-        trial, config = found
+        trial, config, since = found
         worker_id = _note(session, request, now=now)
         lease = leases.grant(session, trial, worker_id, now=now, seconds=lease_seconds)
         logger.info(
@@ -98,7 +98,7 @@ def _take_from(
         )
         offered = _Offer(lease, request.capabilities, lease_seconds)
         assignment = _assign(session, study, trial, config, offered, now=now)
-        searches.took(study, trial, since=since)
+        searches.took(session, study, trial, since=since)
         return assignment
 
     try:
@@ -130,17 +130,22 @@ def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
 
 def _next_readable(
     session: Session, study: Study, searches: Searches, *, now: datetime
-) -> tuple[Trial, TrialConfig] | None:
-    """The trial that is next, with its config; those whose config cannot be read are failed."""
+) -> tuple[Trial, TrialConfig, int] | None:
+    """The trial that is next, with its config and the last event before it was chosen.
+
+    Those whose config cannot be read are failed.
+    """
+    since = study.event_seq
     while (trial := _next_trial(session, study, searches, now=now)) is not None:
         try:
-            return trial, documents.config_of(trial)
+            return trial, documents.config_of(trial), since
         except NewerDocument:
             raise
         except Unreadable as error:
             rules = documents.rules_of(study)
             lifecycle.fail_trial(session, study, rules, trial, str(error), now=now)
             hot.write(session)
+            since = study.event_seq
     return None
 
 
@@ -183,6 +188,7 @@ def _go_on(
 ) -> Trial:
     """The paused trial that is promoted, waiting; or the copy of a better one in its place."""
     number, reason = promoted
+    hot.forget_history(session, study)  # the next draw must see what changes here
     if donors := search.donors(number):
         copy = copies.replace(session, study, rules, promoted, donors, now=now)
         if copy is not None:

@@ -83,11 +83,13 @@ class Searches:
             known = [search.revision for key, search in self._kept.items() if key[0] == study_id]
         return since(rules, min(known, default=0))
 
-    def took(self, study: Study, trial: Trial, *, since: int) -> None:
-        """Take in a locked study's trial that was just handed out: all that changed since then.
+    def took(self, session: Session, study: Study, trial: Trial, *, since: int) -> None:
+        """Take in a locked study's trial that was just handed out, if it is a new one.
 
-        So the next of a group of draws need not read it back from the database.
+        So the next of a group of draws need not read it back from the database. `since` is the
+        study's last event before the trial was chosen.
         """
+        on_rollback(session, partial(self._forget, study.id))
         with self._lock:
             kept = [search for key, search in self._kept.items() if key[0] == study.id]
         for search in kept:

@@ -35,10 +35,10 @@ _DRIVERS = {
 UNPOOLED: Mapping[str, Any] = {"poolclass": NullPool}
 _UNDO = "segtune_undo"
 _PRAGMAS = (
+    f"PRAGMA busy_timeout={BUSY_MILLISECONDS}",  # first: the next one may have to wait
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # what was answered with 2xx survives a power cut
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={BUSY_MILLISECONDS}",
 )
 
 
@@ -100,9 +100,11 @@ class Database:
                 yield session
                 hot.batch_of(session).close(session)
             except BaseException:
-                session.rollback()
-                for call in session.info.get(_UNDO, ()):
-                    call()
+                try:
+                    session.rollback()
+                finally:
+                    for call in session.info.get(_UNDO, ()):
+                        call()
                 raise
 
     def together(self, job: Job[T]) -> T:

@@ -27,7 +27,7 @@ class Need:
     """What a work is about: its study's id, and its lease or worker if it has one, so that they
     can be read for the whole group at once; and a look at them, which may refuse but writes
     nothing. A late work comes after the others of its study, because it asks for a trial; `since`
-    is what it wants to know of the others.
+    is from where on it wants to know what changed before the group.
     """
 
     study: int
@@ -114,6 +114,7 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._queue: list[_Ticket] = []
         self._is_led = False
+        self._is_closed = False
         # Its thread starts with the first future, and leads from then on while anything waits.
         self._leader = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
 
@@ -127,8 +128,9 @@ class GroupCommit:
             StorageError: the database refused; nothing of this work was stored.
         """
         ticket = _Ticket(job)
-        ticket.leads = self._queue_up(ticket)
-        if not ticket.leads:
+        if self._queue_up(ticket):
+            ticket.leads = True
+        else:
             ticket.called.wait()
         if ticket.leads:
             self._lead(ticket)
@@ -138,16 +140,24 @@ class GroupCommit:
     def soon(self, job: Job[T]) -> "Future[T]":
         """The result of a job to come, as `run` gives it: for callers that are not threads."""
         future: Future[T] = Future()
-        if self._queue_up(_Ticket(job, future)):
-            self._leader.submit(self._lead)
+        with self._lock:
+            if self._is_closed:
+                future.set_exception(StorageError("the server is shutting down; ask again"))
+                return future
+            self._queue.append(_Ticket(job, future))
+            if not self._is_led:
+                self._is_led = True
+                self._leader.submit(self._lead)
         return future
 
     def close(self) -> None:
-        """End the thread that leads where nobody else does."""
+        """Take no more jobs as futures, and return once all that were taken are done."""
+        with self._lock:
+            self._is_closed = True
         self._leader.shutdown()
 
     def _queue_up(self, ticket: _Ticket) -> bool:
-        """Add a ticket to those that wait; whether somebody has to lead now."""
+        """Add a thread's ticket to those that wait; whether it has to lead now."""
         with self._lock:
             self._queue.append(ticket)
             was_led, self._is_led = self._is_led, True
@@ -155,30 +165,39 @@ class GroupCommit:
 
     def _lead(self, own: _Ticket | None = None) -> None:
         """Commit what waits, group by group; a thread with a ticket of its `own` only the first."""
-        while True:
+        goes_on = True
+        while goes_on:
             with self._lock:
                 batch, self._queue = self._queue[:MOST], self._queue[MOST:]
             batch = [ticket for ticket in batch if ticket.is_wanted()]
             try:
                 self._commit(sorted(batch, key=lambda each: (each.need.study, each.need.is_late)))
+            except BaseException:  # nothing of ours: the others must not wait for it for ever
+                if own is not None:
+                    raise
             finally:
-                with self._lock:
-                    heir = self._queue[0] if self._queue else None
-                    self._is_led = heir is not None
-                if heir is not None and own is not None:
-                    self._hand_on(heir)
+                goes_on = self._hand_on(own)
                 for ticket in batch:
                     ticket.close()
-            if heir is None or own is not None:
-                return
 
-    def _hand_on(self, heir: _Ticket) -> None:
-        """Let the thread of a ticket lead, or one of our own where it has none."""
-        if heir.future is not None:
-            self._leader.submit(self._lead)
-            return
-        heir.leads = True
-        heir.called.set()
+    def _hand_on(self, own: _Ticket | None) -> bool:
+        """Let the thread of the next ticket lead, or ours where it has none.
+
+        Gives whether the one that has led until now has to go on.
+        """
+        with self._lock:
+            if not self._queue:
+                self._is_led = False
+                return False
+            heir = self._queue[0]
+            if own is None or (heir.future is not None and self._is_closed):
+                return True
+            if heir.future is not None:
+                self._leader.submit(self._lead)
+            else:
+                heir.leads = True
+                heir.called.set()
+            return False
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
         """Commit every work that can be; one that raised is left out, and the rest done again."""

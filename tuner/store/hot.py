@@ -141,7 +141,8 @@ class Batch:
                 sql.SAVE_WORKER,
                 [{"which": key, "seen_at": one.seen_at, "done": one.done} for key, one in seen],
             )
-            session.commit()
+            pipeline.commit(session)
+        session.commit()
 
     def _take_over(self, session: Session) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The rows of new trials and what changed of locked studies, which the ORM lets go of.
@@ -270,6 +271,11 @@ def _keyed(statement: Select[Any], name: str, keys: Collection[Any]) -> tuple[Qu
 def write(session: Session) -> None:
     """Write what the transaction has gathered, so that what it reads next is true."""
     batch_of(session).write(session)
+
+
+def forget_history(session: Session, study: Study) -> None:
+    """Let whoever asks what changed of a study read it again: the transaction changes more."""
+    batch_of(session).histories.pop(study.id, None)
 
 
 def batch_of(session: Session) -> Batch:

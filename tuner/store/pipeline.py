@@ -6,7 +6,7 @@ twice, once for all that it reads and once for all that it writes. SQLite has no
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Insert, Select, TypeDecorator, Update
@@ -83,6 +83,17 @@ def _bound(row: Mapping[str, Any], writers: Mapping[str, Any]) -> dict[str, Any]
     return {name: writers[name](value) if name in writers else value for name, value in row.items()}
 
 
+def commit(session: Session) -> None:
+    """Send COMMIT with what was written; `session.commit()` follows once the answers are in.
+
+    SQLAlchemy gives the connection back as it commits: by then it must be out of the pipeline.
+    """
+    connection = session.connection()
+    if connection.dialect.name != "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.execute("COMMIT")
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     from psycopg import Error  # here, because it is told in words where it cannot be loaded
@@ -118,7 +129,7 @@ def _send(driver: Any, dialect: Dialect, query: Query) -> _Answer:
     return _Answer(driver.execute(expanded.statement, expanded.parameters), readers)
 
 
-@cache
+@lru_cache(maxsize=512)
 def _compiled_write(
     dialect: Dialect, statement: Insert | Update, columns: tuple[str, ...]
 ) -> tuple[SQLCompiler, Mapping[str, Any]]:
@@ -131,7 +142,7 @@ def _compiled_write(
     return compiled, {name: writer for name, writer in found.items() if writer is not None}
 
 
-@cache
+@lru_cache(maxsize=512)
 def _compiled(
     dialect: Dialect, statement: Select[Any]
 ) -> tuple[SQLCompiler, Sequence[tuple[int, Any]]]:
