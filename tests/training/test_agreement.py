@@ -65,7 +65,7 @@ def half_clear(base: Path) -> None:
 
 FAULTS: tuple[tuple[Callable[[Path], None], str], ...] = (
     (lossy, "000.png: is compressed as JPEG"),
-    (pages, "000.png: holds 2 pictures"),
+    (pages, "000.png: holds 2 images"),
     (palettes, "the masks' palettes differ"),
     (turned, "000.png is turned by its EXIF tag (orientation 6)"),
     (deep, "000.png: 3 channels of uint16 hold more than 8 bits"),

@@ -27,7 +27,7 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Picture to write: .png, .webp or .jpg.")
+        Path, typer.Option("--out", "-o", help="Image to write: .png, .webp or .jpg.")
     ] = Path("preview.png"),
     trial: Annotated[
         int | None,
@@ -78,7 +78,7 @@ def read_config(file: Path, document: dict[str, object]) -> "TrialConfig":
 
 
 def check_suffix(out: Path) -> None:
-    """Raise InvalidInput when no picture can be written under this name."""
+    """Raise InvalidInput when no image can be written under this name."""
     from tuner.errors import InvalidInput, Problem
 
     if out.suffix.lower() not in {".png", ".webp", ".jpg", ".jpeg"}:

@@ -25,7 +25,7 @@ class Bands:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the data set says; nothing for pictures of 8 bits."""
+        """What the data set says; nothing for images of 8 bits."""
         found: dict[str, Any] = {"channels": "stored"} if self.is_stored else {}
         return {**found, "value_range": list(self.value_range)} if self.value_range else found
 

@@ -36,8 +36,8 @@ def sample(dataset: DatasetConfig, folder: Path) -> Sample:
     step = max(1, len(train) // _READ)
     chosen = range(0, len(train), step)[:_READ]
     for index in chosen:
-        picture, mask = train.read(index)
-        sizes[picture.shape[0], picture.shape[1]] += 1
+        image, mask = train.read(index)
+        sizes[image.shape[0], image.shape[1]] += 1
         labels, counts = np.unique(mask, return_counts=True)
         pixels.update(dict(zip(labels.tolist(), counts.tolist(), strict=True)))
         seen_in.update(labels.tolist())

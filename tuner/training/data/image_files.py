@@ -1,7 +1,7 @@
 """Image and mask files as arrays: what is read is right, or refused in plain words.
 
 Read are PNG, JPEG, WebP, GIF, BMP, TIFF and `.npy` files, recognised by their content. Other TIFFs
-than the plain ones, and colour of 16 bits, need the extra `segtune[tiff]`. Pictures are turned
+than the plain ones, and colour of 16 bits, need the extra `segtune[tiff]`. Images are turned
 upright by their EXIF orientation, masks too.
 """
 
@@ -181,13 +181,13 @@ def orientation(path: Path) -> int:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of the upright picture, from the file's header. Raises DataError."""
+    """Height and width of the upright image, from the file's header. Raises DataError."""
     found = _one(path)
     return found.height, found.width
 
 
 def has_alpha(path: Path) -> bool:
-    """Whether a picture has an alpha channel, from its header. Raises DataError."""
+    """Whether an image has an alpha channel, from its header. Raises DataError."""
     return _header(path).has_alpha
 
 
@@ -204,7 +204,7 @@ def _header(path: Path) -> Header:
 
 
 def _one(path: Path) -> Header:
-    """The header of a file that holds one picture."""
+    """The header of a file that holds one image."""
     found = _header(path)
     if found.frames > 1:
         raise DataError(

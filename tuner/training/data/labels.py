@@ -61,5 +61,5 @@ def remapped(split: Split, dataset: DatasetConfig) -> Split:
 
 
 def _read(split: Split, found: LabelTable, index: int) -> tuple[ImageArray, Mask]:
-    picture, mask = split.read(index)
-    return picture, translate(mask, found)
+    image, mask = split.read(index)
+    return image, translate(mask, found)

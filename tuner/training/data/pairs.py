@@ -112,7 +112,7 @@ def matched(
 def check_fit(image: Path, size: Size, mask: Path, mask_size: Size, *, what: str = "mask") -> None:
     """Raise DataError where an image and its mask, both upright, do not lie on each other.
 
-    The sizes are those of the upright pictures; `what` is what the second file is.
+    The sizes are those of the upright images; `what` is what the second file is.
     """
     turn = orientation(image)
     if size != mask_size:

@@ -166,7 +166,7 @@ def _refuse_outside(corners: NDArray[np.float64], frame: Size, slack: float | No
     low, high = corners.min(axis=0), corners.max(axis=0)
     edge = np.array([frame[1], frame[0]])
     is_apart = (high < 0).any() or (low > edge).any()
-    # A drawn line may leave the picture a little; one far outside is of another size.
+    # A drawn line may leave the image a little; one far outside is of another size.
     allowed = np.maximum(_OVERHANG * edge, _NEAR) if slack is None else slack
     is_beyond = (low < -allowed).any() or (high > edge + allowed).any()
     if is_apart or is_beyond:

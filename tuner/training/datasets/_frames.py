@@ -1,6 +1,6 @@
 """For which pixels an annotation's coordinates are meant: of what size, and turned how.
 
-Pictures are read upright, as their EXIF tag says. Tools that show them in a browser annotate them
+Images are read upright, as their EXIF tag says. Tools that show them in a browser annotate them
 upright too; tools that read the bare pixels annotate them as stored. Where the height and width
 that come with the annotations tell which it was, they are followed; else somebody has to say it.
 """
@@ -43,7 +43,7 @@ class Frame:
     turn: int = 1
 
     def upright(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """What was drawn, turned as the picture was."""
+        """What was drawn, turned as the image was."""
         turn = _TURNS.get(self.turn)
         return pixels if turn is None else turn(pixels)
 
@@ -59,13 +59,13 @@ def orientation(path: Path) -> int:
 def frame(
     stated: Size | None, upright: Size, turn: int, *, exif: Exif = "", rescale: bool = False
 ) -> Frame:
-    """The frame of annotations that state a height and width, or none, for a picture.
+    """The frame of annotations that state a height and width, or none, for an image.
 
-    `upright` is the picture's size as it is read, `turn` its EXIF orientation. With `rescale`, a
-    picture that was resized after it was annotated is taken if its shape is the same.
+    `upright` is the image's size as it is read, `turn` its EXIF orientation. With `rescale`, an
+    image that was resized after it was annotated is taken if its shape is the same.
 
     Raises:
-        DataError: the sizes do not agree, or do not tell how a turned picture was annotated.
+        DataError: the sizes do not agree, or do not tell how a turned image was annotated.
     """
     stored = (upright[1], upright[0]) if turn in _SWAPS else upright
     if turn not in _TURNS:

@@ -10,8 +10,8 @@ instances state less than `min_area` pixels are not trained on.
 
 The images are those that the annotation file lists; in `images` and `annotations`, `{split}` stands
 for `train` or `val`. Their height and width there must be the files'. `rescale: true` scales the
-annotations of pictures that were resized later, and `exif` says for which pixels those of a turned
-picture are meant where its size does not tell. In stuff PNGs a pixel plus `shift` is the category's
+annotations of images that were resized later, and `exif` says for which pixels those of a turned
+image are meant where its size does not tell. In stuff PNGs a pixel plus `shift` is the category's
 id: 1 for `stuffthingmaps`.
 """
 
@@ -240,7 +240,7 @@ def _mask(source: _Source, sample: _Sample, size: Size) -> Mask:
 
 
 def _drawn(source: _Source, sample: _Sample, found: Sequence[Annotation], size: Size) -> Mask:
-    """Instances on the pixels that they are meant for, turned as the picture is."""
+    """Instances on the pixels that they are meant for, turned as the image is."""
     if not found:
         return np.full(size, source.rules.background, dtype=np.int32)
     stated = source.annotations.images[sample.id].size or _of_runs(found)

@@ -44,7 +44,7 @@ def stored(path: Path, found: Header) -> NDArray[Any]:
 
 
 def as_rgb(path: Path, found: Header) -> NDArray[np.uint8]:
-    """The picture as Pillow converts it, height × width × 3; for palettes and colour spaces."""
+    """The image as Pillow converts it, height × width × 3; for palettes and colour spaces."""
     if found.reader != "pillow":
         raise DataError(
             f"{path.name}: colours of {found.form} in {found.space or found.colour} are not read; "

@@ -19,9 +19,9 @@ Reader = Literal["numpy", "pillow", "tifffile", "imagecodecs"]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A file before its pixels are decoded; height and width are those of the upright picture.
+    """A file before its pixels are decoded; height and width are those of the upright image.
 
-    `channels` counts the alpha channel; `frames` counts pictures, not their reduced copies;
+    `channels` counts the alpha channel; `frames` counts images, not their reduced copies;
     `lossy` names a compression that changes values, `scaled` a depth that is spread on reading,
     `space` a colour space that has to be converted.
     """
@@ -72,5 +72,5 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def upright(height: int, width: int, orientation: int) -> tuple[int, int]:
-    """Height and width after a picture is turned by its EXIF orientation."""
+    """Height and width after an image is turned by its EXIF orientation."""
     return (width, height) if orientation >= 5 else (height, width)

@@ -74,7 +74,7 @@ def _space(image: Image.Image, colour: ColourKind) -> str:
 
 
 def _frames(image: Image.Image) -> int:
-    """Pictures in the file; a smaller one in a JPEG file (preview, gain map, depth) is none."""
+    """Images in the file; a smaller one in a JPEG file (preview, gain map, depth) is none."""
     if not getattr(image, "is_animated", False):
         return 1
     count = int(getattr(image, "n_frames", 1))

@@ -65,7 +65,7 @@ _PILLOW = {
 
 
 def header(path: Path) -> Header:
-    """The file's one picture. Raises DataError."""
+    """The file's one image. Raises DataError."""
     with explained(path):
         pages = _pages(path)
         whole = [place for place, tags in enumerate(pages) if not _is_reduced(tags)]
@@ -120,7 +120,7 @@ def _is_reduced(tags: Tags) -> bool:
 
 
 def _declared(tags: Tags) -> int:
-    """Pictures that ImageJ or tifffile say lie behind the first one without a page of their own."""
+    """Images that ImageJ or tifffile say lie behind the first one without a page of their own."""
     text = str(tags.get(270, ""))
     if match := re.search(r"^ImageJ=.*^images=(\d+)", text, re.MULTILINE | re.DOTALL):
         return int(match[1])
@@ -158,7 +158,7 @@ def _pieces(tags: Tags) -> tuple[Sequence[int], Sequence[int]]:
 
 
 def _expected(tags: Tags) -> int:
-    """How many strips or tiles the picture is made of."""
+    """How many strips or tiles the image is made of."""
     width, height = int(tags[256]), int(tags[257])
     planes = _samples(tags) if int(tags.get(284, 1)) == _SEPARATE else 1
     if 324 in tags:
