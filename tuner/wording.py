@@ -4,9 +4,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tuner.spec.views import StudyView
+if TYPE_CHECKING:  # the command line starts without pydantic
+    from tuner.spec.views import StudyView
 
 DASH = "–"
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -111,7 +112,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
     return f"{int(seconds)} s ago"
 
 
-def savings(study: StudyView) -> str:
+def savings(study: "StudyView") -> str:
     """What pruning saved, of all that full trainings would have cost: `55 saved by pruning (44 %)`.
 
     With the time where it is known.

@@ -218,7 +218,7 @@ class ServerClient:
                 redirect=False,
                 **request,
             )
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, ValueError) as error:  # ValueError: of a header
             raise self._unreachable(error) from error
 
     def _url(self, path: str) -> str:

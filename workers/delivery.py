@@ -135,7 +135,7 @@ class Delivery:
             logger.error("%s: delivery failed", self._name, exc_info=error)
             error = ServerError(f"{type(error).__name__}: {error}")
         self.refused = batch
-        self._on_refusal(error)  # first, so that whoever waits finds it
+        self._on_refusal(error)  # first: it is there for whoever waits
         with self._changed:
             self.refusal = error
             self._changed.notify_all()

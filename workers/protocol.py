@@ -54,7 +54,7 @@ class Ready(Section):
 class Heartbeat(Section):
     """The trial made progress: in loading its data, or an optimizer step."""
 
-    kind: Literal["heartbeat"] = "heartbeat"
+    kind: Literal["beat"] = "beat"  # agent and trainer may be of two releases
     stage: Literal["load", "step"]
 
 

@@ -68,6 +68,6 @@ def test_the_worker_starts_without_the_server_and_without_torch() -> None:
 
 def test_the_command_imports_lazily() -> None:
     """`segtune --help` works where neither server nor worker is installed."""
-    done = _imports("import tuner.cli.app", blocked=(*TORCH, *SERVER))
+    done = _imports("import tuner.cli.app", blocked=(*TORCH, *SERVER, "pydantic"))
 
     assert 0 == done.returncode, done.stderr

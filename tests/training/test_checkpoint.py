@@ -119,3 +119,12 @@ def test_no_partial_file_is_left(tmp_path: Path) -> None:
         checkpoint.NAME,
         checkpoint.PREVIOUS,
     }
+
+
+def test_what_a_killed_process_left_of_checkpoints_goes(tmp_path: Path) -> None:
+    """Drafts of other files stay: the preview may be written at this very moment."""
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS, "preview.webp"):
+        (tmp_path / f".part-0a1b2c3d-{name}").touch()
+    with checkpoint.Writer(tmp_path, ME, lambda path, step: None):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".part-0a1b2c3d-preview.webp"]

@@ -31,7 +31,7 @@ class Play:
         return bool(getattr(self, "_do_" + name.replace("-", "_"))(value))
 
     def _do_heartbeat(self, _: str) -> bool:
-        self.pipes.send(kind="heartbeat", stage="step")
+        self.pipes.send(kind="beat", stage="step")
         return True
 
     def _do_report(self, step: str) -> bool:

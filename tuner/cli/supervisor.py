@@ -98,6 +98,12 @@ class Supervisor:
                     return child.process.returncode
         return None
 
+    @property
+    def alive(self) -> tuple[str, ...]:
+        """Names of the commands whose process runs now."""
+        running = [child for child in self._children if child.process.poll() is None]
+        return tuple(child.command.name for child in running)
+
     def wait(self, name: str) -> None:
         """Wait until a command has ended for good."""
         while self.ended(name) is None:
@@ -111,8 +117,6 @@ class Supervisor:
         """End every command: ask, wait, and after a while kill."""
         for stage in sorted({child.command.stage for child in self._children}, reverse=True):
             self._end([each.process for each in self._children if each.command.stage == stage])
-        for child in self._children:
-            child.is_done = True
 
     def _end(self, processes: "list[subprocess.Popen[bytes]]") -> None:
         running = [process for process in processes if process.poll() is None]

@@ -181,7 +181,10 @@ def _traits(kind: str, tree: ast.Module, module: str) -> Traits:
                 continue
             if name.lower() not in known.model_fields:
                 hint = nearest(name, tuple(field.upper() for field in known.model_fields))
-                raise TypeError(f"{module}: {name} is not a trait of a {kind}; {hint}")
+                message = (
+                    f"{name} is not a trait of a {kind}; {hint}; a name of your own is _{name}"
+                )
+                raise TypeError(f"{module}: {message}")
             try:
                 found[name.lower()] = ast.literal_eval(value)
             except ValueError:

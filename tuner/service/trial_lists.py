@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from tuner.errors import InvalidSpec, Problem
+from tuner.errors import InvalidInput, Problem
 from tuner.service import cursors, rankings, views
 from tuner.spec.hints import nearest
 from tuner.spec.metrics import metric_names, unknown_metric
@@ -34,7 +34,7 @@ class TrialSelection:
 def page(
     session: Session, study: Study, spec: StudySpec, selection: TrialSelection
 ) -> Page[TrialSummary]:
-    """The trials that are selected. Raises InvalidSpec (sort key, cursor)."""
+    """The trials that are selected. Raises InvalidInput (sort key, cursor)."""
     order = _order(spec, selection.sort, descending=selection.descending)
     after = _after(selection.cursor, order) if selection.cursor else None
     listed = rankings.page if order.is_derived else _by_column
@@ -85,7 +85,7 @@ def _order(spec: StudySpec, sort: str, *, descending: bool) -> Order:
         if unknown_metric(sort, spec.dataset.classes) is None:
             return Order(sort, descending=descending, is_derived=True)
         hint = nearest(sort, (*trial_pages.COLUMNS, *spec.space.root, *reported))
-        raise InvalidSpec([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
+        raise InvalidInput([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
     numeric = all(
         not isinstance(dimension, Choice)
         or all(isinstance(v, int | float) and not isinstance(v, bool) for v in dimension.choice)

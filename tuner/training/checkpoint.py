@@ -135,7 +135,8 @@ class Writer:
     """
 
     def __init__(self, folder: Path, owner: Owner, saved: Callable[[Path, int], None]) -> None:
-        discard_drafts(folder)  # of a process that was killed while it wrote
+        for name in (NAME, PREVIOUS):  # of a process that was killed while it wrote
+            discard_drafts(folder, name)
         self._folder = folder
         self._owner = owner
         self._saved = saved
