@@ -62,22 +62,22 @@ class Batch:
             found = session.scalars(sql.LOCK, {"ids": _padded(missing)})
             self.studies.update({study.id: study for study in found})
 
-    def hold(self, session: Session, rows: Rows) -> None:
+    def add_studies(self, session: Session, rows: Rows) -> None:
         """Take in studies that were locked before anything else was read."""
         for row in rows:
-            study = Study(**dict(zip(sql.STUDY, row, strict=True)))
+            study = study_from(row)
             make_transient_to_detached(study)
             session.add(study)
             self.studies[study.id] = study
 
-    def read(self, session: Session, leases: Iterable[str]) -> None:
+    def read_leases(self, session: Session, leases: Iterable[str]) -> None:
         """Read leases with their trials; the caller has locked their studies."""
         missing = sorted(set(leases) - self.attempts.keys())
         if not missing:
             return
-        self.keep(session.connection().execute(sql.LEASES, {"ids": _padded(missing)}))
+        self.add_leases(session.connection().execute(sql.LEASES, {"ids": _padded(missing)}))
 
-    def keep(self, rows: Rows) -> None:
+    def add_leases(self, rows: Rows) -> None:
         """Take in leases with their trials, as they were read."""
         for row in rows:
             attempt = HeldAttempt(*row[: len(sql.ATTEMPT)])
@@ -90,23 +90,23 @@ class Batch:
                 self.trials[trial.id] = trial
                 self._read_trials[trial.id] = replace(trial)
 
-    def meet(self, session: Session, names: Iterable[str]) -> None:
+    def read_workers(self, session: Session, names: Iterable[str]) -> None:
         """Read the workers of these names, as far as there are any."""
         missing = sorted(set(names) - self.workers.keys())
         if missing:
-            self.know(session.connection().execute(sql.NAMED, {"names": _padded(missing)}))
+            self.add_workers(session.connection().execute(sql.NAMED, {"names": _padded(missing)}))
 
-    def know(self, rows: Rows) -> None:
+    def add_workers(self, rows: Rows) -> None:
         """Take in workers, as they were read."""
         self.workers.update({name: KnownWorker(*rest) for name, *rest in rows})
 
-    def weigh(self, studies: Iterable[int], rows: Rows) -> None:
+    def set_loads(self, studies: Iterable[int], rows: Rows) -> None:
         """Take in how many trials of these studies wait, run or are paused."""
         self.counts.update({study_id: {} for study_id in studies})
         for study_id, state, number in rows:
             self.counts[study_id][state] = number
 
-    def remember(self, study_id: int, since: Since, trials: Rows, steps: Rows) -> None:
+    def set_history(self, study_id: int, since: Since, trials: Rows, steps: Rows) -> None:
         """Take in what changed of a study before this transaction, if there is the study."""
         if study_id in self.studies:
             study = self.studies[study_id]
@@ -244,13 +244,14 @@ def _rows_needed(session: Session, batch: "Batch", needs: Sequence[Need]) -> Ite
     asked = {need.study for need in needs if need.is_late}
     leases = {need.lease for need in needs if need.lease is not None}
     names = {need.worker for need in needs if need.worker is not None}
-    yield _keyed(sql.LOCK_ROWS, "ids", {need.study for need in needs}), partial(batch.hold, session)
+    studies = {need.study for need in needs}
+    yield _keyed(sql.LOCK_ROWS, "ids", studies), partial(batch.add_studies, session)
     if leases:
-        yield _keyed(sql.LEASES, "ids", leases), batch.keep
+        yield _keyed(sql.LEASES, "ids", leases), batch.add_leases
     if names:
-        yield _keyed(sql.NAMED, "names", names), batch.know
+        yield _keyed(sql.NAMED, "names", names), batch.add_workers
     if asked:
-        yield _keyed(sql.LOAD, "ids", asked), partial(batch.weigh, asked)
+        yield _keyed(sql.LOAD, "ids", asked), partial(batch.set_loads, asked)
 
 
 def _histories_needed(batch: "Batch", needs: Sequence[Need]) -> Iterator[_Read]:
@@ -261,7 +262,7 @@ def _histories_needed(batch: "Batch", needs: Sequence[Need]) -> Iterator[_Read]:
             others = wanted.get(need.study, need.since)
             wanted[need.study] = min(others, need.since, key=lambda since: since.revision)
     for study_id, since in wanted.items():
-        yield observed.queries(study_id, since), partial(batch.remember, study_id, since)
+        yield observed.queries(study_id, since), partial(batch.set_history, study_id, since)
 
 
 def _keyed(statement: Select[Any], name: str, keys: Collection[Any]) -> tuple[Query]:
@@ -276,6 +277,11 @@ def write(session: Session) -> None:
 def forget_history(session: Session, study: Study) -> None:
     """Let whoever asks what changed of a study read it again: the transaction changes more."""
     batch_of(session).histories.pop(study.id, None)
+
+
+def study_from(row: Sequence[Any]) -> Study:
+    """The study that a row of all its columns is; no session knows it."""
+    return Study(**dict(zip(sql.STUDY, row, strict=True)))
 
 
 def batch_of(session: Session) -> Batch:

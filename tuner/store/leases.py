@@ -123,7 +123,7 @@ def _read(session: Session, lease: str, token: str, study: Study) -> Held:
 def _find(session: Session, lease: str, study: Study) -> Held | None:
     """The lease with its trial, if it is one of the study's."""
     batch = hot.batch_of(session)
-    batch.read(session, [lease])
+    batch.read_leases(session, [lease])
     attempt = batch.attempts.get(lease)
     if attempt is None or batch.trials[attempt.trial_id].study_id != study.id:
         return None

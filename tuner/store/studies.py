@@ -159,7 +159,7 @@ def asked(session: Session, worker: str) -> Asked:
             Query(statements.OPEN_LOADS, {}),
         ],
     )
-    found = [Study(**dict(zip(statements.STUDY, row, strict=True))) for row in rows]
+    found = [hot.study_from(row) for row in rows]
     loads = _loads([study.id for study in found], counts)
     known = KnownWorker(*named[0][1:]) if named else None
     return Asked(known and known.unfit, [(study, loads[study.id]) for study in found])

@@ -21,10 +21,10 @@ def seen(
 ) -> KnownWorker:
     """The worker of that name, noted as alive; inserted when it is new."""
     batch = hot.batch_of(session)
-    batch.meet(session, [name])
+    batch.read_workers(session, [name])
     if name not in batch.workers:
         _insert(session, name, capabilities, now=now)
-        batch.meet(session, [name])  # inserted just now, by us or by another request
+        batch.read_workers(session, [name])  # inserted just now, by us or by another request
     worker = batch.workers[name]
     if worker.capabilities != capabilities:
         changed = update(_WORKERS).where(_WORKERS.c.id == worker.id)
