@@ -87,7 +87,7 @@ def read(path: Path) -> Contents:
     Raises:
         TrainingError: it cannot be read, or holds no state dict.
     """
-    loaded = _load(path)
+    loaded = load_file_of_tensors(path)
     found = _state_dict(loaded, _DEEPEST)
     if found is None:
         raise TrainingError(
@@ -98,7 +98,13 @@ def read(path: Path) -> Contents:
     return Contents(found, float(eps) if isinstance(eps, float) else None)
 
 
-def _load(path: Path) -> Any:
+def load_file_of_tensors(path: Path) -> Any:
+    """What `torch.save` or safetensors wrote, tensors and plain values only, on the CPU.
+
+    Raises:
+        WeightsUnavailable: the file cannot be read on this machine.
+        TrainingError: it is damaged, holds other objects, or is something else.
+    """
     if path.is_dir():
         raise TrainingError(f"weights file {path.name} is a folder; name the file in it")
     try:

@@ -23,7 +23,7 @@ from tuner.configs.traits import EncoderTraits
 from tuner.errors import TrainingError
 from tuner.training.network.weight_files import digest_of, locate, read
 
-__all__ = ["Matched", "load", "locate", "norm_eps"]
+__all__ = ["Matched", "load", "locate", "norm_eps", "set_norm_eps"]
 
 logger = logging.getLogger(__name__)
 _OWN = "encoder.net."
@@ -166,8 +166,7 @@ def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder")
     model.load_state_dict(fitting, strict=False)
     theirs = _TORCHVISION_EPS.get(_architecture(net)) if match.by_order else None
     if (eps := contents.norm_eps or theirs) is not None:
-        for norm in _norms(net):
-            norm.eps = eps
+        set_norm_eps(model, eps)
     ignored = tuple(name for name in given if name not in match.used | set(renamed))
     found = Matched(path.name, tuple(fitting), absent, reshaped, ignored, digest_of(path))
     logger.info("weights from %s: %s", path.name, found)
@@ -178,6 +177,12 @@ def norm_eps(model: nn.Module) -> float | None:
     """What each batch norm of the encoder adds to a variance; None where they differ."""
     found = {each.eps for each in _norms(model.get_submodule("encoder.net"))}
     return found.pop() if len(found) == 1 else None
+
+
+def set_norm_eps(model: nn.Module, eps: float) -> None:
+    """Have each batch norm of the encoder add this to a variance."""
+    for norm in _norms(model.get_submodule("encoder.net")):
+        norm.eps = eps
 
 
 def _refuse_values(path: Path, fitting: Tensors, own: Tensors) -> None:
