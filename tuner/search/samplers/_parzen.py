@@ -12,12 +12,17 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.search.in_memory_storage import CachedTrial
+from tuner.search.samplers._densities import ParzenEstimator
 
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class ParzenSampler(TPESampler):
     """The same draws as Optuna's, two fifths cheaper at a thousand trials."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._parzen_estimator_cls = ParzenEstimator
 
     def _sample(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
