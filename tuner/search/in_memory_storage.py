@@ -7,13 +7,14 @@ only asked for: the store decides whether it exists.
 
 from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
-from math import inf, isnan
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from tuner.search.trial_table import TrialTable
 
 _STUDY = 0
 _BIRTH = datetime(2000, 1, 1, tzinfo=UTC)  # no sampler looks at times
@@ -28,6 +29,7 @@ class InMemoryStorage(BaseStorage):
         self._study_attrs: dict[str, Any] = {}
         self._trials: list[FrozenTrial] = []
         self._asked: FrozenTrial | None = None
+        self._tables: dict[tuple[str, ...], TrialTable] = {}
         self.next_number = 0
 
     def put(self, trial: FrozenTrial) -> None:
@@ -35,6 +37,18 @@ class InMemoryStorage(BaseStorage):
         while len(self._trials) <= trial.number:
             self._trials.append(blank(len(self._trials), TrialState.FAIL))
         self._trials[trial.number] = trial
+
+    def table(self, space: Mapping[str, BaseDistribution]) -> TrialTable:
+        """The trials as arrays of the one objective and the params of a space, up to date.
+
+        A param's distribution is the same at every call: that of the study.
+        """
+        names = tuple(space)
+        if names not in self._tables:
+            maximize = self._directions[0] is StudyDirection.MAXIMIZE
+            self._tables[names] = TrialTable(space, maximize=maximize)
+        self._tables[names].update(self.get_all_trials(_STUDY, deepcopy=False))
+        return self._tables[names]
 
     def withdraw(self) -> None:
         """Forget the trial that was asked for."""
@@ -140,46 +154,6 @@ class InMemoryStorage(BaseStorage):
         return []
 
 
-class CachedTrial(FrozenTrial):
-    """A trial that keeps what samplers want of it at every draw: params as numbers, its rank."""
-
-    _numbers: tuple[tuple[str, ...], tuple[float, ...]] | None = None
-    _merit: tuple[float, ...] | None = None
-
-    def merit(self, *, maximize: bool) -> tuple[float, ...]:
-        """Where an ended trial stands by its one objective, the lowest first.
-
-        Feasible completed trials by value, then pruned ones by step and value, then those that
-        break a bound, by how far. The direction is the same at every call: that of the study.
-        """
-        if self._merit is None:
-            sign = -1.0 if maximize else 1.0
-            excess = sum(bound for bound in self.constraints.values() if bound > 0)
-            if excess > 0:
-                self._merit = (2, excess)
-            elif self.state is TrialState.COMPLETE:
-                self._merit = (0, sign * self.values[0])
-            elif self.intermediate_values:
-                step, value = max(self.intermediate_values.items())
-                self._merit = (1, -step, inf if isnan(value) else sign * value)
-            else:
-                self._merit = (1, 1, 0.0)
-        return self._merit
-
-    def numbers(self, space: Mapping[str, BaseDistribution]) -> tuple[float, ...] | None:
-        """The params of a space in its order; None while the trial has not all of them.
-
-        A param's distribution is the same at every call: that of the study.
-        """
-        names = tuple(space)
-        if self._numbers is None or self._numbers[0] != names:
-            if not space.keys() <= self.params.keys():
-                return None
-            found = (each.to_internal_repr(self.params[name]) for name, each in space.items())
-            self._numbers = names, tuple(found)
-        return self._numbers[1]
-
-
 def blank(number: int, state: TrialState) -> FrozenTrial:
     """A trial of which only number and state are known."""
     return frozen(number, state)
@@ -194,7 +168,7 @@ def frozen(
     **rest: Any,
 ) -> FrozenTrial:
     """A trial as Optuna's samplers read it; `rest` is values, steps and attributes."""
-    return CachedTrial(
+    return FrozenTrial(
         number=number,
         trial_id=number,
         state=state,

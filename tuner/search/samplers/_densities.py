@@ -18,6 +18,7 @@ from scipy.special import log_ndtr, ndtr
 Floats = NDArray[np.float64]
 
 _LOG_ROOT_OF_TWO_PI = 0.5 * np.log(2 * np.pi)
+_NOTHING = -700.0  # adds nothing to a sum with 1 in it; a smaller power of e is slow to compute
 _TINY = 1e-290  # masses below this come from the logarithms of the tails
 
 
@@ -42,11 +43,9 @@ class ParzenEstimator(_ParzenEstimator):  # type: ignore[misc]  # Optuna's is pr
             total += part
         total += constant
         top = total.max(axis=1)
-        top[np.isneginf(top)] = 0  # not -inf - -inf
-        total -= top[:, np.newaxis]
-        np.exp(total, out=total)
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(total.sum(axis=1)) + top)
+        total -= np.where(np.isneginf(top), 0.0, top)[:, np.newaxis]  # not -inf - -inf
+        np.maximum(total, _NOTHING, out=total)
+        return np.asarray(np.log(np.exp(total, out=total).sum(axis=1)) + top)
 
 
 def _continuous(kernels: Any, at: Floats, part: Floats) -> Floats:
