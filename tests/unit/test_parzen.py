@@ -4,6 +4,8 @@ from typing import Any
 
 import optuna
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
@@ -62,4 +64,62 @@ def test_the_draws_are_those_of_optuna(multivariate: bool, liar: bool) -> None:
             storage.put(frozen(number, TrialState.COMPLETE, **ended))
         drawn.append(found)
 
-    assert drawn[0] == drawn[1]
+    for ours, theirs in zip(drawn[1], drawn[0], strict=True):
+        assert ours == pytest.approx(theirs)
+
+
+WORDS = ("ocr", "fcn", "deeplabv3")
+PARAMS = st.fixed_dictionaries(
+    {"lr": st.floats(1e-4, 1e-1)},
+    optional={"rotate": st.integers(0, 6).map(lambda n: 5 * n), "decoder": st.sampled_from(WORDS)},
+)
+SEEN = [state for state in TrialState if state is not TrialState.WAITING]
+WORTH = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # so that many are equal
+TRIALS = st.lists(st.tuples(PARAMS, WORTH, st.integers(0, 3), st.sampled_from(SEEN)))
+DIRECTIONS = st.sampled_from(
+    [optuna.study.StudyDirection.MAXIMIZE] * 2 + [optuna.study.StudyDirection.MINIMIZE]
+)
+
+
+def _put(storage: InMemoryStorage, number: int, made_up: Any) -> None:
+    """A trial as the translator would make it of an observation."""
+    params, worth, reports, state = made_up
+    trial = frozen(
+        number,
+        state,
+        params=dict(params),
+        distributions={name: SPACE[name] for name in params},
+        values=[worth] if state is TrialState.COMPLETE else None,
+        steps={step: worth for step in range(reports)},
+    )
+    if reports == 3:
+        trial.set_constraint("memory", worth - 0.25)
+    storage.put(trial)
+
+
+@settings(max_examples=40, deadline=None)
+@given(trials=TRIALS, later=TRIALS, direction=DIRECTIONS, liar=st.booleans())
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_any_history_gives_the_draws_of_optuna(
+    trials: list[Any], later: list[Any], direction: Any, liar: bool
+) -> None:
+    """Whatever became of the trials, and whichever of them changed between two draws."""
+    drawn = []
+    for kind in (TPESampler, ParzenSampler):
+        storage = InMemoryStorage()
+        storage.create_new_study([direction], "streets")
+        sampler = kind(
+            seed=3, n_startup_trials=0, multivariate=True, constant_liar=liar, group=True
+        )
+        study = optuna.Study("streets", storage, sampler=sampler)
+        found = []
+        for seen in (trials, later):  # the later ones take the places of the first
+            for number, made_up in enumerate(seen):
+                _put(storage, number, made_up)
+            storage.next_number = max(len(trials), len(later))
+            found.append(study.ask(SPACE).params)
+            storage.withdraw()
+        drawn.append(found)
+
+    for ours, theirs in zip(drawn[1], drawn[0], strict=True):
+        assert ours == pytest.approx(theirs)

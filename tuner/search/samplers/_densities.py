@@ -1,4 +1,4 @@
-"""Log density of Optuna's mixtures: the same numbers, an order of magnitude cheaper.
+"""Optuna's mixtures: the same points and densities to the last digits, several times cheaper.
 
 A mixture has one kernel per trial and one for the prior; a kernel is a product of one distribution
 per param. Shapes below: points (the candidates of a draw) by kernels.
@@ -13,7 +13,7 @@ from optuna.samplers._tpe.probability_distributions import (
     _BatchedCategoricalDistributions,
     _unique_inverse_2d,
 )
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,23 @@ _TINY = 1e-290  # masses below this come from the logarithms of the tails
 
 
 class ParzenEstimator(_ParzenEstimator):  # type: ignore[misc]  # Optuna's is private, its hook is not
-    """Optuna's estimator with our `log_pdf`."""
+    """Optuna's estimator with our `sample` and `log_pdf`."""
+
+    def sample(self, rng: np.random.RandomState, size: int) -> dict[str, Floats]:
+        """Points by param, of the random numbers that Optuna would take, in its order."""
+        mixture = self._mixture_distribution
+        chosen = rng.choice(len(mixture.weights), p=mixture.weights, size=size)
+        points, numeric = {}, []
+        for name, kernels in zip(self._search_space, mixture.distributions, strict=True):
+            if isinstance(kernels, _BatchedCategoricalDistributions):
+                bounds = np.cumsum(kernels.weights[chosen], axis=1)
+                bounds[:, -1] = 1  # whatever the sum has lost
+                points[name] = (bounds < rng.rand(size)[:, np.newaxis]).sum(axis=1, dtype=float)
+            else:
+                numeric.append((name, kernels))
+        for name, kernels in numeric:
+            points[name] = _at_quantile(kernels, chosen, rng.uniform(size=size))
+        return points
 
     def log_pdf(self, samples_dict: dict[str, Floats]) -> Floats:
         """The mixture's log density at each of the points."""
@@ -34,7 +50,9 @@ class ParzenEstimator(_ParzenEstimator):  # type: ignore[misc]  # Optuna's is pr
         for name, kernels in zip(self._search_space, mixture.distributions, strict=True):
             at = samples_dict[name]
             if isinstance(kernels, _BatchedCategoricalDistributions):
-                np.take(np.log(kernels.weights.T), at.astype(np.intp), axis=0, out=part, mode="clip")
+                np.take(
+                    np.log(kernels.weights.T), at.astype(np.intp), axis=0, out=part, mode="clip"
+                )
             elif kernels.step:
                 masses, kind = _stepped(kernels, at)
                 np.take(masses, kind, axis=1, out=part, mode="clip")
@@ -46,6 +64,20 @@ class ParzenEstimator(_ParzenEstimator):  # type: ignore[misc]  # Optuna's is pr
         total -= np.where(np.isneginf(top), 0.0, top)[:, np.newaxis]  # not -inf - -inf
         np.maximum(total, _NOTHING, out=total)
         return np.asarray(np.log(np.exp(total, out=total).sum(axis=1)) + top)
+
+
+def _at_quantile(kernels: Any, chosen: NDArray[np.intp], quantile: Floats) -> Floats:
+    """Where the chosen kernels, cut off at the range's ends, have these quantiles."""
+    mu, sigma = kernels.mu[chosen], kernels.sigma[chosen]
+    low, high = (kernels.adapted_low - mu) / sigma, (kernels.adapted_high - mu) / sigma
+    with np.errstate(divide="ignore"):
+        below = np.log(quantile) + log_mass(low, high)
+    found = mu + sigma * ndtri_exp(np.logaddexp(log_ndtr(low), below))
+    if kernels.is_log:
+        found = np.exp(found)
+    if kernels.step:
+        found = kernels.low + np.round((found - kernels.low) / kernels.step) * kernels.step
+    return np.clip(found, kernels.low, kernels.high)
 
 
 def _continuous(kernels: Any, at: Floats, part: Floats) -> Floats:
