@@ -107,8 +107,8 @@ class InMemoryStorage(BaseStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Trials by number, the asked one last; never copied, because nobody here changes them."""
-        asked = [] if self._asked is None else [self._asked]
-        return [t for t in (*self._trials, *asked) if states is None or t.state in states]
+        trials = self._trials if self._asked is None else [*self._trials, self._asked]
+        return list(trials) if states is None else [t for t in trials if t.state in states]
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None

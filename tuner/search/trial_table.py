@@ -1,6 +1,7 @@
 """The trials of a study as arrays, kept from draw to draw: what changed is read again, no more."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from math import inf, isnan, nan
 
 import numpy as np
@@ -30,10 +31,8 @@ class TrialTable:
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Bring the rows up to date with these trials, one row each, in their order."""
         self._resize(len(trials))
-        for row, (trial, known) in enumerate(zip(trials, self._trials, strict=False)):
-            if trial is not known:
-                self._read(row, trial)
-        for row in range(len(self._trials), len(trials)):
+        pairs = zip_longest(trials, self._trials)
+        for row in [row for row, (trial, known) in enumerate(pairs) if trial is not known]:
             self._read(row, trials[row])
         self._trials = list(trials)
 
@@ -44,6 +43,8 @@ class TrialTable:
     def _resize(self, count: int) -> None:
         for name in ("numbers", "params", "is_ended", "is_running", "_merits"):
             column = getattr(self, name)
+            if len(column) == count:
+                continue
             more = np.empty((max(0, count - len(column)), *column.shape[1:]), dtype=column.dtype)
             setattr(self, name, np.concatenate([column[:count], more]))
         del self._trials[count:]
