@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.search.trial_table import TrialTable
+from tuner.search.trial_table import CachedTrial, TrialTable
 
 _STUDY = 0
 _BIRTH = datetime(2000, 1, 1, tzinfo=UTC)  # no sampler looks at times
@@ -47,7 +47,8 @@ class InMemoryStorage(BaseStorage):
         if names not in self._tables:
             maximize = self._directions[0] is StudyDirection.MAXIMIZE
             self._tables[names] = TrialTable(space, maximize=maximize)
-        self._tables[names].update(self.get_all_trials(_STUDY, deepcopy=False))
+        trials = self.get_all_trials(_STUDY, deepcopy=False)
+        self._tables[names].update([each for each in trials if isinstance(each, CachedTrial)])
         return self._tables[names]
 
     def withdraw(self) -> None:
@@ -168,7 +169,7 @@ def frozen(
     **rest: Any,
 ) -> FrozenTrial:
     """A trial as Optuna's samplers read it; `rest` is values, steps and attributes."""
-    return FrozenTrial(
+    return CachedTrial(
         number=number,
         trial_id=number,
         state=state,

@@ -12,6 +12,25 @@ from optuna.trial import FrozenTrial, TrialState
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+class CachedTrial(FrozenTrial):
+    """A trial that keeps its params as numbers, for tables that are made anew at every draw."""
+
+    _numbers: tuple[tuple[str, ...], tuple[float, ...]] | None = None
+
+    def numbers(self, space: Mapping[str, BaseDistribution]) -> tuple[float, ...] | None:
+        """The params of a space in its order; None while the trial has not all of them.
+
+        A param's distribution is the same at every call: that of the study.
+        """
+        names = tuple(space)
+        if self._numbers is None or self._numbers[0] != names:
+            if not space.keys() <= self.params.keys():
+                return None
+            found = (each.to_internal_repr(self.params[name]) for name, each in space.items())
+            self._numbers = names, tuple(found)
+        return self._numbers[1]
+
+
 class TrialTable:
     """One row per trial: its params as Optuna's numbers, its state and its rank.
 
@@ -21,14 +40,14 @@ class TrialTable:
 
     def __init__(self, space: Mapping[str, BaseDistribution], *, maximize: bool) -> None:
         self._space, self._maximize = dict(space), maximize
-        self._trials: list[FrozenTrial] = []
+        self._trials: list[CachedTrial] = []
         self.numbers = np.empty(0, dtype=int)
         self.params = np.empty((0, len(space)))  # in the space's order; nan in rows that lack one
         self.is_ended = np.empty(0, dtype=bool)  # completed or pruned
         self.is_running = np.empty(0, dtype=bool)
         self._merits = np.empty((0, 3))  # of those that ended
 
-    def update(self, trials: Sequence[FrozenTrial]) -> None:
+    def update(self, trials: Sequence[CachedTrial]) -> None:
         """Bring the rows up to date with these trials, one row each, in their order."""
         self._resize(len(trials))
         pairs = zip_longest(trials, self._trials)
@@ -49,17 +68,13 @@ class TrialTable:
             setattr(self, name, np.concatenate([column[:count], more]))
         del self._trials[count:]
 
-    def _read(self, row: int, trial: FrozenTrial) -> None:
+    def _read(self, row: int, trial: CachedTrial) -> None:
         self.numbers[row] = trial.number
         self.is_ended[row] = trial.state in _ENDED
         self.is_running[row] = trial.state is TrialState.RUNNING
         self._merits[row] = merit(trial, maximize=self._maximize) if self.is_ended[row] else nan
-        params = trial.params
-        self.params[row] = (
-            [each.to_internal_repr(params[name]) for name, each in self._space.items()]
-            if self._space.keys() <= params.keys()
-            else nan
-        )
+        numbers = trial.numbers(self._space)
+        self.params[row] = nan if numbers is None else numbers
 
 
 def merit(trial: FrozenTrial, *, maximize: bool) -> tuple[float, float, float]:

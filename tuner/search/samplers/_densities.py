@@ -22,7 +22,7 @@ _NOTHING = -700.0  # adds nothing to a sum with 1 in it; a smaller power of e is
 _TINY = 1e-290  # masses below this come from the logarithms of the tails
 
 
-class ParzenEstimator(_ParzenEstimator):  # type: ignore[misc]  # Optuna's is private, its hook is not
+class ParzenEstimator(_ParzenEstimator):
     """Optuna's estimator with our `sample` and `log_pdf`."""
 
     def sample(self, rng: np.random.RandomState, size: int) -> dict[str, Floats]:
@@ -77,7 +77,7 @@ def _at_quantile(kernels: Any, chosen: NDArray[np.intp], quantile: Floats) -> Fl
         found = np.exp(found)
     if kernels.step:
         found = kernels.low + np.round((found - kernels.low) / kernels.step) * kernels.step
-    return np.clip(found, kernels.low, kernels.high)
+    return np.asarray(np.clip(found, kernels.low, kernels.high))
 
 
 def _continuous(kernels: Any, at: Floats, part: Floats) -> Floats:
