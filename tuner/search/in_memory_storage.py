@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.search.trial_table import CachedTrial, TrialTable
+from tuner.search.trial_arrays import CachedTrial, TrialArrays
 
 _STUDY = 0
 _BIRTH = datetime(2000, 1, 1, tzinfo=UTC)  # no sampler looks at times
@@ -29,7 +29,7 @@ class InMemoryStorage(BaseStorage):
         self._study_attrs: dict[str, Any] = {}
         self._trials: list[FrozenTrial] = []
         self._asked: FrozenTrial | None = None
-        self._tables: dict[tuple[str, ...], TrialTable] = {}
+        self._tables: dict[tuple[str, ...], TrialArrays] = {}
         self.next_number = 0
 
     def put(self, trial: FrozenTrial) -> None:
@@ -38,7 +38,7 @@ class InMemoryStorage(BaseStorage):
             self._trials.append(blank(len(self._trials), TrialState.FAIL))
         self._trials[trial.number] = trial
 
-    def table(self, space: Mapping[str, BaseDistribution]) -> TrialTable:
+    def table(self, space: Mapping[str, BaseDistribution]) -> TrialArrays:
         """The trials as arrays of the one objective and the params of a space, up to date.
 
         A param's distribution is the same at every call: that of the study.
@@ -46,7 +46,7 @@ class InMemoryStorage(BaseStorage):
         names = tuple(space)
         if names not in self._tables:
             maximize = self._directions[0] is StudyDirection.MAXIMIZE
-            self._tables[names] = TrialTable(space, maximize=maximize)
+            self._tables[names] = TrialArrays(space, maximize=maximize)
         trials = self.get_all_trials(_STUDY, deepcopy=False)
         self._tables[names].update([each for each in trials if isinstance(each, CachedTrial)])
         return self._tables[names]

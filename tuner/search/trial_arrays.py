@@ -31,7 +31,7 @@ class CachedTrial(FrozenTrial):
         return self._numbers[1]
 
 
-class TrialTable:
+class TrialArrays:
     """One row per trial: its params as Optuna's numbers, its state and its rank.
 
     A trial is never changed where it stands but replaced by another object, so that a look at the
