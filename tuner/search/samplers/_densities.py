@@ -1,4 +1,4 @@
-"""Optuna's mixtures: the same points and densities to the last digits, several times cheaper.
+"""Log density of Optuna's mixtures: equal but for last digits, several times cheaper.
 
 A mixture has one kernel per trial and one for the prior; a kernel is a product of one distribution
 per param. Shapes below: points (the candidates of a draw) by kernels.
@@ -13,7 +13,7 @@ from optuna.samplers._tpe.probability_distributions import (
     _BatchedCategoricalDistributions,
     _unique_inverse_2d,
 )
-from scipy.special import log_ndtr, ndtr, ndtri_exp
+from scipy.special import log_ndtr, ndtr
 
 Floats = NDArray[np.float64]
 
@@ -23,23 +23,7 @@ _TINY = 1e-290  # masses below this come from the logarithms of the tails
 
 
 class ParzenEstimator(_ParzenEstimator):
-    """Optuna's estimator with our `sample` and `log_pdf`."""
-
-    def sample(self, rng: np.random.RandomState, size: int) -> dict[str, Floats]:
-        """Points by param, of the random numbers that Optuna would take, in its order."""
-        mixture = self._mixture_distribution
-        chosen = rng.choice(len(mixture.weights), p=mixture.weights, size=size)
-        points, numeric = {}, []
-        for name, kernels in zip(self._search_space, mixture.distributions, strict=True):
-            if isinstance(kernels, _BatchedCategoricalDistributions):
-                bounds = np.cumsum(kernels.weights[chosen], axis=1)
-                bounds[:, -1] = 1  # whatever the sum has lost
-                points[name] = (bounds < rng.rand(size)[:, np.newaxis]).sum(axis=1, dtype=float)
-            else:
-                numeric.append((name, kernels))
-        for name, kernels in numeric:
-            points[name] = _at_quantile(kernels, chosen, rng.uniform(size=size))
-        return points
+    """Optuna's estimator with our `log_pdf`."""
 
     def log_pdf(self, samples_dict: dict[str, Floats]) -> Floats:
         """The mixture's log density at each of the points."""
@@ -64,20 +48,6 @@ class ParzenEstimator(_ParzenEstimator):
         total -= np.where(np.isneginf(top), 0.0, top)[:, np.newaxis]  # not -inf - -inf
         np.maximum(total, _NOTHING, out=total)
         return np.asarray(np.log(np.exp(total, out=total).sum(axis=1)) + top)
-
-
-def _at_quantile(kernels: Any, chosen: NDArray[np.intp], quantile: Floats) -> Floats:
-    """Where the chosen kernels, cut off at the range's ends, have these quantiles."""
-    mu, sigma = kernels.mu[chosen], kernels.sigma[chosen]
-    low, high = (kernels.adapted_low - mu) / sigma, (kernels.adapted_high - mu) / sigma
-    with np.errstate(divide="ignore"):
-        below = np.log(quantile) + log_mass(low, high)
-    found = mu + sigma * ndtri_exp(np.logaddexp(log_ndtr(low), below))
-    if kernels.is_log:
-        found = np.exp(found)
-    if kernels.step:
-        found = kernels.low + np.round((found - kernels.low) / kernels.step) * kernels.step
-    return np.asarray(np.clip(found, kernels.low, kernels.high))
 
 
 def _continuous(kernels: Any, at: Floats, part: Floats) -> Floats:
