@@ -18,16 +18,16 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 def front_view(points: Sequence[tuple[float, float]], *directions: Any) -> FrontView:
     """Trials that ended with these values of two objectives."""
-    goals = tuple(
+    objectives = tuple(
         Objective(metric=name, direction=direction)
         for name, direction in zip(("miou", "latency_ms"), directions, strict=True)
     )
-    best = set(pareto_front(points, goals))
+    best = set(pareto_front(points, objectives))
     steps = tuple(
         FrontStep(trial=n, values=p, on_front=n in best, hypervolume=float(n), finished_at=NOON)
         for n, p in enumerate(points)
     )
-    return FrontView(objectives=goals, reference=(0.0, 0.0), hypervolume=1.0, steps=steps)
+    return FrontView(objectives=objectives, reference=(0.0, 0.0), hypervolume=1.0, steps=steps)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_several_objectives_are_looked_at_together_or_one_by_one(database: Datab
     fleet = played(database, objectives=both)
     together = importance.ped_anova(fleet.db, "streets")
     alone = [importance.ped_anova(fleet.db, "streets", objective=g["metric"]) for g in both]
-    assert [goal.metric for goal in together.objectives] == ["miou", "train_loss"]
+    assert [objective.metric for objective in together.objectives] == ["miou", "train_loss"]
     assert sum(together.shares.values()) == pytest.approx(1)
     assert [next(iter(one.shares)) for one in alone] == ["augment.rotate", "optimizer.weight_decay"]
     assert [one.objectives[0].direction for one in alone] == ["maximize", "minimize"]

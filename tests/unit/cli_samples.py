@@ -137,9 +137,9 @@ class ScriptedClient:
 
     def front(self, study: int | str, *, reference: Any = None) -> FrontView:
         """A front over two objectives."""
-        goals = (Objective(metric="miou"), Objective(metric="iou.car"))
+        objectives = (Objective(metric="miou"), Objective(metric="iou.car"))
         corner = tuple(reference or (0.1, 0.2))
-        return FrontView(objectives=goals, reference=corner, hypervolume=0.25, steps=())
+        return FrontView(objectives=objectives, reference=corner, hypervolume=0.25, steps=())
 
     def plan(
         self, document: Any, *, epoch_seconds: float | None = None, workers: int | None = None

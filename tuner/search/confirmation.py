@@ -101,7 +101,7 @@ def compare(first: LeaderResult, second: LeaderResult, objective: Objective) -> 
 
 
 def _result(spec: StudySpec, number: int, searched: float, reruns: Sequence[Rerun]) -> LeaderResult:
-    first, *others = [goal.metric for goal in spec.objectives]
+    first, *others = [objective.metric for objective in spec.objectives]
     complete = [
         rerun
         for rerun in reruns

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from tuner.configs.seeds import fresh_seeds
 from tuner.search import confirmation as search
 from tuner.search.confirmation import Comparison, LeaderResult, Rerun
-from tuner.search.members import members
+from tuner.search.leaders import leaders
 from tuner.service import pareto
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import Confirmation, StudySpec
@@ -118,7 +118,7 @@ def _leaders(
     """The best of the search; with several objectives those that represent its front best."""
     if len(spec.objectives) > 1:
         rated = pareto.rated(session, study, spec)
-        chosen = members([one.values for one in rated], spec.objectives, wanted.top)
+        chosen = leaders([one.values for one in rated], spec.objectives, wanted.top)
         return [trials.find(session, study, rated[index].result.number) for index in chosen]
     return trials.leaders(session, study, maximize=_maximize(spec), limit=wanted.top)
 

@@ -197,8 +197,8 @@ def _comparison(
         row = study_rows.find(session, study)
         rules = documents.rules_of(row)
         if objective or direction:
-            goals = (rankings.goal(rules.spec, objective, direction),)
-            rules = Rules(rules.spec.model_copy(update={"objectives": goals}))
+            chosen = (rankings.objective_of(rules.spec, objective, direction),)
+            rules = Rules(rules.spec.model_copy(update={"objectives": chosen}))
         spec = rules.spec
         step = 0 if spec.searches_epochs else _step(session, row, rules)
         at = None if spec.searches_epochs else step
@@ -222,7 +222,7 @@ def _step(session: Session, row: Study, rules: Rules) -> int:
 
 def _observation(one: StepReport, spec: StudySpec) -> Observation | None:
     """A trial as if it had ended at the epoch; None if a value is missing there."""
-    values = [_value(goal.metric, one, spec) for goal in spec.objectives]
+    values = [_value(objective.metric, one, spec) for objective in spec.objectives]
     known = tuple(value for value in values if value is not None and isfinite(value))
     if len(known) < len(values):
         return None

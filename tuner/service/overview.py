@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from tuner.service import cursors, documents, results, summaries, trial_lists, views
-from tuner.service.pareto import members
+from tuner.service.pareto import front_trials
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
@@ -125,7 +125,7 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = documents.spec_of(row)
-        return trial_lists.summaries_of(session, spec, members(session, row, spec))
+        return trial_lists.summaries_of(session, spec, front_trials(session, row, spec))
 
 
 def workers(db: Database) -> tuple[WorkerView, ...]:

@@ -38,7 +38,7 @@ def rated(session: Session, study: Study, spec: StudySpec) -> list[Rated]:
     ]
 
 
-def members(session: Session, study: Study, spec: StudySpec) -> list[Trial]:
+def front_trials(session: Session, study: Study, spec: StudySpec) -> list[Trial]:
     """Rated trials that no other one beats in every objective, by number."""
     found = rated(session, study, spec)
     front = analysis.pareto_front([one.values for one in found], spec.objectives)
@@ -97,11 +97,11 @@ def view(
 
 def _key(values: Sequence[float], objectives: Sequence[Objective]) -> Point:
     """Values as keys of which less is better; the same once more gives the values."""
-    return tuple(goal.key(value) for goal, value in zip(objectives, values, strict=True))
+    return tuple(objective.key(value) for objective, value in zip(objectives, values, strict=True))
 
 
 def _check(reference: Sequence[float], spec: StudySpec) -> None:
-    names = ", ".join(goal.metric for goal in spec.objectives)
+    names = ", ".join(objective.metric for objective in spec.objectives)
     if len(reference) != len(spec.objectives) or not all(map(isfinite, reference)):
         message = f"needs one finite number for each of {names}, not {list(reference)}"
         raise InvalidInput([Problem(("reference",), message)])

@@ -47,14 +47,14 @@ def ranking(
     with db.reading() as session:
         row = study_rows.find(session, study)
         spec = documents.spec_of(row)
-        found = ranked(session, row, spec, goal(spec, metric, direction))
+        found = ranked(session, row, spec, objective_of(spec, metric, direction))
         return tuple(
             Ranked(rank=rank, trial=one.number, value=one.value, own=one.own)
             for rank, one in enumerate(found, start=1)
         )
 
 
-def goal(spec: StudySpec, metric: str | None, direction: str | None) -> Objective:
+def objective_of(spec: StudySpec, metric: str | None, direction: str | None) -> Objective:
     """What to choose by: the study's first objective where nothing else is said.
 
     A metric is maximized unless it is a loss, or the caller or the study says so.

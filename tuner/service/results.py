@@ -91,24 +91,24 @@ def best(
         NotFound: there is none, with the reason.
         InvalidSpec: no metric is called so.
     """
-    goal = rankings.goal(spec, objective, direction)
+    ranked_by = rankings.objective_of(spec, objective, direction)
     winner = confirmations.leader(session, study, spec)
     if winner is None:
         with documents.whole(f"study '{study.name}'"):
             raise NotFound(_why_no_best(session, study))
     value = winner.value
-    if goal != spec.objective:
-        first = rankings.ranked(session, study, spec, goal)[0]
+    if ranked_by != spec.objective:
+        first = rankings.ranked(session, study, spec, ranked_by)[0]
         winner, value = trials.find(session, study, first.number), first.value
     return Best(
         study=study.name,
         trial=winner.number,
         params=winner.params,
         config=views.as_trained(winner),
-        metrics={**winner.metrics, **({} if value is None else {goal.metric: value})},
+        metrics={**winner.metrics, **({} if value is None else {ranked_by.metric: value})},
         provenance={
             **winner.provenance,
-            "objective": goal.model_dump(),
+            "objective": ranked_by.model_dump(),
             "epochs": winner.step,
             "attempts": winner.attempts,
             "artifacts": [
@@ -116,7 +116,9 @@ def best(
                 for file in artifacts.list_for(session, winner.id)
             ],
         },
-        confirmation=(confirmations.view(session, study, spec) if goal == spec.objective else None),
+        confirmation=(
+            confirmations.view(session, study, spec) if ranked_by == spec.objective else None
+        ),
     )
 
 

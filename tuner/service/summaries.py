@@ -55,8 +55,8 @@ def _summary(
     session: Session, row: Study, counts: Mapping[TrialState, int], present: Collection[Present]
 ) -> StudySummary:
     spec = documents.spec_of(row)
-    members = [worker.for_study(row.id) for worker in present]
-    reason = waiting_for(spec.resources, members) if _may_wait(row, counts) else None
+    fleet = [worker.for_study(row.id) for worker in present]
+    reason = waiting_for(spec.resources, fleet) if _may_wait(row, counts) else None
     return views.study_summary(
         row,
         counts,

@@ -28,7 +28,7 @@ class Front:
     @property
     def corner(self) -> str:
         """Where on the chart both objectives are better."""
-        up, across = (goal.direction == "maximize" for goal in self.objectives[:2])
+        up, across = (objective.direction == "maximize" for objective in self.objectives[:2])
         return f"{'top' if up else 'bottom'} {'right' if across else 'left'}"
 
 
@@ -49,7 +49,7 @@ def fold_front(view: FrontView, *, limit: int = POINTS) -> Front:
 def draw_front(front: Front) -> Markup:
     """A dot per trial; those on the front are joined by a line if there are two objectives."""
     best = [one for one in front.marks if one.on_front]
-    names = [goal.metric for goal in front.objectives]
+    names = [objective.metric for objective in front.objectives]
     stairs = [_stairs(front, best)] if len(names) == 2 and len(best) > 1 else []
     return chart(
         grid(front.x, front.y),
@@ -80,9 +80,11 @@ def draw_volume(view: FrontView) -> Markup:
     )
 
 
-def _axis(marks: Sequence[FrontStep], place: int, goal: Objective) -> Axis:
+def _axis(marks: Sequence[FrontStep], place: int, objective: Objective) -> Axis:
     """The whole front, and of what is beaten all but the far tail of failures."""
-    most = robust([one.values[place] for one in marks], better_high=goal.direction == "maximize")
+    most = robust(
+        [one.values[place] for one in marks], better_high=objective.direction == "maximize"
+    )
     front = [one.values[place] for one in marks if one.on_front]
     room = (max(front) - min(front)) * 0.06
     return linear((most.low, most.high, min(front) - room, max(front) + room), count=4)
@@ -90,8 +92,8 @@ def _axis(marks: Sequence[FrontStep], place: int, goal: Objective) -> Axis:
 
 def _mark(front: Front, one: FrontStep) -> Markup:
     values = ", ".join(
-        f"{goal.metric} {wording.measure(value)}"
-        for goal, value in zip(front.objectives, one.values, strict=True)
+        f"{objective.metric} {wording.measure(value)}"
+        for objective, value in zip(front.objectives, one.values, strict=True)
     )
     return element(
         "circle",

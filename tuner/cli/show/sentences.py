@@ -84,8 +84,8 @@ def hypervolume(view: FrontView) -> str:
     if not view.reference:
         return "no completed trial yet, so no hypervolume"
     corner = ", ".join(
-        f"{goal.metric} {number(value)}"
-        for goal, value in zip(view.objectives, view.reference, strict=True)
+        f"{objective.metric} {number(value)}"
+        for objective, value in zip(view.objectives, view.reference, strict=True)
     )
     return f"hypervolume {view.hypervolume:.6g} up to {corner}"
 

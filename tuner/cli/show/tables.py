@@ -116,7 +116,9 @@ def workers(found: Iterable[WorkerView], now: datetime) -> Table:
 
 def front(found: Iterable[TrialSummary], objectives: Sequence[Objective]) -> Table:
     """One row per trial of a Pareto front, the best by the first objective on top."""
-    table = _table("trial", *(goal.metric for goal in objectives), "epochs", "time", "params")
+    table = _table(
+        "trial", *(objective.metric for objective in objectives), "epochs", "time", "params"
+    )
     rated = [(trial, trial.values) for trial in found if trial.values is not None]
     for trial, values in sorted(rated, key=lambda row: objectives[0].key(row[1][0])):
         table.add_row(

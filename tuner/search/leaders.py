@@ -9,7 +9,7 @@ from tuner.spec.study import Objective
 _MARGIN = 0.1  # of the range beyond the worst value: without it the ends of a front add nothing
 
 
-def members(
+def leaders(
     values: Sequence[Sequence[float]], objectives: Sequence[Objective], count: int
 ) -> tuple[int, ...]:
     """Positions of at most `count` values that tell most of the front, in order of choice.
@@ -18,7 +18,7 @@ def members(
     hypervolume of those before it. When a front is used up, the next one behind it follows.
     """
     keys = [
-        tuple(goal.key(value) for goal, value in zip(objectives, row, strict=True))
+        tuple(objective.key(value) for objective, value in zip(objectives, row, strict=True))
         for row in values
     ]
     left, chosen = list(range(len(keys))), list[int]()
