@@ -130,8 +130,8 @@ def describe(curve: LearningCurve, step: int, context: PruningContext) -> str:
     return f"{context.objective.metric} {curve.values[step]:.3f} at epoch {step}"
 
 
-def worse_side(context: PruningContext) -> str:
-    """Where a weaker value lies."""
+def worse_word(context: PruningContext) -> str:
+    """Below or above: where a weaker value lies."""
     return "below" if context.objective.direction == "maximize" else "above"
 
 

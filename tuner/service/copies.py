@@ -67,8 +67,8 @@ def _origin(session: Session, donor: Trial) -> _Origin | None:
     if checkpoint is None or not checkpoint.step:
         return None
     step = checkpoint.step
-    stands = donor.state == TrialState.PAUSED and step == donor.step
-    begins = step + (1 if stands else 2)
+    between_epochs = donor.state == TrialState.PAUSED and step == donor.step
+    begins = step + (1 if between_epochs else 2)
     return _Origin(donor, checkpoint, step, begins) if begins <= donor.epochs else None
 
 

@@ -26,7 +26,7 @@ _SQLITE_REMEDIES = {  # by a part of SQLite's own words
     "malformed": "the file is damaged; restore it from a copy",
 }
 _one_at_a_time = threading.Lock()  # Alembic keeps what it works on in a global
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def upgrade(url: str) -> None:
@@ -47,7 +47,7 @@ def upgrade(url: str) -> None:
             f"database {where} could not be migrated from {before or 'nothing'} to {head()}: "
             f"{reason}"
         ) from error
-    _log.info("database migrated from %s to %s", before or "nothing", head())
+    logger.info("database migrated from %s to %s", before or "nothing", head())
 
 
 def revision(url: str) -> str | None:

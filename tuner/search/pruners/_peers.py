@@ -51,6 +51,6 @@ class PeerPruner(Pruner):
             return Verdict()
         reason = (
             f"best {objective.metric} {best:.3f} up to epoch {step} is "
-            f"{rungs.worse_side(context)} {words} ({bar:.3f})"
+            f"{rungs.worse_word(context)} {words} ({bar:.3f})"
         )
         return Verdict(action=Action.PRUNE, reason=reason)

@@ -60,9 +60,9 @@ class Asha(Pruner):
         bar = context.objective.key(float(found.keys[last]))  # the key of a key is the value
         if not context.objective.is_better(bar, value):
             return Verdict()
-        words, side = rungs.describe(trial, step, context), rungs.worse_side(context)
+        words, worse = rungs.describe(trial, step, context), rungs.worse_word(context)
         best = f"the best {rungs.fraction(self.eta)} of {found.reached} trials ({bar:.3f})"
-        return Verdict(action=Action.PRUNE, reason=f"{words} is {side} {best}")
+        return Verdict(action=Action.PRUNE, reason=f"{words} is {worse} {best}")
 
     def survivors(self, trials: int, steps: Sequence[int]) -> Mapping[int, float]:
         """Of the trials at a rung 1 in eta goes beyond."""

@@ -121,4 +121,4 @@ class Promote(Pausing):
                 "median"
             )
         bar = context.objective.key(float(found.keys[go_on - 1]))  # the key of a key is the value
-        return f"{words} is {rungs.worse_side(context)} {best} ({bar:.3f})"
+        return f"{words} is {rungs.worse_word(context)} {best} ({bar:.3f})"

@@ -24,7 +24,7 @@ from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.proposers import Neighbourhood
 from tuner.search.pruners._contract import Replacing, not_a_number
 from tuner.search.rules import Rules
-from tuner.search.rungs import describe, worse_side
+from tuner.search.rungs import describe, worse_word
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.shares import at_most
 from tuner.spec.space import Params, SearchSpace
@@ -131,7 +131,7 @@ class Population(Replacing):
         bar = order[-worst - 1].values[trial.step]
         words = describe(trial, trial.step, context)
         best = f"the best {len(order) - worst} of {len(order)} trials ({bar:.3f})"
-        return f"{words} is {worse_side(context)} {best}"
+        return f"{words} is {worse_word(context)} {best}"
 
 
 def _order(
