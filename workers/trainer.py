@@ -117,8 +117,8 @@ def draw(start: Start, data: "Data") -> None:
     from tuner.training.preview.sheet import sheet, write
 
     try:
-        picture = sheet(start.config, data.train)
-        write(start.folder / PREVIEW, picture)
+        image = sheet(start.config, data.train)
+        write(start.folder / PREVIEW, image)
     except Exception:
         logger.warning("no preview was drawn", exc_info=True)
 

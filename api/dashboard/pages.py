@@ -166,7 +166,7 @@ def log_out(request: Request) -> Response:
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """A style sheet, script or picture. Raises NotFound."""
+    """A style sheet, script or image. Raises NotFound."""
     found = render.static(name)
     if found is None:
         raise NotFound(f"no static file is called '{name}'")

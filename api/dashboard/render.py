@@ -64,7 +64,7 @@ def page(
 
 
 def static(name: str) -> Response | None:
-    """A style sheet, script or picture, or None; its address changes with its content."""
+    """A style sheet, script or image, or None; its address changes with its content."""
     if name not in STATIC_TYPES:
         return None
     headers = {

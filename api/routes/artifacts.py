@@ -21,7 +21,7 @@ router = APIRouter(tags=["artifacts"])
 CHUNK = 2**20
 BYTES = "application/octet-stream"
 # Only of previews, and only these: a browser draws them and runs nothing in them.
-PICTURES = {".png": "image/png", ".webp": "image/webp"}
+IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp"}
 _BODY = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -61,7 +61,7 @@ async def upload_artifact(
     responses={
         200: {
             "description": "The file",
-            "content": dict.fromkeys((BYTES, *PICTURES.values()), _BODY),
+            "content": dict.fromkeys((BYTES, *IMAGE_TYPES.values()), _BODY),
         },
         304: {"description": "The caller has this file already"},
     },
@@ -89,8 +89,8 @@ def download_artifact(
 
 
 def _media(found: ArtifactRef) -> str:
-    picture = found.kind == ArtifactKind.PREVIEW
-    return PICTURES.get(PurePath(found.name).suffix.lower(), BYTES) if picture else BYTES
+    is_image = found.kind == ArtifactKind.PREVIEW
+    return IMAGE_TYPES.get(PurePath(found.name).suffix.lower(), BYTES) if is_image else BYTES
 
 
 def _check_length(request: Request, app: AppState) -> None:

@@ -22,16 +22,16 @@ class Gauges:
         if context.is_cuda:
             torch.cuda.reset_peak_memory_stats(context.device)
 
-    def ask(self) -> None:
+    def batch_asked(self) -> None:
         """Say that the next batch is asked for."""
         self._asked = perf_counter()
 
-    def got(self, images: int) -> None:
-        """Say that it is there."""
+    def batch_arrived(self, images: int) -> None:
+        """Say that it is there, and of how many images."""
         self._waited += perf_counter() - self._asked
         self._images += images
 
-    def look(self) -> None:
+    def read_device(self) -> None:
         """Note the share of the last second in which the GPU was busy, where it can be asked."""
         if self._context.is_cuda:
             # NVIDIA's library may be missing or forbidden, with errors of its own kind; a gauge

@@ -114,15 +114,15 @@ def _train_epochs(
                 progress.spend(gauges.seconds)
                 return OutcomeKind.YIELDED
             step = (epoch - 1) * batches.per_epoch + cursor  # from 0, over the full budget
-            gauges.ask()
+            gauges.batch_asked()
             images, labels = batches.batch(epoch, cursor)  # B×C×h×w in 0 … 255; B×h×w
-            gauges.got(len(images))
+            gauges.batch_arrived(len(images))
             loss = optimizer_step(state, images, labels, step)
             state.loss_sum += loss.to(state.loss_sum.device)
             progress.cursor = cursor + 1
             if not context.is_cuda or step % _CUDA_CHECK == 0:
                 state.mean_loss(step)
-                gauges.look()
+                gauges.read_device()
             del images, labels, loss  # or the device holds them beside the next ones
             checkpoints.writer.poll()
             session.heartbeat()

@@ -40,7 +40,7 @@ def choose_labels(found: Findings, ask: Question = never) -> LabelChoice:
     seen = sorted(found.pixels)
     if found.is_coloured:
         return _of_colours(found)
-    _refuse_pictures(seen, found)
+    _refuse_photographs(seen, found)
     names = _numbered(found.names, seen, found, ask)
     void = find_void(names, found, ask)
     labels = [value for value in seen if value != void.label and value >= 0]
@@ -116,7 +116,7 @@ def _two(labels: list[int], notes: list[str]) -> list[int]:
     return [only, only + 1] if only < FULL[0] else [0, only]
 
 
-def _refuse_pictures(seen: Sequence[int], found: Findings) -> None:
+def _refuse_photographs(seen: Sequence[int], found: Findings) -> None:
     if not seen:
         count = len(found.unreadable)
         first = found.unreadable[0] if found.unreadable else "there are none"

@@ -42,7 +42,7 @@ class Layout:
     """Patterns of images and masks, with `{split}` where the split stands, and what they find.
 
     `extra` are patterns of further channels, `others` those of masks that would pair as well;
-    `unused` counts the pictures of folders that belong to neither.
+    `unused` counts the files of folders that belong to neither.
     """
 
     images: str
@@ -65,15 +65,15 @@ def find_layout(paths: Iterable[str]) -> Layout:
         DataError: no two folders share file names, and no two names in a folder differ by a word.
     """
     paths = list(paths)
-    pictures = _pictures(paths)
-    shared = _shared_folder(pictures)
-    groups = _groups(pictures)
+    files = _image_files(paths)
+    shared = _shared_folder(files)
+    groups = _groups(files)
     found = [
         *candidates(groups),
-        *(candidates(_groups(pictures, shared)) if len(groups) > 1 else ()),
+        *(candidates(_groups(files, shared)) if len(groups) > 1 else ()),
         *candidates([_narrowed(group) for group in groups]),
         *candidates(_starred(groups)),
-        *_by_folder(pictures),
+        *_by_folder(files),
     ]
     best = max(found, key=Candidate.rank, default=None)
     if best is None:
@@ -94,7 +94,7 @@ def find_layout(paths: Iterable[str]) -> Layout:
         _splits(best),
         extra,
         tuple(sorted(alike)),
-        Counter(each.parent.as_posix() for each in pictures if str(each) not in used),
+        Counter(each.parent.as_posix() for each in files if str(each) not in used),
     )
 
 
@@ -103,7 +103,7 @@ def split_of(word: str) -> str:
     return next((name for name, words in SPLITS.items() if word.lower() in words), word)
 
 
-def _pictures(paths: Iterable[str]) -> list[PurePosixPath]:
+def _image_files(paths: Iterable[str]) -> list[PurePosixPath]:
     found = map(PurePosixPath, sorted(paths))
     return [
         path
@@ -112,16 +112,16 @@ def _pictures(paths: Iterable[str]) -> list[PurePosixPath]:
     ]
 
 
-def _shared_folder(pictures: Sequence[PurePosixPath]) -> int:
-    """How many folders every picture lies in."""
-    folders = [path.parent.as_posix() for path in pictures]
+def _shared_folder(files: Sequence[PurePosixPath]) -> int:
+    """How many folders every image lies in."""
+    folders = [path.parent.as_posix() for path in files]
     return len(PurePosixPath(commonpath(folders)).parts) if folders else 0
 
 
-def _groups(pictures: Iterable[PurePosixPath], depth: int | None = None) -> list[Group]:
-    """Pictures by folder; `depth` is that of a folder without any word that says what it holds."""
+def _groups(files: Iterable[PurePosixPath], depth: int | None = None) -> list[Group]:
+    """Images by folder; `depth` is that of a folder without any word that says what it holds."""
     found: dict[str, dict[str, list[File]]] = defaultdict(lambda: defaultdict(list))
-    for path in pictures:
+    for path in files:
         plain = PurePosixPath(normalize("NFC", str(path.with_suffix(""))))
         pattern, word, name = _place(plain, depth)
         found[pattern][word].append(File(name, path.suffix, str(path)))
@@ -176,10 +176,10 @@ def _merged(pattern: str, groups: Sequence[tuple[str, Group]]) -> Group:
     )
 
 
-def _by_folder(pictures: Iterable[PurePosixPath]) -> list[Candidate]:
+def _by_folder(files: Iterable[PurePosixPath]) -> list[Candidate]:
     """A folder for each sample, in which image and mask have the same names as in every other."""
     groups: dict[tuple[str, str], dict[str, list[File]]] = defaultdict(lambda: defaultdict(list))
-    for path in pictures:
+    for path in files:
         if path.parent.name and not _SPLIT.match(path.parent.name):
             pattern, word, _ = _place(path.parent, None)
             pattern = f"{pattern}/*/{path.name}".removeprefix("./")

@@ -27,7 +27,7 @@ Affix = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A picture: its path, and below its folder's pattern its name and its type."""
+    """An image: its path, and below its folder's pattern its name and its type."""
 
     name: str
     kind: str

@@ -90,11 +90,11 @@ class _Order:
 
     def indices(self, index: int) -> NDArray[np.int64]:
         """The images of a batch, counted from 0 over all epochs."""
-        past, position = divmod(index, self._length // self._size)
+        finished, position = divmod(index, self._length // self._size)
         epoch, order = self._last
-        if epoch != past + 1:
-            order = draws.permutation(self._seed, past + 1, "order", length=self._length)
-            self._last = (past + 1, order)
+        if epoch != finished + 1:
+            order = draws.permutation(self._seed, finished + 1, "order", length=self._length)
+            self._last = (finished + 1, order)
         return order[position * self._size : (position + 1) * self._size]
 
 

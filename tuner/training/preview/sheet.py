@@ -1,4 +1,4 @@
-"""Draws what a config does to real samples: a sheet of pictures with their masks laid over."""
+"""Draws what a config does to real samples: a sheet of images with their masks laid over."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ def sheet(config: TrialConfig, split: DecodedSplit, look: Look = Look()) -> Imag
     return painter.page(rows, names, captions, heading=(look.title, described(config)))
 
 
-def write(path: Path, picture: Image.Image) -> None:
+def write(path: Path, image: Image.Image) -> None:
     """Write a sheet in the format of its suffix; a reader sees the whole file or none.
 
     Raises:
@@ -60,7 +60,7 @@ def write(path: Path, picture: Image.Image) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as draft:
-            picture.save(draft, quality=82)
+            image.save(draft, quality=82)
     except OSError as error:
         raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
 
@@ -111,21 +111,21 @@ def _augmented(
     )
     fill = torch.tensor(split.mean, dtype=torch.float32, device=device)
     pixels, labels = augment(*fetch(indices), epoch=epoch, indices=indices, fill=fill)
-    pictures = pixels.permute(0, 2, 3, 1).cpu().numpy()
+    images = pixels.permute(0, 2, 3, 1).cpu().numpy()
     marks = labels.to(torch.uint8).cpu().numpy()
-    return [(_visible(picture), mark) for picture, mark in zip(pictures, marks, strict=True)]
+    return [(_visible(image), mark) for image, mark in zip(images, marks, strict=True)]
 
 
-def _visible(picture: NDArray[Any]) -> Pixels:
+def _visible(image: NDArray[Any]) -> Pixels:
     """The first three channels, or the first as grey, of height × width × channels."""
-    shown = picture[..., :3] if picture.shape[-1] >= 3 else picture[..., :1].repeat(3, axis=-1)
+    shown = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
     pixels: Pixels = np.clip(np.rint(shown), 0, 255).astype(np.uint8)
     return pixels
 
 
-def _cell_size(picture: Pixels, width: int) -> tuple[int, int]:
+def _cell_size(image: Pixels, width: int) -> tuple[int, int]:
     """Width and height of a cell, which has the shape of the images."""
-    return width, max(1, round(width * picture.shape[0] / picture.shape[1]))
+    return width, max(1, round(width * image.shape[0] / image.shape[1]))
 
 
 class _Painter:
@@ -140,14 +140,14 @@ class _Painter:
         self._small = ImageFont.load_default(12)
         self._bold = ImageFont.load_default(17)
 
-    def cell(self, picture: Pixels, labels: Pixels) -> Image.Image:
-        """One picture with its mask laid over, as large as fits."""
+    def cell(self, image: Pixels, labels: Pixels) -> Image.Image:
+        """One image with its mask laid over, as large as fits."""
         width, height = self._size
-        share = min(width / picture.shape[1], height / picture.shape[0])
-        fitted = max(1, round(picture.shape[1] * share)), max(1, round(picture.shape[0] * share))
-        image = np.asarray(Image.fromarray(picture).resize(fitted, Image.Resampling.BILINEAR))
+        share = min(width / image.shape[1], height / image.shape[0])
+        fitted = max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share))
+        small = np.asarray(Image.fromarray(image).resize(fitted, Image.Resampling.BILINEAR))
         marks = np.asarray(Image.fromarray(labels).resize(fitted, Image.Resampling.NEAREST))
-        return Image.fromarray(self._overlaid(image, marks))
+        return Image.fromarray(self._overlaid(small, marks))
 
     def _overlaid(self, image: Pixels, marks: Pixels) -> Pixels:
         tinted = (1 - _OPACITY) * image + _OPACITY * self._colours[marks]
@@ -209,7 +209,7 @@ class _Painter:
 
 
 def _striped(image: Pixels) -> Pixels:
-    """A picture, faint under diagonal stripes."""
+    """An image, faint under diagonal stripes."""
     rows, columns = np.indices(image.shape[:2])
     stripes = np.expand_dims((rows + columns) % _HATCH, -1) < 2
     faint = 0.45 * image + 0.55 * 128
