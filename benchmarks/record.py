@@ -40,8 +40,8 @@ def shrink(source: Path, target: Path) -> int:
             for (kind, filter_), path in zip(KINDS.items(), (image, label), strict=True):
                 small = target / kind / split / f"{image.stem}.png"
                 small.parent.mkdir(parents=True, exist_ok=True)
-                with Image.open(path) as picture:
-                    picture.resize(SIZE, filter_).save(small)
+                with Image.open(path) as opened:
+                    opened.resize(SIZE, filter_).save(small)
             count += 1
     return count
 
@@ -57,7 +57,7 @@ def export(url: str, study: str) -> dict[str, Any]:
     }
 
 
-def picture(url: str, study: str, file: Path) -> int:
+def draw(url: str, study: str, file: Path) -> int:
     """Draw the first objective of every completed trial by epoch; gives their number."""
     from matplotlib.figure import Figure
 
@@ -120,7 +120,7 @@ def main() -> None:
     curves.add_argument("file", type=Path)
     options = parser.parse_args()
     if options.command == "picture":
-        print(f"{picture(options.url, options.study, options.file)} curves in {options.file}")
+        print(f"{draw(options.url, options.study, options.file)} curves in {options.file}")
         return
     if options.command == "shrink":
         print(f"{shrink(options.source, options.target)} pairs below {options.target}")

@@ -30,14 +30,14 @@ def write_files(root: Path, data: Data, *, scale: int = 2) -> None:
         for index in range(len(split)):
             image = Image.fromarray(np.asarray(split.images[index]))
             mask = Image.fromarray(np.asarray(split.label(index)))
-            for kind, picture, name in (
+            for kind, pixels, name in (
                 ("images", image, f"{index:04d}.jpg"),
                 ("labels", mask, f"{index:04d}.png"),
             ):
                 path = root / kind / part / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                size = (picture.width * scale, picture.height * scale)
-                picture.resize(size, Image.Resampling.NEAREST).save(path)
+                size = (pixels.width * scale, pixels.height * scale)
+                pixels.resize(size, Image.Resampling.NEAREST).save(path)
 
 
 def images_per_second(config: TrialConfig, data: Data, root: Path, context: DeviceContext) -> float:

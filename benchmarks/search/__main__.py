@@ -19,7 +19,7 @@ from benchmarks.machine import conclude, describe
 from benchmarks.search import report, runs
 from benchmarks.search.methods import is_installed
 from benchmarks.search.runs import Order, Run
-from benchmarks.search.simulator import Setting
+from benchmarks.search.simulator import Setup
 
 QUICK_TASKS = 3
 RANDOM_BUDGET = 160.0  # random search needs more than the others to reach what it is compared by
@@ -35,7 +35,7 @@ def main() -> None:
     missing = [name for name in options.methods if not is_installed(name)]
     methods = [name for name in options.methods if name not in missing]
     orders = [
-        Order(options.tasks, task, method, _setting(options, method, seed))
+        Order(options.tasks, task, method, _setup(options, method, seed))
         for seed in range(options.seeds)
         for method in methods
         for task in names
@@ -68,9 +68,9 @@ def _run_all(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
     return done
 
 
-def _setting(options: argparse.Namespace, method: str, seed: int) -> Setting:
+def _setup(options: argparse.Namespace, method: str, seed: int) -> Setup:
     budget = options.budget if method != "random" else max(options.budget, RANDOM_BUDGET)
-    return Setting(
+    return Setup(
         workers=options.workers,
         budget=budget,
         lag=options.lag,
@@ -110,7 +110,7 @@ def _options() -> argparse.Namespace:
     add("--jobs", type=int, default=1, help="processes")
     add("--curves", type=Path, default=os.environ.get("SEGTUNE_CURVES"))
     add("--results", type=Path, help="file of runs; by default a new one each time")
-    add("--plot", type=Path, help="write the picture of regret against budget")
+    add("--plot", type=Path, help="draw regret against budget")
     add("--verbose", action="store_true", help="print a line per run")
     options = parser.parse_args()
     if options.curves is None:

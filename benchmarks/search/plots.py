@@ -1,4 +1,4 @@
-"""The picture of a comparison: regret against budget, a line with its interval per method."""
+"""The figure of a comparison: regret against budget, a line with its interval per method."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ RESAMPLES = 100  # enough for the shade of an interval
 
 
 def save(runs: Sequence[Run], path: Path, *, budget: float = 40.0) -> None:
-    """Write the picture as the file's ending says."""
+    """Write the figure as the file's ending says."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -25,7 +25,7 @@ def save(runs: Sequence[Run], path: Path, *, budget: float = 40.0) -> None:
     for run in normalized(runs):
         groups[label(run)].append(run)
     budgets = np.linspace(budget / POINTS, budget, POINTS)
-    picture, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    drawing, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for name, group in groups.items():
         figures = [
             figure(group, partial(regret_at, budget=spent), resamples=RESAMPLES)
@@ -36,4 +36,4 @@ def save(runs: Sequence[Run], path: Path, *, budget: float = 40.0) -> None:
         axes.fill_between(budgets, low, high, alpha=0.12)
     axes.set(xlabel="budget in whole trainings", ylabel="normalised regret", yscale="log")
     axes.legend(fontsize="small", frameon=False)
-    picture.savefig(path, dpi=120)
+    drawing.savefig(path, dpi=120)

@@ -61,7 +61,7 @@ class RayTuner:
 
 
 def build(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> RayTuner:
-    """The scheduler with its defaults, but for the length of a training and `options`."""
+    """The scheduler with its defaults, except for the length of a training and `options`."""
     mode = "max" if task.direction == "maximize" else "min"
     scheduler = ASHAScheduler(STEP, METRIC, mode, max_t=task.epochs, **options)
     return RayTuner(task, scheduler, seed)

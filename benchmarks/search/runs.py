@@ -18,7 +18,7 @@ from benchmarks.search.simulator import (
     TRAINING_SECONDS,
     Clock,
     Record,
-    Setting,
+    Setup,
     Simulation,
     Tuner,
 )
@@ -35,7 +35,7 @@ class Order:
     group: str
     task: str
     method: str
-    setting: Setting
+    setting: Setup
 
     def key(self) -> str:
         """What makes it this simulation."""
@@ -149,7 +149,7 @@ def _run_each(orders: Sequence[Order], curves: Path, jobs: int) -> Iterator[Run]
             yield future.result()
 
 
-def _improvements(record: Record, task: Task, setting: Setting) -> list[list[float]]:
+def _improvements(record: Record, task: Task, setting: Setup) -> list[list[float]]:
     rows: list[list[float]] = []
     for seen in sorted(record.seen):
         if not rows or task.key(seen.value) < task.key(rows[-1][1]):

@@ -52,7 +52,7 @@ class Tuner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Setup:
     """One simulation: `budget` in whole trainings, `lag` in shares of one, `loss` in shares
     of leases."""
 
@@ -100,10 +100,10 @@ class Simulation:
     """Runs one tuner on one task until the budget is used up."""
 
     def __init__(
-        self, task: Task, tuner: Tuner, setting: Setting, *, clock: Clock, seconds: float
+        self, task: Task, tuner: Tuner, setting: Setup, *, clock: Clock, seconds: float
     ) -> None:
         """`seconds` is what the task says of a whole training on average."""
-        self._task, self._tuner, self._setting, self._clock = task, tuner, setting, clock
+        self._task, self._tuner, self._setup, self._clock = task, tuner, setting, clock
         self._scale = TRAINING_SECONDS / seconds
         self._rng = np.random.default_rng([setting.seed, 77])
         self._curves: dict[int, Curve] = {}
@@ -112,21 +112,21 @@ class Simulation:
     def run(self) -> Record:
         """Let the workers work, each at its time, equal times in order of arrival."""
         heap: list[tuple[float, int, Iterator[float]]] = []
-        for order in range(self._setting.workers):
+        for order in range(self._setup.workers):
             heappush(heap, (0.0, order, self._work(order)))
         while heap:
             time, order, worker = heappop(heap)
-            if time > self._setting.horizon + TOLERANCE:
+            if time > self._setup.horizon + TOLERANCE:
                 break
             self._clock.now = time
             wait = next(worker, None)
             if wait is not None:
-                heappush(heap, (time + wait, order + self._setting.workers, worker))
-        self._clock.now = self._setting.horizon
+                heappush(heap, (time + wait, order + self._setup.workers, worker))
+        self._clock.now = self._setup.horizon
         return self.record
 
     def _work(self, worker: int) -> Iterator[float]:
-        while self._clock.now < self._setting.horizon - TOLERANCE:
+        while self._clock.now < self._setup.horizon - TOLERANCE:
             job = self._tuner.take(worker)
             if job is None:
                 self.record.idle += POLL_SECONDS
@@ -134,7 +134,7 @@ class Simulation:
                 continue
             self.record.leases += 1
             self.record.trials.add(job.trial)
-            yield self._setting.lag * TRAINING_SECONDS
+            yield self._setup.lag * TRAINING_SECONDS
             yield from self._train(job)
 
     def _train(self, job: Job) -> Iterator[float]:
@@ -157,7 +157,7 @@ class Simulation:
 
         A lost lease dies before its first verdict, so that the share of lost leases is `loss`.
         """
-        dies, share = self._rng.random() < self._setting.loss, self._rng.random()
+        dies, share = self._rng.random() < self._setup.loss, self._rng.random()
         ahead = self._tuner.stop(job, job.last_step) - job.last_step
         return job.last_step + 1 + int(share * ahead) if dies else self._task.epochs + 2
 
@@ -178,13 +178,13 @@ class Simulation:
         time = self._clock.now
         for step in steps:
             time += seconds[step]
-            if time <= self._setting.horizon + TOLERANCE:
+            if time <= self._setup.horizon + TOLERANCE:
                 self.record.trained += seconds[step]
                 self.record.seen.append(Seen(time, values[step], curve.values[-1]))
         return values, seconds
 
     def _seconds(self, job: Job, step: int) -> float:
-        if self._setting.cost == "epochs" or step > self._task.epochs:
+        if self._setup.cost == "epochs" or step > self._task.epochs:
             return TRAINING_SECONDS / self._task.epochs
         return self._curve(job).seconds[step - 1] * self._scale
 

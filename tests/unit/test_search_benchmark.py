@@ -20,7 +20,7 @@ from benchmarks.search.simulator import (
     Clock,
     Job,
     Record,
-    Setting,
+    Setup,
     Simulation,
     Tuner,
 )
@@ -86,14 +86,14 @@ class _Patient:
         pass
 
 
-def _run(tuner: Tuner, setting: Setting, clock: Clock | None = None) -> Record:
+def _run(tuner: Tuner, setting: Setup, clock: Clock | None = None) -> Record:
     simulation = Simulation(TASK, tuner, setting, clock=clock or Clock(), seconds=float(EPOCHS))
     return simulation.run()
 
 
 def _search(method: str, **setting: Any) -> Record:
     """A whole simulated study of the service."""
-    clock, chosen = Clock(), Setting(**{"workers": 4, "budget": 6, **setting})
+    clock, chosen = Clock(), Setup(**{"workers": 4, "budget": 6, **setting})
     with open_tuner(method, TASK, chosen.seed, clock) as tuner:
         return _run(tuner, chosen, clock)
 
@@ -102,7 +102,7 @@ def test_a_budget_is_whole_trainings() -> None:
     """One worker with a budget of three trainings trains three trials, and not an epoch more."""
     tuner = _Patient()
 
-    record = _run(tuner, Setting(workers=1, budget=3))
+    record = _run(tuner, Setup(workers=1, budget=3))
 
     assert [1, 2, 3] == [trial for trial, _, _ in tuner.finished]
     assert 3 == pytest.approx(record.trained / TRAINING_SECONDS)
@@ -111,7 +111,7 @@ def test_a_budget_is_whole_trainings() -> None:
 
 def test_the_budget_is_shared_by_the_workers() -> None:
     """Four workers end after a quarter of the time; epochs that would end later do not count."""
-    record = _run(_Patient(), Setting(workers=4, budget=6))
+    record = _run(_Patient(), Setup(workers=4, budget=6))
 
     assert 4 * EPOCHS + 4 * (EPOCHS // 2) == len(record.seen)
     assert max(seen.time for seen in record.seen) <= 1.5 * TRAINING_SECONDS
@@ -121,7 +121,7 @@ def test_a_verdict_is_obeyed_at_its_step() -> None:
     """A pruned trial ends at the step that was judged, and its worker takes another."""
     tuner = _Patient(last=3)
 
-    record = _run(tuner, Setting(workers=1, budget=1))
+    record = _run(tuner, Setup(workers=1, budget=1))
 
     assert [(number, Action.PRUNE, 3) for number in (1, 2, 3)] == tuner.finished
     assert 3 == record.leases
@@ -129,7 +129,7 @@ def test_a_verdict_is_obeyed_at_its_step() -> None:
 
 def test_a_lag_is_paid_at_every_lease() -> None:
     """With a lag of half a training, a budget of three pays for two trainings."""
-    record = _run(_Patient(), Setting(workers=1, budget=3, lag=0.5))
+    record = _run(_Patient(), Setup(workers=1, budget=3, lag=0.5))
 
     assert 2 == pytest.approx(record.trained / TRAINING_SECONDS)
     assert 0.5 * TRAINING_SECONDS < record.seen[0].time
@@ -146,7 +146,7 @@ def test_the_service_never_trains_beyond_the_budget(method: str) -> None:
 
 def test_a_lost_workers_trial_is_resumed() -> None:
     """Leases that die are found by upkeep; their trials go on from the last reported step."""
-    setting, clock = Setting(workers=4, budget=12, loss=0.3, seed=3), Clock()
+    setting, clock = Setup(workers=4, budget=12, loss=0.3, seed=3), Clock()
     with database(clock) as db:
         tuner = ServiceTuner(db, our_study("random+none", TASK, 3))
 
@@ -168,7 +168,7 @@ def test_paused_trials_are_promoted_to_the_end() -> None:
     with database(clock) as db:
         tuner = ServiceTuner(db, our_study("random+promote", TASK, 2))
 
-        record = _run(tuner, Setting(workers=2, budget=12, seed=2), clock)
+        record = _run(tuner, Setup(workers=2, budget=12, seed=2), clock)
 
         with db.reading() as session:
             found = session.scalars(select(Trial)).all()
