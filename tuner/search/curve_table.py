@@ -30,7 +30,7 @@ class CurveTable(Sequence[LearningCurve]):
             self.put(curve)
 
     def put(self, curve: LearningCurve) -> None:
-        """Add a trial, or what has become of it."""
+        """Add a trial, or what happened to it."""
         index = self._index.setdefault(curve.number, len(self._curves))
         if index == len(self._curves):
             self._curves.append(curve)

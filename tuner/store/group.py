@@ -83,7 +83,7 @@ class _Ticket:
                 self.future.set_exception(error)
 
     def try_in(self, session: Session) -> None:
-        """Do the work; an error of ours is its own affair."""
+        """Do the work; an error of ours is kept for its thread alone."""
         self.error, self.has_spoilt = None, False
         try:
             self.need.look(session)
@@ -189,14 +189,14 @@ class GroupCommit:
             if not self._queue:
                 self._is_led = False
                 return False
-            heir = self._queue[0]
-            if own is None or (heir.future is not None and self._is_closed):
+            following = self._queue[0]
+            if own is None or (following.future is not None and self._is_closed):
                 return True
-            if heir.future is not None:
+            if following.future is not None:
                 self._leader.submit(self._lead)
             else:
-                heir.leads = True
-                heir.called.set()
+                following.leads = True
+                following.called.set()
             return False
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:

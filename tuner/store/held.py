@@ -69,7 +69,7 @@ class KnownWorker(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A trial as a search sees it, but for its reports."""
+    """A trial as a search sees it, without its reports."""
 
     number: int
     state: str

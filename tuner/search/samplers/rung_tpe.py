@@ -1,4 +1,4 @@
-"""TPE fitted on the highest rung that has enough results, whatever became of the trials there.
+"""TPE fitted on the highest rung that has enough results, whether or not its trials went on.
 
 As in BOHB (Falkner et al. 2018), values of one step only are compared: a trial that was stopped
 early at a rung counts there like one that went on. Optuna's TPE takes completed trials for better

@@ -99,7 +99,7 @@ def _divided(pattern: str) -> tuple[str, str]:
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
-    """The pattern with a group for each wildcard, but for that of the type."""
+    """The pattern with a group for each wildcard except that of the type."""
     written = pattern.removesuffix(".*")
     stem, dot, kind = written.rpartition(".")
     ending = r"\.[^/.]+"

@@ -1,4 +1,4 @@
-"""Tversky loss: Dice with a price of its own for false alarms and misses (Salehi et al. 2017).
+"""Tversky loss: Dice with a weight of its own for false alarms and misses (Salehi et al. 2017).
 
 With `gamma` other than 1 it is the focal Tversky loss (Abraham and Khan 2019, who write 1/gamma).
 """

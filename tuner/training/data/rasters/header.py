@@ -52,7 +52,7 @@ class Header:
 def explained(path: Path) -> Iterator[None]:
     """Raise what Pillow, NumPy and the other readers say of a file as DataError.
 
-    What the system says of it, no permission or a failing disk, is this machine's affair.
+    What the system says of it, no permission or a failing disk, concerns this machine alone.
     """
     try:
         yield
