@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import DataRoots, configured, paths
+from tuner.cli.options import DataRootsOption, configured, paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ def check_data(
         Path,
         typer.Argument(metavar="STUDY.YAML", exists=True, dir_okay=False, help="YAML or JSON."),
     ],
-    data_root: DataRoots = None,
+    data_root: DataRootsOption = None,
 ) -> None:
     """Read a study's data set and count its classes."""
     from tuner.cli.class_names import with_classes

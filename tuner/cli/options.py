@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from tuner.client import Client
     from tuner.errors import Location
 
-Server = Annotated[
+ServerOption = Annotated[
     str | None,
     typer.Option(help="Address of the server; else SEGTUNE_SERVER.", show_default=False),
 ]
-Token = Annotated[
+TokenOption = Annotated[
     str | None, typer.Option(help="The server's token; else SEGTUNE_TOKEN.", show_default=False)
 ]
-Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name or id of a study.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, …", show_default=False)]
-DataRoots = Annotated[
+HostOption = Annotated[
+    str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+]
+PortOption = Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8000")]
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name or id of a study.")]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, …", show_default=False)]
+DataRootsOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--data-root",

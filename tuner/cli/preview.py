@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import DataRoots, Server, Token, configured, connect, paths
+from tuner.cli.options import DataRootsOption, ServerOption, TokenOption, configured, connect, paths
 
 if TYPE_CHECKING:
     from tuner.spec.config import TrialConfig
@@ -36,9 +36,9 @@ def preview(  # noqa: PLR0913, PLR0917  # the options of the command
     changes: Changes = None,
     samples: Annotated[int, typer.Option(min=1, max=64, help="Rows of the sheet.")] = 4,
     epochs: Annotated[int, typer.Option(min=0, max=16, help="Augmented columns.")] = 3,
-    data_root: DataRoots = None,
-    server: Server = None,
-    token: Token = None,
+    data_root: DataRootsOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Draw what a configuration does to real samples."""
     from tuner.cli.class_names import with_classes

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import Host, Port, configured
+from tuner.cli.options import HostOption, PortOption, configured
 
 Home = Annotated[
     Path | None,
@@ -14,8 +14,8 @@ Home = Annotated[
 
 
 def serve(
-    host: Host = None,
-    port: Port = None,
+    host: HostOption = None,
+    port: PortOption = None,
     home: Home = None,
     root_path: Annotated[
         str | None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tuner.cli.options import Server, Study, Token, connect
+from tuner.cli.options import ServerOption, StudyArgument, TokenOption, connect
 
 
 class Format(str, Enum):  # noqa: UP042  # typer shows the members of StrEnum by their repr
@@ -26,8 +26,8 @@ def submit(
     watch: Annotated[bool, typer.Option("--watch", help="Follow the study to its end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
     name: Annotated[str | None, typer.Option(help="Instead of the name in the file.")] = None,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Submit a study."""
     from tuner.cli.class_names import with_classes
@@ -64,8 +64,8 @@ def plan(
     workers: Annotated[
         int | None, typer.Option(min=1, help="That train at once. Default: `parallel`.")
     ] = None,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Show what a study would train and cost, without submitting it."""
     from tuner.cli.class_names import with_classes
@@ -80,7 +80,7 @@ def plan(
 
 
 def best(
-    study: Study,
+    study: StudyArgument,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; else standard output.")
     ] = None,
@@ -91,8 +91,8 @@ def best(
         str | None,
         typer.Option(help="Choose by another metric: iou.car, recall.worst, iou.[car,bus], …"),
     ] = None,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Take the best configuration found so far."""
     from tuner.cli.documents import render, write
@@ -114,8 +114,8 @@ def best(
 
 def list_studies(
     state: Annotated[str | None, typer.Option(help="Only studies in this state.")] = None,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """List studies, newest first."""
     from datetime import UTC, datetime
@@ -131,7 +131,7 @@ def list_studies(
 
 
 def list_trials(
-    study: Study,
+    study: StudyArgument,
     sort: Annotated[
         str,
         typer.Option(
@@ -140,8 +140,8 @@ def list_trials(
     ] = "number",
     state: Annotated[str | None, typer.Option(help="Only trials in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """List the trials of a study."""
     from itertools import islice
@@ -162,13 +162,13 @@ def list_trials(
 
 
 def pareto(
-    study: Study,
+    study: StudyArgument,
     reference: Annotated[
         list[float] | None,
         typer.Option(help="Up to where volume counts; once per objective. Default: worst seen."),
     ] = None,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Show the trials that no other beats in every objective, and the front's hypervolume."""
     from tuner.cli.show import sentences, tables
@@ -179,17 +179,17 @@ def pareto(
     typer.echo(sentences.hypervolume(view))
 
 
-def pause(study: Study, server: Server = None, token: Token = None) -> None:
+def pause(study: StudyArgument, server: ServerOption = None, token: TokenOption = None) -> None:
     """Pause a study; running trials hand in a checkpoint."""
     _tell(connect(server, token).pause(study))
 
 
-def resume(study: Study, server: Server = None, token: Token = None) -> None:
+def resume(study: StudyArgument, server: ServerOption = None, token: TokenOption = None) -> None:
     """Let a paused study go on."""
     _tell(connect(server, token).resume(study))
 
 
-def cancel(study: Study, server: Server = None, token: Token = None) -> None:
+def cancel(study: StudyArgument, server: ServerOption = None, token: TokenOption = None) -> None:
     """End a study for good; its results stay."""
     _tell(connect(server, token).cancel(study))
 

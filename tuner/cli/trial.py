@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import Server, Study, Token, connect
+from tuner.cli.options import ServerOption, StudyArgument, TokenOption, connect
 
 
 def trial(
-    study: Study,
+    study: StudyArgument,
     number: Annotated[int, typer.Argument(min=0, help="Number of the trial in its study.")],
     json: Annotated[bool, typer.Option("--json", help="All that is known of it, as JSON.")] = False,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Show one trial: params, metrics, attempts, its error in full."""
     found = connect(server, token).trial(study, number)

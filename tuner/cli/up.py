@@ -5,17 +5,24 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import DataRoots, Device, Host, Port, configured, log_from
+from tuner.cli.options import (
+    DataRootsOption,
+    DeviceOption,
+    HostOption,
+    PortOption,
+    configured,
+    log_from,
+)
 
 
 def up(
-    host: Host = None,
-    port: Port = None,
+    host: HostOption = None,
+    port: PortOption = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Default: one per device.", show_default=False)
     ] = None,
-    device: Device = None,
-    data_root: DataRoots = None,
+    device: DeviceOption = None,
+    data_root: DataRootsOption = None,
 ) -> None:
     """Run a server and a worker for each device until Ctrl-C."""
     from api.settings import Settings

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import typer
 
-from tuner.cli.options import Server, Study, Token, connect
+from tuner.cli.options import ServerOption, StudyArgument, TokenOption, connect
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,7 @@ class Watched(Protocol):
         """Events of a study from a number on, and those to come."""
 
 
-def watch(study: Study, server: Server = None, token: Token = None) -> None:
+def watch(study: StudyArgument, server: ServerOption = None, token: TokenOption = None) -> None:
     """Follow a study until it ends.
 
     Exit code 0 if it finished, 1 if it failed or was cancelled.

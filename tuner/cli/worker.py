@@ -4,17 +4,25 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import DataRoots, Device, Server, Token, configured, log_from, paths
+from tuner.cli.options import (
+    DataRootsOption,
+    DeviceOption,
+    ServerOption,
+    TokenOption,
+    configured,
+    log_from,
+    paths,
+)
 
 
 def worker(
-    server: Server = None,
-    token: Token = None,
-    device: Device = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
+    device: DeviceOption = None,
     name: Annotated[
         str | None, typer.Option(help="Name in the dashboard.", show_default=False)
     ] = None,
-    data_root: DataRoots = None,
+    data_root: DataRootsOption = None,
     max_trials: Annotated[
         int | None, typer.Option(min=1, help="End after so many trials.", show_default=False)
     ] = None,

@@ -2,10 +2,10 @@
 
 import typer
 
-from tuner.cli.options import Server, Token, connect
+from tuner.cli.options import ServerOption, TokenOption, connect
 
 
-def workers(server: Server = None, token: Token = None) -> None:
+def workers(server: ServerOption = None, token: TokenOption = None) -> None:
     """List workers, the last seen first; one that is unfit says why."""
     from datetime import UTC, datetime
 

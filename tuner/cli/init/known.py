@@ -23,7 +23,7 @@ _LARGE = 1 << 26  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownFormat:
     """A data set format with its options; `classes` are empty where the format knows them.
 
     `below` is the folder that is the format's root.
@@ -37,7 +37,7 @@ class Known:
     note: str = ""
 
 
-def recognised(folder: Path, paths: Sequence[str]) -> Iterator[Known]:
+def recognised(folder: Path, paths: Sequence[str]) -> Iterator[KnownFormat]:
     """The formats that the files look like, the likeliest first. Raises DataError."""
     files = frozenset(paths)
     yield from _cityscapes(files)
@@ -47,7 +47,7 @@ def recognised(folder: Path, paths: Sequence[str]) -> Iterator[Known]:
     yield from _coco(folder, files)
 
 
-def _cityscapes(files: frozenset[str]) -> Iterator[Known]:
+def _cityscapes(files: frozenset[str]) -> Iterator[KnownFormat]:
     for root in _roots(files, "leftImg8bit/train/"):
         masks = [path for path in files if path.startswith(f"{root}gtFine/")]
         has_ids = any(path.endswith("_gtFine_labelIds.png") for path in masks)
@@ -55,18 +55,18 @@ def _cityscapes(files: frozenset[str]) -> Iterator[Known]:
             continue
         options = {} if has_ids else {"labels": "labelTrainIds"}
         has_val = any(path.startswith(f"{root}gtFine/val/") for path in masks)
-        yield Known("cityscapes", root, options, has_val=has_val)
+        yield KnownFormat("cityscapes", root, options, has_val=has_val)
 
 
-def _voc(files: frozenset[str]) -> Iterator[Known]:
+def _voc(files: frozenset[str]) -> Iterator[KnownFormat]:
     lists = "ImageSets/Segmentation/"
     for root in _roots(files, lists):
         has_names = f"{root}labelmap.txt" in files  # classes of its own, as CVAT exports them
         if f"{root}{lists}train.txt" in files and not has_names:
-            yield Known("voc", root, has_val=f"{root}{lists}val.txt" in files)
+            yield KnownFormat("voc", root, has_val=f"{root}{lists}val.txt" in files)
 
 
-def _ade20k(files: frozenset[str]) -> Iterator[Known]:
+def _ade20k(files: frozenset[str]) -> Iterator[KnownFormat]:
     for root in _roots(files, "annotations/training/"):
         is_named = any(
             PurePosixPath(path).name.startswith("ADE_")
@@ -75,10 +75,10 @@ def _ade20k(files: frozenset[str]) -> Iterator[Known]:
         )
         if is_named or f"{root}objectInfo150.txt" in files:
             has_val = any(path.startswith(f"{root}annotations/validation/") for path in files)
-            yield Known("ade20k", root, has_val=has_val)
+            yield KnownFormat("ade20k", root, has_val=has_val)
 
 
-def _camvid(files: frozenset[str]) -> Iterator[Known]:
+def _camvid(files: frozenset[str]) -> Iterator[KnownFormat]:
     for masks, val in (("trainannot/", "valannot/"), ("labels/train/", "labels/val/")):
         for root in _roots(files, masks):
             names = [
@@ -88,7 +88,7 @@ def _camvid(files: frozenset[str]) -> Iterator[Known]:
             ]
             if names and all(map(_CAMVID.match, names)):
                 has_val = any(path.startswith(f"{root}{val}") for path in files)
-                yield Known("camvid", root, has_val=has_val)
+                yield KnownFormat("camvid", root, has_val=has_val)
 
 
 def _roots(files: Iterable[str], part: str) -> list[str]:
@@ -102,7 +102,7 @@ def _roots(files: Iterable[str], part: str) -> list[str]:
 # ── COCO ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _coco(folder: Path, files: frozenset[str]) -> Iterator[Known]:
+def _coco(folder: Path, files: frozenset[str]) -> Iterator[KnownFormat]:
     """Annotation files of COCO and of its exporters, wherever they and their images lie."""
     texts = [path for path in files if path.endswith(".json")]
     texts.sort(key=lambda path: (-(folder / path).stat().st_size, path))
@@ -159,7 +159,7 @@ def _split(
     template: str,
     words: Mapping[str, tuple[str, str]],
     places: Mapping[str, str],
-) -> Known:
+) -> KnownFormat:
     """Files for training, and for validation if there are any."""
     word, path = words["train"]
     images = re.sub(rf"(?<![A-Za-z]){word}(?![A-Za-z])", "{split}", places[path])
@@ -179,14 +179,14 @@ def _split(
     return _of_categories(folder / path, options, has_val=has_val)
 
 
-def _of_categories(path: Path, options: Mapping[str, Any], *, has_val: bool) -> Known:
+def _of_categories(path: Path, options: Mapping[str, Any], *, has_val: bool) -> KnownFormat:
     """COCO with the categories of its file as classes. Raises DataError."""
     names = (BACKGROUND, *(name for name in category_names(path) if name != BACKGROUND))
     if len(names) < 2:
         raise DataError(f"{path.name}: lists no categories; export the data set with its classes")
     classes = valid_names(names)
     renamed = {} if classes == names else {"categories": list(names)}
-    return Known("coco", options={**options, **renamed}, classes=classes, has_val=has_val)
+    return KnownFormat("coco", options={**options, **renamed}, classes=classes, has_val=has_val)
 
 
 def _images(folder: Path, document: str, files: frozenset[str]) -> str:

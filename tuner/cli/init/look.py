@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tuner.cli.init.known import Known, recognised
+from tuner.cli.init.known import KnownFormat, recognised
 from tuner.cli.init.layout import find_layout
 from tuner.cli.init.proposal import Proposal, options_of, propose, propose_known
 from tuner.cli.init.sample import Sample, fault, sample
@@ -48,7 +48,7 @@ def look(folder: Path, name: str, root: str, ask: Question) -> Proposal:
     return found
 
 
-def _has_masks(files: list[str], known: Known) -> bool:
+def _has_masks(files: list[str], known: KnownFormat) -> bool:
     """Whether masks lie beside an annotation file, which are what a study trains on then."""
     try:
         layout = find_layout(files)
@@ -57,7 +57,7 @@ def _has_masks(files: list[str], known: Known) -> bool:
     return any(split.pairs for split in layout.splits.values())
 
 
-def _opened(known: Known, folder: Path) -> tuple[Known, Sample]:
+def _opened(known: KnownFormat, folder: Path) -> tuple[KnownFormat, Sample]:
     try:
         return known, sample(_dataset(known), folder)
     except DataError as error:
@@ -67,7 +67,7 @@ def _opened(known: Known, folder: Path) -> tuple[Known, Sample]:
     return known, sample(_dataset(known), folder)
 
 
-def _dataset(known: Known) -> DatasetConfig:
+def _dataset(known: KnownFormat) -> DatasetConfig:
     said = {"format": known.format, "root": known.below or ".", **options_of(known)}
     classes = {"classes": list(known.classes)} if known.classes else {}
     return _config({**said, **classes, "size": _ANY_SIZE})

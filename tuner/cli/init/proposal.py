@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.cli.init.known import Known
+from tuner.cli.init.known import KnownFormat
 from tuner.cli.init.labels import IGNORED, choose_labels, never
 from tuner.cli.init.layout import Layout
 from tuner.cli.init.sample import Sample
@@ -85,7 +85,7 @@ def propose(found: Findings, name: str, root: str, ask: Question = never) -> Pro
     )
 
 
-def propose_known(known: Known, read: Sample, name: str, root: str) -> Proposal:
+def propose_known(known: KnownFormat, read: Sample, name: str, root: str) -> Proposal:
     """Decide on a study for a data set that has a format of its own."""
     own = catalog.traits(DatasetTraits, known.format).classes
     classes = known.classes or tuple(own)
@@ -113,7 +113,7 @@ def propose_known(known: Known, read: Sample, name: str, root: str) -> Proposal:
     )
 
 
-def options_of(known: Known) -> dict[str, Any]:
+def options_of(known: KnownFormat) -> dict[str, Any]:
     """The format's options, with a share held out where nothing else validates."""
     return {**known.options, **({} if known.has_val else {"holdout": HOLDOUT})}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import DataRoots, Device, configured, paths
+from tuner.cli.options import DataRootsOption, DeviceOption, configured, paths
 
 if TYPE_CHECKING:
     from workers.settings import WorkerSettings
@@ -26,11 +26,11 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
             metavar="BEST.JSON", exists=True, dir_okay=False, help="What `segtune best` wrote."
         ),
     ],
-    device: Device = None,
+    device: DeviceOption = None,
     out: Annotated[Path, typer.Option(help="Folder for weights and checkpoints.")] = Path(
         "trained"
     ),
-    data_root: DataRoots = None,
+    data_root: DataRootsOption = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a value: training.epochs=5; repeatable."),
