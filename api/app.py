@@ -19,7 +19,7 @@ from api.settings import Settings
 from api.upkeep import repeated
 from api.waiting import Notifier
 from tuner import __version__
-from tuner.background import jobs
+from tuner.background import task_queue
 from tuner.configs import catalog
 from tuner.service import storage, upkeep
 from tuner.service.importance import ImportanceCache
@@ -40,7 +40,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(storage.upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
-        with jobs("background") as background, _open(settings, background) as state, _upkeep(state):
+        with (
+            task_queue("background") as background,
+            _open(settings, background) as state,
+            _upkeep(state),
+        ):
             state.work.open()
             state.changes.open()
             app.state.opened = state

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
-Job = Callable[[], object]
+Task = Callable[[], object]
 
 
 @contextmanager
-def duty(run: Job, *, name: str, stop: Job, wait: float | None = None) -> Iterator[None]:
+def duty(run: Task, *, name: str, stop: Task, wait: float | None = None) -> Iterator[None]:
     """Run `run` in a thread until the block ends; then `stop` tells it to end.
 
     The thread is waited for, `wait` seconds at most; with 0, what it does just then is left to end
@@ -28,15 +28,15 @@ def duty(run: Job, *, name: str, stop: Job, wait: float | None = None) -> Iterat
 
 
 @contextmanager
-def jobs(name: str) -> Iterator[Callable[[Job], None]]:
-    """A function that has jobs done, one after another, in a thread; an error is logged.
+def task_queue(name: str) -> Iterator[Callable[[Task], None]]:
+    """A function that has tasks done, one after another, in a thread; an error is logged.
 
-    The end of the block waits for the job under way, and forgets those that wait.
+    The end of the block waits for the task under way, and forgets those that wait.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    def submit(job: Job) -> None:
-        pool.submit(_done, job)
+    def submit(task: Task) -> None:
+        pool.submit(_done, task)
 
     try:
         yield submit
@@ -44,8 +44,8 @@ def jobs(name: str) -> Iterator[Callable[[Job], None]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _done(job: Job) -> None:
+def _done(task: Task) -> None:
     try:
-        job()
-    except Exception:  # nobody waits for it; the next job may succeed
-        logger.exception("a job in the background failed")
+        task()
+    except Exception:  # nobody waits for it; the next task may succeed
+        logger.exception("a task in the background failed")

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tuner.background import duty, jobs
+from tuner.background import duty, task_queue
 
 
 def test_a_duty_runs_until_its_block_ends() -> None:
@@ -41,23 +41,23 @@ def test_a_duty_may_be_left_to_end_by_itself() -> None:
     release.set()
 
 
-def test_jobs_are_done_in_order_though_one_fails(caplog: pytest.LogCaptureFixture) -> None:
-    """An error is logged, and the jobs behind it are done."""
+def test_tasks_are_done_in_order_though_one_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """An error is logged, and the tasks behind it are done."""
     done: list[int] = []
     all_done = threading.Event()
 
     def fail() -> None:
         raise ZeroDivisionError
 
-    with caplog.at_level(logging.ERROR), jobs("draws") as submit:
-        for job in (lambda: done.append(1), fail, lambda: done.append(2), all_done.set):
-            submit(job)
+    with caplog.at_level(logging.ERROR), task_queue("draws") as submit:
+        for task in (lambda: done.append(1), fail, lambda: done.append(2), all_done.set):
+            submit(task)
         assert all_done.wait(10)
     assert done == [1, 2]
-    assert "a job in the background failed" in caplog.text
+    assert "a task in the background failed" in caplog.text
 
 
-def test_jobs_that_wait_are_forgotten_at_the_end() -> None:
+def test_tasks_that_wait_are_forgotten_at_the_end() -> None:
     """The one under way is waited for."""
     begun, release = threading.Event(), threading.Event()
     done: list[str] = []
@@ -67,7 +67,7 @@ def test_jobs_that_wait_are_forgotten_at_the_end() -> None:
         release.wait(10)
         done.append("long")
 
-    with jobs("draws") as submit:
+    with task_queue("draws") as submit:
         submit(long)
         submit(lambda: done.append("waited"))
         assert begun.wait(10)

@@ -35,7 +35,7 @@ from tuner.store.tables import Study, Trial
 
 logger = logging.getLogger(__name__)
 KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
-Background = Callable[[Callable[[], None]], object]  # has a job done, soon, by another thread
+Background = Callable[[Callable[[], None]], object]  # has a task done, soon, by another thread
 
 
 class Searches:
@@ -44,7 +44,7 @@ class Searches:
     `background` gets what nobody waits for; by default that is not done at all.
     """
 
-    def __init__(self, background: Background = lambda job: None) -> None:
+    def __init__(self, background: Background = lambda task: None) -> None:
         self.background = background
         self._kept: OrderedDict[tuple[int, str | None], Search] = OrderedDict()
         self._lock = threading.Lock()
