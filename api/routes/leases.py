@@ -8,7 +8,7 @@ from asyncio import wrap_future
 from fastapi import APIRouter, Request, Response, status
 from starlette.concurrency import run_in_threadpool
 
-from api.deps import App, AppState, Ask, Batch, End, LeaseId, LeaseToken
+from api.deps import App, AppState, LeaseBody, LeaseId, LeaseToken, OutcomeBody, ReportsBody
 from tuner.service import assignments, leases
 from tuner.spec.messages import Assignment, LeaseRequest, LeaseStatus
 
@@ -22,7 +22,7 @@ _WAKE = 8
     response_model=Assignment,
     responses={204: {"description": "No trial for this worker within the time it would wait"}},
 )
-async def take_trial(request: Request, app: App, ask: Ask) -> Response:
+async def take_trial(request: Request, app: App, ask: LeaseBody) -> Response:
     """Ask for a trial, and wait up to `wait` seconds for one."""
     assignment = await _take(request, app, ask)
     if assignment is None:
@@ -41,7 +41,7 @@ async def renew_lease(app: App, lease: LeaseId, token: LeaseToken) -> Response:
 
 
 @router.post("/{lease}/reports", response_model=LeaseStatus)
-async def report_steps(app: App, lease: LeaseId, token: LeaseToken, batch: Batch) -> Response:
+async def report_steps(app: App, lease: LeaseId, token: LeaseToken, batch: ReportsBody) -> Response:
     """Hand in the metrics of steps, stored once each; the reply is the verdict."""
     seconds = app.settings.lease_seconds
     job = leases.reporting(
@@ -53,7 +53,7 @@ async def report_steps(app: App, lease: LeaseId, token: LeaseToken, batch: Batch
 
 
 @router.post("/{lease}/finish", status_code=status.HTTP_204_NO_CONTENT)
-async def finish_lease(app: App, lease: LeaseId, token: LeaseToken, end: End) -> Response:
+async def finish_lease(app: App, lease: LeaseId, token: LeaseToken, end: OutcomeBody) -> Response:
     """Say how the attempt ended; the same outcome again is fine."""
     await wrap_future(app.db.soon(leases.ending(app.db, lease, token, end)))
     app.notify(_WAKE)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response, status
 
-from api.deps import App, Copy, Cursor, Db, Limit, StudyEdit, StudyRef, Submitted
+from api.deps import App, ChangeBody, CopyBody, Cursor, Db, Limit, SpecBody, StudyRef
 from tuner.service import importance, overview, pareto, planning, rankings, studies
 from tuner.spec import yaml_core
 from tuner.spec.states import StudyState, TrialState
@@ -42,7 +42,7 @@ Direction = Annotated[
 )
 def create_study(  # noqa: PLR0913  # one argument for each parameter of the route
     app: App,
-    spec: Submitted,
+    spec: SpecBody,
     response: Response,
     *,
     idempotency_key: Annotated[
@@ -91,7 +91,7 @@ def get_study(db: Db, study: StudyRef) -> StudyView:
 
 
 @router.patch("/{study}")
-def change_study(app: App, study: StudyRef, change: StudyEdit) -> StudyView:
+def change_study(app: App, study: StudyRef, change: ChangeBody) -> StudyView:
     """Pause, resume or cancel a study; change its priority, weight or budget."""
     view = studies.change(app.db, study, change)
     app.notify()
@@ -99,7 +99,7 @@ def change_study(app: App, study: StudyRef, change: StudyEdit) -> StudyView:
 
 
 @router.post("/{study}/clone", status_code=status.HTTP_201_CREATED)
-def clone_study(app: App, study: StudyRef, request: Copy, response: Response) -> StudyView:
+def clone_study(app: App, study: StudyRef, request: CopyBody, response: Response) -> StudyView:
     """Copy a study's document under a new name, with top-level keys replaced."""
     view = studies.clone(app.db, study, request)
     app.notify()

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 
-from api.deps import After, App, Cursor, Db, Limit, NewTrial, StudyRef, TrialNumber
+from api.deps import After, App, Cursor, Db, Limit, StudyRef, TrialBody, TrialNumber
 from tuner.service import overview, studies
 from tuner.spec.states import TrialState
 from tuner.spec.views import Page, StepView, TrialSummary, TrialView
@@ -38,7 +38,7 @@ def list_trials(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def enqueue_trial(app: App, study: StudyRef, request: NewTrial, response: Response) -> TrialView:
+def enqueue_trial(app: App, study: StudyRef, request: TrialBody, response: Response) -> TrialView:
     """Add a trial with these params; the others keep the base's values."""
     view = studies.enqueue(app.db, study, request.params)
     app.notify()

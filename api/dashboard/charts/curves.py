@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from api.dashboard.charts.axes import Axis, linear, trimmed
 from api.dashboard.charts.frame import chart, grid
-from api.dashboard.charts.svg import Point, element, line, percent, stretched
+from api.dashboard.charts.svg import Position, element, line, percent, stretched
 from tuner import wording
 from tuner.spec.states import TrialState
 from tuner.spec.views import Curve
@@ -117,7 +117,7 @@ def _hues(curves: Curves) -> dict[int, str]:
     return {trial: f"hue{index % HUES}" for index, trial in enumerate(running)}
 
 
-def _places(curves: Curves, item: Line) -> list[Point]:
+def _places(curves: Curves, item: Line) -> list[Position]:
     return [(curves.x.position(step), curves.y.position(value)) for step, value in item.points]
 
 

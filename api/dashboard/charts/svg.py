@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from markupsafe import Markup, escape
 
 BOX = 1000
-Point = tuple[float, float]
+Position = tuple[float, float]
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -45,12 +45,12 @@ def stretched(*children: Markup) -> Markup:
     )
 
 
-def line(points: Iterable[Point]) -> str:
+def line(points: Iterable[Position]) -> str:
     """Path data through points given as shares of the plot, y upwards."""
     return "M" + "L".join(f"{_across(x)} {_down(y)}" for x, y in points)
 
 
-def steps(points: Iterable[Point], end: float = 1.0) -> str:
+def steps(points: Iterable[Position], end: float = 1.0) -> str:
     """Path data of a staircase that keeps each height until the next point, and up to `end`."""
     data, before = "", None
     for x, y in points:
