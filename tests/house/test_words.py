@@ -192,14 +192,22 @@ def test_a_room_says_the_field_s_words(room: str) -> None:
 ROWS = {"Attempt", "Event", "Report"}
 
 
-def test_a_class_has_a_name_of_its_own() -> None:
-    """One word means one thing: no two public classes of the product are called the same."""
+def _types(path: Path) -> Iterator[str]:
+    """Public classes of a file, and its names for types: `Point = tuple[float, …]`."""
+    for node in ast.parse(text(path)).body:
+        given = [node.name] if isinstance(node, ast.ClassDef) else []
+        if isinstance(node, ast.Assign):
+            given = [each.id for each in node.targets if isinstance(each, ast.Name)]
+        yield from (name for name in given if re.fullmatch(r"([A-Z][a-z0-9]+)+", name))
+
+
+def test_a_type_has_a_name_of_its_own() -> None:
+    """One word means one thing: no two public types of the product are called the same."""
     homes: dict[str, list[str]] = {}
     for path in sources():
         if path.parts[0] in {"tuner", "api", "workers"}:
-            for node in ast.parse(text(path)).body:
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    homes.setdefault(node.name, []).append(str(path))
+            for name in _types(path):
+                homes.setdefault(name, []).append(str(path))
 
     assert {name: at for name, at in homes.items() if len(at) > 1 and name not in ROWS} == {}
 

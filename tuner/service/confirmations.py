@@ -18,7 +18,7 @@ from tuner.spec.views import ConfirmationView, ConfirmedLeader, ConfirmedObjecti
 from tuner.store import lineage, trials
 from tuner.store.tables import Study, Trial
 
-Pair = tuple[int, int]  # number of the leader, place of the fresh seed
+LeaderSeed = tuple[int, int]  # number of the leader, place of the fresh seed
 
 
 def due(
@@ -127,7 +127,7 @@ def _maximize(spec: StudySpec) -> bool:
     return spec.objective.direction == "maximize"
 
 
-def _by_pair(found: Sequence[Trial]) -> dict[Pair, Trial]:
+def _by_pair(found: Sequence[Trial]) -> dict[LeaderSeed, Trial]:
     """Trials by leader and seed, the newest of each."""
     return {lineage.confirmed(trial): trial for trial in found}
 

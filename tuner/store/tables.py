@@ -27,7 +27,7 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER
+RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -64,7 +64,7 @@ class Study(Base):
         Index("ix_studies_state_priority", "state", "priority"),
         {"sqlite_autoincrement": True},
     )
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(Text, default="")
@@ -95,7 +95,7 @@ class Trial(Base):
         Index("ix_trials_study_id_revision", "study_id", "revision"),
         {"sqlite_autoincrement": True},
     )
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     number: Mapped[int]
     state: Mapped[str] = mapped_column(String(16))
@@ -134,7 +134,7 @@ class Worker(Base):
 
     __tablename__ = "workers"
     __table_args__ = ({"sqlite_autoincrement": True},)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     name: Mapped[str] = mapped_column(String(128), unique=True)
     capabilities: Mapped[dict[str, Any]]
     trials_done: Mapped[int] = mapped_column(default=0)
@@ -201,7 +201,7 @@ class Artifact(Base):
 
     __tablename__ = "artifacts"
     __table_args__ = ({"sqlite_autoincrement": True},)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), index=True)
     attempt: Mapped[int]
     kind: Mapped[str] = mapped_column(String(16))
