@@ -38,6 +38,14 @@ def _real(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def quantity(amount: float, thing: str) -> str:
+    """A number of things: 1 seed, 3 seeds, 12,400 epochs, 2.5 hours, 2 classes."""
+    text = number(amount) if isinstance(amount, int) else f"{amount:g}"
+    if text == "1":
+        return f"{text} {thing}"
+    return f"{text} {thing}{'es' if thing.endswith('s') else 's'}"
+
+
 def setting(value: object) -> str:
     """A value of a config: as `number`, but whole numbers without separators."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else number(value)

@@ -34,6 +34,7 @@ from tuner.spec.messages import (
 )
 from tuner.spec.validation import summary
 from tuner.transport import pool_for
+from tuner.wording import quantity
 from workers.limits import Backoff
 from workers.outcomes import unfit
 from workers.retries import RetryLimit
@@ -174,7 +175,7 @@ class ServerClient:
                 if tries == 0:
                     logger.warning("%s", error)
                 if retries is not None and retries.is_over(error):
-                    raise ServerError(f"{error} ({retries.tries} times)") from error
+                    raise ServerError(f"{error} ({quantity(retries.tries, 'time')})") from error
                 if give_up(delay):
                     raise
             else:

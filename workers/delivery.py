@@ -10,6 +10,7 @@ from typing import Self
 from tuner.background import duty
 from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerUnreachable
 from tuner.spec.messages import Action, Report, Verdict
+from tuner.wording import quantity
 from workers.client import FATAL, ServerClient
 from workers.limits import Backoff
 from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry
@@ -127,7 +128,7 @@ class Delivery:
             is_over = self._retries.is_over(error)
         except SegtuneError as lost:
             return lost
-        tries = f"{self._retries.tries} times while the server answered other requests"
+        tries = f"{quantity(self._retries.tries, 'time')} while the server answered other requests"
         return ServerError(f"{error} ({tries})") if is_over else None
 
     def _refuse(self, batch: tuple[Entry, ...], error: Exception) -> None:

@@ -103,7 +103,7 @@ def test_hours_that_are_spent_on_failures_alone_are_a_failure(
     fail(fleet, second)
     view = overview.study(clocked_database, "streets")
     assert view.state is StudyState.FAILED
-    assert "since its first trial have passed, and all 2 trials failed: trial 0" in view.reason
+    assert "since its first trial has passed, and all 2 trials failed: trial 0" in view.reason
 
 
 def test_a_smaller_budget_after_failures_alone_is_a_failure(fleet: Fleet) -> None:

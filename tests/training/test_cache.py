@@ -118,7 +118,7 @@ def test_a_split_without_any_label_is_refused(tmp_path: Path) -> None:
     """If everything is ignored there is nothing to learn."""
     base = samples.write_folder(tmp_path, train=1)
     samples.write_pair(base, "train", "000", np.full((40, 60), 255))
-    with pytest.raises(DataError, match="every pixel of 1 masks is ignore_index 255"):
+    with pytest.raises(DataError, match="every pixel of 1 mask is ignore_index 255"):
         load(tmp_path)
 
 

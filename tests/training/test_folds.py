@@ -113,7 +113,7 @@ def test_every_format_can_be_divided(tmp_path: Path) -> None:
 def test_more_folds_than_images_are_refused(tmp_path: Path) -> None:
     """The message gives how many there can be."""
     samples.write_folder(tmp_path, train=2, val=1)
-    with pytest.raises(DataError, match="3 groups of images can give 3 folds at most"):
+    with pytest.raises(DataError, match="3 groups of images can give 3 at most"):
         load(tmp_path, fold=[0, 4])
 
 

@@ -112,7 +112,7 @@ def test_validation_on_the_training_images_is_refused(tmp_path: Path) -> None:
     """A pattern without `{split}` gives both parts the same files."""
     samples.write_folder(tmp_path, train=4, val=0)
     same: dict[str, Any] = {"images": "images/train", "masks": "labels/train"}
-    with pytest.raises(DataError, match=r"all 4 validation images are training images too"):
+    with pytest.raises(DataError, match=r"validation has nothing but training images \(4 images\)"):
         opened(tmp_path, samples.folder(**same))
     train, val = opened(tmp_path, samples.folder(**same, holdout=0.5))
     assert (len(train), len(val)) == (2, 2)

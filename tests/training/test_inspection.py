@@ -58,7 +58,7 @@ def test_oddities_are_reported(tmp_path: Path) -> None:
     assert "'sky' is in no training image and cannot be learned; its IoU of 0 counts" in text
     assert "'car' is in no image" in text
     assert "100% of the training pixels are ignored" in text
-    assert "1 validation images equal a training image" in text
+    assert "1 validation image found among the training images" in text
 
 
 def test_what_is_said_of_absent_classes_is_what_the_metric_does() -> None:
@@ -124,7 +124,7 @@ def test_colours_without_a_class_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"of 3 colours \(\[0, 0, 0\].*palette: \[\[r, g, b\]"):
         load(tmp_path)
     palette = [[0, 0, 0], [255, 0, 0], [9, 9, 9]]
-    with pytest.raises(DataError, match=r"1 colours that palette does not list: \[255, 255, 255\]"):
+    with pytest.raises(DataError, match=r"1 colour that palette does not list: \[255, 255, 255\]"):
         load(tmp_path, palette=palette)
 
 

@@ -81,7 +81,7 @@ def test_another_encoders_file_is_refused(
 def test_surplus_of_an_unknown_network_is_refused(tmp_path: Path) -> None:
     """Where no encoder is like the file, the error says what to do with the tensors."""
     state = resnet() | {"layer5.0.conv1.weight": torch.zeros(3, 3)}
-    with pytest.raises(TrainingError, match=r"holds 1 tensors.*layer5.*remove from the file"):
+    with pytest.raises(TrainingError, match=r"holds 1 tensor.*layer5.*remove from the file"):
         weights.load(fresh(), stored(state, tmp_path))
 
 

@@ -20,6 +20,7 @@ from tuner.configs.resolve import resolve
 from tuner.errors import InvalidInput
 from tuner.spec.config import TrialConfig
 from tuner.spec.views import Best
+from tuner.wording import quantity
 
 scores = st.dictionaries(
     st.sampled_from(["miou", "dice", "iou.car", "train_loss"]), st.floats(0, 1), min_size=1
@@ -61,7 +62,7 @@ def test_a_change_that_cannot_be_is_refused(change: str) -> None:
 def test_equal_metrics_are_equal_bit_for_bit(metrics: dict[str, float]) -> None:
     """The same numbers give the word, whatever they are."""
     lines = compare(metrics, metrics)
-    assert lines[-1] == f"equal bit for bit in all {len(metrics)} metrics"
+    assert lines[-1] == f"equal bit for bit in all {quantity(len(metrics), 'metric')}"
 
 
 @given(metrics=scores, data=st.data())
@@ -77,7 +78,7 @@ def test_speed_is_not_compared() -> None:
     lines = compare(
         {"miou": 0.5, "images_per_second": 1.0}, {"miou": 0.5, "images_per_second": 2.0}
     )
-    assert lines[-1] == "equal bit for bit in all 1 metrics"
+    assert lines[-1] == "equal bit for bit in all 1 metric"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_trial_gives_way_to_those_behind() -> None:
     """Who has trained longest waits."""
     here = curve(9, TrialState.RUNNING, e4=0.5)
     verdict = judge(Rules(spec()), here, population(0.1, 0.2), closing=True)
-    assert verdict.reason == "at epoch 4 it waits for 2 trials that are not ahead of it"
+    assert verdict.reason == "at epoch 4 it waits for 2 trials not ahead of it"
     ahead = [curve(0, e4=0.1, e8=0.2)]
     assert judge(Rules(spec()), here, ahead, closing=True).action is Action.CONTINUE
 

@@ -36,6 +36,22 @@ def test_number(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("amount", "thing", "text"),
+    [
+        (1, "core", "1 core"),
+        (0, "trial", "0 trials"),
+        (12_400, "epoch", "12,400 epochs"),
+        (1.0, "hour", "1 hour"),
+        (2.5, "device hour", "2.5 device hours"),
+        (2, "class", "2 classes"),
+    ],
+)
+def test_quantity(amount: float, thing: str, text: str) -> None:
+    """One thing is one, any other number of them has a plural."""
+    assert wording.quantity(amount, thing) == text
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [(0.5, "0.500"), (0.51249, "0.512"), (None, "–"), (math.inf, "–"), (1234.5, "1,234.5")],
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.options import DataRootsOption, configured, paths
+from tuner.wording import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +53,11 @@ def check_data(
 
 def facts(found: "DataReport") -> "Iterator[str]":
     """Lines on the data set as a whole."""
-    yield f"{found.train} training and {found.val} validation images can be used"
+    yield f"{found.train} training and {quantity(found.val, 'validation image')} can be used"
     mean, std = (
         ", ".join(f"{value:.1f}" for value in values) for values in (found.mean, found.std)
     )
-    yield f"{found.channels} channels of {found.dtype}; mean {mean}; deviation {std}"
+    yield f"{quantity(found.channels, 'channel')} of {found.dtype}; mean {mean}; deviation {std}"
     sizes = ", ".join(f"{height}×{width}" for height, width in found.label_sizes[:3])
     more = f" and {len(found.label_sizes) - 3} more" if len(found.label_sizes) > 3 else ""
     yield f"validation labels are {sizes}{more} (height×width)"

@@ -11,6 +11,7 @@ from tuner.errors import (
     Unauthorized,
     UnsupportedVersion,
 )
+from tuner.wording import quantity
 
 FAILED = 1
 BAD_INPUT = 2
@@ -49,7 +50,7 @@ def _text(error: SegtuneError | OSError) -> str:
         if len(error.problems) == 1:
             return str(error.problems[0])
         listed = "\n".join(f"  - {problem}" for problem in error.problems)
-        return f"{len(error.problems)} problems\n{listed}"
+        return f"{quantity(len(error.problems), 'problem')}\n{listed}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tuner.cli.options import ServerOption, StudyArgument, TokenOption, connect
+from tuner.wording import quantity
 
 
 class Format(str, Enum):  # noqa: UP042  # typer shows the members of StrEnum by their repr
@@ -47,7 +48,10 @@ def submit(
         return
     with blaming(file):
         study = client.submit(document)
-    typer.echo(f"study {study.name} (id {study.id}) is {study.state.value}: {study.budget} trials")
+    typer.echo(
+        f"study {study.name} (id {study.id}) is {study.state.value}: "
+        f"{quantity(study.budget, 'trial')}"
+    )
     if study.waiting_for and not watch:
         typer.echo(f"it waits: {study.waiting_for}")
     if watch:

@@ -18,6 +18,7 @@ from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
 from tuner.spec.hints import nearest
 from tuner.spec.validation import invalid
+from tuner.wording import quantity
 
 WEIGHT = Option(
     "weight", "float", 1.0, TypeAdapter(Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)])
@@ -142,7 +143,9 @@ def _complete_terms(tree: dict[str, Any]) -> list[Problem]:
         if int(place) < len(terms):
             terms[int(place)][name] = value
         else:
-            message = f"there are {len(terms)} terms, counted from 0; this names another"
+            message = (
+                f"there are {quantity(len(terms), 'term')}, counted from 0; this names another"
+            )
             problems.append(Problem(("loss", key), message))
     for position, term in enumerate(terms):
         problems += [

@@ -9,6 +9,7 @@ import numpy as np
 
 from tuner.search.curve_table import Floats, as_table
 from tuner.search.learning_curve import LearningCurve
+from tuner.wording import quantity
 
 FLOOR = 0.3  # Spearman's rank correlation below which a rung says too little
 FEWEST = 10  # trials at both rungs before anything is said
@@ -37,8 +38,8 @@ class Agreement:
         """The finding in words."""
         return (
             f"ranks at epoch {self.step} say little about epoch {self.next_step} (Spearman "
-            f"{self.correlation:.2f} over {self.trials} trials): while that holds, trials are "
-            f"not compared at epoch {self.step}"
+            f"{self.correlation:.2f} over {quantity(self.trials, 'trial')}): while that holds, "
+            f"trials are not compared at epoch {self.step}"
         )
 
 

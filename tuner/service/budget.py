@@ -5,6 +5,7 @@ from datetime import datetime
 from tuner.search.rules import Rules
 from tuner.spec.study import StudySpec
 from tuner.store.tables import Study
+from tuner.wording import quantity
 
 
 def may_draw(study: Study, rules: Rules) -> bool:
@@ -25,8 +26,9 @@ def spent_reason(study: Study, spec: StudySpec, *, now: datetime) -> str:
     """
     limits = spec.search
     if limits.max_hours is not None and study.seconds >= limits.max_hours * 3600:
-        return f"the study's {limits.max_hours:g} device hours are spent"
+        return f"the study's budget of {quantity(limits.max_hours, 'device hour')} is spent"
     lasted = (now - study.started_at).total_seconds() if study.started_at else 0.0
     if limits.max_wall_hours is not None and lasted >= limits.max_wall_hours * 3600:
-        return f"the study's {limits.max_wall_hours:g} hours since its first trial have passed"
+        limit = quantity(limits.max_wall_hours, "hour")
+        return f"the study's limit of {limit} since its first trial has passed"
     return ""

@@ -17,6 +17,7 @@ from tuner.spec.versions import DataVersions, is_comparable
 from tuner.spec.views import ConfirmationView, ConfirmedLeader, ConfirmedObjective
 from tuner.store import lineage, trials
 from tuner.store.tables import Study, Trial
+from tuner.wording import quantity
 
 LeaderSeed = tuple[int, int]  # number of the leader, place of the fresh seed
 
@@ -180,7 +181,7 @@ def _verdict(
         return _front_verdict(ranked_leaders)
     if duel is None:
         return f"trial {first.trial} reaches {first.mean:.4f} in the mean; nothing to compare with"
-    pairs = "1 paired seed" if duel.pairs == 1 else f"{duel.pairs} paired seeds"
+    pairs = quantity(duel.pairs, "paired seed")
     lead = (
         f"trial {first.trial} leads trial {ranked_leaders[1].trial} by {duel.lead:.4f} over {pairs}"
     )

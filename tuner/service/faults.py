@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, ValidationError
 from tuner.spec.config import Section
 from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Unfitness
+from tuner.wording import quantity
 
 FIRST = timedelta(seconds=5)
 LONGEST = timedelta(minutes=10)
@@ -170,7 +171,7 @@ def reason(ruling: Ruling, worker: str, error: str, *, workers: Collection[str],
         return f"worker {worker} cannot train it: {error}"
     if len(workers) >= AGREE:
         return f"workers {', '.join(sorted(workers))} agree: {error}"
-    return f"worker {worker} gave it back {tries} times: {error}"
+    return f"worker {worker} gave it back {quantity(tries, 'time')}: {error}"
 
 
 def warning(worker: str, error: str, *, others: bool) -> str:

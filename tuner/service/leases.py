@@ -32,6 +32,7 @@ from tuner.store.group import Job
 from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study
+from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,8 @@ def ending(db: Database, lease: str, token: str, outcome: Outcome) -> Job[None]:
         if outcome.kind is OutcomeKind.COMPLETED and held.trial.step < held.trial.epochs:
             raise Conflict(
                 f"trial {held.trial.number} is said to be completed, but only {held.trial.step} of "
-                f"{held.trial.epochs} epochs reached the store; send the missing reports first"
+                f"{quantity(held.trial.epochs, 'epoch')} reached the store; send the "
+                "missing reports first"
             )
         now = db.moment(session)
         lifecycle.end_attempt(session, held, outcome, now=now)
@@ -157,7 +159,9 @@ def _refuse_disorder(trial: HeldTrial, fresh: Sequence[Report]) -> None:
     """Raise unless the reports continue the trial's steps one by one, within its budget."""
     for expected, message in enumerate(fresh, start=trial.step + 1):
         if message.step > trial.epochs:
-            beyond = f"step {message.step} lies beyond the {trial.epochs} epochs of the trial"
+            beyond = (
+                f"step {message.step} lies beyond the trial's {quantity(trial.epochs, 'epoch')}"
+            )
             raise InvalidInput([Problem(("reports", "step"), beyond)])
         if message.step != expected:
             raise Conflict(

@@ -21,6 +21,7 @@ from tuner.store import failures, hot, leases, studies, trials
 from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study, Trial
+from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
 _RESULTS = frozenset({TrialState.COMPLETED, TrialState.PRUNED, TrialState.PAUSED})
@@ -104,7 +105,7 @@ def _given_back(
         return TrialState.WAITING, "the data changed since its first epochs; it begins anew"
     losses = leases.count_losses(session, trial)
     if losses >= spec.resources.attempts:
-        lost = "1 attempt was" if losses == 1 else f"{losses} attempts were"
+        lost = f"{quantity(losses, 'attempt')} {'was' if losses == 1 else 'were'}"
         said = f": {gist(outcome.error)}" if outcome.error else ""
         return TrialState.FAILED, f"{lost} lost, the last one {outcome.kind}{said}"
     return TrialState.WAITING, f"attempt {trial.attempts} {outcome.kind}"
@@ -204,12 +205,12 @@ def fail_trial(
 
 
 def _first_failures(session: Session, study: Study, failed: int) -> str:
-    many = f"first {failed} trials" if failed > 1 else "first trial"
+    many = f"first {quantity(failed, 'trial')}" if failed > 1 else "first trial"
     return f"the {many} failed: {_first_text(session, study)}; {_REMEDY}"
 
 
 def _all_failed(session: Session, study: Study, failed: int, spent: str) -> str:
-    every = "its only trial failed" if failed == 1 else f"all {failed} trials failed"
+    every = "its only trial failed" if failed == 1 else f"all {quantity(failed, 'trial')} failed"
     ended = f"{spent}, and " if spent else ""
     return f"{ended}{every}: {_first_text(session, study)}; {_REMEDY}"
 

@@ -18,6 +18,7 @@ from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
 from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
+from tuner.wording import quantity
 
 
 class RankedTrial(NamedTuple):
@@ -89,7 +90,8 @@ def ranked(
     if not found:
         raise NotFound(
             f"no feasible completed trial of study '{row.name}' reported '{metric}', or a "
-            f"confusion matrix that it can be computed from; {len(done)} trials were looked at"
+            f"confusion matrix that it can be computed from; "
+            f"{quantity(len(done), 'trial')} looked at"
         )
     return sorted(found, key=lambda one: (objective.key(one.value), one.number))
 

@@ -23,6 +23,7 @@ from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
 from tuner.store import studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study
+from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
 LONGEST_STEM = 94  # of a copy's name, so that its number has room
@@ -133,7 +134,7 @@ def delete(db: Database, study: int | str) -> None:
         if running and _can_be_steered(session, row, now=db.now()):
             ended = StudyState(row.state).has_ended
             remedy = "delete it when their workers have stopped" if ended else "cancel it first"
-            raise Conflict(f"study '{row.name}' has {running} running trials; {remedy}")
+            raise Conflict(f"study '{row.name}' has {quantity(running, 'running trial')}; {remedy}")
         studies.remove(session, row)
 
 

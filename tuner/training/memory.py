@@ -23,6 +23,7 @@ from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training.determinism import DeviceContext
 from tuner.training.failures import is_out_of_memory
+from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
 _FILE = "micro-batch.json"
@@ -46,7 +47,8 @@ def halving(
             if size == first or isinstance(error, Diverged):
                 raise
             raise OutOfMemory(
-                f"{context.device} holds fewer than {first} images at once ({_peak(context)}), and "
+                f"{context.device} holds fewer than {quantity(first, 'image')} at once "
+                f"({_peak(context)}), and "
                 f"with {size} the network cannot be trained: {error}"
             ) from error
         except (RuntimeError, MemoryError) as error:
@@ -54,7 +56,7 @@ def halving(
                 raise
             if size <= least:
                 raise OutOfMemory(
-                    f"{context.device} is out of memory at {size} of {first} images "
+                    f"{context.device} is out of memory at {size} of {quantity(first, 'image')} "
                     f"({_peak(context)}); {advice}"
                 ) from error
         # Past the handler the frames that held the tensors are gone.

@@ -14,6 +14,7 @@ from api.dashboard.charts.svg import Position, element, line, percent, stretched
 from tuner import wording
 from tuner.spec.states import TrialState
 from tuner.spec.views import Curve
+from tuner.wording import quantity
 
 Role = Literal["ended", "best", "running"]
 LABELS, HUES = 8, 8
@@ -73,7 +74,8 @@ def draw_curves(curves: Curves, *, name: str, ends: Literal["trial", "value"] = 
         grid(curves.x, curves.y),
         stretched(*paths),
         *_ends(curves, hues, ends),
-        label=f"{name} over epochs of {len(curves.lines)} trials, {running} of them running",
+        label=f"{name} over epochs of {quantity(len(curves.lines), 'trial')}, "
+        f"{running} of them running",
     )
 
 

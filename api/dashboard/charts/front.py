@@ -13,6 +13,7 @@ from api.dashboard.charts.svg import element, line, percent, steps, stretched
 from tuner import wording
 from tuner.spec.study import Objective
 from tuner.spec.views import FrontStep, FrontView
+from tuner.wording import quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def draw_front(front: Front) -> Markup:
         grid(front.x, front.y),
         *stairs,
         *(_mark(front, one) for one in front.marks),
-        label=f"{names[0]} against {names[1]} of {front.trials} trials, "
+        label=f"{names[0]} against {names[1]} of {quantity(front.trials, 'trial')}, "
         f"{len(best)} of them on the Pareto front",
     )
 
@@ -75,7 +76,7 @@ def draw_volume(view: FrontView) -> Markup:
     return chart(
         grid(x, y),
         stretched(element("path", class_="best", d=path)),
-        label=f"Hypervolume of the front over {len(view.steps)} completed trials, "
+        label=f"Hypervolume of the front over {quantity(len(view.steps), 'completed trial')}, "
         f"now {wording.number(view.hypervolume)}",
     )
 

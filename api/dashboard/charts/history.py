@@ -14,6 +14,7 @@ from tuner import wording
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
 from tuner.spec.views import HistoryPoint
+from tuner.wording import quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def draw_history(history: HistoryChart, *, name: str) -> Markup:
         *(_mark(history, mark) for mark in sorted(history.marks, key=_weight)),
         *front,
         *_levels(history),
-        label=f"{name} of {history.ended} ended trials in the order of ending, "
+        label=f"{name} of {quantity(history.ended, 'ended trial')} in the order of ending, "
         f"best so far {wording.metric(history.best[-1][1] if history.best else None)}",
     )
 

@@ -18,7 +18,7 @@ from tuner.configs import studies
 from tuner.errors import Conflict, NotFound, StorageError
 from tuner.spec.address import local_address
 from tuner.spec.views import StudyView
-from tuner.wording import duration, number, savings
+from tuner.wording import duration, quantity, savings
 from workers.devices import cores
 
 _MARK = ".segtune-demo"
@@ -107,8 +107,8 @@ def summary(client: Client, study: StudyView, folder: Path) -> Iterator[str]:
     """Write `best.json` and give the lines that close the demo."""
     if study.started_at and study.finished_at:
         took = duration((study.finished_at - study.started_at).total_seconds())
-        yield f"{study.counts.total} trials in {took}: {sentences.counts(study)}"
-    yield f"{number(study.epochs)} epochs trained, {savings(study)}"
+        yield f"{quantity(study.counts.total, 'trial')} in {took}: {sentences.counts(study)}"
+    yield f"{quantity(study.epochs, 'epoch')} trained, {savings(study)}"
     best = folder / "best.json"
     try:
         write(best, render(client.best(study.id), yaml=False))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli.db import Url, database_url
+from tuner.wording import quantity
 
 
 def importing() -> None:
@@ -58,7 +59,8 @@ def optuna(
         database.dispose()
     left = len(source.get_trials(deepcopy=False)) - len(imported)
     typer.echo(
-        f"study {found.name} (id {found.id}) has {len(imported)} trials; {left} had not ended"
+        f"study {found.name} (id {found.id}) has "
+        f"{quantity(len(imported), 'trial')}; {left} had not ended"
     )
 
 

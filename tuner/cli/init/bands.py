@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.errors import DataError
 from tuner.training.data import image_files
+from tuner.wording import quantity
 
 _READ = 40
 _WHITE = 255.0
@@ -45,7 +46,8 @@ def find_bands(images: Sequence[Path]) -> Bands:
     if not forms or 2 * sum(forms.values()) <= len(sample):
         return Bands()
     (channels, dtype), _ = forms.most_common(1)[0]
-    why = f"images have {channels} channels of {'8' if dtype == 'uint8' else 'more than 8'} bits"
+    bits = "8" if dtype == "uint8" else "more than 8"
+    why = f"images have {quantity(channels, 'channel')} of {bits} bits"
     if dtype == "uint8":
         return Bands(is_stored=True, note=f"{why}; `channels: stored` trains on all of them")
     limits = _range(sample)

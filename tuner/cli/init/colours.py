@@ -7,6 +7,7 @@ from tuner.cli.init.survey import Findings
 from tuner.errors import DataError
 from tuner.training.data.image_files import colour_of
 from tuner.training.preview.palette import Colour
+from tuner.wording import quantity
 
 _MOST = 256
 _LARGE = 0.5
@@ -60,7 +61,8 @@ def _seen(found: Findings) -> dict[Colour, int]:
         raise DataError(f"no mask could be read: {found.unreadable[0]}")
     if len(found.pixels) > _MOST:
         raise DataError(
-            f"the masks hold {len(found.pixels)} colours, which are too many for classes; they "
+            f"the masks hold {quantity(len(found.pixels), 'colour')}, "
+            "which are too many for classes; they "
             "were smoothed, resized or compressed: save them again from their source, without loss"
         )
     parts = {code: colour_of(code) for code in found.pixels}

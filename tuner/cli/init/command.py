@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.wording import quantity
+
 if TYPE_CHECKING:
     from tuner.cli.init.void import Question
 
@@ -59,7 +61,9 @@ def init(
     write(out, render(proposal, presets))
     for note in proposal.notes:
         typer.echo(note)
-    typer.echo(f"wrote {out}: {len(proposal.classes)} classes, {proposal.epochs} epochs")
+    typer.echo(
+        f"wrote {out}: {len(proposal.classes)} classes, {quantity(proposal.epochs, 'epoch')}"
+    )
     typer.echo(f"submit it with `segtune submit {out} --watch`")
     if not is_below:
         typer.echo(f"start workers with --data-root {resolved}")

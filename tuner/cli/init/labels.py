@@ -10,6 +10,7 @@ from tuner.cli.init.naming import Names
 from tuner.cli.init.survey import Findings
 from tuner.cli.init.void import FULL, Question, Void, find_void
 from tuner.errors import DataError
+from tuner.wording import quantity
 
 IGNORED = 255
 _MOST_LABELS = 1000
@@ -120,7 +121,7 @@ def _refuse_photographs(seen: Sequence[int], found: Findings) -> None:
     if not seen:
         count = len(found.unreadable)
         first = found.unreadable[0] if found.unreadable else "there are none"
-        raise DataError(f"no mask could be read ({count} files): {first}")
+        raise DataError(f"no mask could be read ({quantity(count, 'file')}): {first}")
     values = [value for value in seen if value not in found.nodata]
     if len(seen) > _MOST_LABELS or (values and (values[-1] > FULL[1] or values[0] < 0)):
         raise DataError(

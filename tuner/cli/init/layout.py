@@ -12,6 +12,7 @@ from tuner.cli.init.pairing import IMAGE, MASK, Candidate, File, Group, candidat
 from tuner.errors import DataError
 from tuner.training.data.image_files import SUFFIXES
 from tuner.training.data.patterns import is_litter
+from tuner.wording import quantity
 
 SPLITS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -211,7 +212,9 @@ def _nothing(groups: Sequence[Group], paths: Iterable[str]) -> str:
             "no image found; expected images/train, labels/train, images/val, labels/val with "
             f"PNG, JPEG or TIFF files{seen}"
         )
-    seen = ", ".join(f"{group.pattern} ({group.size} files)" for group in groups[:_NAMED])
+    seen = ", ".join(
+        f"{group.pattern} ({quantity(group.size, 'file')})" for group in groups[:_NAMED]
+    )
     return (
         f"no folder of masks matches a folder of images by file name; found {seen}. Call the "
         "masks' folder labels or masks, and each mask like its image: images/train/a.jpg, "

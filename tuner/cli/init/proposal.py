@@ -15,6 +15,7 @@ from tuner.configs import catalog
 from tuner.configs.traits import DatasetTraits
 from tuner.spec import shares as counting
 from tuner.spec.config import Size
+from tuner.wording import quantity
 
 _AREA = 512 * 512  # pixels of the network's input that a mid-sized GPU takes in batches of 8
 _MULTIPLE = 8
@@ -91,7 +92,8 @@ def propose_known(known: KnownFormat, read: Sample, name: str, root: str) -> Pro
     classes = known.classes or tuple(own)
     total = sum(read.pixels.get(label, 0) for label in range(len(classes))) or 1
     notes = [
-        f"recognised as {known.format}: {read.train} images to train and {read.val} to validate on",
+        f"recognised as {known.format}: {quantity(read.train, 'image')} to train "
+        f"and {read.val} to validate on",
         _sizes(read.sizes),
     ]
     if ignored := sum(read.pixels.values()) - total:
@@ -180,9 +182,10 @@ def _folder_notes(found: Findings, options: Mapping[str, Any]) -> tuple[str, ...
     layout = found.layout
     named = [name for name in layout.splits if found.count(name)]
     splits = ", ".join(f"{found.count(name)} {name}" for name in named)
-    notes = [f"{splits if layout.is_split else found.pairs} pairs of image and mask"]
+    by_split = f": {splits}" if layout.is_split else ""
+    notes = [f"{quantity(found.pairs, 'pair')} of image and mask{by_split}"]
     if found.masks_read + len(found.unreadable) < found.pairs:
-        notes.append(f"labels are those of {found.masks_read} masks, a sample")
+        notes.append(f"labels are those of {quantity(found.masks_read, 'mask')}, a sample")
     notes.append(_sizes(found.sizes))
     if found.bands.note:
         notes.append(found.bands.note)
@@ -207,7 +210,7 @@ def _folder_notes(found: Findings, options: Mapping[str, Any]) -> tuple[str, ...
 def _sizes(sizes: Mapping[Size, int]) -> str:
     common = sorted(sizes, key=lambda size: -sizes[size])
     shown = ", ".join(f"{h}×{w} ({sizes[h, w]})" for h, w in common[:3])
-    more = f" and {len(common) - 3} other sizes" if len(common) > 3 else ""
+    more = f" and {quantity(len(common) - 3, 'other size')}" if len(common) > 3 else ""
     return f"images are {shown}{more}, height×width"
 
 

@@ -11,6 +11,7 @@ from tuner.errors import DataError
 from tuner.spec.config import DatasetConfig, Size
 from tuner.training.data import load, mask_palettes
 from tuner.training.data.split import Split
+from tuner.wording import quantity
 
 _READ = 60
 
@@ -55,7 +56,8 @@ def fault(dataset: DatasetConfig, folder: Path) -> str:
         splits = load.splits(dataset, (folder,))
         if splits[0].channels != splits[1].channels:
             return (
-                f"training images have {splits[0].channels} channels, validation images "
+                f"training images have {quantity(splits[0].channels, 'channel')}, "
+                "validation images "
                 f"{splits[1].channels}; a network takes one number of channels"
             )
         for split in splits:

@@ -16,6 +16,7 @@ from tuner.errors import DataError
 from tuner.spec.config import Size
 from tuner.training.data import image_files, mask_palettes, patterns
 from tuner.training.data import pairs as pairing
+from tuner.wording import quantity
 
 _MASKS_READ = 400
 _HEADERS_READ = 1000
@@ -195,7 +196,8 @@ def _sizes(
             unreadable.append(str(error))
     if not sizes:
         raise DataError(
-            f"none of the {len(images)} images below {folder} is readable: {unreadable[0]}"
+            f"none of the {quantity(len(images), 'image')} below {folder} is readable: "
+            f"{unreadable[0]}"
         )
     return sizes, tuple(unreadable)
 

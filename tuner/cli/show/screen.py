@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tuner.cli.show import sentences
 from tuner.spec.views import StudyView, TrialSummary
-from tuner.wording import duration, number, params, savings
+from tuner.wording import duration, params, quantity, savings
 
 STYLES = {
     "completed": "green",
@@ -34,7 +34,7 @@ def screen(study: StudyView, running: Sequence[TrialSummary], now: datetime) -> 
     ]
     parts += [Text(f"warning: {warning}", "yellow") for warning in study.warnings]
     if study.epochs_saved:
-        parts.append(Text(f"{number(study.epochs)} epochs trained, {savings(study)}", "dim"))
+        parts.append(Text(f"{quantity(study.epochs, 'epoch')} trained, {savings(study)}", "dim"))
     if running:
         parts.append(_running(study, running))
     return Group(*parts)

@@ -12,7 +12,7 @@ from tuner.spec.views import (
     StudySummary,
     TrialSummary,
 )
-from tuner.wording import better, gain, improvement, metric
+from tuner.wording import better, gain, improvement, metric, quantity
 
 _DIGITS = 4  # of a metric: a line has more room than a column
 
@@ -52,18 +52,13 @@ def why(trial: TrialSummary) -> str:
     return f"{trial.reason}: {gist(trial.error)}"
 
 
-def count(number_of: int, what: str) -> str:
-    """A number of things: `1 seed`, `3 seeds`."""
-    return f"{number_of} {what}" if number_of == 1 else f"{number_of} {what}s"
-
-
 def confirmation(found: Best) -> list[str]:
     """What fresh seeds said of the leaders: the verdict, then a line per leader."""
     if found.confirmation is None:
         return []
     lines = [f"confirmation: {found.confirmation.verdict}"]
     for leader in found.confirmation.leaders:
-        seeds = count(len(leader.values), "seed")
+        seeds = quantity(len(leader.values), "seed")
         each = [f"{name} {spread(own)}" for name, own in leader.objectives.items()]
         fresh = f"{', '.join(each) or spread(leader)} over {seeds}"
         lost = f", {leader.lost} lost" if leader.lost else ""
@@ -93,24 +88,24 @@ def hypervolume(view: FrontView) -> str:
 def costs(plan: Plan) -> Iterator[tuple[str, str]]:
     """What a plan expects to train and to take, row by row."""
     if plan.confirm_epochs:
-        yield "confirmation", f"{plan.confirm_epochs} epochs with fresh seeds"
+        yield "confirmation", f"{quantity(plan.confirm_epochs, 'epoch')} with fresh seeds"
     if plan.expected_epochs is not None:
         stages = ", ".join(f"{stage.trials:.0f} to {stage.epoch}" for stage in plan.stages)
         after = f"; trials trained to epoch: {stages}" if stages else ", each trial its own"
-        yield "expected", f"{plan.expected_epochs:.0f} epochs{after}"
+        yield "expected", f"{quantity(round(plan.expected_epochs), 'epoch')}{after}"
     again = f" + {plan.confirm_epochs}" if plan.confirm_epochs else ""
     # Where each rung is a training of its own, a trial may take more than its epochs.
     whole = f"{plan.trials} × {(plan.worst_case_epochs - plan.confirm_epochs) // plan.trials}"
     if plan.spec.searches_epochs:
         base, most = plan.spec.base.training.epochs, plan.spec.most_drawn_epochs
         whole = f"{base} + {plan.trials - 1} × {most}"
-    yield "worst case", f"{whole}{again} = {plan.worst_case_epochs} epochs"
+    yield "worst case", f"{whole}{again} = {quantity(plan.worst_case_epochs, 'epoch')}"
     if plan.cost is not None:
         cost = plan.cost
         yield "epoch", f"{cost.epoch_seconds:.3g} s, {cost.source}"
         yield "device hours", _at_most(cost.device_hours, cost.worst_device_hours)
         wall = _at_most(cost.wall_hours, cost.worst_wall_hours)
-        yield "hours", f"{wall} with {count(cost.workers, 'worker')}"
+        yield "hours", f"{wall} with {quantity(cost.workers, 'worker')}"
 
 
 def _at_most(expected: float | None, worst: float) -> str:

@@ -13,7 +13,7 @@ from tuner.cli.show import sentences
 from tuner.spec.study import Objective
 from tuner.spec.versions import short
 from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView, WorkerView
-from tuner.wording import ago, duration, params
+from tuner.wording import ago, duration, params, quantity
 
 if TYPE_CHECKING:
     from tuner.training.data.inspection import DataReport
@@ -154,7 +154,7 @@ def plan(found: Plan) -> Table:
         model, optimizer = config.model, config.optimizer
         example = (
             f"{model.decoder} on {model.encoder}, {optimizer.name} lr {optimizer.lr:.3g}, "
-            f"batch {config.training.batch_size}, {config.training.epochs} epochs"
+            f"batch {config.training.batch_size}, {quantity(config.training.epochs, 'epoch')}"
         )
         table.add_row("trial 0" if index == 0 else f"e.g. trial {index}", example)
     return table

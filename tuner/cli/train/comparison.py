@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.spec.versions import short
+from tuner.wording import quantity
 
 # Metrics of the machine rather than of the model: they differ from run to run.
 _MACHINE = frozenset(
@@ -59,8 +60,8 @@ def compare(
     lines = [f"{main} {new[main]!r}, recorded {old[main]!r}"]
     different = [name for name in names if new[name] != old[name]]
     if not different:
-        return (*lines, f"equal bit for bit in all {len(names)} metrics")
-    lines.append(f"different in {len(different)} of {len(names)} metrics:")
+        return (*lines, f"equal bit for bit in all {quantity(len(names), 'metric')}")
+    lines.append(f"different in {len(different)} of {quantity(len(names), 'metric')}:")
     lines += [f"  {name}: {new[name] - old[name]:+.3e}" for name in different[:_SHOWN]]
     return (*lines, *_reasons(record, provenance))
 

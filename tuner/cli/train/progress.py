@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.spec.messages import Report
 from tuner.spec.versions import short
+from tuner.wording import quantity
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -105,7 +106,7 @@ def describe_start(provenance: Mapping[str, Any]) -> str:
     """One line on what is trained where."""
     return (
         f"training {provenance['parameters']:,} parameters on {provenance['device']}, "
-        f"{provenance['threads']} CPU threads, data {short(provenance['data'])}"
+        f"{quantity(provenance['threads'], 'CPU thread')}, data {short(provenance['data'])}"
     )
 
 

@@ -22,6 +22,7 @@ from tuner.spec.messages import OutcomeKind, Report, Verdict
 from tuner.spec.validation import invalid
 from tuner.spec.versions import short
 from tuner.training.session import Session
+from tuner.wording import quantity
 
 _CHECKPOINT = "checkpoint.pt"
 
@@ -63,7 +64,7 @@ def choose_threads(
         return own, ""
     if own in {None, recorded}:
         return recorded, ""
-    return recorded, f"training with {recorded} threads as recorded, not with {own}"
+    return recorded, f"training with {quantity(recorded, 'thread')} as recorded, not with {own}"
 
 
 def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:

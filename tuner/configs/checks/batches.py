@@ -14,6 +14,7 @@ from tuner.errors import Problem
 from tuner.spec.config import DatasetConfig, ModelConfig, TrainingConfig
 from tuner.spec.space import Params, SearchSpace
 from tuner.spec.study import StudySpec
+from tuner.wording import quantity
 
 _BATCH = ("training.batch_size", "training.micro_batch")
 _MODEL = (
@@ -41,7 +42,8 @@ def size_problems(spec: StudySpec, images: int) -> list[Problem]:
         batch = _with(spec.base.training, params).batch_size
         if batch > images:
             message = (
-                f"batch_size is {batch}, but the training split has {images} images; use {images} "
+                f"batch_size is {batch}, but the training split has "
+                f"{quantity(images, 'image')}; use {images} "
                 "or less"
             )
             problem = _problem(spec, params, _BATCH[:1], message)

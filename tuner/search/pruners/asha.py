@@ -15,6 +15,7 @@ from tuner.search import rungs
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners._contract import Pruner, not_a_number
 from tuner.spec.messages import Action, Verdict
+from tuner.wording import quantity
 
 
 def build(
@@ -61,7 +62,9 @@ class Asha(Pruner):
         if not context.objective.is_better(bar, value):
             return Verdict()
         words, worse = rungs.describe(trial, step, context), rungs.worse_word(context)
-        best = f"the best {rungs.fraction(self.eta)} of {found.reached} trials ({bar:.3f})"
+        best = (
+            f"the best {rungs.fraction(self.eta)} of {quantity(found.reached, 'trial')} ({bar:.3f})"
+        )
         return Verdict(action=Action.PRUNE, reason=f"{words} is {worse} {best}")
 
     def survivors(self, trials: int, steps: Sequence[int]) -> Mapping[int, float]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from tuner.search.pruners._contract import Pruner
 from tuner.search.pruners._peers import PeerPruner
+from tuner.wording import quantity
 
 
 def build(
@@ -30,4 +31,4 @@ class Median(PeerPruner):
 
     def bar(self, values: Sequence[float]) -> tuple[float, str]:
         """The median of the peers."""
-        return median(values), f"the median of {len(values)} trials"
+        return median(values), f"the median of {quantity(len(values), 'trial')}"

@@ -10,6 +10,7 @@ from pydantic import Field
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners._contract import Pruner
 from tuner.spec.messages import Action, Verdict
+from tuner.wording import quantity
 
 OBJECTIVES = "one"  # a trial's own past has no rank among others
 PEERS = False
@@ -52,6 +53,6 @@ class Patience(Pruner):
         best = objective.key(min(before))  # the key of a key is the value
         reason = (
             f"{objective.metric} did not improve on {best:.3f} by more than {self.min_delta:g} in "
-            f"{self.epochs} epochs, up to epoch {step}"
+            f"{quantity(self.epochs, 'epoch')}, up to epoch {step}"
         )
         return Verdict(action=Action.PRUNE, reason=reason)

@@ -9,6 +9,7 @@ from pydantic import Field
 from tuner.search.pruners._contract import Pruner
 from tuner.search.pruners._peers import PeerPruner
 from tuner.spec import shares
+from tuner.wording import quantity
 
 
 def build(
@@ -31,4 +32,4 @@ class Percentile(PeerPruner):
     def bar(self, values: Sequence[float]) -> tuple[float, str]:
         """The worst value among the best `keep` of the peers."""
         last = values[shares.at_least(self.keep, len(values)) - 1]
-        return last, f"the best {self.keep:.0%} of {len(values)} trials"
+        return last, f"the best {self.keep:.0%} of {quantity(len(values), 'trial')}"

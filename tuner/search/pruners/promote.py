@@ -19,6 +19,7 @@ from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners._contract import Pausing, Pruner, not_a_number
 from tuner.search.rungs import RungRank
 from tuner.spec.messages import Action, Verdict
+from tuner.wording import quantity
 
 PAUSES = True
 STAGED = True
@@ -111,9 +112,9 @@ class Promote(Pausing):
     ) -> str:
         words, fraction = rungs.describe(trial, trial.step, context), rungs.fraction(self.eta)
         if go_on == 0:
-            there = f"{found.reached} of {self.eta} trials are there"
+            there = f"{found.reached} of {quantity(self.eta, 'trial')} are there"
             return f"{words} waits for others to compare with: {there}"
-        best = f"the best {fraction} of {found.reached} trials"
+        best = f"the best {fraction} of {quantity(found.reached, 'trial')}"
         if found.rank < go_on:
             ratio = f"{found.cost_ratio:.1f}"
             return (

@@ -29,6 +29,7 @@ from tuner.spec.messages import Action, Verdict
 from tuner.spec.shares import at_most
 from tuner.spec.space import Params, SearchSpace
 from tuner.spec.states import TrialState
+from tuner.wording import quantity
 
 JUDGES = True  # it decides itself which trials go on
 _GONE = frozenset({TrialState.PRUNED, TrialState.FAILED, TrialState.CANCELLED})
@@ -87,7 +88,7 @@ class Population(Replacing):
             for peer in peers
         )
         if behind:
-            reason = f"at {words} it waits for {behind} trials that are not ahead of it"
+            reason = f"at {words} it waits for {quantity(behind, 'trial')} not ahead of it"
             return Verdict(action=Action.PAUSE, reason=reason)
         if weakness := self._weakness(trial, peers, context):
             return Verdict(action=Action.PAUSE, reason=weakness)
@@ -130,7 +131,7 @@ class Population(Replacing):
             return ""
         bar = order[-worst - 1].values[trial.step]
         words = describe(trial, trial.step, context)
-        best = f"the best {len(order) - worst} of {len(order)} trials ({bar:.3f})"
+        best = f"the best {len(order) - worst} of {quantity(len(order), 'trial')} ({bar:.3f})"
         return f"{words} is {worse_word(context)} {best}"
 
 

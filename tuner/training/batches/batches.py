@@ -13,6 +13,7 @@ from tuner.training import draws
 from tuner.training.batches.augmentation import Augmentation, SampleSource
 from tuner.training.batches.prefetch import Prefetch
 from tuner.training.data.cache import DecodedSplit
+from tuner.wording import quantity
 
 _RESIDENT_SHARE = 0.5
 
@@ -33,8 +34,8 @@ class Batches:
         self.size = config.training.batch_size
         if self.size > len(split):
             raise DataError(
-                f"training.batch_size is {self.size}, but the training split has {len(split)} "
-                f"images; use {len(split)} or less"
+                f"training.batch_size is {self.size}, but the training split has "
+                f"{quantity(len(split), 'image')}; use {len(split)} or less"
             )
         self.per_epoch = len(split) // self.size
         self._device = torch.device(device)

@@ -20,6 +20,7 @@ from tuner.spec.config import Size
 from tuner.spec.hints import nearest
 from tuner.training import paths
 from tuner.training.data.regions import shown
+from tuner.wording import quantity
 
 Id = int | str
 Kind = Literal["instances", "panoptic", "stuff"]
@@ -110,8 +111,9 @@ class Annotations:
         crowds = sum(self._index.crowds.get(label, 0) for label in self.labels)
         if ignore_crowd and crowds and not any(map(self._index.single.get, self.labels)):
             raise DataError(
-                f"{self._path.name}: all {crowds} annotations of the classes are crowds (iscrowd: "
-                "1), whose pixels are ignored; CVAT writes brushed masks so: write `crowd: label`"
+                f"{self._path.name}: the classes have crowds only "
+                f"({quantity(crowds, 'annotation')} with iscrowd: 1), whose pixels are ignored; "
+                "CVAT writes brushed masks so: write `crowd: label`"
             )
 
     def _area(self, each: Annotation) -> float:

@@ -32,6 +32,7 @@ from tuner.spec.config import DatasetConfig
 from tuner.training import paths
 from tuner.training.data.split import ImageArray, Mask, Split
 from tuner.training.ignore import IGNORE
+from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
 _VERSION = 3
@@ -216,7 +217,7 @@ def _uniform(image: ImageArray, split: Split) -> ImageArray:
     """The image in the channels and dtype of the split. Raises DataError."""
     if image.shape[2] != split.channels:
         raise DataError(
-            f"the image has {image.shape[2]} channels, the first one {split.channels}; "
+            f"the image has {quantity(image.shape[2], 'channel')}, the first one {split.channels}; "
             "all images of a data set have the same"
         )
     if image.dtype != split.dtype and split.dtype == "uint8":
@@ -319,7 +320,9 @@ class _Tally:
             here = all(isinstance(problem, DataUnavailable) for problem in self.problems)
             kind = DataUnavailable if here else DataError
             shown = _by_reason([str(problem) for problem in self.problems])
-            raise kind(f"{len(self.problems)} of {length} images cannot be used: {shown}")
+            raise kind(
+                f"{len(self.problems)} of {quantity(length, 'image')} cannot be used: {shown}"
+            )
         found = self._pixels[: self._classes]
         only_first = len(dataset.classes) == 2 and found[1] == 0
         if only_first and self._pixels[IGNORE] and _may_be_black_and_white(dataset):
@@ -329,7 +332,8 @@ class _Tally:
             )
         if not found.any():
             raise DataError(
-                f"every pixel of {length} masks is ignore_index {dataset.ignore_index}; "
+                f"every pixel of {quantity(length, 'mask')} is ignore_index "
+                f"{dataset.ignore_index}; "
                 "nothing can be learned or scored"
             )
 

@@ -18,6 +18,7 @@ from tuner.spec import shares
 from tuner.spec.config import DatasetConfig
 from tuner.training import draws
 from tuner.training.data.split import ImageArray, Mask, Split
+from tuner.wording import quantity
 
 _NAMED = 5
 _PARTS = ("train", "val")
@@ -76,7 +77,7 @@ def held_out(pool: Split, share: float, group: str | None) -> tuple[Split, Split
     owners = groups(pool.names, group)
     sizes = Counter(owners)
     if len(sizes) < 2:
-        what = f"{len(pool)} images in one group by '{group}'" if group else f"{len(pool)} image"
+        what = quantity(len(pool), "image") + (f" in one group by '{group}'" if group else "")
         raise DataError(
             f"dataset.holdout is {share:g}, but {what} cannot be divided into training and "
             "validation; two or more are needed"
@@ -103,7 +104,7 @@ def folded(
     if part >= count or len(order) < count:
         raise DataError(
             f"dataset.fold is [{part}, {count}]; the fold is 0 to {count - 1}, and "
-            f"{len(order)} groups of images can give {len(order)} folds at most"
+            f"{quantity(len(order), 'group')} of images can give {len(order)} at most"
         )
     held = {owner for place, owner in enumerate(order) if place % count == part}
     return _parted(pool, [owner in held for owner in owners], f"fold {part} of {count} by {group}")
@@ -178,8 +179,8 @@ def _trainable(split: Split) -> Split:
     kept = [place for place in range(len(split)) if place not in split.untrained]
     if not kept:
         raise DataError(
-            f"none of {len(split)} training images may be trained on: each is too small for "
-            "`min_area`; lower or remove it"
+            f"none of {quantity(len(split), 'training image')} may be trained on: each is too "
+            "small for `min_area`; lower or remove it"
         )
     return selected(split, kept, f"{len(kept)} to train on")
 
@@ -188,7 +189,7 @@ def _refuse_one_for_both(train: Split, val: Split) -> None:
     known = {files[0] for files in train.files}
     if known and all(files[0] in known for files in val.files):
         raise DataError(
-            f"all {len(val)} validation images are training images too, such as "
+            f"validation has nothing but training images ({quantity(len(val), 'image')}), such as "
             f"{val.files[0][0].name}; name other files for validation ({{split}} in a pattern is "
             "`train` or `val`), or write `holdout: 0.2` or `fold: [0, 5]` in the data set"
         )
@@ -199,7 +200,8 @@ def _pooled(parts: Sequence[Split]) -> tuple[Split, tuple[str, ...]]:
     train, val = parts[0], parts[-1]
     if train.channels != val.channels:
         raise DataError(
-            f"training images have {train.channels} channels, validation images {val.channels}"
+            f"training images have {quantity(train.channels, 'channel')}, "
+            f"validation images {val.channels}"
         )
     places = _each_once(parts)
 

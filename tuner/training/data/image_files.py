@@ -17,6 +17,7 @@ from tuner.errors import DataError
 from tuner.training.data.rasters import decode
 from tuner.training.data.rasters.header import Header
 from tuner.training.data.split import DType, ImageArray
+from tuner.wording import quantity
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy"},
@@ -111,7 +112,7 @@ def read_labels(path: Path) -> Labels:
         colours = np.unique(found.values)
         shown = ", ".join(str(colour_of(code)) for code in colours[:_NAMED].tolist())
         raise DataError(
-            f"{path.name}: the mask is a colour image (RGB) of {len(colours)} colours "
+            f"{path.name}: the mask is a colour image (RGB) of {quantity(len(colours), 'colour')} "
             f"({shown}{', …' if len(colours) > _NAMED else ''}); labels are one number per pixel, "
             "as in a grey or palette PNG; the folder format reads colours with "
             "`palette: [[r, g, b], …]`, one for each class"
@@ -208,7 +209,8 @@ def _one(path: Path) -> Header:
     found = _header(path)
     if found.frames > 1:
         raise DataError(
-            f"{path.name}: holds {found.frames} images (frames or pages), and none is the right "
+            f"{path.name}: holds {quantity(found.frames, 'image')} (frames or pages), and none "
+            "is the right "
             "one; save each to a file of its own, or the bands of one image as channels"
         )
     return found

@@ -11,6 +11,7 @@ from tuner.spec.undefined import why_undefined
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.data.load import Data
 from tuner.training.ignore import IGNORE
+from tuner.wording import quantity
 
 _RARE = 1e-3
 _MOSTLY = 0.5
@@ -94,7 +95,10 @@ def _warnings(
             yield f"{share:.0%} of the {split} pixels are ignored; check ignore_index and labels"
     repeated = _same(data)
     if repeated:
-        yield f"{repeated} validation images equal a training image; scores will be too good"
+        yield (
+            f"{quantity(repeated, 'validation image')} found among the training images; scores "
+            "will be too good"
+        )
 
 
 def _odd(found: ClassCount) -> str | None:

@@ -15,6 +15,7 @@ from tuner.errors import DataError, DataUnavailable
 from tuner.training import paths
 from tuner.training.data import pairs
 from tuner.training.data.image_files import SUFFIXES
+from tuner.wording import quantity
 
 _Id = int | str
 
@@ -45,7 +46,7 @@ def located(
         owner[path], found[id_] = id_, path
     if lost:
         raise DataUnavailable(
-            f"{document} lists {len(names)} images, of which {pairs.counted(lost)} "
+            f"{document} lists {quantity(len(names), 'image')}, of which {pairs.counted(lost)} "
             f"{'is' if len(lost) == 1 else 'are'} not below '{pattern}' of {base.name}; put them "
             "there, take them out of the file, or name their folder in `images`"
         )

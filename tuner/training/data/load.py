@@ -12,6 +12,7 @@ from tuner.training.data import folds, labels, mask_palettes, remote
 from tuner.training.data.cache import DecodedSplit, is_decoded, open_decoded
 from tuner.training.data.split import Split
 from tuner.training.ignore import IGNORE
+from tuner.wording import quantity
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def _load(dataset: DatasetConfig, cache: Path, roots: tuple[Path, ...]) -> Data:
     train, val = splits(dataset, local)
     if train.channels != val.channels:
         raise DataError(
-            f"training images have {train.channels} channels, validation images {val.channels}; "
+            f"training images have {quantity(train.channels, 'channel')}, "
+            f"validation images {val.channels}; "
             "a network takes one number of channels"
         )
     if not all(

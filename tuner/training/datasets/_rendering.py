@@ -12,6 +12,7 @@ from tuner.training.data.annotations import Annotation, Id
 from tuner.training.data.regions import Region, region
 from tuner.training.data.split import Mask
 from tuner.training.datasets._frames import Frame
+from tuner.wording import quantity
 
 OverlapRule = Literal["ignore", "conflict", "smaller"]
 _NAMED = 5
@@ -77,7 +78,7 @@ def of_segments(
     seen, places = np.unique(ids, return_inverse=True)
     lost = [each for each in seen.tolist() if each not in known]
     if lost:
-        raise DataError(f"{len(lost)} segments are in the PNG only, first {lost[:_NAMED]}")
+        raise DataError(f"in the PNG only: {quantity(len(lost), 'segment')}, first {lost[:_NAMED]}")
     table = np.array([known[each] for each in seen.tolist()], dtype=np.int32)
     return table[places].reshape(ids.shape)
 

@@ -34,6 +34,7 @@ from tuner.training.data.image_files import colour_of, read_colours, read_labels
 from tuner.training.data.labels import STRANGE, LabelTable
 from tuner.training.data.pairs import Reading
 from tuner.training.data.split import Mask, Split
+from tuner.wording import quantity
 
 _NAMED = 5
 
@@ -91,7 +92,7 @@ def _check(
     if values and dataset.remap is None and len(values) != classes:
         raise DataError(f"values names {len(values)} labels for {classes} classes")
     if palette and dataset.remap is None and len(palette) < classes:
-        raise DataError(f"palette names {len(palette)} colours for {classes} classes")
+        raise DataError(f"palette names {quantity(len(palette), 'colour')} for {classes} classes")
     if values and palette:
         raise DataError("masks hold values or colours; give values or palette, not both")
     if value_range and not (len(value_range) == 2 and value_range[0] < value_range[1]):
@@ -141,7 +142,7 @@ def _of_colours(codes: Mapping[int, int], path: Path) -> Mask:
     if odd:
         shown = ", ".join(str(colour_of(code)) for code in odd[:_NAMED])
         raise DataError(
-            f"{path.name}: {len(odd)} colours that palette does not list: {shown}"
+            f"{path.name}: {quantity(len(odd), 'colour')} that palette does not list: {shown}"
             f"{', …' if len(odd) > _NAMED else ''}"
         )
     found = np.array([codes[code] for code in seen.tolist()], dtype=np.int32)

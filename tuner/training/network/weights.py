@@ -22,6 +22,7 @@ from tuner.configs import catalog
 from tuner.configs.traits import EncoderTraits
 from tuner.errors import TrainingError
 from tuner.training.network.weight_files import digest_of, locate, read
+from tuner.wording import quantity
 
 __all__ = ["Matched", "load", "locate", "norm_eps", "set_norm_eps"]
 
@@ -115,8 +116,8 @@ class Matched:
         left = [*self.missing, *self.reshaped]
         total = len(self.loaded) + len(left)
         return (
-            f"{len(self.loaded)} of {total} tensors matched; {len(self.missing)} are not in the "
-            f"file and {len(self.reshaped)} have another shape there{_first(left)}; "
+            f"{len(self.loaded)} of {quantity(total, 'tensor')} matched; not in the file: "
+            f"{len(self.missing)}; of another shape there: {len(self.reshaped)}{_first(left)}; "
             f"{len(self.ignored)} of the file's were not used{_first(self.ignored)}"
         )
 
@@ -153,13 +154,15 @@ def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder")
     lacking = [name for name in lacking if not name.endswith(_COUNTED)]
     if lacking:
         raise TrainingError(
-            f"weights file {path.name} lacks {len(lacking)} tensors of {encoder}, or has them in "
+            f"weights file {path.name} lacks {quantity(len(lacking), 'tensor')} of {encoder}, "
+            "or has them in "
             f"another shape{_first([name.removeprefix(_OWN) for name in lacking])}"
             f"{_advice(match, encoder)}"
         )
     if match.foreign:
         raise TrainingError(
-            f"weights file {path.name} holds {len(match.foreign)} tensors that {encoder} does not "
+            f"weights file {path.name} holds {quantity(len(match.foreign), 'tensor')} that "
+            f"{encoder} does not "
             f"have{_first(match.foreign)}{_advice(match, encoder)}"
         )
     _refuse_values(path, fitting, own)
@@ -202,7 +205,8 @@ def _refuse_values(path: Path, fitting: Tensors, own: Tensors) -> None:
         )
     if odd := [name for name, value in real.items() if not value.float().isfinite().all()]:
         raise TrainingError(
-            f"weights file {path.name} holds numbers that are not finite in {len(odd)} tensors"
+            f"weights file {path.name} holds numbers that are not finite in "
+            f"{quantity(len(odd), 'tensor')}"
             f"{_first(odd)}; the training that wrote it diverged, use an earlier checkpoint of it"
         )
 
