@@ -75,9 +75,8 @@ def frozen_trial(
 
 
 def _values(trial: Trial, spec: StudySpec) -> list[float] | None:
-    values = [trial.metrics.get(objective.metric) for objective in spec.objectives]
-    finite = [float(value) for value in values if value is not None and isfinite(value)]
-    return finite if len(finite) == len(values) else None
+    values = spec.objective_values(trial.metrics)
+    return None if values is None or not all(map(isfinite, values)) else [*map(float, values)]
 
 
 def _constraints(trial: Trial, spec: StudySpec) -> dict[str, float]:
