@@ -211,12 +211,7 @@ def _entries(document: Mapping[str, Any], key: str, path: Path) -> Sequence[Mapp
 def _categories(entries: Iterable[Mapping[str, Any]], path: Path) -> dict[Id, str]:
     found: dict[Id, str] = {}
     for entry in entries:
-        id_, name = _id(entry.get("id")), entry.get("name")
-        if id_ is None or not isinstance(name, str) or not name.strip():
-            raise DataError(
-                f"{path.name}: a category has the id {shown(entry.get('id'))} and the name "
-                f"{shown(name)}; an id is a number or a text, a name is a text"
-            )
+        id_, name = _identified(entry, "a category", "name", path)
         if found.setdefault(id_, name.strip()) != name.strip():
             raise DataError(
                 f"{path.name}: category id {id_} is both '{found[id_]}' and '{name}'; "
@@ -228,12 +223,7 @@ def _categories(entries: Iterable[Mapping[str, Any]], path: Path) -> dict[Id, st
 def _images(entries: Iterable[Mapping[str, Any]], path: Path) -> dict[Id, Listed]:
     found: dict[Id, Listed] = {}
     for entry in entries:
-        id_, name = _id(entry.get("id")), entry.get("file_name")
-        if id_ is None or not isinstance(name, str) or not name.strip():
-            raise DataError(
-                f"{path.name}: an image has the id {shown(entry.get('id'))} and the file_name "
-                f"{shown(name)}; an id is a number or a text, a file_name is a text"
-            )
+        id_, name = _identified(entry, "an image", "file_name", path)
         if id_ in found:
             raise DataError(
                 f"{path.name}: image id {id_} is used twice, for {found[id_].name} and {name}; "
@@ -241,6 +231,17 @@ def _images(entries: Iterable[Mapping[str, Any]], path: Path) -> dict[Id, Listed
             )
         found[id_] = Listed(name, _size(entry, name, path))
     return found
+
+
+def _identified(entry: Mapping[str, Any], what: str, key: str, path: Path) -> tuple[Id, str]:
+    """An entry's id, and its name under a key. Raises DataError."""
+    id_, name = _id(entry.get("id")), entry.get(key)
+    if id_ is None or not isinstance(name, str) or not name.strip():
+        raise DataError(
+            f"{path.name}: {what} has the id {shown(entry.get('id'))} and the {key} {shown(name)}; "
+            f"an id is a number or a text, a {key} is a text"
+        )
+    return id_, name
 
 
 def _size(entry: Mapping[str, Any], name: str, path: Path) -> Size | None:
