@@ -42,8 +42,8 @@ async def stream_events(
 ) -> StreamingResponse:
     """Every change of a study from a point on, as it happens; resumes without loss."""
     start = after if last_event_id is None else int(last_event_id)
-    known = await run_in_threadpool(overview.study, app.db, study)
-    content = _follow(request, app, known.id, start)
+    known = await run_in_threadpool(overview.study_id, app.db, study)
+    content = _follow(request, app, known, start)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(content, headers=headers, media_type="text/event-stream")
 

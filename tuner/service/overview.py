@@ -50,6 +50,14 @@ def study(db: Database, study: int | str) -> StudyView:
         return summaries.study_view(session, row, now=db.now())
 
 
+def study_id(db: Database, study: int | str) -> int:
+    """The id of a study that can be read, by its id or name. Raises NotFound, Unreadable."""
+    with db.reading() as session:
+        row = study_rows.find(session, study)
+        documents.spec_of(row)
+        return row.id
+
+
 def trials(  # noqa: PLR0913  # one argument for each query parameter of the list
     db: Database,
     study: int | str,
