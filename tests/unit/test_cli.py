@@ -235,10 +235,11 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_taken_port_is_left_alone() -> None:
+def test_a_taken_port_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo takes another port; `up` says which one is taken."""
     import socket
 
+    monkeypatch.setenv("SEGTUNE_HOME", str(tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from tuner.spec.messages import ArtifactRef
     from tuner.spec.views import Best
 
-Model = Annotated[
+ModelArgument = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="model.pt, best.json, or a study's name for its best."),
 ]
-Weights = Annotated[
+WeightsOption = Annotated[
     Path | None,
     typer.Option(
         "--weights",
