@@ -1,4 +1,4 @@
-"""Log density of Optuna's mixtures: equal but for last digits, several times cheaper.
+"""Log density of Optuna's mixtures: equal to nearly the last digit, several times cheaper.
 
 A mixture has one kernel per trial and one for the prior; a kernel is a product of one distribution
 per param. Shapes below: points (the candidates of a draw) by kernels.
@@ -15,7 +15,7 @@ from optuna.samplers._tpe.probability_distributions import (
 )
 from scipy.special import log_ndtr, ndtr
 
-Floats = NDArray[np.float64]
+from tuner.search.curve_table import Floats
 
 _LOG_ROOT_OF_TWO_PI = 0.5 * np.log(2 * np.pi)
 _NOTHING = -700.0  # adds nothing to a sum with 1 in it; a smaller power of e is slow to compute
@@ -51,7 +51,7 @@ class ParzenEstimator(_ParzenEstimator):
 
 
 def _continuous(kernels: Any, at: Floats, part: Floats) -> Floats:
-    """Write the normal densities into `part` but for the kernels' constants, which come back."""
+    """Write the normal densities into `part` without the kernels' constants, which come back."""
     low, high, mu, sigma = kernels.adapted_low, kernels.adapted_high, kernels.mu, kernels.sigma
     where = np.clip(np.log(at) if kernels.is_log else at, low, high)
     np.subtract(where[:, np.newaxis], mu, out=part)

@@ -9,8 +9,9 @@ from optuna.samplers._tpe.sampler import default_gamma
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from tuner.search.curve_table import Floats
 from tuner.search.in_memory_storage import InMemoryStorage
-from tuner.search.samplers._densities import Floats, ParzenEstimator
+from tuner.search.samplers._densities import ParzenEstimator
 
 
 class ParzenSampler(TPESampler):
