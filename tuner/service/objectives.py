@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tuner.spec.messages import Report
-from tuner.spec.metrics import LOSSES
+from tuner.spec.metrics import LOSSES, MEASURED
 from tuner.spec.study import StudySpec
 from tuner.spec.undefined import why_undefined
 
@@ -27,7 +27,7 @@ def undefined_reason(spec: StudySpec, report: Report) -> Undefined | None:
         *(("objective", each.metric) for each in spec.objectives),
         *(("constraint on", each.metric) for each in spec.constraints),
     ):
-        if report.metrics.get(metric) or metric in LOSSES:
+        if report.metrics.get(metric) or metric in LOSSES or metric in MEASURED:
             continue
         if report.confusion is None:
             if metric not in report.metrics:

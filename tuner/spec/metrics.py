@@ -6,7 +6,7 @@ one that occurs and is never predicted has precision 0. Recall alone goes over t
 as the mean accuracy of Long et al. 2015 does: where nothing is labelled, nothing can be missed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.spec.hints import nearest
 
@@ -23,13 +23,22 @@ SUMMARIES = (
     "recall",
 )
 LOSSES = ("train_loss",)
-MINIMIZED = frozenset(LOSSES)
+# What `spec.deployment.Measurements` holds, each with its unit: the same at every step of a trial.
+MEASURED: Mapping[str, str] = {
+    "latency_ms": "ms",
+    "latency_p95_ms": "ms",
+    "throughput": "images/s",
+    "memory_mb": "MB",
+    "parameters": "",
+    "macs": "",
+}
+MINIMIZED = frozenset({*LOSSES, *MEASURED} - {"throughput"})
 MEASURES = ("iou", "dice", "precision", "recall")  # of one class, of the worst, of some
 
 
 def metric_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """Every metric that is reported of a trial over these classes."""
-    return (*SUMMARIES, *(f"iou.{name}" for name in classes), *LOSSES)
+    """Every metric that a trial over these classes may have, whoever reports or measures it."""
+    return (*SUMMARIES, *(f"iou.{name}" for name in classes), *LOSSES, *MEASURED)
 
 
 def unknown_metric(metric: str, classes: Sequence[str]) -> str | None:

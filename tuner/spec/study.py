@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tuner.spec import upgrades
 from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
+from tuner.spec.deployment import Deployment
+from tuner.spec.metrics import MEASURED, MINIMIZED
 from tuner.spec.space import SearchSpace
 
 EPOCHS = "training.epochs"
@@ -35,7 +37,18 @@ class Objective(Section):
     """A metric and the direction in which it is better."""
 
     metric: str
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Literal["maximize", "minimize"] = Field(
+        default="maximize", description="Left out: minimize for losses, latency, memory and size"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _direct(cls, value: Any) -> Any:
+        """Fill in the direction of a metric of which less is better."""
+        is_open = isinstance(value, Mapping) and "direction" not in value
+        if is_open and isinstance(value.get("metric"), str) and value["metric"] in MINIMIZED:
+            return {**value, "direction": "minimize"}
+        return value
 
     def is_better(self, new: float, old: float) -> bool:
         """Whether `new` is strictly better than `old`."""
@@ -164,6 +177,11 @@ class StudySpec(Section):
         default=(Objective(metric="miou"),), min_length=1, max_length=4
     )
     constraints: tuple[Constraint, ...] = ()
+    deployment: Deployment | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,  # releases before it refuse a key they do not know
+        description=f"Where its models are to run; needed for {', '.join(MEASURED)}",
+    )
     base: Recipe = Recipe()
     space: SearchSpace = SearchSpace({})
     search: SearchSettings = SearchSettings()
@@ -211,6 +229,16 @@ class StudySpec(Section):
         """The metrics that the objectives name, or None while one is missing."""
         names = [objective.metric for objective in self.objectives]
         return tuple(metrics[name] for name in names) if all(n in metrics for n in names) else None
+
+    @property
+    def deployed(self) -> Deployment | None:
+        """Where its models are to run, with the size of an image; None if it does not say."""
+        return None if self.deployment is None else self.deployment.at(self.dataset.size)
+
+    @property
+    def measured_constraints(self) -> tuple[Constraint, ...]:
+        """Constraints on what a network costs, which is known before it is trained."""
+        return tuple(each for each in self.constraints if each.metric in MEASURED)
 
     @property
     def searches_epochs(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tuner.spec.metrics import LOSSES, split_metric
+from tuner.spec.metrics import LOSSES, MEASURED, split_metric
 
 
 def why_undefined(metric: str, labelled: Sequence[int], classes: Sequence[str]) -> str | None:
@@ -11,7 +11,7 @@ def why_undefined(metric: str, labelled: Sequence[int], classes: Sequence[str]) 
     Of a class without a label, recall has no value, and IoU, Dice and precision are 0 wherever the
     class is predicted and have no value elsewhere.
     """
-    if metric in LOSSES:
+    if metric in LOSSES or metric in MEASURED:
         return None
     if not any(labelled):
         return "no pixel of the validation split has a label that counts"

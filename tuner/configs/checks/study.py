@@ -13,6 +13,7 @@ from tuner.configs import catalog
 from tuner.configs.checks.batches import batch_problems
 from tuner.configs.checks.capabilities import pruner_problems, sampler_problems
 from tuner.configs.checks.corners import space_problems
+from tuner.configs.checks.deployment import deployment_problems
 from tuner.configs.checks.formats import class_problems, completed, hints
 from tuner.configs.checks.names import name_problems
 from tuner.configs.checks.priors import prior_problems
@@ -21,7 +22,7 @@ from tuner.configs.traits import SamplerTraits
 from tuner.errors import InvalidSpec, Location, Problem
 from tuner.spec import grid
 from tuner.spec.hints import nearest
-from tuner.spec.metrics import MINIMIZED, unknown_metric
+from tuner.spec.metrics import LOSSES, MEASURED, MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
 from tuner.spec.validation import problems as problems_of_shape
 from tuner.wording import better
@@ -60,8 +61,9 @@ def problems(spec: StudySpec) -> list[Problem]:
     """Every problem of a well-formed study; none if it can be searched."""
     base = [*_base_problems(spec), *class_problems(spec.dataset)]
     space = list(space_problems(spec, base))
+    metrics = [*_metric_problems(spec), *deployment_problems(spec)]
     prior = [] if base or space else [*batch_problems(spec), *prior_problems(spec)]
-    return _tidy([*base, *_metric_problems(spec), *space, *_search(spec), *prior])
+    return _tidy([*base, *metrics, *space, *_search(spec), *prior])
 
 
 def _of_the_rest(document: Mapping[Any, Any], error: ValidationError) -> list[Problem]:
@@ -69,8 +71,10 @@ def _of_the_rest(document: Mapping[Any, Any], error: ValidationError) -> list[Pr
     rest: Mapping[Any, Any] = document
     for item in error.errors():
         rest = _without(rest, item["loc"][:2] if item["loc"][:1] == ("space",) else item["loc"])
+    # Where one stands that is wrong, that is what to correct, not that there is none.
+    stated = {"deployment": {}} if "deployment" in document else {}
     try:
-        others = problems(StudySpec.model_validate({**rest, "name": "unnamed"}))
+        others = problems(StudySpec.model_validate({**stated, **rest, "name": "unnamed"}))
     except ValidationError:
         others = []
     return [*hints(document), *others]
@@ -118,7 +122,11 @@ def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
     for index, bound in enumerate(spec.constraints):
         if wrong := unknown_metric(bound.metric, spec.dataset.classes):
             yield Problem(("constraints", index, "metric"), wrong)
-        elif bound.metric not in MINIMIZED and not _can_hold(bound):
+        elif bound.metric in MEASURED:
+            if bound.max is not None and bound.max <= 0:
+                message = f"{bound.metric} is above 0; no trial can keep a max of {bound.max:g}"
+                yield Problem(("constraints", index), message)
+        elif bound.metric not in LOSSES and not _can_hold(bound):
             message = f"{bound.metric} is between 0 and 1 (30 % is 0.30); no trial can keep this"
             yield Problem(("constraints", index), message)
 

@@ -1,0 +1,200 @@
+"""What one image costs a network where it is to run: time, memory, size; measured, not estimated.
+
+All is measured with one image at a time, as it comes from a file (8 bits, or the data set's own
+depth) to one class for each of its pixels: normalised, through the network, logits resized to the
+image, argmax. The weights' values do not matter, so that an untrained network is as good.
+"""
+
+import copy
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tuner.delivery.live_bytes import LiveBytes
+from tuner.errors import OutOfMemory, TrainingError
+from tuner.spec.config import Size
+from tuner.spec.deployment import Deployment, Measurements
+from tuner.training.failures import is_out_of_memory
+from tuner.training.network.model import SegmentationModel, parameter_count
+from tuner.training.network.resize import resize
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_MIB = 2**20
+_GREY = 127
+
+
+class Effort(NamedTuple):
+    """How often an inference is timed, and when it has been often enough, in seconds."""
+
+    warmup: int = 3
+    least: int = 7
+    most: int = 100
+    seconds: float = 3.0
+
+
+def measure(
+    model: SegmentationModel,
+    *,
+    size: Size,
+    channels: int,
+    deployment: Deployment,
+    effort: Effort = Effort(),  # noqa: B008  # frozen
+    clock: Callable[[], float] = perf_counter,
+    device: str | None = None,
+) -> Measurements:
+    """What the network costs on images of that size and number of channels; it stays as it is.
+
+    `device` is one of the deployment's class, by torch's name. Some repetitions are made whatever
+    they take; then no more begin once `effort.seconds` are over.
+
+    Raises:
+        OutOfMemory: the device does not hold the network and one image.
+        TrainingError: torch cannot run it there in this precision, or the runtime is not torch.
+    """
+    place = torch.device(device or deployment.device)
+    dtype = _dtype(deployment)
+    try:
+        with torch.inference_mode(), _set(deployment):
+            held = _allocated(place)
+            whole = _Whole(copy.deepcopy(model), size).eval().to(place)
+            images = torch.full((1, channels, *size), _GREY, dtype=torch.uint8, device=place)
+            macs = _macs(whole, images)
+            whole = whole.to(dtype)
+            if place.type == "cuda":
+                torch.cuda.empty_cache()
+            memory = _memory(whole, images, held)
+            times, throughput = _times(whole, images, effort, clock)
+    except (RuntimeError, MemoryError) as error:
+        where = f"on {place} in {deployment.precision} at {size[0]}×{size[1]}"
+        if is_out_of_memory(error):
+            raise OutOfMemory(
+                f"one image does not fit {where}, where the model is to run; use a smaller model, "
+                "or a smaller deployment.size"
+            ) from error
+        raise TrainingError(
+            f"the network cannot be run {where}, so that its costs cannot be measured: {error}; "
+            "use another deployment.precision"
+        ) from error
+    return Measurements(
+        latency_ms=1000 * statistics.median(times),
+        latency_p95_ms=1000 * _p95(times),
+        throughput=throughput,
+        memory_mb=memory / _MIB,
+        parameters=parameter_count(model),
+        macs=macs,
+    )
+
+
+class _Whole(nn.Module):
+    """From an image as it is read to classes: 1×C×H×W whole numbers to 1×H×W."""
+
+    def __init__(self, model: SegmentationModel, size: Size) -> None:
+        super().__init__()
+        self.model, self.size = model, size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Classes by pixel."""
+        logits, _ = self.model.coarse(images.to(self.model.mean.dtype))  # 1×K×h×w
+        return resize(logits, self.size, align_corners=self.model.align_corners).argmax(dim=1)
+
+
+def _dtype(deployment: Deployment) -> torch.dtype:
+    """The numbers that torch computes in there. Raises TrainingError."""
+    found = _DTYPES.get(deployment.precision)
+    if deployment.runtime != "torch" or found is None:
+        raise TrainingError(
+            f"{deployment} cannot be measured by this release, which measures in torch, in "
+            f"{', '.join(_DTYPES)}"
+        )
+    return found
+
+
+@contextmanager
+def _set(deployment: Deployment) -> Iterator[None]:
+    """Threads as they are deployed, kernels chosen by trying, float32 in full; all given back."""
+    cudnn = torch.backends.cudnn
+    before = (torch.get_num_threads(), cudnn.benchmark, cudnn.allow_tf32)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    precision = torch.get_float32_matmul_precision()
+    torch.set_num_threads(deployment.threads or before[0])
+    cudnn.benchmark, cudnn.allow_tf32 = True, False
+    torch.use_deterministic_algorithms(False)
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cudnn.benchmark, cudnn.allow_tf32 = before[1:]
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_float32_matmul_precision(precision)
+
+
+def _macs(whole: nn.Module, images: Tensor) -> int:
+    """Multiply-accumulates of convolutions and matrix products; all else is small beside them."""
+    # Inference mode hands convolutions to the counter whole, under a name that it does not know.
+    with torch.inference_mode(False), torch.no_grad():
+        counter = FlopCounterMode(display=False)
+        with counter:
+            whole(images.clone())
+    return int(counter.get_total_flops()) // 2
+
+
+def _memory(whole: nn.Module, images: Tensor, held: int) -> int:
+    """Bytes of the weights and of what lives beside them at the worst moment of an inference.
+
+    On CUDA they are what the allocator gave out beyond what others held before.
+    """
+    if images.is_cuda:
+        torch.cuda.reset_peak_memory_stats(images.device)
+        whole(images)
+        torch.cuda.synchronize(images.device)
+        return torch.cuda.max_memory_allocated(images.device) - held
+    with torch.inference_mode(False), torch.no_grad(), LiveBytes() as live:
+        whole(images.clone())
+    weights = sum(t.nbytes for t in (*whole.parameters(), *whole.buffers()))
+    return weights + live.peak
+
+
+def _allocated(device: torch.device) -> int:
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+
+
+def _times(
+    whole: nn.Module, images: Tensor, effort: Effort, clock: Callable[[], float]
+) -> tuple[list[float], float]:
+    """Seconds of each inference that is waited for, and images per second where none is."""
+
+    def wait() -> None:
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
+
+    for _ in range(effort.warmup):
+        whole(images)
+    wait()
+    times: list[float] = []
+    began = clock()
+    while len(times) < effort.least or (
+        len(times) < effort.most and clock() - began < effort.seconds
+    ):
+        start = clock()
+        whole(images)
+        wait()
+        times.append(clock() - start)
+    if not images.is_cuda:  # nothing runs beside the waiting
+        return times, len(times) / sum(times)
+    start = clock()
+    for _ in times:
+        whole(images)
+    wait()
+    return times, len(times) / (clock() - start)
+
+
+def _p95(times: list[float]) -> float:
+    """The time within which 95 of 100 inferences end, between the two nearest measured ones."""
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
