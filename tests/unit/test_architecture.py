@@ -12,13 +12,13 @@ from tuner.configs.architecture import signature
 from tuner.configs.resolve import resolve
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
 
-NETWORKS = {
+NETWORKS: dict[str, list[Any]] = {
     "model.decoder": ["ocr", "fcn", "deeplabv3plus"],
     "model.encoder": ["resnet18", "resnet34"],
     "model.norm": ["batch", "group"],
     "model.output_stride": [8, 16],
 }
-TRAININGS = {
+TRAININGS: dict[str, list[Any]] = {
     "model.weights": ["none", "pretrained"],
     "model.aux_weight": [0.0, 0.4],
     "model.freeze_epochs": [0, 3],

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types it in part
     """Within it every new tensor counts until it is freed; `peak` is the most that lived at once.
 
     What a kernel takes for itself and gives back before it returns is not seen. Resident memory of
@@ -17,7 +17,7 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch types it in part
         self.peak = 0
         self._live = 0
         self._sizes: dict[int, int] = {}

@@ -7,7 +7,7 @@ image, argmax. The weights' values do not matter, so that an untrained network i
 
 import copy
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import NamedTuple
@@ -45,7 +45,6 @@ def measure(
     channels: int,
     deployment: Deployment,
     effort: Effort = Effort(),  # noqa: B008  # frozen
-    clock: Callable[[], float] = perf_counter,
     device: str | None = None,
 ) -> Measurements:
     """What the network costs on images of that size and number of channels; it stays as it is.
@@ -69,7 +68,7 @@ def measure(
             if place.type == "cuda":
                 torch.cuda.empty_cache()
             memory = _memory(whole, images, held)
-            times, throughput = _times(whole, images, effort, clock)
+            times, throughput = _times(whole, images, effort)
     except (RuntimeError, MemoryError) as error:
         where = f"on {place} in {deployment.precision} at {size[0]}×{size[1]}"
         if is_out_of_memory(error):
@@ -154,7 +153,7 @@ def _memory(whole: nn.Module, images: Tensor, held: int) -> int:
         torch.cuda.reset_peak_memory_stats(images.device)
         whole(images)
         torch.cuda.synchronize(images.device)
-        return torch.cuda.max_memory_allocated(images.device) - held
+        return int(torch.cuda.max_memory_allocated(images.device)) - held
     with torch.inference_mode(False), torch.no_grad(), LiveBytes() as live:
         whole(images.clone())
     weights = sum(t.nbytes for t in (*whole.parameters(), *whole.buffers()))
@@ -165,9 +164,7 @@ def _allocated(device: torch.device) -> int:
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
 
 
-def _times(
-    whole: nn.Module, images: Tensor, effort: Effort, clock: Callable[[], float]
-) -> tuple[list[float], float]:
+def _times(whole: nn.Module, images: Tensor, effort: Effort) -> tuple[list[float], float]:
     """Seconds of each inference that is waited for, and images per second where none is."""
 
     def wait() -> None:
@@ -178,21 +175,21 @@ def _times(
         whole(images)
     wait()
     times: list[float] = []
-    began = clock()
+    began = perf_counter()
     while len(times) < effort.least or (
-        len(times) < effort.most and clock() - began < effort.seconds
+        len(times) < effort.most and perf_counter() - began < effort.seconds
     ):
-        start = clock()
+        start = perf_counter()
         whole(images)
         wait()
-        times.append(clock() - start)
+        times.append(perf_counter() - start)
     if not images.is_cuda:  # nothing runs beside the waiting
         return times, len(times) / sum(times)
-    start = clock()
+    start = perf_counter()
     for _ in times:
         whole(images)
     wait()
-    return times, len(times) / (clock() - start)
+    return times, len(times) / (perf_counter() - start)
 
 
 def _p95(times: list[float]) -> float:

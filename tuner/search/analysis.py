@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 
+from tuner.spec.metrics import MEASURED
 from tuner.spec.study import Constraint, Objective
 
 
@@ -15,6 +16,18 @@ def violations(
         value = metrics.get(constraint.metric, inf)
         found.append(constraint.violation(value) if isfinite(value) else inf)
     return tuple(found)
+
+
+def known_violations(
+    constraints: Sequence[Constraint], metrics: Mapping[str, float]
+) -> tuple[float, ...]:
+    """How far a network misses each bound whatever it learns; 0 where only training could tell."""
+    return tuple(
+        constraint.violation(metrics[constraint.metric])
+        if constraint.metric in MEASURED and constraint.metric in metrics
+        else 0.0
+        for constraint in constraints
+    )
 
 
 def is_feasible(constraints: Sequence[Constraint], metrics: Mapping[str, float]) -> bool:

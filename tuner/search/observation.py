@@ -66,7 +66,8 @@ class Translator:
 
         Waiting and paused trials count as running: their params are taken, their worth is open.
         What ended without finite values counts as failed, which samplers pass over. What could not
-        be trained counts as pruned and infeasible, from which they learn to keep away.
+        be trained, or broke a bound before it was, counts as pruned and infeasible, from which they
+        learn to keep away.
         """
         values, found = encode(self._space, seen.params, known=self._known)
         steps = {step: value for step, value in seen.steps.items() if isfinite(value)}
@@ -92,7 +93,8 @@ class Translator:
     ) -> tuple[OptunaState, tuple[float, ...] | None]:
         if not seen.state.has_ended:
             return OptunaState.RUNNING, None
-        if not seen.trainable:
+        breaks_bound = seen.state is TrialState.PRUNED and any(v > 0 for v in seen.constraints)
+        if not seen.trainable or breaks_bound:
             return OptunaState.PRUNED, None
         finite = seen.values is not None and all(isfinite(value) for value in seen.values)
         if seen.state is TrialState.COMPLETED and finite:

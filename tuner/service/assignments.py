@@ -11,7 +11,17 @@ from tuner.configs.seeds import trial_config
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
 from tuner.search.fidelity import WHOLE, staged, target
 from tuner.search.rules import Rules
-from tuner.service import budget, copies, documents, faults, lifecycle, prefetch, views
+from tuner.service import (
+    budget,
+    copies,
+    deployments,
+    documents,
+    faults,
+    lifecycle,
+    prefetch,
+    views,
+)
+from tuner.service.deployments import Role, role_of
 from tuner.service.isolation import set_aside
 from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
@@ -27,6 +37,7 @@ from tuner.store.leases import Granted
 from tuner.store.tables import Study, Trial
 
 logger = logging.getLogger(__name__)
+_MOST_DRAWS = 16  # for one request, of networks that are known to break a bound: then others ask
 
 
 def take(
@@ -78,15 +89,22 @@ def _take_from(
     lease_seconds: float,
     searches: Searches,
 ) -> Assignment | None:
-    """A trial of that study, in a transaction that others may share; None if it has none."""
+    """A trial of that study, in a transaction that others may share; None if it has none.
 
-    def grant(session: Session) -> Assignment | None:
+    A draw whose network is known to break a bound is a transaction of its own, so that nobody
+    waits long for the study; after some of them other studies are asked.
+    """
+
+    def grant(session: Session) -> _Taken:
         study = studies.lock(session, study_id)
         now = db.moment(session)
-        found = _next_readable(session, study, searches, now=now)
+        role = role_of(documents.spec_of(study), request.capabilities)
+        found = _next_readable(session, study, searches, role, now=now)
         if found is None:
-            return None
+            return _Taken(None)
         trial, config, since = found
+        if TrialState(trial.state).has_ended:
+            return _Taken(None, has_ended=True)
         worker_id = _note(session, request, now=now)
         lease = leases.grant(session, trial, worker_id, now=now, seconds=lease_seconds)
         logger.info(
@@ -99,23 +117,33 @@ def _take_from(
         offered = _Offer(lease, request.capabilities, lease_seconds)
         assignment = _assign(session, study, trial, config, offered, now=now)
         searches.took(session, study, trial, since=since)
-        return assignment
+        return _Taken(assignment)
 
     try:
-        with prefetch.ready(db, searches, study_id, rules):
-            need = Need(
-                study_id,
-                worker=request.worker,
-                is_late=True,
-                since=searches.since(study_id, rules),
-                look=partial(studies.lock, study=study_id),
-            )
-            return db.together(Job(need, grant))
+        for _ in range(_MOST_DRAWS):
+            with prefetch.ready(db, searches, study_id, rules):
+                need = Need(
+                    study_id,
+                    worker=request.worker,
+                    is_late=True,
+                    since=searches.since(study_id, rules),
+                    look=partial(studies.lock, study=study_id),
+                )
+                taken = db.together(Job(need, grant))
+            if not taken.has_ended:
+                return taken.assignment
     except NotFound:
         with db.reading() as session:
             if studies.exists(session, study_id):
                 raise
-        return None  # it was deleted since the list of studies was read
+    return None  # it was deleted since the list of studies was read, or draws only what is too slow
+
+
+class _Taken(NamedTuple):
+    """What a request got of a study; or that the draw has ended already, so that it asks again."""
+
+    assignment: Assignment | None
+    has_ended: bool = False
 
 
 def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
@@ -129,14 +157,14 @@ def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
 
 
 def _next_readable(
-    session: Session, study: Study, searches: Searches, *, now: datetime
+    session: Session, study: Study, searches: Searches, role: Role, *, now: datetime
 ) -> tuple[Trial, TrialConfig, int] | None:
     """The trial that is next, with its config and the last event before it was chosen.
 
     Those whose config cannot be read are failed.
     """
     since = study.event_seq
-    while (trial := _next_trial(session, study, searches, now=now)) is not None:
+    while (trial := _next_trial(session, study, searches, role, now=now)) is not None:
         try:
             return trial, documents.config_of(trial), since
         except NewerDocument:
@@ -150,18 +178,25 @@ def _next_readable(
 
 
 def _next_trial(
-    session: Session, study: Study, searches: Searches, *, now: datetime
+    session: Session, study: Study, searches: Searches, role: Role, *, now: datetime
 ) -> Trial | None:
-    """The waiting trial of a locked study that is next, or a new draw, or None."""
+    """The waiting trial of a locked study that is next, or a new draw, or None.
+
+    A draw has ended where its network is known to break a bound; where nobody has measured it and
+    this worker cannot, it is left for one that can.
+    """
     load = studies.load_of(session, study)
     if not may_hand_out(study, load, now=now):
         return None
-    if load.waiting:
-        return trials.next_waiting(session, study)
     rules = documents.rules_of(study)
+    if load.waiting:
+        if rules.spec.deployment is None:
+            return trials.next_waiting(session, study)
+        return deployments.next_waiting(session, study, rules, role, now=now)
     spec, all_drawn = rules.spec, not budget.may_draw(study, rules)
     with searches.of(session, study, rules, may_lag=True) as search:
-        promoted = search.promotion(closing=all_drawn) if load.paused else None
+        may_go_on = load.paused and role.trains  # what is at a rung was measured before
+        promoted = search.promotion(closing=all_drawn) if may_go_on else None
         if promoted is not None:
             return _go_on(session, study, rules, search, promoted, now=now)
         if all_drawn:
@@ -174,7 +209,9 @@ def _next_trial(
         source=TrialSource.BASE if study.trial_count == 0 else draw.source,
         attrs=draw.attrs,
     )
-    return trials.add(session, study, new, now=now)
+    trial = trials.add(session, study, new, now=now)
+    is_open = deployments.settle(session, study, rules, trial, now=now)
+    return trial if role.suits(trial) or not is_open else None
 
 
 def _go_on(
@@ -238,6 +275,7 @@ def _assign(
         data_version=trial.data_version,
         threads=trial.threads,
         steps=steps,
+        measure=deployments.to_measure(rules.spec, trial),
         expires_at=offer.lease.expires_at,
         lease_seconds=offer.seconds,
     )

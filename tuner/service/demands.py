@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from tuner.spec.deployment import Deployment
 from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Capabilities
 from tuner.spec.study import Resources
@@ -30,10 +31,25 @@ def fits(resources: Resources, capabilities: Capabilities) -> bool:
     return all(demand.is_met(capabilities) for demand in _demands(resources))
 
 
-def waiting_for(resources: Resources, fleet: Collection[Member]) -> str | None:
+def measures(deployment: Deployment, capabilities: Capabilities) -> bool:
+    """Whether a worker's device is of the class on which a study's models are to run."""
+    return capabilities.device.kind == deployment.device
+
+
+def waiting_for(
+    resources: Resources, fleet: Collection[Member], deployment: Deployment | None = None
+) -> str | None:
     """Why none of the workers that are there can train a study; None where one can."""
     if not fleet:
         return "no worker is there; start one with `segtune worker`"
+    if deployment is not None:
+        there = [each for each in fleet if measures(deployment, each.capabilities)]
+        if all(each.unfit is not None for each in there):
+            why = f"; {there[0].name} is unfit: {there[0].unfit}" if there else ""
+            return (
+                f"its models are to run on {deployment.device}, and no worker is there that can "
+                f"measure them on such a device{why}"
+            )
     able = tuple(fleet)
     for demand in _demands(resources):
         rest = tuple(member for member in able if demand.is_met(member.capabilities))

@@ -13,8 +13,17 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidInput, Problem
 from tuner.search.rules import Rules
-from tuner.service import budget, documents, lifecycle, rankings, surroundings, versions
+from tuner.service import (
+    budget,
+    deployments,
+    documents,
+    lifecycle,
+    rankings,
+    surroundings,
+    versions,
+)
 from tuner.service.searches import Searches
+from tuner.spec.deployment import Measured
 from tuner.spec.messages import (
     Action,
     LeaseStatus,
@@ -105,6 +114,33 @@ def reporting(  # a use case names all that it needs
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at, stored=len(fresh))
 
     return Job(leases.need(lease, token), store)
+
+
+def measure(
+    db: Database, lease: str, token: str, measured: Measured, *, lease_seconds: float
+) -> LeaseStatus:
+    """Take in what a trial's network costs, before its first step; the reply carries the verdict.
+
+    Raises:
+        LeaseLost: the lease is not the trial's any more.
+        InvalidInput: the study does not say where its models are to run.
+    """
+    return db.together(measuring(db, lease, token, measured, lease_seconds=lease_seconds))
+
+
+def measuring(
+    db: Database, lease: str, token: str, measured: Measured, *, lease_seconds: float
+) -> Job[LeaseStatus]:
+    """What `measure` does, as a job."""
+
+    def take_in(session: Session) -> LeaseStatus:
+        held, now = leases.hold(session, lease, token), db.moment(session)
+        deployments.take_in(session, held, measured, now=now)
+        leases.renew(held.attempt, now=now, seconds=lease_seconds)
+        verdict = verdict_now(held.study, held.trial, documents.spec_of(held.study), now=now)
+        return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
+
+    return Job(leases.need(lease, token), take_in)
 
 
 def finish(db: Database, lease: str, token: str, outcome: Outcome) -> None:
@@ -204,6 +240,8 @@ def _store(
     _, trial, study = held
     spec = rules.spec
     message = rankings.named_metrics(spec, message)
+    if spec.deployment is not None:
+        message = deployments.joined(trial, message)
     seq = reports.record(session, study, trial, message, objective=spec.objective, now=now)
     if message.step == 1:
         lifecycle.fail_if_undefined(session, study, spec, message, now=now)

@@ -14,7 +14,7 @@ from tuner.service.faults import Fault, Ruling
 from tuner.service.objectives import undefined_reason
 from tuner.spec.failures import gist
 from tuner.spec.kinds import ErrorKind
-from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
+from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import failures, hot, leases, studies, trials
@@ -202,6 +202,20 @@ def fail_trial(
     trials.move(session, study, trial, TrialState.FAILED, now=now, reason=reason)
     logger.warning("trial %s of %s failed: %s", trial.number, study.name, reason)
     close_if_done(session, study, rules, now=now, has_failed=True)
+
+
+def end_infeasible(
+    session: Session, study: Study, rules: Rules, trial: Trial, reason: str, *, now: datetime
+) -> None:
+    """End a waiting trial whose network is known to break a bound, and with it perhaps the study.
+
+    What the search draws next must have seen it.
+    """
+    hot.forget_history(session, study)
+    trials.mark_infeasible(trial, Verdict(action=Action.PRUNE, reason=reason))
+    trials.move(session, study, trial, TrialState.PRUNED, now=now, reason=reason)
+    logger.info("trial %s of %s is not trained: %s", trial.number, study.name, reason)
+    close_if_done(session, study, rules, now=now)
 
 
 def _first_failures(session: Session, study: Study, failed: int) -> str:

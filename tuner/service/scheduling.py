@@ -8,8 +8,9 @@ from typing import NamedTuple
 from tuner.errors import NewerDocument
 from tuner.search.rules import Rules
 from tuner.service import budget, demands, documents, faults
-from tuner.spec.messages import LeaseRequest
+from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
+from tuner.spec.study import StudySpec
 from tuner.store import studies
 from tuner.store.engine import Database
 from tuner.store.tables import Study
@@ -41,7 +42,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
             rules = documents.rules_of(study)
             if (
                 not faults.bars(known, study.id, now=now)
-                and demands.fits(rules.spec.resources, request.capabilities)
+                and _has_work_for(rules.spec, request.capabilities)
                 and may_hand_out(study, load, now=now)
             ):
                 placed.append((_place(study, load), rules))
@@ -51,6 +52,13 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
             damaged[study.id] = error
     placed.sort(key=lambda pair: pair[0])
     return Turn([(place.id, rules) for place, rules in placed], damaged)
+
+
+def _has_work_for(spec: StudySpec, capabilities: Capabilities) -> bool:
+    """Whether a worker could train a trial of the study, or measure what its network costs."""
+    if demands.fits(spec.resources, capabilities):
+        return True
+    return spec.deployment is not None and demands.measures(spec.deployment, capabilities)
 
 
 class _Place(NamedTuple):

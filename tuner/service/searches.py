@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 from sqlalchemy.orm import Session
 
-from tuner.search.analysis import violations
+from tuner.search.analysis import known_violations, violations
 from tuner.search.curve_table import CurveTable
 from tuner.search.judge import donors, judge, promotion, unreliable
 from tuner.search.learning_curve import LearningCurve
@@ -307,11 +307,19 @@ def _observation(
         others={step: values[1:] for step, values in reported.items() if values[1:]},
         attrs=lineage.of_samplers(trial),
         pace=trial.seconds / trial.step if trial.step else 0.0,
-        # A bound that an unfinished training does not keep yet may be kept by its end.
-        constraints=(
-            violations(spec.constraints, trial.metrics)
-            if trial.state == TrialState.COMPLETED
-            else ()
-        ),
+        constraints=_violations(trial, spec),
         trainable=trial.error_kind not in UNTRAINABLE,
     )
+
+
+def _violations(trial: Seen | Trial, spec: StudySpec) -> tuple[float, ...]:
+    """How far a trial that has ended misses each bound, as far as that can be said.
+
+    A bound that an unfinished training does not keep may be kept by its end; but what a network
+    costs was known before it began.
+    """
+    if trial.state == TrialState.COMPLETED:
+        return violations(spec.constraints, trial.metrics)
+    if not spec.measured_constraints or not TrialState(trial.state).has_ended:
+        return ()
+    return known_violations(spec.constraints, trial.metrics)

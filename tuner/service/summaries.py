@@ -56,7 +56,9 @@ def _summary(
 ) -> StudySummary:
     spec = documents.spec_of(row)
     fleet = [worker.for_study(row.id) for worker in present]
-    reason = waiting_for(spec.resources, fleet) if _may_wait(row, counts) else None
+    reason = None
+    if _may_wait(row, counts):
+        reason = waiting_for(spec.resources, fleet, spec.deployment)
     return views.study_summary(
         row,
         counts,

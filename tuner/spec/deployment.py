@@ -57,3 +57,10 @@ class Measurements(Section):
     def metrics(self) -> dict[str, float]:
         """Each by the name of its metric."""
         return {name: float(value) for name, value in self.model_dump().items()}
+
+
+class Measured(Section):
+    """What a worker has measured, and on which device."""
+
+    measurements: Measurements
+    device: Annotated[str, Field(max_length=1000)] = ""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, field_validator
 
 from tuner.spec.config import Section, TrialConfig
+from tuner.spec.deployment import Deployment
 from tuner.spec.kinds import DeviceKind, ErrorKind
 
 WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
@@ -143,6 +144,12 @@ class Assignment(Section):
         default=None,
         description="Steps that the whole training counts as, each step some epochs of it; "
         "None: a step is an epoch",
+    )
+    measure: Deployment | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,  # workers of the release before do not know it
+        description="Where to measure what its network costs, before the first step; "
+        "None: nothing to measure",
     )
     expires_at: AwareDatetime
     lease_seconds: float

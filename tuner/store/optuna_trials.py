@@ -80,11 +80,14 @@ def _values(trial: Trial, spec: StudySpec) -> list[float] | None:
 
 
 def _constraints(trial: Trial, spec: StudySpec) -> dict[str, float]:
-    """Violations by metric: above 0 is infeasible. A trial without any metric has none yet."""
+    """Violations by metric: above 0 is infeasible. A trial without a step has only those that are
+    measured before it is trained.
+    """
+    constraints = spec.constraints if trial.step else spec.measured_constraints
     if not trial.metrics:
         return {}
     found: dict[str, float] = {}
-    for constraint in spec.constraints:
+    for constraint in constraints:
         value = trial.metrics.get(constraint.metric)
         violation = _UNKNOWN_VIOLATION
         if value is not None and isfinite(value):

@@ -196,6 +196,17 @@ class Report(Base):
     created_at: Mapped[datetime]
 
 
+class Measurement(Base):
+    """What a network costs where it is to run: measured once, whichever study asks."""
+
+    __tablename__ = "measurements"
+    signature: Mapped[str] = mapped_column(String(64), primary_key=True)  # of its architecture
+    deployment: Mapped[str] = mapped_column(String(100), primary_key=True)  # see `Deployment.key`
+    device: Mapped[str] = mapped_column(String(200))  # the one that measured
+    metrics: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
 class Artifact(Base):
     """A stored file of a trial; the bytes lie in the artifact store under their sha256."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import IllegalMove, NotFound
@@ -96,13 +96,7 @@ def find(session: Session, study: Study, number: int) -> Trial:
 
 def next_waiting(session: Session, study: Study) -> Trial | None:
     """The waiting trial to hand out first: one that has begun, else the oldest."""
-    hot.write(session)
-    return session.scalar(
-        select(Trial)
-        .where(Trial.study_id == study.id, Trial.state == TrialState.WAITING)
-        .order_by(Trial.step.desc(), Trial.number)
-        .limit(1)
-    )
+    return next(iter(list_waiting(session, study, limit=1)), None)
 
 
 def list_in(session: Session, study: Study, states: Sequence[TrialState]) -> Sequence[Trial]:
@@ -158,6 +152,39 @@ def begin(
     """Let a waiting trial of a locked study run, with these CPU threads if they are its own."""
     trial.threads = threads
     move(session, study, trial, TrialState.RUNNING, now=now)
+
+
+def take_measurements(trial: Trial | HeldTrial, metrics: Mapping[str, float]) -> None:
+    """Give a trial what its network costs; from then on it is among the metrics of each step."""
+    trial.metrics = {**trial.metrics, **metrics}
+
+
+def mark_infeasible(trial: Trial | HeldTrial, verdict: Verdict) -> None:
+    """Note that a trial which is not trained yet breaks a bound, and what to tell its worker."""
+    trial.feasible = False
+    set_verdict(trial, verdict)
+
+
+def list_waiting(session: Session, study: Study, *, limit: int) -> Sequence[Trial]:
+    """Waiting trials in the order in which they are handed out."""
+    hot.write(session)
+    return session.scalars(
+        select(Trial)
+        .where(Trial.study_id == study.id, Trial.state == TrialState.WAITING)
+        .order_by(Trial.step.desc(), Trial.number)
+        .limit(limit)
+    ).all()
+
+
+def last_trainable(session: Session, study: Study) -> int:
+    """Number of the last trial that did not break a bound before its training; -1 if none."""
+    hot.write(session)
+    never_trained = and_(
+        Trial.state == TrialState.PRUNED, Trial.feasible.is_(False), Trial.step == 0
+    )
+    query = select(func.max(Trial.number)).where(Trial.study_id == study.id, not_(never_trained))
+    last = session.scalar(query)
+    return -1 if last is None else int(last)
 
 
 def complete(

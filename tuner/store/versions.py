@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, true
 from sqlalchemy.orm import Session
 
+from tuner.spec.metrics import MEASURED
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.versions import DataVersions
 from tuner.store import hot
@@ -16,7 +17,9 @@ def begin_anew(session: Session, trial: HeldTrial) -> None:
     session.execute(delete(Report).where(Report.trial_id == trial.id))
     trial.step, trial.seconds = 0, 0.0
     trial.value = trial.best_value = trial.data_version = trial.threads = None
-    trial.metrics, trial.verdict, trial.provenance = {}, {}, {}
+    # What its network costs does not depend on the data.
+    trial.metrics = {name: value for name, value in trial.metrics.items() if name in MEASURED}
+    trial.verdict, trial.provenance = {}, {}
 
 
 def comparable(study: Study) -> ColumnElement[bool]:

@@ -10,18 +10,22 @@ from tuner.spec.study import StudySpec
 
 def deployment_problems(spec: StudySpec) -> Iterator[Problem]:
     """Metrics that are measured at a place that is not said, and places where none can be."""
+    for index, bound in enumerate(spec.constraints):
+        if bound.metric in MEASURED and bound.max is not None and bound.max <= 0:
+            message = f"{bound.metric} is above 0; no trial can keep a max of {bound.max:g}"
+            yield Problem(("constraints", index), message)
     if spec.deployment is not None:
         yield from _unmeasurable(spec.deployment)
         return
-    for role, named in (("objectives", spec.objectives), ("constraints", spec.constraints)):
-        for index, each in enumerate(named):
-            if each.metric in MEASURED:
-                message = (
-                    f"{each.metric} is measured where the model is to run, and the study does not "
-                    "say where; add deployment: {device: cpu} or {device: cuda}, or use another "
-                    "metric"
-                )
-                yield Problem((role, index, "metric"), message)
+    named = [(("objectives", place), each.metric) for place, each in enumerate(spec.objectives)]
+    named += [(("constraints", place), each.metric) for place, each in enumerate(spec.constraints)]
+    for place, metric in named:
+        if metric in MEASURED:
+            message = (
+                f"{metric} is measured where the model is to run, and the study does not say "
+                "where; add deployment: {device: cpu} or {device: cuda}, or use another metric"
+            )
+            yield Problem((*place, "metric"), message)
 
 
 def _unmeasurable(deployment: Deployment) -> Iterator[Problem]:

@@ -72,7 +72,7 @@ def _of_the_rest(document: Mapping[Any, Any], error: ValidationError) -> list[Pr
     for item in error.errors():
         rest = _without(rest, item["loc"][:2] if item["loc"][:1] == ("space",) else item["loc"])
     # Where one stands that is wrong, that is what to correct, not that there is none.
-    stated = {"deployment": {}} if "deployment" in document else {}
+    stated: dict[str, Any] = {"deployment": {}} if "deployment" in document else {}
     try:
         others = problems(StudySpec.model_validate({**stated, **rest, "name": "unnamed"}))
     except ValidationError:
@@ -122,11 +122,7 @@ def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
     for index, bound in enumerate(spec.constraints):
         if wrong := unknown_metric(bound.metric, spec.dataset.classes):
             yield Problem(("constraints", index, "metric"), wrong)
-        elif bound.metric in MEASURED:
-            if bound.max is not None and bound.max <= 0:
-                message = f"{bound.metric} is above 0; no trial can keep a max of {bound.max:g}"
-                yield Problem(("constraints", index), message)
-        elif bound.metric not in LOSSES and not _can_hold(bound):
+        elif bound.metric not in {*LOSSES, *MEASURED} and not _can_hold(bound):
             message = f"{bound.metric} is between 0 and 1 (30 % is 0.30); no trial can keep this"
             yield Problem(("constraints", index), message)
 
