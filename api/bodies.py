@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from api.documents import JSON, MEBIBYTE, content_type, document, read
 from api.errors import UnsupportedMedia
 from tuner.configs import checks, studies
+from tuner.spec.deployment import Measured
 from tuner.spec.documents import parse_json
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.study import StudySpec
@@ -77,6 +78,20 @@ BATCH = Body(
         "reports": [{"step": 1, "metrics": {"miou": 0.31, "train_loss": 1.2}, "seconds": 41.5}]
     },
     limit=64 * MEBIBYTE,
+)
+MEASURED = Body(
+    Measured,
+    example={
+        "measurements": {
+            "latency_ms": 21.4,
+            "latency_p95_ms": 23.0,
+            "throughput": 46.1,
+            "memory_mb": 88.5,
+            "parameters": 3_830_214,
+            "macs": 1_700_880_384,
+        },
+        "device": "NVIDIA T4",
+    },
 )
 END = Body(Outcome, example={"kind": "completed", "step": 20}, limit=4 * MEBIBYTE, scrub=True)
 

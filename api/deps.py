@@ -12,6 +12,7 @@ from api.waiting import Notifier
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Searches
 from tuner.service.storage import ArtifactStore, Database
+from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.study import StudySpec
@@ -102,4 +103,5 @@ CopyBody = Annotated[CloneRequest, Depends(bodies.COPY)]
 TrialBody = Annotated[TrialRequest, Depends(bodies.NEW_TRIAL)]
 LeaseBody = Annotated[LeaseRequest, Depends(bodies.ASK)]
 ReportsBody = Annotated[ReportBatch, Depends(bodies.BATCH)]
+MeasuredBody = Annotated[Measured, Depends(bodies.MEASURED)]
 OutcomeBody = Annotated[Outcome, Depends(bodies.END)]

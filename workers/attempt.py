@@ -24,6 +24,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
+from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Unfitness, Verdict
 from workers import recovery
@@ -125,6 +126,7 @@ class Attempt:
             steps=self._assignment.steps,
             data_version=self._assignment.data_version,
             threads=self._assignment.threads,
+            measure=self._assignment.measure,
         )
         return self._driver.run(
             start,
@@ -132,8 +134,11 @@ class Attempt:
             offer=self._uploads.offer,
         )
 
-    def _judge(self, report: Report) -> Verdict:
-        verdict = self._delivery.report(report, patience=self._limits.verdict)
+    def _judge(self, message: Report | Measured) -> Verdict:
+        patience = self._limits.verdict
+        if isinstance(message, Measured):
+            return self._delivery.measured(message, patience=patience)
+        verdict = self._delivery.report(message, patience=patience)
         self._hand_in_preview()
         return verdict
 

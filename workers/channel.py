@@ -11,10 +11,12 @@ from pathlib import Path
 
 from tuner.background import duty
 from tuner.spec.config import Section
+from tuner.spec.deployment import Measured
 from tuner.spec.messages import Report, Verdict
 from tuner.training.session import Session
 from workers.protocol import (
     INSTRUCTIONS,
+    Costed,
     Finished,
     Heartbeat,
     Instruction,
@@ -68,6 +70,11 @@ class AgentChannel(Session):
     def report(self, report: Report) -> Verdict:
         """Tell the metrics of a step and wait for the verdict."""
         self.send(Reported(report=report))
+        return self._verdicts.get()
+
+    def measured(self, measured: Measured) -> Verdict:
+        """Tell what the network costs and wait for the verdict."""
+        self.send(Costed(measured=measured))
         return self._verdicts.get()
 
     def checkpoint_saved(self, path: Path, step: int) -> None:

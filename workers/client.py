@@ -22,6 +22,7 @@ from tuner.errors import (
     Unauthorized,
     UnsupportedVersion,
 )
+from tuner.spec.deployment import Measured
 from tuner.spec.messages import (
     ArtifactRef,
     Assignment,
@@ -119,6 +120,13 @@ class ServerClient:
         body = ReportBatch(reports=reports).model_dump_json()
         headers = {"Lease-Token": token}
         answer = self._send("POST", f"{_path(lease)}/reports", body, headers=headers)
+        return _parse(LeaseStatus, answer)
+
+    def measure(self, lease: str, token: str, measured: Measured) -> LeaseStatus:
+        """Hand in what the trial's network costs where it is to run."""
+        headers = {"Lease-Token": token}
+        body = measured.model_dump_json()
+        answer = self._send("POST", f"{_path(lease)}/measurements", body, headers=headers)
         return _parse(LeaseStatus, answer)
 
     def finish(self, lease: str, token: str, outcome: Outcome) -> None:

@@ -9,11 +9,12 @@ from typing import Self
 
 from tuner.background import duty
 from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerUnreachable
+from tuner.spec.deployment import Measured
 from tuner.spec.messages import Action, Report, Verdict
 from tuner.wording import quantity
 from workers.client import FATAL, ServerClient
 from workers.limits import Backoff
-from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry
+from workers.outbox import Entry, FileEntry, MeasuredEntry, Outbox, OutcomeEntry, ReportEntry
 from workers.retries import RetryLimit
 
 logger = logging.getLogger(__name__)
@@ -64,8 +65,15 @@ class Delivery:
         Training goes on (`continue`) when the server does not answer, or not within `patience`
         seconds.
         """
+        return self._asked(ReportEntry(report=report), patience)
+
+    def measured(self, measured: Measured, *, patience: float = 5.0) -> Verdict:
+        """Put in what the network costs and give the server's verdict, as for a report."""
+        return self._asked(MeasuredEntry(measured=measured), patience)
+
+    def _asked(self, entry: Entry, patience: float) -> Verdict:
         with self._changed:
-            self._outbox.append(ReportEntry(report=report))
+            self._outbox.append(entry)
             mine = self._awaited = len(self._outbox.entries)
             self._changed.notify_all()
             self._changed.wait_for(
@@ -162,6 +170,8 @@ class Delivery:
                 header.lease, header.token, first.path, kind=first.artifact, step=first.step
             )
             return None
+        if isinstance(first, MeasuredEntry):
+            return self._client.measure(header.lease, header.token, first.measured).verdict
         reports = tuple(entry.report for entry in batch if isinstance(entry, ReportEntry))
         return self._client.report(header.lease, header.token, reports).verdict
 

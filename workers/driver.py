@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable
 
 from tuner.errors import SegtuneError
+from tuner.spec.deployment import Measured
 from tuner.spec.messages import Action, Assignment, Outcome, OutcomeKind, Report, Verdict
 from workers.limits import Limits
 from workers.outbox import Outbox
 from workers.outcomes import apply_verdict, crashed, hung, trained
 from workers.process import Exited, LeaseEnded, TrainerEvent, TrainerProcess, VerdictEvent
-from workers.protocol import Finished, Heartbeat, Reply, Reported, Saved, Start, Yield
+from workers.protocol import Costed, Finished, Heartbeat, Reply, Reported, Saved, Start, Yield
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,10 @@ class TrainerDriver:
         self,
         start: Start,
         *,
-        judge: Callable[[Report], Verdict],
+        judge: Callable[[Report | Measured], Verdict],
         offer: Callable[[Saved], None],
     ) -> Outcome:
-        """Train; `judge` answers reports, `offer` gets checkpoints."""
+        """Train; `judge` answers reports and what the network costs, `offer` gets checkpoints."""
         self._trainer.send(start)
         self._note_progress()
         while True:
@@ -51,6 +52,9 @@ class TrainerDriver:
             match self._trainer.next_event(self._limits.tick):
                 case Reported(report=report):
                     self._trainer.send(Reply(verdict=judge(report)))
+                    self._note_progress()
+                case Costed(measured=measured):
+                    self._trainer.send(Reply(verdict=judge(measured)))
                     self._note_progress()
                 case Saved() as saved:
                     self._note_progress()

@@ -20,6 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tuner.atomic import replacing
 from tuner.spec.config import Section
+from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, Report
 
@@ -33,6 +34,13 @@ class ReportEntry(Section):
 
     kind: Literal["report"] = "report"
     report: Report
+
+
+class MeasuredEntry(Section):
+    """What the trial's network costs where it is to run: before the first report."""
+
+    kind: Literal["measured"] = "measured"
+    measured: Measured
 
 
 class FileEntry(Section):
@@ -51,7 +59,7 @@ class OutcomeEntry(Section):
     outcome: Outcome
 
 
-Entry = Annotated[ReportEntry | FileEntry | OutcomeEntry, Field(discriminator="kind")]
+Entry = Annotated[ReportEntry | MeasuredEntry | FileEntry | OutcomeEntry, Field(discriminator="kind")]
 _ENTRIES: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 

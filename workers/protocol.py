@@ -1,7 +1,8 @@
 """What a worker's agent and its trainer process say to each other, one JSON line per message.
 
-The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` come any
-number of `Heartbeat`, `Saved` and `Reported` (each answered by one `Reply`), then one `Finished`.
+The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` comes one
+`Costed` where there is something to measure, then any number of `Heartbeat`, `Saved` and `Reported`
+(`Costed` and `Reported` are answered by one `Reply` each), then one `Finished`.
 The end of the agent's pipe means that the agent is gone, and the trainer ends too.
 """
 
@@ -13,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from tuner.spec.config import Section, TrialConfig
+from tuner.spec.deployment import Deployment, Measured
 from tuner.spec.messages import Outcome, Report, Verdict
 
 # In the trial's folder, once the trainer has drawn it.
@@ -30,10 +32,11 @@ class Start(Section):
     steps: int | None = None
     data_version: str | None = None
     threads: int | None = None
+    measure: Deployment | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Reply(Section):
-    """The answer to one `Reported`."""
+    """The answer to one `Reported` or `Costed`."""
 
     kind: Literal["reply"] = "reply"
     verdict: Verdict
@@ -73,6 +76,13 @@ class Reported(Section):
     report: Report
 
 
+class Costed(Section):
+    """What the network costs where it is to run; the trainer waits for the verdict."""
+
+    kind: Literal["costed"] = "costed"
+    measured: Measured
+
+
 class Finished(Section):
     """How the trial ended, with the digest of the config that was really trained."""
 
@@ -82,7 +92,9 @@ class Finished(Section):
 
 
 Instruction = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
-Message = Annotated[Ready | Heartbeat | Saved | Reported | Finished, Field(discriminator="kind")]
+Message = Annotated[
+    Ready | Heartbeat | Saved | Reported | Costed | Finished, Field(discriminator="kind")
+]
 INSTRUCTIONS: TypeAdapter[Instruction] = TypeAdapter(Instruction)
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)
 

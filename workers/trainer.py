@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from tuner.background import duty
 from tuner.errors import DataChanged, SegtuneError, TrainingError
 from tuner.spec.config import DatasetConfig
-from tuner.spec.messages import Outcome, OutcomeKind, Unfitness
+from tuner.spec.deployment import Deployment
+from tuner.spec.messages import Outcome, OutcomeKind, Unfitness, Verdict
 from workers.channel import AgentChannel
 from workers.protocol import (
     PREVIEW,
@@ -58,6 +59,10 @@ class Trainer:
         data = self._load(start.config.dataset)
         if start.data_version not in (None, data.fingerprint):
             return outdated(start, data)
+        if start.measure is not None:
+            asked = self._measured(start, data, start.measure).action.outcome
+            if asked is not None:
+                return Outcome(kind=asked, step=start.last_step)
         with drawing(start, data):
             try:
                 return self._trained(start, data, start.resume)
@@ -66,6 +71,17 @@ class Trainer:
                     return outdated(start, data)
                 logger.warning("the trial starts again: %s", error)
                 return self._trained(start, data, None)
+
+    def _measured(self, start: Start, data: "Data", deployment: Deployment) -> Verdict:
+        """What the server makes of what the network costs; no epoch is trained before."""
+        from tuner.delivery.costs import measured
+
+        channels = len(data.train.mean)
+        with self.channel.loading():
+            found = measured(
+                start.config, deployment, channels=channels, context=self._context(self.threads)
+            )
+        return self.channel.measured(found)
 
     def _trained(self, start: Start, data: "Data", resume: Path | None) -> Outcome:
         from tuner.training.train import train

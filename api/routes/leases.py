@@ -8,7 +8,16 @@ from asyncio import wrap_future
 from fastapi import APIRouter, Request, Response, status
 from starlette.concurrency import run_in_threadpool
 
-from api.deps import App, AppState, LeaseBody, LeaseId, LeaseToken, OutcomeBody, ReportsBody
+from api.deps import (
+    App,
+    AppState,
+    LeaseBody,
+    LeaseId,
+    LeaseToken,
+    MeasuredBody,
+    OutcomeBody,
+    ReportsBody,
+)
 from tuner.service import assignments, leases
 from tuner.spec.messages import Assignment, LeaseRequest, LeaseStatus
 
@@ -47,6 +56,18 @@ async def report_steps(app: App, lease: LeaseId, token: LeaseToken, batch: Repor
     job = leases.reporting(
         app.db, lease, token, batch, lease_seconds=seconds, searches=app.searches
     )
+    answer = await wrap_future(app.db.soon(job))
+    app.changes.notify()
+    return _json(answer)
+
+
+@router.post("/{lease}/measurements", response_model=LeaseStatus)
+async def measure_network(
+    app: App, lease: LeaseId, token: LeaseToken, costs: MeasuredBody
+) -> Response:
+    """Hand in what the trial's network costs where it is to run; the reply is the verdict."""
+    seconds = app.settings.lease_seconds
+    job = leases.measuring(app.db, lease, token, costs, lease_seconds=seconds)
     answer = await wrap_future(app.db.soon(job))
     app.changes.notify()
     return _json(answer)

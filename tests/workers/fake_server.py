@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tuner.spec.config import DatasetConfig, TrialConfig
+from tuner.spec.deployment import Measured
 from tuner.spec.messages import (
     Action,
     ArtifactRef,
@@ -63,6 +64,7 @@ class FakeServer:
     away: bool = False
     statuses: dict[str, int] = field(default_factory=dict)  # last part of a path → status
     files: dict[int, bytes] = field(default_factory=dict)
+    measured: list[Measured] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     finished: list[tuple[str, Outcome]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
@@ -120,6 +122,9 @@ class FakeServer:
                 new = [r.step for r in batch.reports if r.step not in self.steps]
                 self.steps += new
                 return self._status(self.verdicts.get(batch.reports[-1].step, Verdict()))
+            case ["measurements"]:
+                self.measured.append(Measured.model_validate_json(body))
+                return self._status(self.verdicts.get(0, Verdict()))
             case ["artifacts", name]:
                 step = int(query["step"]) if "step" in query else None
                 self.uploads.append(Upload(words[1], query["kind"], step, body))

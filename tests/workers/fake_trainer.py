@@ -1,6 +1,6 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
-Words: heartbeat, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
+Words: heartbeat, measure=MS, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
 finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A verdict other than `continue` ends
 the trial as a real one does.
 """
@@ -34,10 +34,20 @@ class Play:
         self.pipes.send(kind="beat", stage="step")
         return True
 
+    def _do_measure(self, latency: str) -> bool:
+        costs = {"latency_ms": float(latency), "latency_p95_ms": float(latency)}
+        costs |= {"throughput": 9.0, "memory_mb": 1.0, "parameters": 5, "macs": 7}
+        self.pipes.send(kind="costed", measured={"measurements": costs, "device": "abacus"})
+        return self._is_to_go_on()
+
     def _do_report(self, step: str) -> bool:
         self.step = int(step)
         report = {"step": self.step, "metrics": {"miou": self.step / 100}, "seconds": 1.0}
         self.pipes.send(kind="reported", report=report)
+        return self._is_to_go_on()
+
+    def _is_to_go_on(self) -> bool:
+        """Wait for the verdict, and obey it."""
         while (answer := self.pipes.receive())["kind"] != "reply":
             pass
         action = answer["verdict"]["action"]

@@ -7,8 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workers.fake_server import assignment
+from tuner.spec.deployment import Measured, Measurements
 from tuner.spec.messages import Outcome, OutcomeKind, Report
-from workers.outbox import Entry, FileEntry, Outbox, OutcomeEntry, ReportEntry, create, leftovers
+from workers.outbox import (
+    Entry,
+    FileEntry,
+    MeasuredEntry,
+    Outbox,
+    OutcomeEntry,
+    ReportEntry,
+    create,
+    leftovers,
+)
 
 SERVER, HOST = "http://127.0.0.1:1", "here"
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -22,7 +32,18 @@ reports = st.builds(
     ),
 )
 files = st.builds(FileEntry, artifact=st.just("log"), path=st.just(Path("x/y.log")), step=st.none())
-entries = st.lists(reports | files, max_size=8)
+costs = st.builds(
+    MeasuredEntry,
+    measured=st.builds(
+        Measured,
+        measurements=st.builds(
+            Measurements,
+            **dict.fromkeys(["latency_ms", "latency_p95_ms", "throughput"], st.floats(0.1, 1e4)),
+            memory_mb=st.floats(0, 1e5),
+        ),
+    ),
+)
+entries = st.lists(reports | files | costs, max_size=8)
 
 
 def reopened(root: Path) -> Outbox:

@@ -1,0 +1,167 @@
+"""What a network costs: counted as by hand, measured as it runs, remembered once it is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.training.samples import config
+from tuner.delivery import costs
+from tuner.delivery.costs import measured
+from tuner.delivery.live_bytes import LiveBytes
+from tuner.delivery.measure import Effort, measure
+from tuner.errors import OutOfMemory, TrainingError
+from tuner.spec.deployment import Deployment, Measurements
+from tuner.training.determinism import DeviceContext
+from tuner.training.network.model import SegmentationModel, build
+
+BRIEF = Effort(warmup=1, least=3, most=3)
+SIZE = (32, 48)
+
+
+class OneConvolution(nn.Module):
+    """An encoder that strides once: N×3×H×W to N×8×H/2×W/2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """One feature map."""
+        return [self.conv(images)]
+
+
+class Classifier(nn.Module):
+    """A decoder that is one 1×1 convolution to 5 classes."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 5, 1)
+        self.error = error
+
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, None]:
+        """Logits, without auxiliary ones."""
+        if self.error is not None:
+            raise self.error
+        return self.conv(features[0]), None
+
+
+def tiny(error: Exception | None = None) -> SegmentationModel:
+    """A network of which everything can be computed by hand."""
+    encoder: Any = OneConvolution()
+    return SegmentationModel(encoder, Classifier(error), mean=[0.0] * 3, std=[1.0] * 3)
+
+
+def costs_of(model: SegmentationModel, **deployment: Any) -> Measurements:
+    """What a network costs, measured briefly."""
+    where = Deployment.model_validate(deployment)
+    return measure(model, size=SIZE, channels=3, deployment=where, effort=BRIEF)
+
+
+def test_size_and_operations_are_those_computed_by_hand() -> None:
+    """Parameters of both convolutions, and their products at each position of their outputs."""
+    found = costs_of(tiny())
+    assert found.parameters == 3 * 8 * 9 + 8 * 5 + 5
+    positions = (SIZE[0] // 2) * (SIZE[1] // 2)
+    assert found.macs == positions * (3 * 8 * 9 + 8 * 5)
+
+
+def test_the_times_agree_with_each_other() -> None:
+    """The median is at most the 95th percentile, and throughput is what the times leave."""
+    found = costs_of(tiny())
+    assert 0 < found.latency_ms <= found.latency_p95_ms
+    assert found.throughput <= 3 * 1000 / found.latency_ms
+
+
+def test_a_larger_image_costs_more() -> None:
+    """Memory and operations grow with the pixels, parameters do not."""
+    small = measure(tiny(), size=SIZE, channels=3, deployment=Deployment(), effort=BRIEF)
+    large = measure(tiny(), size=(64, 96), channels=3, deployment=Deployment(), effort=BRIEF)
+    assert large.macs == 4 * small.macs
+    assert large.memory_mb > 2 * small.memory_mb
+    assert large.parameters == small.parameters
+
+
+def test_memory_is_the_most_that_lives_at_once() -> None:
+    """What was freed before does not count, nor does a second look at the same values."""
+    with LiveBytes() as live:
+        first = torch.zeros(1000)
+        del first
+        second = torch.zeros(500)
+        third = second.view(50, 10) + 1.0
+    assert live.peak == 4 * 1000
+    assert third.shape == (50, 10)
+
+
+def test_half_the_precision_is_about_half_the_memory() -> None:
+    """Weights and values take two bytes each."""
+    model = build(config(), mean=[0.0] * 3, std=[1.0] * 3)
+    full, half = costs_of(model), costs_of(model, precision="bf16")
+    assert half.memory_mb < 0.7 * full.memory_mb
+    assert (half.macs, half.parameters) == (full.macs, full.parameters)
+
+
+def test_the_network_and_torch_stay_as_they_are() -> None:
+    """Mode, precision and threads are given back, and no weight changes."""
+    model = tiny().train()
+    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    weights = [each.clone() for each in model.parameters()]
+    costs_of(model, precision="bf16", threads=2)
+    assert model.training
+    assert before == (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    assert all(map(torch.equal, weights, model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory, "does not fit on cpu in fp32"),
+        (
+            RuntimeError("not implemented for 'Half'"),
+            TrainingError,
+            "cannot be run on cpu in fp32 at 32×48.*use another deployment.precision",
+        ),
+    ],
+)
+def test_what_cannot_run_there_says_so(raised: Exception, kind: type[Exception], words: str) -> None:
+    """The message names device, precision and size, and what to change."""
+    with pytest.raises(kind, match=words):
+        costs_of(tiny(raised))
+
+
+@pytest.mark.parametrize("deployment", [{"precision": "int8"}, {"runtime": "onnxruntime"}])
+def test_another_runtime_is_refused(deployment: dict[str, str]) -> None:
+    """Nothing is measured in another way than was asked for."""
+    with pytest.raises(TrainingError, match="cannot be measured by this release"):
+        costs_of(tiny(), **deployment)
+
+
+def test_a_network_is_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another learning rate is the same network; another size, or a broken cache, is not known."""
+    asked: list[Any] = []
+    found = costs_of(tiny())
+
+    def note(model: SegmentationModel, **rest: Any) -> Measurements:
+        asked.append(rest["size"])
+        return found
+
+    monkeypatch.setattr(costs, "measure", note)
+    context = DeviceContext(cache=tmp_path, threads=1)
+
+    def ask(params: dict[str, Any], **deployment: Any) -> None:
+        given = measured(
+            config(params), Deployment(**deployment), channels=3, context=context, effort=BRIEF
+        )
+        assert given.measurements == found
+
+    ask({})
+    ask({"optimizer.lr": 0.5})
+    assert asked == [SIZE]
+    ask({}, size=(64, 64))
+    ask({"model.mid_channels": 16})
+    assert asked == [SIZE, (64, 64), SIZE]
+    (tmp_path / "measurements.json").write_text("{")
+    ask({})
+    assert len(asked) == 4
