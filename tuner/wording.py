@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tuner.spec.metrics import MEASURED
+
 if TYPE_CHECKING:  # the command line starts without pydantic
     from tuner.spec.views import StudyView
 
@@ -61,8 +63,15 @@ def metric(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return DASH
     if abs(value) >= 100:
-        return f"{value:,.1f}"
+        return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.1f}"
     return f"{value:.{digits}f}"
+
+
+def titled(name: str) -> str:
+    """A metric with the unit it is measured in, where its name does not end with that."""
+    unit = MEASURED.get(name, "")
+    is_plain = not unit or name.endswith(f"_{unit.lower()}")
+    return name if is_plain else f"{name} in {unit}"
 
 
 def gain(difference: float | None, digits: int = 3) -> str:

@@ -94,7 +94,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shared = "number setting measure metric gain percent quantity duration ago savings"
+    shared = "number setting measure metric gain percent quantity duration ago savings titled"
     found.filters.update({name: getattr(wording, name) for name in shared.split()})
     own = "absolute size pretty flatten"
     found.filters.update({name: getattr(fmt, name) for name in own.split()})

@@ -16,7 +16,7 @@ from tuner.service.storage import Database
 from tuner.spec.config import TrialConfig
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef, OutcomeKind
-from tuner.spec.metrics import SUMMARIES
+from tuner.spec.metrics import MEASURED, SUMMARIES
 from tuner.spec.study import Objective
 from tuner.spec.views import Curve, StepView, StudyView, TrialView
 from tuner.wording import improvement
@@ -37,8 +37,8 @@ class Figure:
 class TrialPage:
     """Context of the templates `trial.html` and `trial_live.html`.
 
-    `gain` is over trial 0, `per_epoch` is in seconds, `config` is the whole config as JSON and
-    `sections` the same as the page lays it out.
+    `gain` is over trial 0, `costs` are what is measured of its network, `per_epoch` is in seconds,
+    `config` is the whole config as JSON and `sections` the same as the page lays it out.
     """
 
     study: StudyView
@@ -49,6 +49,7 @@ class TrialPage:
     charts: tuple[Figure, ...]
     classes: tuple[ClassScore, ...]
     summaries: Mapping[str, float]
+    costs: Mapping[str, float]
     differences: tuple[facts.Difference, ...]
     config: Mapping[str, Any]
     sections: Mapping[str, Any]
@@ -74,6 +75,7 @@ def trial_page(db: Database, study: int | str, number: int) -> TrialPage:
         charts=_charts(trial, found.steps, view.objective.metric),
         classes=class_scores(trial.config.dataset.classes, trial.metrics, trial.confusion),
         summaries=_summaries(trial),
+        costs={name: trial.metrics[name] for name in MEASURED if name in trial.metrics},
         differences=_differences(trial, found.base),
         config=trial.config.model_dump(mode="json"),
         sections=_sections(trial.config),
@@ -108,7 +110,7 @@ def _summaries(trial: TrialView) -> dict[str, float]:
     return {
         name: value
         for name, value in sorted(trial.metrics.items())
-        if name in SUMMARIES or name not in classes
+        if name in SUMMARIES or name not in {*classes, *MEASURED}
     }
 
 

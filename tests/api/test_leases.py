@@ -30,6 +30,60 @@ def test_life_of_a_trial(any_client: TestClient) -> None:
     assert (trial["state"], trial["value"]) == ("completed", 0.5)
 
 
+COSTS = {
+    "latency_ms": 20.0,
+    "latency_p95_ms": 25.0,
+    "throughput": 50.0,
+    "memory_mb": 9.5,
+    "parameters": 1000,
+    "macs": 2000,
+}
+
+
+def test_an_infeasible_network_is_refused_before_it_is_trained(any_client: TestClient) -> None:
+    """The assignment says where to measure, the reply is the verdict, the page shows the costs."""
+    bound = {"metric": "latency_ms", "max": 15}
+    document = study(constraints=[bound], deployment={"precision": "bf16", "size": [64, 64]})
+    any_client.post("/api/v1/studies", json=document)
+    lease = any_client.post("/api/v1/leases", json={"worker": "w1"}).json()
+    assert lease["measure"]["size"] == [64, 64]
+    url, headers = f"/api/v1/leases/{lease['lease']}", lease_token(lease)
+    body = {"measurements": COSTS, "device": "abacus"}
+    answer = any_client.post(f"{url}/measurements", json=body, headers=headers)
+    assert answer.json()["verdict"]["action"] == "prune"
+    any_client.post(f"{url}/finish", json={"kind": "pruned"}, headers=headers)
+    trial = any_client.get("/api/v1/studies/street/trials/0").json()
+    assert (trial["state"], trial["feasible"], trial["step"]) == ("pruned", False, 0)
+    assert "latency_ms is 20 ms, above the max of 15 (cpu, torch, bf16, 64×64)" in trial["reason"]
+    page = any_client.get("/studies/street/trials/0").text
+    assert "Where it is to run" in page
+    assert "throughput in images/s" in page
+
+
+def test_measurements_must_be_whole(client: TestClient) -> None:
+    """One that is missing, below 0 or not a number is a 422 that names it."""
+    client.post("/api/v1/studies", json=study(deployment={"device": "cpu"}))
+    lease = client.post("/api/v1/leases", json={"worker": "w1"}).json()
+    url = f"/api/v1/leases/{lease['lease']}/measurements"
+    for wrong in ({"latency_ms": 0}, {"latency_ms": -1}, {"macs": None}, {"memory_mb": "much"}):
+        body = {"measurements": {**COSTS, **wrong}}
+        answer = client.post(url, json=body, headers=lease_token(lease))
+        assert answer.status_code == 422
+        assert next(iter(wrong)) in answer.text
+
+
+def test_without_a_deployment_nothing_is_measured(client: TestClient) -> None:
+    """The assignment of such a study does not have the key, so that older workers read it."""
+    client.post("/api/v1/studies", json=study())
+    lease = client.post("/api/v1/leases", json={"worker": "w1"}).json()
+    assert "measure" not in lease
+    url = f"/api/v1/leases/{lease['lease']}/measurements"
+    answer = client.post(url, json={"measurements": COSTS}, headers=lease_token(lease))
+    assert answer.status_code == 422
+    assert "study 'street' has no deployment" in answer.text
+    assert "deployment" not in client.get("/api/v1/studies/street").json()["spec"]
+
+
 def test_nothing_to_do(client: TestClient) -> None:
     """Without a trial the answer is 204 and empty."""
     answer = client.post("/api/v1/leases", json={"worker": "w1"})
@@ -50,10 +104,11 @@ def test_stale_lease(any_client: TestClient) -> None:
         any_client.put(url, headers=right),
         any_client.put("/api/v1/leases/none", headers=right),
         any_client.post(f"{url}/reports", json=report(1), headers=right),
+        any_client.post(f"{url}/measurements", json={"measurements": COSTS}, headers=right),
         any_client.post(f"{url}/finish", json={"kind": "failed"}, headers=right),
     ]
 
-    assert [answer.status_code for answer in answers] == [409] * 5
+    assert [answer.status_code for answer in answers] == [409] * 6
     assert {answer.json()["type"] for answer in answers} == {"urn:segtune:lease-lost"}
 
 

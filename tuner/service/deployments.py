@@ -24,7 +24,7 @@ from tuner.store import measurements, studies, trials
 from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study, Trial, Worker
-from tuner.wording import measure
+from tuner.wording import number
 
 logger = logging.getLogger(__name__)
 _LOOKED_AT = 16  # waiting trials: of more, the rest has its turn when these are gone
@@ -144,7 +144,7 @@ def _excess(constraint: Constraint, value: float) -> str:
     bound = constraint.max if is_above else constraint.min
     side = "above the max" if is_above else "below the min"
     unit = MEASURED[constraint.metric]
-    measured = f"{measure(value)} {unit}".rstrip()
+    measured = f"{number(value)} {unit}".rstrip()
     return f"{constraint.metric} is {measured}, {side} of {bound:g}"
 
 
