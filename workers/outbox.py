@@ -59,7 +59,9 @@ class OutcomeEntry(Section):
     outcome: Outcome
 
 
-Entry = Annotated[ReportEntry | MeasuredEntry | FileEntry | OutcomeEntry, Field(discriminator="kind")]
+Entry = Annotated[
+    ReportEntry | MeasuredEntry | FileEntry | OutcomeEntry, Field(discriminator="kind")
+]
 _ENTRIES: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 

@@ -63,9 +63,7 @@ class MeasuringFleet(Fleet):
         decoder = held.config.model.decoder
         self.measured.append(decoder)
         found = costs(LATENCIES[decoder] if latency is None else latency)
-        return leases.measure(
-            self.db, held.lease, held.token, found, lease_seconds=LEASE_SECONDS
-        )
+        return leases.measure(self.db, held.lease, held.token, found, lease_seconds=LEASE_SECONDS)
 
     def work(self, worker: str = "w1", *, device: str = "cpu") -> int:
         """Take and train, or end as told, until there is nothing to take; gives the epochs."""

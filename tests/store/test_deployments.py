@@ -131,9 +131,7 @@ def test_a_worker_of_another_class_does_not_measure(fleet: MeasuringFleet) -> No
 def test_a_worker_that_may_not_train_measures_all_the_same(fleet: MeasuringFleet) -> None:
     """Models for a CPU are trained on GPUs: a worker with a CPU measures, and hands on."""
     fleet.submit(
-        deployed(
-            resources={"gpus": 1}, search={"sampler": "random", "pruner": "none", "trials": 6}
-        )
+        deployed(resources={"gpus": 1}, search={"sampler": "random", "pruner": "none", "trials": 6})
     )
     assert fleet.ask_on("cuda", "gpu") is None
     held = fleet.ask_on("cpu", "host")

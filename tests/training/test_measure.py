@@ -125,7 +125,9 @@ def test_the_network_and_torch_stay_as_they_are() -> None:
         ),
     ],
 )
-def test_what_cannot_run_there_says_so(raised: Exception, kind: type[Exception], words: str) -> None:
+def test_what_cannot_run_there_says_so(
+    raised: Exception, kind: type[Exception], words: str
+) -> None:
     """The message names device, precision and size, and what to change."""
     with pytest.raises(kind, match=words):
         costs_of(tiny(raised))

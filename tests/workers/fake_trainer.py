@@ -1,8 +1,8 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
-Words: heartbeat, measure=MS, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang, until-yield,
-finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A verdict other than `continue` ends
-the trial as a real one does.
+Words: heartbeat, measure=MS, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang,
+until-yield, finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A verdict other than
+`continue` ends the trial as a real one does.
 """
 
 import hashlib

@@ -81,9 +81,7 @@ def _measure_now(
     return found
 
 
-def _key(
-    config: TrialConfig, deployment: Deployment, channels: int, context: DeviceContext
-) -> str:
+def _key(config: TrialConfig, deployment: Deployment, channels: int, context: DeviceContext) -> str:
     facts = (signature(config), deployment.key, channels, context.name, torch.__version__)
     return sha256(repr(facts).encode()).hexdigest()[:32]
 

@@ -154,7 +154,8 @@ def _memory(whole: nn.Module, images: Tensor, held: int) -> int:
         whole(images)
         torch.cuda.synchronize(images.device)
         return int(torch.cuda.max_memory_allocated(images.device)) - held
-    with torch.inference_mode(False), torch.no_grad(), LiveBytes() as live:
+    live = LiveBytes()
+    with torch.inference_mode(False), torch.no_grad(), live:
         whole(images.clone())
     weights = sum(t.nbytes for t in (*whole.parameters(), *whole.buffers()))
     return weights + live.peak
