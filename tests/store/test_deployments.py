@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState as OptunaState
 
 from tests.store.fleet import LEASE_SECONDS
-from tests.store.measuring import BOUND, LATENCIES, MeasuringFleet, costs, deployed
+from tests.store.measuring import BOUND, DECODERS, LATENCIES, MeasuringFleet, costs, deployed
 from tests.store.samples import spec
 from tuner.errors import InvalidInput, LeaseLost
 from tuner.search.observation import Translator
@@ -189,6 +189,34 @@ def test_the_sampler_sees_how_far_a_bound_is_missed(fleet: MeasuringFleet) -> No
         assert trial.state is OptunaState.PRUNED
         assert sorted(trial.constraints.values()) == [0.0, 10.0]
     assert all(one.constraints[0] == 0 for one, _ in seen if one not in [each for each, _ in slow])
+
+
+@pytest.mark.parametrize("sampler", ["random", "rung_tpe", "nsga2"])
+def test_a_network_that_is_too_slow_takes_one_trial(
+    fleet: MeasuringFleet, sampler: str
+) -> None:
+    """Once it is known, other networks are drawn in its place, whatever the sampler learns."""
+    fleet.submit(
+        deployed(search={"sampler": sampler, "pruner": "none", "trials": 24, "parallel": 1})
+    )
+    fleet.work()
+    view = overview.study(fleet.db, "streets")
+    assert (view.counts.pruned, view.counts.completed) == (1, 23)
+
+
+def test_a_grid_is_tried_to_its_end(fleet: MeasuringFleet) -> None:
+    """Points that break a bound are passed over until nothing else is left, then ended."""
+    space = {**DECODERS, "training.batch_size": {"choice": [2, 4, 8]}}
+    fleet.submit(
+        deployed(
+            space=space,
+            base={"model": {"encoder": "resnet18"}, "training": {"epochs": 1, "batch_size": 2}},
+            search={"sampler": "grid", "pruner": "none", "trials": 9},
+        )
+    )
+    fleet.work()
+    view = overview.study(fleet.db, "streets")
+    assert (view.state, view.counts.pruned, view.counts.completed) == (StudyState.FINISHED, 3, 6)
 
 
 def test_two_objectives_have_a_front(fleet: MeasuringFleet) -> None:

@@ -41,6 +41,11 @@ class Observation:
     others: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     pace: float = 0.0
 
+    @property
+    def breaks_bound(self) -> bool:
+        """Whether it was ended because its network costs too much, whatever it would have learnt."""
+        return self.state is TrialState.PRUNED and any(v > 0 for v in self.constraints)
+
 
 def open_study(spec: StudySpec) -> tuple[Study, InMemoryStorage]:
     """An empty Optuna study of the spec's objectives, and the storage that feeds it."""
@@ -93,8 +98,7 @@ class Translator:
     ) -> tuple[OptunaState, tuple[float, ...] | None]:
         if not seen.state.has_ended:
             return OptunaState.RUNNING, None
-        breaks_bound = seen.state is TrialState.PRUNED and any(v > 0 for v in seen.constraints)
-        if not seen.trainable or breaks_bound:
+        if not seen.trainable or seen.breaks_bound:
             return OptunaState.PRUNED, None
         finite = seen.values is not None and all(isfinite(value) for value in seen.values)
         if seen.state is TrialState.COMPLETED and finite:

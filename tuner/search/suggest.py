@@ -18,6 +18,7 @@ from optuna.trial import Trial
 from tuner.configs.seeds import draw_seed
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.search import proposers
+from tuner.search.networks import Networks
 from tuner.search.observation import Observation, Translator, by_number, open_study
 from tuner.search.rules import Rules
 from tuner.search.transfer import SourceTrial, WarmStartProposer
@@ -53,7 +54,8 @@ class Suggester:
     """One study's sampler with all it has seen; extended draw by draw, safe for threads.
 
     Nothing that a draw depends on lives here alone: a new process that is given the same
-    observations, in any order, draws the same params. `earlier` are the trials of each study that
+    observations, in any order, draws the same params. A network that broke a bound before it was
+    trained is drawn again only where nothing else is found. `earlier` are the trials of each study that
     this one is warm-started from.
     """
 
@@ -65,6 +67,7 @@ class Suggester:
         self._translator = Translator(spec)
         self._distributions = distributions(spec.space)
         self._taken: dict[str, int] = {}
+        self._networks = Networks(spec)
         self._lock = Lock()
 
     def draw(self, observations: Iterable[Observation], number: int) -> Draw:
@@ -78,6 +81,8 @@ class Suggester:
                 self._storage.put(self._translator.trial(seen))
                 key = point_key(seen.params)
                 self._taken[key] = min(seen.number, self._taken.get(key, seen.number))
+                if seen.breaks_bound:
+                    self._networks.close(seen.params)
             if number == 0:
                 return Draw(dict(self._rules.base_params))
             return self._candidate() or self._new_draw(number)
@@ -97,7 +102,8 @@ class Suggester:
                 return listed
             proposed = self._proposed(number, attempt) if attempt < _TRIES else None
             draw = proposed or self._ask(number, attempt)
-            if self._earlier(draw.params, number) is None:
+            is_new = self._earlier(draw.params, number) is None
+            if is_new and not self._networks.is_closed(draw.params):
                 return draw
         return replace(draw, duplicate_of=self._earlier(draw.params, number))
 
@@ -115,7 +121,13 @@ class Suggester:
         if not free:
             return None
         seed = draw_seed(self._spec.search.seed, number, _TRIES)
-        return Draw(random.Random(seed).choice(free))
+        rng = random.Random(seed)
+        draw = Draw(rng.choice(free))
+        for _ in range(_RANDOM_TRIES):  # one that can be trained, if there are some
+            if not self._networks.is_closed(draw.params):
+                break
+            draw = Draw(rng.choice(free))
+        return draw
 
     def _proposed(self, number: int, attempt: int) -> Draw | None:
         """A proposer's draw if it is its turn; a systematic sampler is never interrupted."""

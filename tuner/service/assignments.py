@@ -182,8 +182,8 @@ def _next_trial(
 ) -> Trial | None:
     """The waiting trial of a locked study that is next, or a new draw, or None.
 
-    A draw has ended where its network is known to break a bound; where nobody has measured it and
-    this worker cannot, it is left for one that can.
+    The trial has ended where its network is known to break a bound; a draw that nobody has measured
+    is left for another worker where this one cannot.
     """
     load = studies.load_of(session, study)
     if not may_hand_out(study, load, now=now):

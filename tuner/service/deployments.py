@@ -65,9 +65,9 @@ def to_measure(spec: StudySpec, trial: Trial) -> Deployment | None:
 def next_waiting(
     session: Session, study: Study, rules: Rules, role: Role, *, now: datetime
 ) -> Trial | None:
-    """The waiting trial that such a worker takes next; those that break a bound are ended."""
+    """The waiting trial that such a worker takes next, or one that breaks a bound, ended."""
     for trial in trials.list_waiting(session, study, limit=_LOOKED_AT):
-        if settle(session, study, rules, trial, now=now) and role.suits(trial):
+        if not settle(session, study, rules, trial, now=now) or role.suits(trial):
             return trial
     return None
 

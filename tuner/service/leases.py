@@ -239,9 +239,9 @@ def _store(
     """Store the next step of a trial, and judge it if nothing was decided yet."""
     _, trial, study = held
     spec = rules.spec
-    message = rankings.named_metrics(spec, message)
     if spec.deployment is not None:
         message = deployments.joined(trial, message)
+    message = rankings.named_metrics(spec, message)
     seq = reports.record(session, study, trial, message, objective=spec.objective, now=now)
     if message.step == 1:
         lifecycle.fail_if_undefined(session, study, spec, message, now=now)

@@ -38,15 +38,16 @@ class Objective(Section):
 
     metric: str
     direction: Literal["maximize", "minimize"] = Field(
-        default="maximize", description="Left out: minimize for losses, latency, memory and size"
+        default="maximize",
+        description="Left out of a metric that `deployment` is for: the way in which it is better",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _direct(cls, value: Any) -> Any:
-        """Fill in the direction of a metric of which less is better."""
+        """Fill in the direction of what is measured, which leaves no choice."""
         is_open = isinstance(value, Mapping) and "direction" not in value
-        if is_open and isinstance(value.get("metric"), str) and value["metric"] in MINIMIZED:
+        if is_open and value.get("metric") in list(MEASURED) and value["metric"] in MINIMIZED:
             return {**value, "direction": "minimize"}
         return value
 
