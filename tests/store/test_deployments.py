@@ -192,9 +192,7 @@ def test_the_sampler_sees_how_far_a_bound_is_missed(fleet: MeasuringFleet) -> No
 
 
 @pytest.mark.parametrize("sampler", ["random", "rung_tpe", "nsga2"])
-def test_a_network_that_is_too_slow_takes_one_trial(
-    fleet: MeasuringFleet, sampler: str
-) -> None:
+def test_a_network_that_is_too_slow_takes_one_trial(fleet: MeasuringFleet, sampler: str) -> None:
     """Once it is known, other networks are drawn in its place, whatever the sampler learns."""
     fleet.submit(
         deployed(search={"sampler": sampler, "pruner": "none", "trials": 24, "parallel": 1})

@@ -68,6 +68,31 @@ def test_size_and_operations_are_those_computed_by_hand() -> None:
     assert found.macs == positions * (3 * 8 * 9 + 8 * 5)
 
 
+class Sweep(nn.Module):
+    """A decoder that reads the rows of its features with a recurrent layer of 5 units."""
+
+    def __init__(self, cell: type[nn.GRU | nn.LSTM]) -> None:
+        super().__init__()
+        self.cell = cell(8, 5, batch_first=True, bidirectional=True)
+
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, None]:
+        """One logit for each unit and direction: N×10×h×w."""
+        batch, channels, height, width = features[0].shape
+        rows = features[0].permute(0, 2, 3, 1).reshape(batch * height, width, channels)
+        swept = self.cell(rows)[0]
+        return swept.view(batch, height, width, 10).permute(0, 3, 1, 2), None
+
+
+@pytest.mark.parametrize(("cell", "gates"), [(nn.GRU, 3), (nn.LSTM, 4)])
+def test_recurrent_layers_are_counted(cell: Any, gates: int) -> None:
+    """Each gate has a product with the input and one with the state, in both directions."""
+    encoder: Any = OneConvolution()
+    model = SegmentationModel(encoder, Sweep(cell), mean=[0.0] * 3, std=[1.0] * 3)
+    positions = (SIZE[0] // 2) * (SIZE[1] // 2)
+    recurrent = 2 * gates * (8 * 5 + 5 * 5)
+    assert costs_of(model).macs == positions * (3 * 8 * 9 + recurrent)
+
+
 def test_the_times_agree_with_each_other() -> None:
     """The median is at most the 95th percentile, and throughput is what the times leave."""
     found = costs_of(tiny())

@@ -232,6 +232,35 @@ def test_infeasible_trials_are_left_behind() -> None:
     assert len(late) > 7
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
+def test_a_network_that_breaks_a_bound_is_not_drawn_again(sampler: str) -> None:
+    """Whatever else is drawn with it; only where nothing else is left."""
+    bound = [{"metric": "latency_ms", "max": 30}]
+    decoders = ["fcn", "deeplabv3plus", "ocr"]
+    spec = study(
+        base={"model": {"encoder": "resnet18"}},
+        space={
+            "model.decoder": {"choice": decoders},
+            "model.dropout": {"float": [0.0, 0.5]},
+            "optimizer.lr": {"float": [1e-3, 1e-1], "log": True},
+        },
+        constraints=bound,
+        deployment={"device": "cpu"},
+        search={"sampler": sampler, "seed": 3},
+    )
+
+    def ended(number: int, decoder: str) -> Observation:
+        params = {"model.decoder": decoder, "model.dropout": 0.1, "optimizer.lr": 0.01 + number}
+        return Observation(number, TrialState.PRUNED, params, constraints=(12.0,))
+
+    suggester = Suggester(Rules(spec))
+    found = [suggester.draw([ended(1, "ocr")], number) for number in range(2, 20)]
+    drawn = {draw.params["model.decoder"] for draw in found}
+    assert drawn == {"fcn", "deeplabv3plus"}
+    rest = [ended(30, "fcn"), ended(31, "deeplabv3plus")]
+    assert suggester.draw(rest, 32).params["model.decoder"] in decoders
+
+
 def test_trials_that_do_not_fit_are_left_behind() -> None:
     """TPE keeps away from what ran out of memory, although the objective is better near it."""
     spec = study(space={"augment.rotate": {"float": [0, 30]}}, search={"sampler": "tpe", "seed": 2})

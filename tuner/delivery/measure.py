@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -138,10 +138,24 @@ def _macs(whole: nn.Module, images: Tensor) -> int:
     """Multiply-accumulates of convolutions and matrix products; all else is small beside them."""
     # Inference mode hands convolutions to the counter whole, under a name that it does not know.
     with torch.inference_mode(False), torch.no_grad():
-        counter = FlopCounterMode(display=False)
+        counter = FlopCounterMode(display=False, custom_mapping=_FUSED)
         with counter:
             whole(images.clone())
     return int(counter.get_total_flops()) // 2
+
+
+def _rnn_flops(sequence: Size, *rest: Any, out_shape: Any = None, **options: Any) -> int:
+    """Two for each weight at each position of a batch of sequences, whose shape begins with these.
+
+    cuDNN takes the weights and biases as one list, oneDNN as four arguments before the states.
+    """
+    weights = rest[:4] if isinstance(rest[0], torch.Size) else rest[0]
+    products = sum(shape[0] * shape[1] for shape in weights if len(shape) == 2)
+    return 2 * sequence[0] * sequence[1] * int(products)
+
+
+# Recurrent layers that the counter of torch does not know: each is one operator.
+_FUSED = {torch.ops.aten.mkldnn_rnn_layer: _rnn_flops, torch.ops.aten._cudnn_rnn: _rnn_flops}
 
 
 def _memory(whole: nn.Module, images: Tensor, held: int) -> int:

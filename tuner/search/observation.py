@@ -43,7 +43,7 @@ class Observation:
 
     @property
     def breaks_bound(self) -> bool:
-        """Whether it was ended because its network costs too much, whatever it would have learnt."""
+        """Whether it ended because its network costs too much, whatever it would have learnt."""
         return self.state is TrialState.PRUNED and any(v > 0 for v in self.constraints)
 
 

@@ -55,8 +55,8 @@ class Suggester:
 
     Nothing that a draw depends on lives here alone: a new process that is given the same
     observations, in any order, draws the same params. A network that broke a bound before it was
-    trained is drawn again only where nothing else is found. `earlier` are the trials of each study that
-    this one is warm-started from.
+    trained is drawn again only where nothing else is found. `earlier` are the trials of each study
+    that this one is warm-started from.
     """
 
     def __init__(self, rules: Rules, earlier: Sequence[Sequence[SourceTrial]] = ()) -> None:
