@@ -60,6 +60,26 @@ def test_an_infeasible_network_is_refused_before_it_is_trained(any_client: TestC
     assert "throughput in images/s" in page
 
 
+def test_a_trial_that_was_never_leased_is_shown(any_client: TestClient) -> None:
+    """A study of one network that is too slow: the next trials end as they are drawn."""
+    bound = {"metric": "latency_ms", "max": 15}
+    document = study(constraints=[bound], deployment={"device": "cpu"})
+    any_client.post("/api/v1/studies", json=document)
+    lease = any_client.post("/api/v1/leases", json={"worker": "w1"}).json()
+    url, headers = f"/api/v1/leases/{lease['lease']}", lease_token(lease)
+    any_client.post(f"{url}/measurements", json={"measurements": COSTS}, headers=headers)
+    any_client.post(f"{url}/finish", json={"kind": "pruned"}, headers=headers)
+    assert any_client.post("/api/v1/leases", json={"worker": "w1"}).status_code == 204
+    found = any_client.get("/api/v1/studies/street").json()
+    assert (found["state"], found["counts"]["pruned"], found["epochs"]) == ("finished", 4, 0)
+    trial = any_client.get("/api/v1/studies/street/trials/3").json()
+    assert (trial["attempts"], trial["metrics"]["latency_ms"]) == (0, 20.0)
+    for address in ("", "/trials/3"):
+        assert "above the max of 15" in any_client.get(f"/studies/street{address}").text
+    for part in ("history", "curves", "importance", "trials?sort=latency_ms"):
+        assert any_client.get(f"/api/v1/studies/street/{part}").status_code == 200, part
+
+
 def test_measurements_must_be_whole(client: TestClient) -> None:
     """One that is missing, below 0 or not a number is a 422 that names it."""
     client.post("/api/v1/studies", json=study(deployment={"device": "cpu"}))

@@ -7,8 +7,9 @@ image, argmax. The weights' values do not matter, so that an untrained network i
 
 import copy
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -30,12 +31,56 @@ _GREY = 127
 
 
 class Effort(NamedTuple):
-    """How often an inference is timed, and when it has been often enough, in seconds."""
+    """How often an inference is timed, twice at least, and the seconds after which it is enough."""
 
     warmup: int = 3
     least: int = 7
     most: int = 100
     seconds: float = 3.0
+
+
+class Timing(NamedTuple):
+    """Milliseconds of one inference, median and 95th percentile, and images per second."""
+
+    latency_ms: float
+    latency_p95_ms: float
+    throughput: float
+
+
+def timed(
+    run: Callable[[], object],
+    *,
+    wait: Callable[[], None] | None = None,
+    effort: Effort = Effort(),  # noqa: B008  # frozen
+) -> Timing:
+    """How long `run`, one inference of one image, takes in any runtime.
+
+    `wait` returns once a device has done what it was given; None where `run` does so itself. Some
+    repetitions are made whatever they take; then no more begin once `effort.seconds` are over.
+    """
+    finish = wait or (lambda: None)
+    for _ in range(effort.warmup):
+        run()
+    finish()
+    times: list[float] = []
+    began = perf_counter()
+    while len(times) < effort.least or (
+        len(times) < effort.most and perf_counter() - began < effort.seconds
+    ):
+        start = perf_counter()
+        run()
+        finish()
+        times.append(perf_counter() - start)
+    whole = sum(times)
+    if wait is not None:  # a device has the next image while we prepare another
+        start = perf_counter()
+        for _ in times:
+            run()
+        finish()
+        whole = perf_counter() - start
+    # The time within which 95 of 100 inferences end lies between the two nearest measured ones.
+    p95 = statistics.quantiles(times, n=20, method="inclusive")[-1]
+    return Timing(1000 * statistics.median(times), 1000 * p95, len(times) / whole)
 
 
 def measure(
@@ -49,8 +94,7 @@ def measure(
 ) -> Measurements:
     """What the network costs on images of that size and number of channels; it stays as it is.
 
-    `device` is one of the deployment's class, by torch's name. Some repetitions are made whatever
-    they take; then no more begin once `effort.seconds` are over.
+    `device` is one of the deployment's class, by torch's name.
 
     Raises:
         OutOfMemory: the device does not hold the network and one image.
@@ -68,7 +112,7 @@ def measure(
             if place.type == "cuda":
                 torch.cuda.empty_cache()
             memory = _memory(whole, images, held)
-            times, throughput = _times(whole, images, effort)
+            timing = timed(partial(whole, images), wait=_wait(place), effort=effort)
     except (RuntimeError, MemoryError) as error:
         where = f"on {place} in {deployment.precision} at {size[0]}×{size[1]}"
         if is_out_of_memory(error):
@@ -81,9 +125,7 @@ def measure(
             "use another deployment.precision"
         ) from error
     return Measurements(
-        latency_ms=1000 * statistics.median(times),
-        latency_p95_ms=1000 * _p95(times),
-        throughput=throughput,
+        **timing._asdict(),
         memory_mb=memory / _MIB,
         parameters=parameter_count(model),
         macs=macs,
@@ -175,38 +217,9 @@ def _memory(whole: nn.Module, images: Tensor, held: int) -> int:
     return weights + live.peak
 
 
+def _wait(device: torch.device) -> Callable[[], None] | None:
+    return partial(torch.cuda.synchronize, device) if device.type == "cuda" else None
+
+
 def _allocated(device: torch.device) -> int:
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-
-
-def _times(whole: nn.Module, images: Tensor, effort: Effort) -> tuple[list[float], float]:
-    """Seconds of each inference that is waited for, and images per second where none is."""
-
-    def wait() -> None:
-        if images.is_cuda:
-            torch.cuda.synchronize(images.device)
-
-    for _ in range(effort.warmup):
-        whole(images)
-    wait()
-    times: list[float] = []
-    began = perf_counter()
-    while len(times) < effort.least or (
-        len(times) < effort.most and perf_counter() - began < effort.seconds
-    ):
-        start = perf_counter()
-        whole(images)
-        wait()
-        times.append(perf_counter() - start)
-    if not images.is_cuda:  # nothing runs beside the waiting
-        return times, len(times) / sum(times)
-    start = perf_counter()
-    for _ in times:
-        whole(images)
-    wait()
-    return times, len(times) / (perf_counter() - start)
-
-
-def _p95(times: list[float]) -> float:
-    """The time within which 95 of 100 inferences end, between the two nearest measured ones."""
-    return statistics.quantiles(times, n=20, method="inclusive")[-1]

@@ -1,5 +1,6 @@
 """What a network costs: counted as by hand, measured as it runs, remembered once it is."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.training.samples import config
 from tuner.delivery import costs
 from tuner.delivery.costs import measured
 from tuner.delivery.live_bytes import LiveBytes
-from tuner.delivery.measure import Effort, measure
+from tuner.delivery.measure import Effort, measure, timed
 from tuner.errors import OutOfMemory, TrainingError
 from tuner.spec.deployment import Deployment, Measurements
 from tuner.training.determinism import DeviceContext
@@ -98,6 +99,14 @@ def test_the_times_agree_with_each_other() -> None:
     found = costs_of(tiny())
     assert 0 < found.latency_ms <= found.latency_p95_ms
     assert found.throughput <= 3 * 1000 / found.latency_ms
+
+
+def test_a_runtime_that_is_waited_for_is_timed_both_ways() -> None:
+    """Each inference is waited for in its latency; for the throughput, all of them once."""
+    calls: list[str] = []
+    timing = timed(partial(calls.append, "run"), wait=partial(calls.append, "wait"), effort=BRIEF)
+    assert "".join(call[0] for call in calls) == "rw" + 3 * "rw" + "rrrw"
+    assert 0 < timing.latency_ms <= timing.latency_p95_ms
 
 
 def test_a_larger_image_costs_more() -> None:
