@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from tests.store.fleet import Fleet
 from tests.store.grouped import share
+from tests.store.measuring import MeasuringFleet, deployed
 from tests.store.samples import spec
 from tests.store.story import assert_story_is_legal
 from tuner.service import overview
@@ -32,6 +33,28 @@ def statements(db: Database) -> Iterator[list[str]]:
     event.listen(db.engine, "before_cursor_execute", note)
     yield sent
     event.remove(db.engine, "before_cursor_execute", note)
+
+
+def test_what_a_network_costs_adds_nothing_to_a_report(sqlite_url: str) -> None:
+    """A report of a study with a deployment is as many statements as one without; so is a lease of
+    the latter, which reads no measurement.
+    """
+    counts = list[list[str]]()
+    for number, document in enumerate((spec("plain"), deployed("placed", constraints=[]))):
+        fleet = MeasuringFleet(Database(sqlite_url))
+        fleet.submit(document)
+        held = fleet.take(f"w{number}", study=document.name)
+        if held.measure is not None:
+            fleet.tell(held, 20.0)
+        fleet.report(held, 1)
+        with statements(fleet.db) as sent:
+            fleet.report(held, 2)
+        counts.append(sent)
+        with statements(fleet.db) as sent:
+            fleet.take("another", study=document.name)
+        assert any("measurements" in each for each in sent) == (document.deployment is not None)
+        fleet.db.dispose()
+    assert counts[0] == counts[1]
 
 
 def _report(fleet: Fleet, held: Assignment) -> None:

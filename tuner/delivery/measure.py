@@ -34,7 +34,7 @@ class Effort(NamedTuple):
     """How often an inference is timed, twice at least, and the seconds after which it is enough."""
 
     warmup: int = 3
-    least: int = 7
+    least: int = 5
     most: int = 100
     seconds: float = 3.0
 
@@ -59,9 +59,12 @@ def timed(
     repetitions are made whatever they take; then no more begin once `effort.seconds` are over.
     """
     finish = wait or (lambda: None)
-    for _ in range(effort.warmup):
+    began = perf_counter()
+    for done in range(effort.warmup):
+        if done and perf_counter() - began > effort.seconds:
+            break  # what is so slow is warm by now
         run()
-    finish()
+        finish()
     times: list[float] = []
     began = perf_counter()
     while len(times) < effort.least or (
