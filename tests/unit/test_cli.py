@@ -8,12 +8,12 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from tests.unit.cli_samples import ScriptedClient, best, event, trial, view
-from tests.unit.samples import document
+from tests.unit.samples import document, study
 from tuner.cli import processes, studies
 from tuner.cli.app import app
 from tuner.cli.demo import demonstration
 from tuner.cli.failures import explain
-from tuner.cli.show import sentences
+from tuner.cli.show import sentences, tables
 from tuner.errors import (
     Conflict,
     InvalidSpec,
@@ -116,6 +116,15 @@ def test_tables_in_a_pipe_are_not_cut(scripted: ScriptedClient) -> None:
     scripted.running = (trial(3, reason=f"[bold]{reason}"),)
     result = _run("trials", "streets")
     assert f"[bold]{reason}".strip() in result.stdout
+
+
+def test_a_table_of_trials_has_every_objective() -> None:
+    """The further ones stand beside the first; one that is not known yet is a dash."""
+    spec = study(objectives=[{"metric": "miou"}, {"metric": "latency_ms"}], deployment={})
+    table = tables.trials([trial(3, values=(0.42, 21.4)), trial(4)], spec)
+    columns = {str(column.header): list(column.cells) for column in table.columns}
+    assert columns["miou"] == ["0.4200", "0.4200"]
+    assert columns["latency_ms"] == ["21.4000", "–"]
 
 
 def test_best_tells_the_confirmation_beside_the_document(scripted: ScriptedClient) -> None:

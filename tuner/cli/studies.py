@@ -162,7 +162,7 @@ def list_trials(
         descending=sort.startswith("-"),
         state=_state(TrialState, state),
     )
-    tables.show(tables.trials(islice(found, limit), view.objective.metric))
+    tables.show(tables.trials(islice(found, limit), view.spec))
 
 
 def pareto(

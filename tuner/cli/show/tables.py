@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.cli.show import sentences
-from tuner.spec.study import Objective
+from tuner.spec.study import Objective, StudySpec
 from tuner.spec.versions import short
 from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView, WorkerView
 from tuner.wording import ago, duration, params, quantity
@@ -56,13 +56,23 @@ def studies(found: Iterable[StudySummary], now: datetime) -> Table:
     return table
 
 
-def trials(found: Iterable[TrialSummary], metric: str) -> Table:
-    """One row per trial."""
+def trials(found: Iterable[TrialSummary], spec: StudySpec) -> Table:
+    """One row per trial, with each objective."""
     shown = list(found)
+    metric, *others = (objective.metric for objective in spec.objectives)
     several = len({trial.data_version for trial in shown} - {None}) > 1
     data = ("data",) if several else ()
     table = _table(
-        "trial", "state", "epochs", metric, "best epoch", "time", *data, "params", "reason"
+        "trial",
+        "state",
+        "epochs",
+        metric,
+        "best epoch",
+        *others,
+        "time",
+        *data,
+        "params",
+        "reason",
     )
     for trial in shown:
         table.add_row(
@@ -71,6 +81,7 @@ def trials(found: Iterable[TrialSummary], metric: str) -> Table:
             f"{trial.step}/{trial.epochs}",
             sentences.number(trial.value),
             sentences.number(trial.best_value),
+            *map(sentences.number, (trial.values or (None,) * (1 + len(others)))[1:]),
             duration(trial.seconds),
             *(short(trial.data_version) for _ in data),
             params(trial.params),
@@ -136,10 +147,13 @@ def plan(found: Plan) -> Table:
     table = _table("", "")
     spec = found.spec
     objectives = ", ".join(f"{each.direction} {each.metric}" for each in spec.objectives)
+    deployed = spec.deployed
     rungs = ", ".join(str(rung) for rung in found.rungs) or "none"
     table.add_row("study", spec.name)
     table.add_row("data", f"{spec.dataset.format}, {len(spec.dataset.classes)} classes")
     table.add_row("objectives", objectives)
+    if deployed is not None:
+        table.add_row("deployment", f"{deployed}: measured by workers with such a device")
     table.add_row("trials", f"{found.trials}, up to {spec.search.parallel} at a time")
     table.add_row("sampler", found.sampler)
     table.add_row("pruner", f"{found.pruner}; compares trials at epochs: {rungs}")
