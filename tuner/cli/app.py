@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from tuner.cli import check_data, db, preview, serve, studies, trial, up, watch, worker, workers
 from tuner.cli.demo.command import demo
+from tuner.cli.ensemble import ensemble
 from tuner.cli.failures import explain
 from tuner.cli.import_ import command as import_
 from tuner.cli.init.command import init
@@ -63,6 +64,7 @@ import_app = typer.Typer(
 SERVICE = "Server and workers"
 STUDY = "Studies"
 FILES = "Files"
+MODELS = "Models"
 
 app.command(rich_help_panel=SERVICE)(demo)
 app.command(rich_help_panel=SERVICE)(up.up)
@@ -92,6 +94,8 @@ app.command("init", rich_help_panel=FILES)(init)
 app.command("check-data", rich_help_panel=FILES)(check_data.check_data)
 app.command(rich_help_panel=FILES)(preview.preview)
 app.command(rich_help_panel=FILES)(train)
+
+app.command("ensemble", rich_help_panel=MODELS)(ensemble)
 
 
 @app.command(rich_help_panel=FILES)

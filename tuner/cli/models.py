@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,9 @@ import typer
 from tuner.cli.options import connect
 
 if TYPE_CHECKING:
+    from tuner.delivery.predictor import Predictor
     from tuner.delivery.trained import TrainedModel
+    from tuner.spec.ensemble import EnsembleMember
     from tuner.spec.messages import ArtifactRef
     from tuner.spec.views import Best
 
@@ -67,6 +70,21 @@ def open_trained(target: str, sources: ModelSources, *, device: str = "cpu") -> 
     return open_model(found.path, device=device, name=found.name)
 
 
+def open_predictor(target: str, sources: ModelSources, *, device: str = "cpu") -> "Predictor":
+    """The ensemble that a target names, with members from its folder or the server, or the model.
+
+    Raises:
+        InvalidInput, NotFound, DataUnavailable, TrainingError: as `open_trained`, and where a
+            member is missing or does not fit the others.
+    """
+    from tuner.delivery.ensemble import is_ensemble, open_ensemble
+
+    path = Path(target)
+    if not path.is_file() or not is_ensemble(path):
+        return open_trained(target, sources, device=device)
+    return open_ensemble(path, device=device, locate=partial(_member, sources))
+
+
 def find_model(target: str, sources: ModelSources) -> Found:
     """The model file of a `model.pt`, a result file or a study; a study's is fetched once.
 
@@ -83,12 +101,50 @@ def find_model(target: str, sources: ModelSources) -> Found:
         return _of_result(connect(sources.server, sources.token).best(target), sources, None)
     if not is_document(path):
         return Found(path, path.name)
+    _refuse_ensemble(path)
     _, best = read_result(path)
     if best is not None:
         return _of_result(best, sources, path.with_name(_MODEL))
     if sources.weights is None:
         raise NotFound(f"{path} is a config without weights; name them with --weights model.pt")
     return Found(sources.weights, sources.weights.name)
+
+
+def _refuse_ensemble(path: Path) -> None:
+    from tuner.delivery.ensemble import is_ensemble
+    from tuner.errors import InvalidInput, Problem
+
+    if is_ensemble(path):
+        message = "is an ensemble, and this needs a single model; name the model.pt of a member"
+        raise InvalidInput([Problem((), message, str(path))])
+
+
+def _member(sources: ModelSources, member: "EnsembleMember") -> Path:
+    """A member's model from the folder of fetched ones or the server, if that still has it.
+
+    Raises:
+        DataUnavailable: it is in neither.
+    """
+    from tuner.errors import DataUnavailable, NotFound
+    from tuner.training.network.weight_files import digest_of
+
+    path = sources.cache / "models" / f"{member.sha256}.pt"
+    missing = DataUnavailable(
+        f"the model of trial {member.trial} is neither beside the ensemble nor on the server; put "
+        "its folder of models back, or run `segtune ensemble` again"
+    )
+    if path.is_file():
+        return path
+    if member.artifact is None:
+        raise missing
+    try:
+        connect(sources.server, sources.token).download(member.artifact, path)
+    except NotFound:
+        raise missing from None
+    if digest_of(path) != member.sha256:  # another server numbers its files as it likes
+        path.unlink()
+        raise missing
+    return path
 
 
 def is_document(path: Path) -> bool:

@@ -53,7 +53,7 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     recorded, found = read_result(file)
     config = with_changes(recorded, changes or ())
     record = None if found is None else Record(found.metrics, found.provenance, config != recorded)
-    settings, target = _machine(device, paths(data_root))
+    settings, target = machine(device, paths(data_root))
     threads, notice = choose_threads(config, record, settings.threads, target)
     typer.echo(notice, nl=bool(notice))
     places = Places(
@@ -77,7 +77,7 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
         typer.echo(line)
 
 
-def _machine(
+def machine(
     device: str | None, data_roots: tuple[Path, ...] | None
 ) -> "tuple[WorkerSettings, str]":
     """Settings as a worker's, and the device as torch is to call it; other GPUs are hidden."""

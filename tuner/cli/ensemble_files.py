@@ -1,0 +1,146 @@
+"""What `segtune ensemble` reads from a study and writes: kept models, the document, its words."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner.atomic import replacing
+from tuner.client import Client
+from tuner.delivery.ensembling import EnsembleResult
+from tuner.errors import NotFound, StorageError
+from tuner.spec.ensemble import EnsembleDocument, EnsembleMember, SingleBest
+from tuner.spec.kinds import ArtifactKind
+from tuner.spec.messages import ArtifactRef
+from tuner.spec.study import Objective
+from tuner.spec.views import TrialView
+from tuner.training.network.weight_files import digest_of
+from tuner.wording import gain, metric, percent
+
+_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class KeptModel:
+    """A completed trial with the model that the server kept of it, and its value."""
+
+    trial: TrialView
+    artifact: ArtifactRef
+    value: float
+
+
+def kept_models(client: Client, study: str, goal: Objective, most: int) -> tuple[KeptModel, ...]:
+    """The best completed trials whose models are kept, the best first.
+
+    Raises:
+        NotFound: no trial has completed, or none kept its model.
+    """
+    ranking = client.ranking(study, goal.metric, direction=goal.direction)
+    found: list[KeptModel] = []
+    for each in ranking:
+        if len(found) == most:
+            break
+        trial = client.trial(study, each.trial)
+        kept = [one for one in trial.artifacts if one.kind == ArtifactKind.MODEL]
+        found.extend(KeptModel(trial, one, each.value) for one in kept[:1])
+    if not found:
+        raise NotFound(
+            f"none of the {len(ranking)} completed trials of study '{study}' kept a model; "
+            "run the study again, a worker hands in the model of every trial that completes"
+        )
+    return tuple(found)
+
+
+def documented(
+    study: str, goal: Objective, result: EnsembleResult, kept: Sequence[KeptModel], images: int
+) -> EnsembleDocument:
+    """The result as a document whose members are known by artifact and digest."""
+    return EnsembleDocument(
+        study=study,
+        classes=kept[0].trial.config.dataset.classes,
+        metric=goal,
+        value=result.value,
+        single_best=SingleBest(trial=kept[result.single].trial.number, value=result.single_value),
+        held_out=result.held_out,
+        considered=len(kept),
+        images=images,
+        members=tuple(
+            EnsembleMember(
+                trial=kept[index].trial.number,
+                weight=weight,
+                sha256=kept[index].artifact.sha256,
+                artifact=kept[index].artifact.id,
+                value=kept[index].value,
+            )
+            for index, weight in result.weights.items()
+        ),
+    )
+
+
+def check_folder(out: Path) -> None:
+    """Make the folder of a file that is to be written. Raises StorageError."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the folder {out.parent}: {error.strerror}; choose another --out"
+        ) from error
+    if out.is_dir() or not os.access(out.parent, os.W_OK):
+        what = "is a folder" if out.is_dir() else "cannot be written there"
+        raise StorageError(f"{out} {what}; choose another --out")
+
+
+def with_files(
+    document: EnsembleDocument, files: Mapping[int, Path], out: Path
+) -> EnsembleDocument:
+    """Copy the members' models, by trial, to a folder beside the document, and name them there.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    folder = out.with_name(f"{out.stem}-models")
+    members = []
+    for member in document.members:
+        target = folder / f"trial-{member.trial}.pt"
+        try:
+            _copy(files[member.trial], target, member.sha256)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {target}: {error.strerror}; choose another --out, or make room there"
+            ) from error
+        path = target.relative_to(out.parent).as_posix()
+        members.append(member.model_copy(update={"path": path}))
+    return document.model_copy(update={"members": tuple(members)})
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    if target.is_file() and digest_of(target) == sha256:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as draft:
+        shutil.copyfile(source, draft)
+
+
+def lines(document: EnsembleDocument) -> Iterator[str]:
+    """What was selected and what it gains, as words."""
+    name, single = document.metric.metric, document.single_best
+    count = len(document.members)
+    yield (
+        f"{count} member{'s' * (count != 1)} of {document.considered} models: {name} "
+        f"{metric(document.value, _DIGITS)} on {document.images} validation images; "
+        f"the best single model (trial {single.trial}) has {metric(single.value, _DIGITS)}: "
+        f"{gain(document.value - single.value, _DIGITS)}"
+    )
+    if held := document.held_out:
+        yield (
+            "selected on half of the images and scored on the other: "
+            f"{metric(held.value, _DIGITS)}, the single best {metric(held.single, _DIGITS)}: "
+            f"{gain(held.value - held.single, _DIGITS)}; the value above is that of the images "
+            "that selected the members, and so too good"
+        )
+    if count == 1:
+        yield "no average is better than this model by itself"
+    for member in document.members:
+        value = "" if member.value is None else f", {metric(member.value, _DIGITS)} by itself"
+        yield f"  trial {member.trial}: weight {percent(member.weight)}{value}"
