@@ -23,6 +23,7 @@ SegtuneError
 │   ├── CheckpointMismatch   a checkpoint belongs to another config or version
 │   │   └── DataChanged      it was trained on other data than there are now
 │   └── WeightsUnavailable   published weights cannot be had on this machine
+├── PackageMissing           a package of an extra is not installed on this machine
 └── ServerError              the client got an answer that it cannot work with
     ├── UnsupportedVersion   server and worker are of releases that do not understand each other
     └── ServerUnreachable    the client got no answer at all
@@ -155,6 +156,10 @@ class DataChanged(CheckpointMismatch):
 
 class WeightsUnavailable(TrainingError):
     """Published weights cannot be had on this machine: another may do."""
+
+
+class PackageMissing(SegtuneError):
+    """A package of an extra is not installed on this machine, or does not load."""
 
 
 class ServerError(SegtuneError):
