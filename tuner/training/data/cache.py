@@ -181,9 +181,9 @@ def _write(split: Split, dataset: DatasetConfig, part: Path, *, resize_labels: b
                 continue
             image, label = found
             tally.digest(name, image, label)
-            image = _fit(image, dataset.size, Image.Resampling.BILINEAR)
+            image = fit(image, dataset.size, Image.Resampling.BILINEAR)
             if resize_labels:
-                label = _fit(label, dataset.size, Image.Resampling.NEAREST)
+                label = fit(label, dataset.size, Image.Resampling.NEAREST)
             tally.count(image, label)
             images.write(image.tobytes())
             labels.write(label.tobytes())
@@ -251,11 +251,12 @@ def _internal(mask: Mask, dataset: DatasetConfig) -> NDArray[np.uint8]:
     return np.where(ignored, IGNORE, mask).astype(np.uint8)
 
 
-def _fit(pixels: NDArray[Any], size: tuple[int, int], filtering: Image.Resampling) -> NDArray[Any]:
+def fit(pixels: NDArray[Any], size: tuple[int, int], filtering: Image.Resampling) -> NDArray[Any]:
+    """Height × width, with or without channels, resized to a height and width with antialiasing."""
     if pixels.shape[:2] == size:
         return pixels
     if pixels.ndim == 3 and (pixels.dtype != np.uint8 or pixels.shape[2] != _RGB):
-        bands = [_fit(band, size, filtering) for band in np.moveaxis(pixels, 2, 0)]
+        bands = [fit(band, size, filtering) for band in np.moveaxis(pixels, 2, 0)]
         return np.stack(bands, axis=2)
     whole = np.ascontiguousarray(pixels)
     return np.asarray(Image.fromarray(whole).resize((size[1], size[0]), filtering))
