@@ -13,7 +13,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tuner.answers import Answer, error_of, messages, save, unreachable
+from tuner.answers import error_of, messages, save, unreachable
+from tuner.client.streams import Stream, answer_of
 from tuner.errors import InvalidInput, Problem, ServerError, ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.config import Section
@@ -322,11 +323,11 @@ class Client:
         except httpx.TransportError as error:
             raise unreachable(self.server, error) from error
         if not response.is_success:
-            raise error_of(_answer(response))
+            raise error_of(answer_of(response))
         return response
 
-    def _stream(self, method: str, path: str, **request: Any) -> "_Stream":
-        return _Stream(self._http, self.server, self._http.build_request(method, path, **request))
+    def _stream(self, method: str, path: str, **request: Any) -> Stream:
+        return Stream(self._http, self.server, self._http.build_request(method, path, **request))
 
     def _stream_events(self, study: StudyId, after: int) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
@@ -339,27 +340,6 @@ class Client:
                         yield event
             except httpx.TransportError as error:
                 raise unreachable(self.server, error) from error
-
-
-class _Stream:
-    """One streamed answer, refused answers turned into errors."""
-
-    def __init__(self, http: httpx.Client, server: str, request: httpx.Request) -> None:
-        self._http, self._server, self._request = http, server, request
-
-    def __enter__(self) -> httpx.Response:
-        try:
-            self._response = self._http.send(self._request, stream=True)
-            if not self._response.is_success:
-                self._response.read()
-        except httpx.TransportError as error:
-            raise unreachable(self._server, error) from error
-        if not self._response.is_success:
-            raise error_of(_answer(self._response))
-        return self._response
-
-    def __exit__(self, *_: object) -> None:
-        self._response.close()
 
 
 def _document(study: StudyInput) -> tuple[bytes, str]:
@@ -391,7 +371,3 @@ def _body(model: Section) -> dict[str, Any]:
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
-
-
-def _answer(response: httpx.Response) -> Answer:
-    return Answer(str(response.request.url), response.status_code, response.content)
