@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import App, ChangeBody, CopyBody, Cursor, Db, Limit, SpecBody, StudyRef
-from tuner.service import importance, overview, pareto, planning, rankings, studies
+from tuner.service import explanations, importance, overview, pareto, planning, rankings, studies
 from tuner.spec import yaml_core
+from tuner.spec.explanation import ExplanationView
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -177,6 +178,14 @@ def get_importance(
     if method == "fanova":
         return app.importance.fanova(app.db, study, objective=objective, direction=direction)
     return importance.ped_anova(app.db, study, objective=objective, direction=direction)
+
+
+@router.get("/{study}/explanation")
+def get_explanation(
+    db: Db, study: StudyRef, *, objective: Metric = None, direction: Direction = None
+) -> ExplanationView:
+    """Importance with its uncertainty, interactions, the best tenth, failures: some seconds."""
+    return explanations.explanation(db, study, objective=objective, direction=direction)
 
 
 @router.get("/{study}/ranking")

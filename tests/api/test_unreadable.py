@@ -48,6 +48,7 @@ LOOKS = (
     "/curves",
     "/history",
     "/importance",
+    "/explanation",
     "/pareto",
     "/front",
     "/ranking?objective=miou",

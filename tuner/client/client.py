@@ -18,6 +18,7 @@ from tuner.client.streams import Stream, answer_of
 from tuner.errors import InvalidInput, Problem, ServerError, ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.config import Section
+from tuner.spec.explanation import ExplanationView
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.validation import summary
@@ -44,6 +45,7 @@ from tuner.spec.views import (
 from tuner.transport import transport_to
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
+_PATIENT = 120.0  # seconds, for what the server computes when it is asked
 StudyInput = StudySpec | Mapping[str, Any] | str | os.PathLike[str]
 StudyId = int | str
 M = TypeVar("M", bound=BaseModel)
@@ -276,6 +278,17 @@ class Client:
         path = f"{_study(study)}/importance"
         asked = {"objective": objective, "direction": direction, "method": method}
         return self._list(ImportanceView, path, **asked)
+
+    def explanation(
+        self, study: StudyId, *, objective: str | None = None, direction: str | None = None
+    ) -> ExplanationView:
+        """What mattered: importance with its uncertainty, interactions, the best tenth, failures.
+
+        By the objectives or any other metric; it takes the server some seconds.
+        """
+        query = _given({"objective": objective, "direction": direction})
+        path = f"{_study(study)}/explanation"
+        return self._get(ExplanationView, "GET", path, params=query, timeout=_PATIENT)
 
     def workers(self) -> tuple[WorkerView, ...]:
         """Every worker that the server knows."""

@@ -1,9 +1,12 @@
 """Which params made the difference between good trials and the rest."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
@@ -50,6 +53,46 @@ def importance(spec: StudySpec, observations: Iterable[Observation]) -> dict[str
     if total <= 0:
         return {}
     return {path: share / total for path, share in sorted(found.items(), key=_largest_first)}
+
+
+class Interval(NamedTuple):
+    """Of a share over resampled trials: percentiles 5 and 95, and how often it is the largest."""
+
+    low: float
+    high: float
+    leading: float
+
+
+def intervals(
+    spec: StudySpec, observations: Iterable[Observation], *, resamples: int = 50
+) -> dict[str, Interval]:
+    """How far the shares of `importance` may be trusted, by a bootstrap over trials.
+
+    Efron 1979: as many trials are drawn with replacement, and looked at as if they were the study.
+    The draws depend on the number of trials alone.
+    """
+    seen = by_number(observations)
+    if not seen:
+        return {}
+    draws = np.random.default_rng(len(seen))
+    found: dict[str, list[float]] = {}
+    leading: Counter[str] = Counter()
+    for count in range(resamples):
+        chosen = draws.integers(0, len(seen), len(seen))
+        # Each is a trial of its own, or it would count once.
+        again = [replace(seen[index], number=number) for number, index in enumerate(chosen)]
+        shares = importance(spec, again)
+        leading.update([*shares][:1])
+        for path in {*found, *shares}:
+            found.setdefault(path, [0.0] * count).append(shares.get(path, 0.0))
+    return {
+        path: Interval(
+            float(np.percentile(shares, 5)),
+            float(np.percentile(shares, 95)),
+            leading[path] / resamples,
+        )
+        for path, shares in found.items()
+    }
 
 
 def fanova(spec: StudySpec, observations: Iterable[Observation]) -> dict[str, float]:

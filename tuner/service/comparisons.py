@@ -45,8 +45,8 @@ def comparison(
         row = study_rows.find(session, study)
         rules = documents.rules_of(row)
         if objective or direction:
-            goals = (rankings.goal(rules.spec, objective, direction),)
-            rules = Rules(rules.spec.model_copy(update={"objectives": goals}))
+            chosen = (rankings.objective_of(rules.spec, objective, direction),)
+            rules = Rules(rules.spec.model_copy(update={"objectives": chosen}))
         spec = rules.spec
         step = 0 if spec.searches_epochs else _step(session, row, rules)
         at = None if spec.searches_epochs else step
