@@ -200,7 +200,7 @@ def document(**changes: object) -> dict[str, object]:
     return {
         "kind": "ensemble",
         "study": "streets",
-        "classes": list(CLASSES),
+        "dataset": {"format": "synthetic", "classes": list(CLASSES), "size": [32, 48]},
         "metric": {"metric": "miou"},
         "value": 0.6,
         "single_best": {"trial": 1, "value": 0.5},
@@ -250,7 +250,7 @@ def test_another_file_in_a_member_s_place_is_refused(tmp_path: Path) -> None:
         ({"members": []}, "members"),
         ({"members": [{"trial": 1, "weight": 0.5, "sha256": "ab"}]}, "add up to 0.5"),
         ({"spec_version": 99}, "99"),
-        ({"classes": 3}, "classes"),
+        ({"dataset": {"classes": 3}}, "classes"),
     ],
 )
 def test_a_file_that_is_not_an_ensemble_is_refused(

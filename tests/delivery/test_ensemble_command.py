@@ -112,6 +112,7 @@ def test_it_writes_a_file_that_opens_as_the_mean(server: Server, tmp_path: Path)
     shutil.rmtree(tmp_path / "home")
     moved = out.parent.rename(tmp_path / "moved") / "ensemble.json"
     opened = open_ensemble(moved)
+    assert opened.dataset == samples.config().dataset
     images = torch.rand(2, 3, *samples.SIZE) * 255
     expected = torch.zeros(2, 3, *samples.SIZE)
     for member in document.members:
@@ -164,7 +165,7 @@ def test_a_study_that_kept_no_model_says_so(server: Server, tmp_path: Path) -> N
     server.files = [None, None]
     done = run("--out", str(tmp_path / "e.json"))
     assert done.exit_code == 2
-    assert "none of the 2 completed trials of study 'streets' kept a model" in done.stderr
+    assert "none of the best 2 completed trials of study 'streets' kept a model" in done.stderr
     assert not (tmp_path / "e.json").exists()
 
 

@@ -19,6 +19,7 @@ from tuner.training.network.weight_files import digest_of
 from tuner.wording import gain, metric, percent
 
 _DIGITS = 4
+_LOOKED_AT = 20  # trials for each model that is wanted; a large study may have kept none
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def kept_models(client: Client, study: str, goal: Objective, most: int) -> tuple
     """
     ranking = client.ranking(study, goal.metric, direction=goal.direction)
     found: list[KeptModel] = []
-    for each in ranking:
+    for each in ranking[: most * _LOOKED_AT]:
         if len(found) == most:
             break
         trial = client.trial(study, each.trial)
@@ -46,7 +47,8 @@ def kept_models(client: Client, study: str, goal: Objective, most: int) -> tuple
         found.extend(KeptModel(trial, one, each.value) for one in kept[:1])
     if not found:
         raise NotFound(
-            f"none of the {len(ranking)} completed trials of study '{study}' kept a model; "
+            f"none of the best {min(len(ranking), most * _LOOKED_AT)} completed trials of study "
+            f"'{study}' kept a model; "
             "run the study again, a worker hands in the model of every trial that completes"
         )
     return tuple(found)
@@ -58,7 +60,7 @@ def documented(
     """The result as a document whose members are known by artifact and digest."""
     return EnsembleDocument(
         study=study,
-        classes=kept[0].trial.config.dataset.classes,
+        dataset=kept[0].trial.config.dataset,
         metric=goal,
         value=result.value,
         single_best=SingleBest(trial=kept[result.single].trial.number, value=result.single_value),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from tuner.delivery.predictor import Predictor
 from tuner.delivery.trained import open_model
 from tuner.errors import DataUnavailable, InvalidInput, Malformed, Problem, TrainingError
-from tuner.spec.config import Size
+from tuner.spec.config import DatasetConfig, Size
 from tuner.spec.documents import parse_json
 from tuner.spec.ensemble import EnsembleDocument, EnsembleMember
 from tuner.spec.validation import invalid
@@ -28,12 +28,14 @@ class Ensemble:
     """Predictors whose probabilities are averaged with their weights; a `Predictor`.
 
     Every member gets the images as they come, in the size that the first member was trained at if
-    the caller keeps to `size`, whatever size it was trained at itself.
+    the caller keeps to `size`, whatever size it was trained at itself. `dataset` is what they were
+    trained on, where a file says so.
     """
 
     members: tuple[Predictor, ...]
     weights: tuple[float, ...]
     name: str = "ensemble"
+    dataset: DatasetConfig | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -179,7 +181,8 @@ def open_ensemble(
             )
         members.append(opened)
     weights = [member.weight for member in document.members]
-    return joined(members, weights, name=name or f"ensemble of {document.study}")
+    found = joined(members, weights, name=name or f"ensemble of {document.study}")
+    return replace(found, dataset=document.dataset)
 
 
 def locate_member(member: EnsembleMember, folder: Path, locate: Locate | None) -> Path:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tuner.spec import upgrades
-from tuner.spec.config import Section
+from tuner.spec.config import DatasetConfig, Section
 from tuner.spec.study import Objective
 
 
@@ -47,7 +47,7 @@ class EnsembleDocument(Section):
 
     kind: Literal["ensemble"] = "ensemble"
     study: str
-    classes: tuple[str, ...]
+    dataset: DatasetConfig = Field(description="On which the members were trained and selected")
     metric: Objective
     value: float = Field(description="Of the ensemble on the validation split that selected it")
     single_best: SingleBest
@@ -63,6 +63,11 @@ class EnsembleDocument(Section):
         if upgrades.is_newer(version):
             raise ValueError(upgrades.newer(version))
         return version
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Outputs in order."""
+        return self.dataset.classes
 
     @model_validator(mode="after")
     def _check_weights(self) -> "EnsembleDocument":
