@@ -251,6 +251,21 @@ def test_importance(client: TestClient) -> None:
     assert client.get(url, params={"objective": "iou.bus"}).status_code == 422
 
 
+def test_an_explanation(client: TestClient) -> None:
+    """What mattered, by any metric; a wrong metric is a mistake, a wrong study is not found."""
+    client.post("/api/v1/studies", json=study(search={"sampler": "random", "trials": 6}))
+    for miou in (0.1, 0.2, 0.3, 0.4, 0.5):
+        train(client, miou=miou)
+    url = "/api/v1/studies/street/explanation"
+
+    found = client.get(url, params={"objective": "miou"}).json()
+    assert (found["study"], found["trials"], found["ended"], found["epoch"]) == ("street", 5, 5, 3)
+    assert [each["path"] for each in found["importance"]] == ["optimizer.lr"]
+    assert (found["best"], found["failures"]) == (None, [])
+    assert client.get(url, params={"objective": "iou.bus"}).status_code == 422
+    assert client.get("/api/v1/studies/lost/explanation").status_code == 404
+
+
 def test_fanova_is_computed_in_the_background(client: TestClient) -> None:
     """The first reply has PED-ANOVA's shares and says so; a later one has what was asked for."""
     client.post("/api/v1/studies", json=study(search={"sampler": "random", "trials": 6}))

@@ -158,6 +158,23 @@ def test_a_name_cannot_become_a_path() -> None:
     assert server.requests[0].url.raw_path == b"/api/v1/studies/a%2F..%2Fb"
 
 
+def test_an_explanation_may_take_its_time() -> None:
+    """The server computes it when it is asked, which takes longer than a page of trials."""
+    body = {
+        "study": "streets",
+        "objectives": [{"metric": "iou.car"}],
+        **dict.fromkeys(("epoch", "trials", "ended", "resamples", "pairs"), 0),
+        **{name: [] for name in ("importance", "interactions", "failures")},
+    }
+    server = Server(ok(body))
+    found = server.client().explanation("streets", objective="iou.car")
+    assert (found.study, found.best) == ("streets", None)
+    (request,) = server.requests
+    assert request.url.path == "/api/v1/studies/streets/explanation"
+    assert dict(request.url.params) == {"objective": "iou.car"}
+    assert request.extensions["timeout"]["read"] == 120
+
+
 def test_trials_are_walked_page_by_page() -> None:
     """The cursor of each page asks for the next one."""
     server = Server(
