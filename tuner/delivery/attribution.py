@@ -30,7 +30,7 @@ from tuner.training.network.resize import resize
 Method = Literal["integrated-gradients", "grad-cam", "occlusion"]
 Layer = Literal["encoder", "decoder"]
 METHODS: tuple[Method, ...] = ("integrated-gradients", "grad-cam", "occlusion")
-_AT_ONCE = 4  # images in a forward pass: of them a gradient keeps everything
+_AT_ONCE, _PIXELS_AT_ONCE = 4, 2**20  # of images in a pass, of which a gradient keeps everything
 _FIRST_STEPS, _MOST_STEPS = 32, 256
 _GAP = 0.05
 _PARTS = 8  # windows along the shorter side
@@ -132,6 +132,11 @@ def _baseline(network: SegmentationModel, image: Tensor) -> Tensor:
     return network.mean.expand_as(image).clone()
 
 
+def _at_once(image: Tensor) -> int:
+    """Images in a pass: fewer of large ones."""
+    return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // (image.shape[-2] * image.shape[-1])))
+
+
 def _scores(score: _Score, *images: Tensor) -> list[float]:
     with torch.no_grad():
         return [float(score(image)[0]) for image in images]
@@ -149,7 +154,7 @@ def _integrated(
     steps = settings.steps or _FIRST_STEPS
     while True:
         shares = captum.IntegratedGradients(score).attribute(  # type: ignore[attr-defined]  # a module
-            image, plain, n_steps=steps, internal_batch_size=_AT_ONCE
+            image, plain, n_steps=steps, internal_batch_size=_at_once(image)
         )
         how = f"Integrated Gradients, {steps} steps from the mean colour"
         found = Attribution(_flat(shares.sum(dim=1)), reached, base, how)
@@ -179,7 +184,7 @@ def _occluded(
             sliding_window_shapes=(channels, window, window),
             strides=(channels, stride, stride),
             baselines=_baseline(network, image),
-            perturbations_per_eval=_AT_ONCE,
+            perturbations_per_eval=_at_once(image),
         )
     how = f"occlusion by {window}×{window} pixels of the mean colour, every {stride} pixels"
     # All channels are covered together, and each carries the same number.
