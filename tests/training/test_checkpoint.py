@@ -128,3 +128,11 @@ def test_what_a_killed_process_left_of_checkpoints_goes(tmp_path: Path) -> None:
     with checkpoint.Writer(tmp_path, ME, lambda path, step: None):
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".part-0a1b2c3d-preview.webp"]
+
+
+def test_a_config_of_an_earlier_release_is_the_same_run(tmp_path: Path) -> None:
+    """Which images test concerns no training, so that checkpoints outlive that option."""
+    dataset = ME.config.dataset.model_copy(update={"test": 5})
+    later = checkpoint.Owner(ME.config.model_copy(update={"dataset": dataset}), "data")
+    assert later.config != ME.config
+    assert checkpoint.load(save(tmp_path, 4), later)[0].epoch == 4

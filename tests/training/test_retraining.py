@@ -1,5 +1,6 @@
 """`segtune train` with a real training: repeated, interrupted, gone on with, on other data."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,14 @@ def test_a_checkpoint_of_other_data_is_refused(
     result = train("--resume")
     assert result.exit_code == 1
     assert "trained on other data" in result.stderr
+
+
+def test_a_file_of_an_earlier_release_is_not_a_changed_one(place: Path) -> None:
+    """Options that its release did not know are filled in, and the data are still compared."""
+    record(place, {"miou": 2.0}, data="f" * 64)
+    document = json.loads((place / "best.json").read_text())
+    del document["config"]["dataset"]["test"]
+    (place / "best.json").write_text(json.dumps(document))
+    assert "the data changed" in train().stderr
+    result = train("--allow-other-data")
+    assert "the configuration was changed" not in result.stdout

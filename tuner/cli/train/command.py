@@ -48,10 +48,16 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     from tuner.cli.documents import read_result
     from tuner.cli.train.comparison import Record, compare
     from tuner.cli.train.progress import describe_stop, shown
-    from tuner.cli.train.retraining import Places, choose_threads, retrain, with_changes
+    from tuner.cli.train.retraining import (
+        Places,
+        choose_threads,
+        completed,
+        retrain,
+        with_changes,
+    )
 
     recorded, found = read_result(file)
-    config = with_changes(recorded, changes or ())
+    config, recorded = with_changes(recorded, changes or ()), completed(recorded)
     record = None if found is None else Record(found.metrics, found.provenance, config != recorded)
     settings, target = machine(device, paths(data_root))
     threads, notice = choose_threads(config, record, settings.threads, target)

@@ -91,6 +91,14 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
         raise invalid(error, TrialConfig) from None
 
 
+def completed(recorded: TrialConfig) -> TrialConfig:
+    """The config of a file with the options that its release did not know, if it can be."""
+    try:
+        return complete(recorded)
+    except InvalidInput:  # what is wrong may be changed
+        return recorded
+
+
 def _value(change: str, text: str) -> Any:
     try:
         return parse_yaml(text.encode(errors="surrogateescape"))

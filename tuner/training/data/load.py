@@ -1,5 +1,7 @@
 """From a data set's config to decoded training and validation splits."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -43,8 +45,15 @@ def load(dataset: DatasetConfig, *, cache: Path, roots: tuple[Path, ...] = ()) -
         DataError: the data set is mislabelled or broken.
         OSError: the cache cannot be written.
     """
-    try:
+    with explained(cache):
         return _load(dataset, cache, roots)
+
+
+@contextmanager
+def explained(cache: Path) -> Iterator[None]:
+    """Turn what a machine refuses into errors of the data set; those of the cache stay."""
+    try:
+        yield
     except MemoryError as error:
         raise DataUnavailable(
             "this machine has not enough memory to decode the data set; free some, or let a worker "
@@ -61,9 +70,14 @@ def _is_below(cache: Path, error: OSError) -> bool:
     return error.filename is not None and Path(str(error.filename)).is_relative_to(cache)
 
 
-def _load(dataset: DatasetConfig, cache: Path, roots: tuple[Path, ...]) -> Data:
+def check_classes(dataset: DatasetConfig) -> None:
+    """Raise DataError where there are more classes than a label can tell apart."""
     if len(dataset.classes) > IGNORE:
         raise DataError(f"{len(dataset.classes)} classes; at most {IGNORE} are supported")
+
+
+def _load(dataset: DatasetConfig, cache: Path, roots: tuple[Path, ...]) -> Data:
+    check_classes(dataset)
     dataset, local = remote.fetched(dataset, cache, roots)
     train, val = splits(dataset, local)
     if train.channels != val.channels:
@@ -90,12 +104,13 @@ def splits(dataset: DatasetConfig, roots: tuple[Path, ...]) -> tuple[Split, Spli
     Raises:
         DataError: files are missing or do not pair, or cannot be divided like that.
     """
+    return folds.divided(dataset, lambda part: part_of(dataset, part, roots))
+
+
+def part_of(dataset: DatasetConfig, part: str, roots: tuple[Path, ...]) -> Split:
+    """The format's own `train`, `val` or `test` part, with `remap` applied. Raises DataError."""
     module = catalog.load("dataset", dataset.format)
     known = catalog.find("dataset", dataset.format).options
     options = {name: value for name, value in dataset.options.items() if name in known}
-    seen = labels.unmapped(dataset)
-
-    def opened(part: str) -> Split:
-        return labels.remapped(module.open_split(seen, part, roots, **options), dataset)
-
-    return folds.divided(dataset, opened)
+    found = module.open_split(labels.unmapped(dataset), part, roots, **options)
+    return labels.remapped(found, dataset)

@@ -1,6 +1,7 @@
 """ADE20K scene parsing: 150 classes in `annotations` PNGs from 1, 0 is "other" and ignored.
 
-Label k in the files is class k-1 here (Zhou et al. 2017).
+Label k in the files is class k-1 here (Zhou et al. 2017). The benchmark's test labels are not
+published: `test` names a folder of your own.
 """
 
 from functools import partial
@@ -48,10 +49,11 @@ def open_split(
     root: str = "",
     train: str = "training",
     val: str = "validation",
+    test: str = "testing",
 ) -> Split:
     """The images of a split. Raises DataError when files are missing or do not pair."""
     base = paths.allowed(root or ".", roots, what="the data set's root")
-    folder = train if split == "train" else val
+    folder = {"train": train, "val": val, "test": test}[split]
     found = pairs.matched(
         pairs.listing(base, f"images/{folder}", roots),
         pairs.listing(base, f"annotations/{folder}", roots),

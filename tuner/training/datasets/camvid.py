@@ -30,10 +30,11 @@ def open_split(
     root: str = "",
     train: str = "train",
     val: str = "val",
+    test: str = "test",
 ) -> Split:
     """The frames of a split. Raises DataError when files are missing or do not pair."""
     base = paths.allowed(root or ".", roots, what="the data set's root")
-    folder = train if split == "train" else val
+    folder = {"train": train, "val": val, "test": test}[split]
     is_tutorial = (base / f"{folder}annot").is_dir()
     images, masks = (
         (folder, f"{folder}annot") if is_tutorial else (f"images/{folder}", f"labels/{folder}")

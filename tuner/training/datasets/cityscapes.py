@@ -1,7 +1,8 @@
 """Cityscapes: `leftImg8bit` and `gtFine`, with the benchmark's 19 classes (Cordts et al. 2016).
 
 The 34 ids of `labelIds` masks become the 19 train ids; all others are ignored. `labels:
-labelTrainIds` reads masks that hold train ids already.
+labelTrainIds` reads masks that hold train ids already. The benchmark's test labels are not
+published (the masks in `gtFine/test` hold nothing): `test` names a folder of your own.
 """
 
 from functools import partial
@@ -34,11 +35,12 @@ def open_split(
     root: str = "",
     train: str = "train",
     val: str = "val",
+    test: str = "test",
     labels: Literal["labelIds", "labelTrainIds"] = "labelIds",
 ) -> Split:
     """The frames of every city of a split. Raises DataError when files are missing."""
     base = paths.allowed(root or ".", roots, what="the data set's root")
-    folder = train if split == "train" else val
+    folder = {"train": train, "val": val, "test": test}[split]
     found = pairs.matched(
         pairs.listing(base, f"leftImg8bit/{folder}", roots, suffix="_leftImg8bit"),
         pairs.listing(base, f"gtFine/{folder}", roots, suffix=f"_gtFine_{labels}"),

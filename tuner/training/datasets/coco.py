@@ -9,10 +9,10 @@ Crowd regions are ignored where no instance lies, or drawn with `crowd: label`. 
 instances state less than `min_area` pixels are not trained on.
 
 The images are those that the annotation file lists; in `images` and `annotations`, `{split}` stands
-for `train` or `val`. Their height and width there must be the files'. `rescale: true` scales the
-annotations of images that were resized later, and `exif` says for which pixels those of a turned
-image are meant where its size does not tell. In stuff PNGs a pixel plus `shift` is the category's
-id: 1 for `stuffthingmaps`.
+for `train`, `val` or `test`, whose labels COCO itself does not publish. Their height and width
+there must be the files'. `rescale: true` scales the annotations of images that were resized later,
+and `exif` says for which pixels those of a turned image are meant where its size does not tell. In
+stuff PNGs a pixel plus `shift` is the category's id: 1 for `stuffthingmaps`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,6 +76,7 @@ def open_split(
     masks: str = "",
     train: str = "train",
     val: str = "val",
+    test: str = "test",
     categories: list[str] = [],  # noqa: B006  # never mutated
     overlap: Literal["ignore", "conflict", "smaller"] = "ignore",
     crowd: Literal["ignore", "label"] = "ignore",
@@ -86,7 +87,7 @@ def open_split(
 ) -> Split:
     """The images of a split. Raises DataError when files are missing or contradict each other."""
     base = paths.allowed(root or ".", roots, what="the data set's root")
-    folder = train if split == "train" else val
+    folder = {"train": train, "val": val, "test": test}[split]
     document = document_of(base, kind, annotations, folder)
     if not document.is_file() or not paths.is_allowed(document, roots):
         name = document.relative_to(base)

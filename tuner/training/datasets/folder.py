@@ -1,10 +1,10 @@
 """Images and masks in folders, paired by name.
 
-`images` and `masks` are folders or patterns below `root`, with `{split}` for train and val. In a
-folder an image and its mask have the same path apart from the type, or the mask has the image's
-whole name before its own type (`a.jpg.png`). In patterns, what the wildcards match is the name that
-pairs: `images: "img/*_0000.png"` and `masks: "gt/*_mask.png"` pair `7_0000.png` with `7_mask.png`;
-a file that both find is a mask.
+`images` and `masks` are folders or patterns below `root`, with `{split}` for train, val and test.
+In a folder an image and its mask have the same path apart from the type, or the mask has the
+image's whole name before its own type (`a.jpg.png`). In patterns, what the wildcards match is the
+name that pairs: `images: "img/*_0000.png"` and `masks: "gt/*_mask.png"` pair `7_0000.png` with
+`7_mask.png`; a file that both find is a mask.
 `values` lists what the masks hold for each class, in order, where that is not
 0, 1, 2, …: `values: [0, 255]` reads black-and-white masks. `palette` lists the colour of each
 class in coloured masks; colours after the last class are ignored.
@@ -49,6 +49,7 @@ def open_split(
     masks: str = "labels/{split}",
     train: str = "train",
     val: str = "val",
+    test: str = "test",
     values: list[Annotated[int, Field(ge=0, le=65535)]] = [],  # noqa: B006  # never mutated
     palette: list[
         Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
@@ -57,10 +58,10 @@ def open_split(
     extra: list[str] = [],  # noqa: B006
     value_range: Annotated[list[float], Field(max_length=2)] = [],  # noqa: B006
 ) -> Split:
-    """The `train` or `val` files. Raises DataError when files are missing or do not pair."""
+    """The files of a split. Raises DataError when files are missing or do not pair."""
     _check(dataset, values, palette, value_range)
     base = paths.allowed(root or ".", roots, what="the data set's root")
-    folder = train if split == "train" else val
+    folder = {"train": train, "val": val, "test": test}[split]
     found, drawn, *further = (
         pairs.listing(base, each.replace("{split}", folder), roots)
         for each in (images, masks, *extra)

@@ -33,10 +33,11 @@ def open_split(
     *,
     train: Annotated[int, Field(ge=1, le=100_000)] = 64,
     val: Annotated[int, Field(ge=1, le=100_000)] = 16,
+    test: Annotated[int, Field(ge=1, le=100_000)] = 16,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> Split:
-    """Scenes of the data set's own size; the two splits share no scene."""
-    length = train if split == "train" else val
+    """Scenes of the data set's own size; no two splits share a scene."""
+    length = {"train": train, "val": val, "test": test}[split]
     names = tuple(f"{split}-{index:05d}" for index in range(length))
     key = f"synthetic/1/{split}/{length}/{seed}/{dataset.size}/{dataset.classes}"
     roles = _roles(dataset.classes)

@@ -2,6 +2,7 @@
 
 Class 0 is the background; the border, 255, is ignored. For the 10,582 augmented images say
 `train: trainaug` and `masks: SegmentationClassAug`, or use a list whose lines name both files.
+The test labels of 2012 are not published, those of 2007 are.
 """
 
 from collections import Counter
@@ -34,13 +35,15 @@ def open_split(
     root: str = "",
     train: str = "train",
     val: str = "val",
+    test: str = "test",
     images: str = "JPEGImages",
     masks: str = "SegmentationClass",
     lists: str = "ImageSets/Segmentation",
 ) -> Split:
     """The images that a list names. Raises DataError when the list or files are missing."""
     base = paths.allowed(root or ".", roots, what="the data set's root")
-    listed = f"{lists}/{train if split == 'train' else val}.txt"
+    part = {"train": train, "val": val, "test": test}[split]
+    listed = f"{lists}/{part}.txt"
     found = [_pair(line, images, masks) for line in _lines(base, listed, roots)]
     counts = Counter(image for _, image, _ in found)
     if repeated := [image for image, count in counts.items() if count > 1]:
@@ -62,7 +65,7 @@ def _lines(base: Path, listed: str, roots: Sequence[Path]) -> list[list[str]]:
     path = base / listed
     if not path.is_file() or not paths.is_allowed(path, roots):
         raise DataUnavailable(
-            f"there is no list {listed} below {base.name}; name another train or val"
+            f"there is no list {listed} below {base.name}; name another train, val or test"
         )
     found = lists.lines(path)
     if not found:
