@@ -104,13 +104,13 @@ def test_synthetic_scenes_of_the_test_are_others(tmp_path: Path) -> None:
 
 
 def test_every_format_has_a_test_part_or_says_so(dataset: str, tmp_path: Path) -> None:
-    """An empty root has no test part in any format that reads files; the message says what to do."""
+    """Of an empty root each format that reads files says what to do."""
     config = DatasetConfig(format=dataset, classes=CLASSES, size=SIZE, ignore_index=9)
     assert "test" in catalog.find("dataset", dataset).options
     if "root" not in catalog.find("dataset", dataset).options:
         assert len(open_part(config, "test", cache=tmp_path / "cache"))
         return
-    with pytest.raises(DataUnavailable, match="no test split.*--split val"):
+    with pytest.raises(DataUnavailable, match=r"no test split.*--split val"):
         open_part(config, "test", cache=tmp_path / "cache", roots=(tmp_path,))
 
 
