@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from tuner.cli import check_data, db, preview, serve, studies, trial, up, watch, worker, workers
 from tuner.cli.demo.command import demo
 from tuner.cli.ensemble import ensemble
+from tuner.cli.evaluate.command import evaluate
 from tuner.cli.explain import explain_study
 from tuner.cli.explain_image import explain_image
 from tuner.cli.failures import explain
@@ -100,6 +101,7 @@ app.command(rich_help_panel=FILES)(train)
 app.command("explain", rich_help_panel=STUDY)(explain_study)
 app.command("ensemble", rich_help_panel=MODELS)(ensemble)
 app.command("explain-image", rich_help_panel=MODELS)(explain_image)
+app.command(rich_help_panel=MODELS)(evaluate)
 
 
 @app.command(rich_help_panel=FILES)

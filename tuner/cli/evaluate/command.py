@@ -1,0 +1,68 @@
+"""`segtune evaluate`: what a model is worth on images that it has not seen, as one report."""
+
+from pathlib import Path
+
+import typer
+
+from tuner.cli.evaluate import flags
+from tuner.cli.models import Model, Weights
+from tuner.cli.options import DataRoots, Device, Server, Token, paths
+
+
+def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
+    model: Model,
+    split: flags.Split = "test",
+    data: flags.Data = None,
+    changes: flags.Changes = None,
+    out: flags.Out = Path("evaluation.html"),
+    json: flags.Json = None,
+    mode: flags.Mode = "whole",
+    window: flags.Window = None,
+    overlap: flags.Overlap = 0.5,
+    blend: flags.BlendOption = "gaussian",
+    scales: flags.Scales = None,
+    flip: flags.Flip = False,
+    robustness: flags.RobustnessFlag = False,
+    seeds: flags.Seeds = None,
+    images: flags.Shown = 4,
+    batch: flags.Batch = None,
+    weights: Weights = None,
+    device: Device = None,
+    data_root: DataRoots = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Score a model, and write a report."""
+    from tuner.cli.evaluate import checks, work
+    from tuner.cli.models import ModelSources
+    from tuner.cli.outputs import check_writable
+    from tuner.cli.train.command import machine
+
+    inference = checks.inference(
+        mode,
+        window,
+        tuple(scales or (1.0,)),
+        overlap=overlap,
+        blend=blend,
+        flip=flip,
+    )
+    checks.refuse_suffix(out)
+    seeds_folder = out.with_name(f"{out.stem}-seeds")
+    check_writable(out, *([json] if json else []), *([seeds_folder / "model.pt"] if seeds else []))
+    settings, target = machine(device, paths(data_root))
+    job = work.Job(
+        model=model,
+        sources=ModelSources(settings.cache_folder, server, token, weights),
+        split=split,
+        data=data,
+        changes=tuple(changes or ()),
+        inference=inference,
+        settings=settings,
+        device=target,
+        batch=batch,
+    )
+    found = work.evaluated(job, robustness=robustness, seeds=seeds or 0, folder=seeds_folder)
+    for line in work.described(found):
+        typer.echo(line)
+    for path, text in work.rendered(job, found, out, json, images):
+        typer.echo(f"wrote {path} ({len(text.encode()) / 1e6:.1f} MB)")
