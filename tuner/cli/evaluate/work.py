@@ -123,7 +123,6 @@ def _disturbed(run: Pass) -> robustness.Robustness:
 
 def _subject(job: Job, run: Pass, notes: tuple[str, ...]) -> Subject:
     predictor, part = run.predictor, run.part
-    weights = getattr(predictor, "sha256", "")
     return Subject(
         model=predictor.name,
         split=part.name,
@@ -133,11 +132,8 @@ def _subject(job: Job, run: Pass, notes: tuple[str, ...]) -> Subject:
         inference=job.inference.described(predictor.size),
         data=part.decoded.fingerprint,
         device=job.device,
-        facts={
-            **({"weights": weights} if weights else {}),
-            "segtune": tuner.__version__,
-            "torch": torch.__version__,
-        },
+        weights=getattr(predictor, "sha256", ""),
+        versions={"segtune": tuner.__version__, "torch": torch.__version__},
         notes=(*notes, *part.notes),
     )
 
@@ -189,7 +185,7 @@ def rendered(
     Raises:
         StorageError: a file cannot be written.
     """
-    worst, best = pictures.extremes(found.evaluation.scores.images, images)
+    worst, best = pictures.extremes(found.run.part, found.evaluation.scores.images, images)
     with applied("exact", job.context):
         drawn = [pictures.draw(found.run, some) for some in (worst, best)]
     texts = [(out, report.page(found.evaluation, *drawn))]

@@ -1,6 +1,6 @@
 """The report's charts as SVG: the reliability diagram, and scores under worse images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.delivery.evaluation.calibration import BINS, Calibration
 from tuner.delivery.evaluation.corruption import STRENGTHS
@@ -12,11 +12,13 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 10, 40
 _BESIDE = 84  # room for names at the ends of lines
 _DASHES = (None, "7 4", "2 3", "9 3 2 3", "5 2", "1 4")
 _APART = 14  # pixels between two names
+_STRIP, _GAP = 44, 12  # the strip under the reliability diagram
+_QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def reliability(found: Calibration) -> Markup:
-    """Accuracy by confidence: bars below the diagonal are overconfident. Grey is the share."""
-    most = max(*found.pixels, 1)
+    """Accuracy by confidence, and how many pixels there are of each confidence."""
+    most, total = max(*found.pixels, 1), max(sum(found.pixels), 1)
     marks = []
     for k in range(BINS):
         if not found.pixels[k]:
@@ -25,26 +27,27 @@ def reliability(found: Calibration) -> Markup:
         accuracy, confidence = found.accuracy[k], found.confidence[k]
         title = element(
             "title",
-            f"confidence {confidence:.3f}, accuracy {accuracy:.3f}, {found.pixels[k]:,} pixels",
+            f"confidence {confidence:.3f}, accuracy {accuracy:.3f}, "
+            f"{found.pixels[k] / total:.1%} of the pixels",
         )
-        share = found.pixels[k] / most
+        low, high = _strip(0), _strip(found.pixels[k] / most)
         marks.append(
             element(
                 "g",
                 title,
-                _box(left, right, share, "var(--raised)", stroke="var(--line)"),
-                _box(left + 3, right - 3, accuracy, "var(--accent)"),
-                _level(left, right, confidence),
+                _box((left, right), (_upper(0), _upper(accuracy)), "var(--accent)"),
+                _level(left, right, _upper(confidence)),
+                _box((left, right), (low, high), "var(--faint)"),
             )
         )
-    ideal = element("line", class_="ideal", x1=_across(0), y1=_down(0), x2=_across(1), y2=_down(1))
+    ends = {"x1": _across(0), "y1": _upper(0), "x2": _across(1), "y2": _upper(1)}
     return _chart(
         f"Reliability diagram; the expected calibration error is {found.ece:.4f}",
-        *_grid((0, 0.25, 0.5, 0.75, 1)),
-        *(_under(share, f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)),
+        *_grid({f"{share:g}": _upper(share) for share in _QUARTERS}, _across(1)),
+        *(_under(share, f"{share:g}") for share in _QUARTERS),
         _caption("confidence"),
         *marks,
-        ideal,
+        element("line", class_="ideal", **ends),
     )
 
 
@@ -83,7 +86,7 @@ def under_strain(found: Robustness, clean: float) -> Markup:
     ticks = [top * share / 4 for share in range(5)]
     return _chart(
         "Mean IoU by strength of the corruption",
-        *_grid([tick / top for tick in ticks], [f"{tick:.2f}" for tick in ticks], room),
+        *_grid({f"{tick:.2f}": _down(tick / top) for tick in ticks}, _across(room)),
         *(_under(x, str(strength)) for strength, x in enumerate(steps)),
         _caption("strength", room),
         *lines,
@@ -101,14 +104,12 @@ def _chart(label: str, *children: Markup) -> Markup:
     )
 
 
-def _grid(
-    shares: Sequence[float], labels: Sequence[str] | None = None, room: float = 1
-) -> Iterable[Markup]:
-    for place, share in enumerate(shares):
-        y = f"{_down(share):.1f}"
-        yield element("line", class_="grid", x1=_across(0), y1=y, x2=_across(room), y2=y)
-        text = labels[place] if labels else f"{share:g}"
-        yield element("text", text, x=_LEFT - 7, y=f"{_down(share) + 4:.1f}", text_anchor="end")
+def _grid(heights: Mapping[str, float], end: float) -> Iterable[Markup]:
+    """A line for each labelled height, from the axis to an end."""
+    for label, height in heights.items():
+        y = f"{height:.1f}"
+        yield element("line", class_="grid", x1=_across(0), y1=y, x2=f"{end:.1f}", y2=y)
+        yield element("text", label, x=_LEFT - 7, y=f"{height + 4:.1f}", text_anchor="end")
 
 
 def _under(share: float, label: str) -> Markup:
@@ -121,22 +122,23 @@ def _caption(label: str, room: float = 1) -> Markup:
     return element("text", label, x=f"{_across(room / 2):.1f}", y=_HEIGHT - 4, text_anchor="middle")
 
 
-def _box(left: float, right: float, share: float, fill: str, stroke: str | None = None) -> Markup:
+def _box(sides: tuple[float, float], heights: tuple[float, float], fill: str) -> Markup:
+    left, right = sides
+    low, high = heights
     return element(
         "rect",
         x=f"{left:.1f}",
-        y=f"{_down(share):.1f}",
+        y=f"{high:.1f}",
         width=f"{right - left:.1f}",
-        height=f"{_down(0) - _down(share):.1f}",
+        height=f"{low - high:.1f}",
         fill=fill,
-        stroke=stroke,
         rx=2,
     )
 
 
-def _level(left: float, right: float, share: float) -> Markup:
-    y = f"{_down(share):.1f}"
-    style = "stroke:var(--wrong);stroke-width:2"
+def _level(left: float, right: float, height: float) -> Markup:
+    y = f"{height:.1f}"
+    style = "stroke:var(--wrong);stroke-width:2.5"
     return element("line", x1=f"{left:.1f}", y1=y, x2=f"{right:.1f}", y2=y, style=style)
 
 
@@ -167,3 +169,13 @@ def _across(share: float) -> float:
 
 def _down(share: float) -> float:
     return _TOP + (1 - share) * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _upper(share: float) -> float:
+    """The height of a share of the part above the strip."""
+    return _TOP + (1 - share) * (_down(0) - _TOP - _STRIP - _GAP)
+
+
+def _strip(share: float) -> float:
+    """The height of a share of the strip at the bottom."""
+    return _down(0) - share * _STRIP

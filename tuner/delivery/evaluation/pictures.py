@@ -2,7 +2,7 @@
 
 import io
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tuner.delivery.evaluation.scoring import ImageScore, Pass
+from tuner.training.data.parts import Part
 from tuner.training.ignore import IGNORE
 from tuner.training.preview.palette import colours
 
@@ -18,6 +19,8 @@ Pixels = NDArray[np.uint8]
 _WIDTH = 420  # pixels that a picture has at most
 _QUALITY = 80
 _OPACITY = 0.6
+_THUMBNAIL = (16, 16)
+_ALIKE = 16  # mean distance of grey levels up to which two images are one scene
 _WRONG = (213, 94, 0)
 _VOID = (40, 40, 44)
 
@@ -33,12 +36,40 @@ class Pictures:
     errors: str
 
 
-def extremes(scores: Sequence[ImageScore], count: int) -> tuple[list[ImageScore], list[ImageScore]]:
-    """The worst images and the best, by mean IoU; none is both."""
+def extremes(
+    part: Part, scores: Sequence[ImageScore], count: int
+) -> tuple[list[ImageScore], list[ImageScore]]:
+    """The worst images and the best, by mean IoU; none is both.
+
+    Frames of one scene look alike: of those only the first in order is taken, as long as there are
+    others.
+    """
+    places = {name: place for place, name in enumerate(part.decoded.names)}
+    thumbnails = {each.name: _thumbnail(part.decoded.images[places[each.name]]) for each in scores}
     order = sorted(scores, key=lambda each: (each.miou, each.pixel_accuracy, each.name))
-    worst = order[: min(count, (len(order) + 1) // 2)]
-    best = order[len(worst) :][::-1][:count]
-    return worst, best
+    middle = (len(order) + 1) // 2
+    worst, best = order[:middle], order[middle:][::-1]
+    return _different(worst, thumbnails, count), _different(best, thumbnails, count)
+
+
+def _different(
+    order: Sequence[ImageScore], thumbnails: Mapping[str, NDArray[Any]], count: int
+) -> list[ImageScore]:
+    """The first of an order that do not look alike; then the others, where they are too few."""
+    chosen: list[ImageScore] = []
+    for each in order:
+        near = (np.abs(thumbnails[each.name] - thumbnails[other.name]).mean() for other in chosen)
+        if len(chosen) < count and all(gap > _ALIKE for gap in near):
+            chosen.append(each)
+    rest = [each for each in order if each not in chosen]
+    kept = {each.name for each in (*chosen, *rest[: count - len(chosen)])}
+    return [each for each in order if each.name in kept]
+
+
+def _thumbnail(image: NDArray[Any]) -> NDArray[np.float32]:
+    """An image as a few grey pixels."""
+    small = Image.fromarray(visible(image)).convert("L").resize(_THUMBNAIL)
+    return np.asarray(small, dtype=np.float32)
 
 
 def draw(run: Pass, chosen: Sequence[ImageScore]) -> list[Pictures]:

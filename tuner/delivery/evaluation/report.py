@@ -179,8 +179,8 @@ def _calibration(found: Evaluation) -> Markup:
     return panel(
         "Calibration",
         charts.reliability(found.scores.calibration),
-        note=f"Accuracy (filled) and mean confidence (line) in {BINS} bins of confidence; the box "
-        "behind is the bin's share of the pixels. A line above the filling is overconfidence.",
+        note=f"Accuracy (filled) and mean confidence (line) in {BINS} bins of confidence, above "
+        "the bins' shares of the pixels. A line above the filling is overconfidence.",
     )
 
 
@@ -280,7 +280,7 @@ def _figure(each: Pictures) -> Markup:
         *(
             element(
                 "div",
-                element("img", src=uri, alt=f"{caption} of {each.score.name}", loading="lazy"),
+                element("img", src=uri, alt=f"{caption} of {each.score.name}"),
                 element("span", caption, class_="what"),
             )
             for caption, uri in zip(_CAPTIONS, uris, strict=True)
@@ -290,7 +290,8 @@ def _figure(each: Pictures) -> Markup:
 
 def _footer(found: Evaluation) -> Markup:
     subject = found.subject
-    known = {"data": subject.data[:12], "device": subject.device, **subject.facts}
+    weights = {"weights": subject.weights[:12]} if subject.weights else {}
+    known = {"data": subject.data[:12], **weights, "device": subject.device, **subject.versions}
     return element(
         "footer",
         element("p", " · ".join(f"{name} {value}" for name, value in known.items())),

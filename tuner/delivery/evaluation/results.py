@@ -16,7 +16,10 @@ FORMAT = 1  # of the JSON document
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was evaluated on what, and how; `data` is the fingerprint of the images and labels."""
+    """What was evaluated on what, and how.
+
+    `data` is the fingerprint of images and labels, `weights` the sha256 of the model's file.
+    """
 
     model: str
     split: str
@@ -26,7 +29,8 @@ class Subject:
     inference: str
     data: str
     device: str
-    facts: Mapping[str, str] = field(default_factory=dict)
+    weights: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner.delivery.evaluation.corruption import KINDS, STRENGTHS, corrupted
-from tuner.delivery.evaluation.scoring import Pass, confusion, halving
+from tuner.delivery.evaluation.scoring import Change, Pass, confusion, halving
 from tuner.spec import metrics
 from tuner.training.data.split import ImageArray
 from tuner.training.ignore import IGNORE
@@ -59,7 +59,7 @@ class Robustness:
 
 
 def passes() -> int:
-    """How often every image is looked at; a consistency looks at it twice."""
+    """How often every image is changed and looked at."""
     return len(KINDS) * len(STRENGTHS) + len(_MOVES)
 
 
@@ -67,7 +67,7 @@ def disturb(run: Pass) -> Robustness:
     """Measure a model on worse images, and on mirrored and moved ones. Raises as `score`."""
     return Robustness(
         tuple(_corruption(run, kind) for kind in KINDS),
-        tuple(Consistency(name, _share(run, move)) for name, move in _MOVES.items()),
+        halving(lambda at_once: _moved(run, at_once), run),
     )
 
 
@@ -90,31 +90,33 @@ def _corruption(run: Pass, kind: str) -> Corruption:
 class _Move:
     """A change of an image, and how classes H×W of it lie on those of the image as it was."""
 
-    change: Callable[[ImageArray], ImageArray]
+    change: Change
     aligned: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def _share(run: Pass, move: "_Move") -> float:
-    return halving(lambda at_once: _kept(run, move, at_once), run)
-
-
-def _kept(run: Pass, move: _Move, at_once: int) -> float:
-    same = total = 0
+def _moved(run: Pass, at_once: int) -> tuple[Consistency, ...]:
+    """The share of pixels that keep their class, for every move."""
+    same, total = dict.fromkeys(_MOVES, 0), dict.fromkeys(_MOVES, 0)
     for indices in run.batches(at_once):
         shapes = [run.image(index).shape for index in indices]
         sizes = [(shape[0], shape[1]) for shape in shapes]
-        before = run.predictions(indices, sizes, at_once=at_once, change=None)
-        after = run.predictions(
-            indices, sizes, at_once=at_once, change=lambda image, _: move.change(image)
-        )
-        for index, size, one, other in zip(indices, sizes, before, after, strict=True):
-            classes = torch.where(_counted(run.part.label(index), size), one.classes.cpu(), -1)
-            first, second = move.aligned(classes, other.classes.cpu())
-            counted = first >= 0
-            same += int(((first == second) & counted).sum())
-            total += int(counted.sum())
-            run.tick()
-    return same / total if total else float("nan")
+        found = run.predictions(indices, sizes, at_once=at_once, change=None)
+        before = [
+            torch.where(_counted(run.part.label(index), size), each.classes.cpu(), -1)
+            for index, size, each in zip(indices, sizes, found, strict=True)
+        ]
+        for name, move in _MOVES.items():
+            after = run.predictions(indices, sizes, at_once=at_once, change=move.change)
+            for classes, other in zip(before, after, strict=True):
+                first, second = move.aligned(classes, other.classes.cpu())
+                counted = first >= 0
+                same[name] += int(((first == second) & counted).sum())
+                total[name] += int(counted.sum())
+                run.tick()
+    return tuple(
+        Consistency(name, same[name] / total[name] if total[name] else float("nan"))
+        for name in _MOVES
+    )
 
 
 def _counted(label: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
@@ -127,7 +129,7 @@ def _counted(label: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
 
 
 def _shifted(by: int) -> _Move:
-    def change(image: ImageArray) -> ImageArray:
+    def change(image: ImageArray, index: int) -> ImageArray:
         """Moved down and to the right; its first row and column fill the gap."""
         moved = np.pad(image, ((by, 0), (by, 0), (0, 0)), mode="edge")
         return np.ascontiguousarray(moved[: image.shape[0], : image.shape[1]])
@@ -140,7 +142,7 @@ def _shifted(by: int) -> _Move:
 
 
 def _mirrored(axis: int) -> _Move:
-    def change(image: ImageArray) -> ImageArray:
+    def change(image: ImageArray, index: int) -> ImageArray:
         mirrored: Any = np.flip(image, axis)  # whatever its type
         return np.ascontiguousarray(mirrored)
 

@@ -87,7 +87,7 @@ tr.total > * { font-weight: 600; border-top: 2px solid var(--line); }
 .chart .ideal { stroke: var(--faint); stroke-width: 1.5; stroke-dasharray: 4 4; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12.5px;
   color: var(--muted); margin-top: 10px; }
-.legend span { white-space: nowrap; }
+.legend span { overflow-wrap: anywhere; min-width: 0; }
 .images { display: grid; gap: 18px; }
 .images figure { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
 .images figcaption { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: 2px 12px;
