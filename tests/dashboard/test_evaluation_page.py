@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.dashboard.conftest import Browser
 from tests.delivery.scenes import Known, coarse, mask, part
 from tuner.delivery.evaluation import pictures, report
 from tuner.delivery.evaluation.results import Evaluation, Subject

@@ -113,6 +113,19 @@ def test_seeds_train_again_and_go_on(place: Path, monkeypatch: pytest.MonkeyPatc
     assert "is of another config" in other.stderr
 
 
+def test_a_config_without_weights_is_trained_by_its_seeds(place: Path) -> None:
+    """Its first seed is the model of the report; without --seeds there is nothing to score."""
+    done = run(place, model="config.json")
+    assert done.exit_code == 2
+    assert "is a config without weights" in done.stderr
+    done = run(place, "--seeds", 2, "--json", place / "numbers.json", model="config.json")
+    assert done.exit_code == 0, done.output
+    numbers = json.loads((place / "numbers.json").read_text())
+    first = numbers["seeds"][0]
+    assert numbers["subject"]["model"] == f"config.json, seed {first['seed']}"
+    assert numbers["metrics"] == first["metrics"]
+
+
 def other_data(**changes: Any) -> None:
     """Write config.json with another data set as other.json."""
     document = json.loads(Path("config.json").read_text())

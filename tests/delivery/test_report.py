@@ -185,7 +185,9 @@ def test_frames_that_look_alike_are_shown_once(tmp_path: Path) -> None:
 def test_an_error_map_shows_what_is_wrong() -> None:
     """Orange where label and prediction differ, nearly black where nothing counts, else grey."""
     label = np.array([[0, 1, IGNORE]], dtype=np.uint8)
-    found = pictures.error_map(painted(label), label, np.array([[0, 2, 2]], dtype=np.uint8))
+    found = pictures.error_map(
+        pictures.visible(painted(label)), label, np.array([[0, 2, 2]], dtype=np.uint8)
+    )
     right, wrong, void = found[0].astype(int)
     assert np.ptp(right) == 0
     assert wrong[0] > wrong[1] > wrong[2]

@@ -60,8 +60,10 @@ def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
         settings=settings,
         device=target,
         batch=batch,
+        seeds=seeds or 0,
+        seeds_folder=seeds_folder,
     )
-    found = work.evaluated(job, robustness=robustness, seeds=seeds or 0, folder=seeds_folder)
+    found = work.evaluated(job, robustness=robustness)
     for line in work.described(found):
         typer.echo(line)
     for path, text in work.rendered(job, found, out, json, images):

@@ -1,16 +1,13 @@
 """The config trained again with other seeds; what was trained before is not trained twice."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
-from tuner.cli.train.progress import describe_stop, shown
+from tuner.cli.train.progress import shown
 from tuner.cli.train.retraining import Places, completed, retrain
 from tuner.configs.seeds import fresh_seeds
-from tuner.delivery.evaluation.results import Repetition
-from tuner.delivery.predictor import Predictor
 from tuner.delivery.trained import open_model
 from tuner.errors import InvalidInput, Problem
 from tuner.spec.config import TrialConfig
@@ -18,13 +15,8 @@ from tuner.spec.config import TrialConfig
 _MODEL, _CHECKPOINT = "model.pt", "checkpoint.pt"
 
 
-def repeated(
-    config: TrialConfig,
-    count: int,
-    places: Places,
-    scored: Callable[[Predictor], dict[str, float]],
-) -> tuple[Repetition, ...]:
-    """The config's scores with so many fresh seeds, each trained in a folder of its own.
+def trained(config: TrialConfig, count: int, places: Places) -> tuple[tuple[int, Path], ...]:
+    """Seeds and model files of the config, each trained in a folder of its own.
 
     A folder that holds the model of a seed is taken as it is; a checkpoint is gone on from.
 
@@ -37,17 +29,21 @@ def repeated(
         wanted = config.model_copy(update={"seed": seed})
         folder = places.folder / str(seed)
         path = folder / _MODEL
-        if path.is_file():
-            typer.echo(f"seed {seed} ({place} of {count}): {path} is there already")
-        else:
+        if not path.is_file():
             typer.echo(f"seed {seed} ({place} of {count}): training")
             _train(wanted, replace(places, folder=folder))
-        opened = open_model(path, device=places.device, name=f"seed {seed}")
-        if completed(opened.config) != completed(wanted):
-            message = f"{path} is of another config; name another --out, or delete its folder"
-            raise InvalidInput([Problem(("--seeds",), message)])
-        found.append(Repetition(seed, scored(opened)))
+        else:
+            typer.echo(f"seed {seed} ({place} of {count}): {path} is there already")
+            _check(path, wanted)
+        found.append((seed, path))
     return tuple(found)
+
+
+def _check(path: Path, wanted: TrialConfig) -> None:
+    """Raise InvalidInput where a model is not the one that training the config would give."""
+    if completed(open_model(path).config) != completed(wanted):
+        message = f"{path} is of another config; name another --out, or delete its folder"
+        raise InvalidInput([Problem(("--seeds",), message)])
 
 
 def _train(config: TrialConfig, places: Places) -> None:
@@ -57,8 +53,7 @@ def _train(config: TrialConfig, places: Places) -> None:
         result = retrain(config, places, display)
     if result.interrupted:
         typer.echo(
-            describe_stop(result.step, config.training.epochs, Path(places.folder)).replace(
-                "the same command with --resume", "the same command"
-            )
+            f"stopped in epoch {result.step + 1} of {config.training.epochs}; the same command "
+            f"goes on from {places.folder / _CHECKPOINT}"
         )
         raise typer.Exit(128 + result.interrupted)

@@ -7,19 +7,20 @@ from pathlib import Path
 import torch
 
 import tuner
-from tuner.cli.documents import read_study, write
+from tuner.cli.documents import read_result, read_study, write
 from tuner.cli.evaluate import checks
 from tuner.cli.evaluate.progress import counted
-from tuner.cli.evaluate.repetition import repeated
-from tuner.cli.models import ModelSources, open_trained
+from tuner.cli.evaluate.repetition import trained
+from tuner.cli.models import ModelSources, is_document, open_trained
 from tuner.cli.preview import read_config
-from tuner.cli.train.retraining import Places, with_changes
+from tuner.cli.train.retraining import Places, completed, with_changes
 from tuner.delivery.evaluation import pictures, report, robustness, scoring
 from tuner.delivery.evaluation.inference import Inference
 from tuner.delivery.evaluation.results import Evaluation, Repetition, Subject, summary, to_json
 from tuner.delivery.evaluation.scoring import Pass
 from tuner.delivery.predictor import Predictor
-from tuner.errors import InvalidInput, Problem
+from tuner.delivery.trained import open_model
+from tuner.errors import InvalidInput, NotFound, Problem
 from tuner.spec.config import TrialConfig
 from tuner.training.data.parts import open_part
 from tuner.training.determinism import DeviceContext, applied
@@ -41,6 +42,8 @@ class Job:
     settings: WorkerSettings
     device: str
     batch: int | None = None
+    seeds: int = 0
+    seeds_folder: Path = Path()
 
     @property
     def context(self) -> DeviceContext:
@@ -56,7 +59,7 @@ class Found:
     run: Pass
 
 
-def evaluated(job: Job, *, robustness: bool, seeds: int, folder: Path) -> Found:
+def evaluated(job: Job, *, robustness: bool) -> Found:
     """Score the model, its robustness if asked for, and other seeds of its config.
 
     Raises:
@@ -65,27 +68,44 @@ def evaluated(job: Job, *, robustness: bool, seeds: int, folder: Path) -> Found:
     """
     changes = checks.dataset_changes(job.changes)
     predictor, own = opened(job)
-    if own is None and seeds:
-        message = f"{predictor.name} has no config to train again; name a model.pt or a study"
+    if own is None and job.seeds:
+        message = f"{job.model} has no config to train again; name a model.pt or a study"
         raise InvalidInput([Problem(("--seeds",), message)])
     config = with_changes(_of_data(job, own), changes)
-    dataset = config.dataset.model_copy(update={"size": predictor.size})
+    size = config.dataset.size if predictor is None else predictor.size
+    dataset = config.dataset.model_copy(update={"size": size})
     part = open_part(
         dataset, job.split, cache=job.settings.cache_folder, roots=job.settings.data_roots
     )
-    notes = scoring.check_fit(predictor, dataset.classes, part.source.channels)
+    notes: tuple[str, ...] = ()
+    if predictor is not None:  # before the hours of training
+        notes = scoring.check_fit(predictor, dataset.classes, part.source.channels)
+    models = () if own is None else _trained(job, with_changes(own, changes))
+    if predictor is None:
+        seed, path = models[0]
+        predictor = open_model(path, device=job.device, name=f"{Path(job.model).name}, seed {seed}")
     run = Pass(predictor, part, job.inference, _at_once(job, own), job.context)
     with applied("exact", job.context):
         found = _measured(job, run, notes, robustness=robustness)
-    if own is not None and seeds:
-        again = own.model_copy(update={"dataset": config.dataset}) if changes else own
-        found = replace(found, repetitions=_repeated(job, run, again, seeds, folder))
-    return Found(found, run)
+        again = tuple(_repetition(job, run, seed, path) for seed, path in models)
+    return Found(replace(found, repetitions=again), run)
 
 
-def opened(job: Job) -> tuple[Predictor, TrialConfig | None]:
-    """The model, and the config that it was trained by, if it was. Raises as `open_trained`."""
-    found = open_trained(job.model, job.sources, device=job.device)
+def opened(job: Job) -> tuple[Predictor | None, TrialConfig | None]:
+    """The model, and the config that it was trained by, if it was.
+
+    A config whose weights nobody kept has no model yet; other seeds of it can be trained.
+
+    Raises:
+        NotFound, InvalidInput, DataUnavailable, TrainingError: as `open_trained`.
+    """
+    try:
+        found = open_trained(job.model, job.sources, device=job.device)
+    except NotFound:
+        path = Path(job.model)
+        if not job.seeds or not path.is_file() or not is_document(path):
+            raise
+        return None, completed(read_result(path)[0])
     return found, found.config
 
 
@@ -97,6 +117,26 @@ def _of_data(job: Job, own: TrialConfig | None) -> TrialConfig:
         return own
     message = f"{job.model} does not say on what data it was trained; name a study or a best.json"
     raise InvalidInput([Problem(("--data",), message)])
+
+
+def _trained(job: Job, config: TrialConfig) -> tuple[tuple[int, Path], ...]:
+    """Seeds and model files of the config, as many as are asked for."""
+    places = Places(
+        folder=job.seeds_folder,
+        cache=job.settings.cache_folder,
+        roots=job.settings.data_roots,
+        device=job.device,
+        threads=job.settings.threads,
+    )
+    return trained(config, job.seeds, places) if job.seeds else ()
+
+
+def _repetition(job: Job, run: Pass, seed: int, path: Path) -> Repetition:
+    """Score another seed's model as the model was."""
+    predictor = open_model(path, device=job.device, name=f"seed {seed}")
+    with counted(len(run.part), f"scoring seed {seed}") as tick:
+        scores = scoring.score(replace(run, predictor=predictor, tick=tick))
+    return Repetition(seed, summary(scores, tuple(predictor.classes)))
 
 
 def _at_once(job: Job, own: TrialConfig | None) -> int:
@@ -136,25 +176,6 @@ def _subject(job: Job, run: Pass, notes: tuple[str, ...]) -> Subject:
         versions={"segtune": tuner.__version__, "torch": torch.__version__},
         notes=(*notes, *part.notes),
     )
-
-
-def _repeated(
-    job: Job, run: Pass, config: TrialConfig, seeds: int, folder: Path
-) -> tuple[Repetition, ...]:
-    places = Places(
-        folder=folder,
-        cache=job.settings.cache_folder,
-        roots=job.settings.data_roots,
-        device=job.device,
-        threads=job.settings.threads,
-    )
-
-    def scored(predictor: Predictor) -> dict[str, float]:
-        with applied("exact", job.context):
-            found = scoring.score(replace(run, predictor=predictor))
-        return summary(found, tuple(predictor.classes))
-
-    return repeated(config, seeds, places, scored)
 
 
 def described(found: Found) -> Iterator[str]:
