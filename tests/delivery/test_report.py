@@ -115,8 +115,8 @@ def test_every_part_is_there(run: Pass, found: Evaluation) -> None:
         "Calibration",
         "Largest mistakes",
         "Robustness",
-        "mIoU by strength",
         "Consistency",
+        "mIoU by strength",
         "Worst images",
         "Best images",
     ]

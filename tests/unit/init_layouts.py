@@ -133,8 +133,8 @@ def folder_each(root: Path) -> Expected:
 
 def by_type(root: Path) -> Expected:
     """Images are JPEG and masks PNG, side by side."""
-    write(root, "{s}/{i}.jpg", "{s}/{i}.png", splits=("training", "validation"))
-    return {"masks": "{split}/*.png", "train": "training", "val": "validation"}
+    write(root, "{s}/{i}.jpg", "{s}/{i}.png", splits=("training", "validation", "testing"))
+    return {"masks": "{split}/*.png", "train": "training", "val": "validation", "test": "testing"}
 
 
 def sat_and_mask(root: Path) -> Expected:
@@ -302,13 +302,14 @@ def coco(root: Path) -> Expected:
 
 def roboflow_coco(root: Path) -> Expected:
     """Roboflow's COCO: a file beside the images of each split."""
-    for split in ("train", "valid", "test"):
+    for split in ("train", "valid", "testing"):
         _coco(root, "{s}/{s}{i}.jpg", "{s}/_annotations.coco.json", split)
     return {
         "format": "coco",
         "images": "{split}",
         "annotations": "{split}/_annotations.coco.json",
         "val": "valid",
+        "test": "testing",
         "classes": PETS,
     }
 

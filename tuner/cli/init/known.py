@@ -174,6 +174,8 @@ def _split(
         has_val = True
     if has_val and words["val"][0] != "val":
         options["val"] = words["val"][0]
+    if "test" in words and words["test"][0] != "test":
+        options["test"] = words["test"][0]
     defaults = {"images": "{split}2017", "annotations": "annotations/instances_{split}2017.json"}
     options = {key: value for key, value in options.items() if defaults.get(key) != value}
     return _of_categories(folder / path, options, has_val=has_val)

@@ -156,6 +156,8 @@ def choose_splits(found: Findings) -> tuple[dict[str, Any], int]:
     training = _training(found)
     if layout.is_split and (word := layout.splits[training].name) != "train":
         options["train"] = word
+    if training != "test" and found.count("test") and layout.splits["test"].name != "test":
+        options["test"] = layout.splits["test"].name
     if not layout.is_split or not found.count("val") or training == "val":
         return {**options, "holdout": HOLDOUT}, without_holdout(found.count(training))
     if (word := layout.splits["val"].name) != "val":

@@ -46,23 +46,18 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     data are not those that the file's result was made with.
     """
     from tuner.cli.documents import read_result
+    from tuner.cli.train import retraining
     from tuner.cli.train.comparison import Record, compare
     from tuner.cli.train.progress import describe_stop, shown
-    from tuner.cli.train.retraining import (
-        Places,
-        choose_threads,
-        completed,
-        retrain,
-        with_changes,
-    )
 
     recorded, found = read_result(file)
-    config, recorded = with_changes(recorded, changes or ()), completed(recorded)
+    config = retraining.with_changes(recorded, changes or ())
+    recorded = retraining.completed(recorded)
     record = None if found is None else Record(found.metrics, found.provenance, config != recorded)
     settings, target = machine(device, paths(data_root))
-    threads, notice = choose_threads(config, record, settings.threads, target)
+    threads, notice = retraining.choose_threads(config, record, settings.threads, target)
     typer.echo(notice, nl=bool(notice))
-    places = Places(
+    places = retraining.Places(
         folder=out,
         cache=settings.cache_folder,
         roots=settings.data_roots,
@@ -74,7 +69,7 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
         allow_other_data=allow_other_data,
     )
     with shown(config.training.epochs, typer.echo) as display:
-        result = retrain(config, places, display)
+        result = retraining.retrain(config, places, display)
     if result.interrupted:
         typer.echo(describe_stop(result.step, config.training.epochs, out))
         raise typer.Exit(128 + result.interrupted)

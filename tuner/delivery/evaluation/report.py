@@ -1,7 +1,7 @@
 """An evaluation as one HTML page."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tuner.delivery.evaluation import charts
 from tuner.delivery.evaluation.boundaries import DEPTH, TOLERANCE
@@ -32,7 +32,7 @@ def page(found: Evaluation, worst: Sequence[Pictures], best: Sequence[Pictures])
         _classes(found),
         element("div", _matrix(found), _calibration(found), class_="pair"),
         _mistakes(found),
-        *_robustness(found),
+        _robustness(found),
         _images("Worst images", worst, found),
         _images("Best images", best, found),
         _footer(found),
@@ -184,26 +184,23 @@ def _calibration(found: Evaluation) -> Markup:
     )
 
 
-def _robustness(found: Evaluation) -> Iterator[Markup]:
+def _robustness(found: Evaluation) -> Markup | None:
     if found.robustness is None:
-        return
+        return None
     clean = found.metrics["miou"]
-    yield element(
-        "div",
-        _strain(found.robustness, clean),
-        panel(
-            "mIoU by strength",
-            charts.under_strain(found.robustness, clean),
-            note="Strength 0 is the image as it is.",
-        ),
-        class_="pair",
-    )
     rows = [(each.change, f"{each.share:.2%}") for each in found.robustness.consistency]
-    yield panel(
+    consistency = panel(
         "Consistency",
-        table(("Change", "Pixels that keep their class"), rows, label="Consistency"),
-        note="A model that does not depend on position mirrors and moves its classes as the image.",
+        table(("Image", "Kept"), rows, label="Consistency"),
+        note="Pixels that keep their class when the image is mirrored or moved.",
     )
+    chart = panel(
+        "mIoU by strength",
+        charts.under_strain(found.robustness, clean),
+        note="Strength 0 is the image as it is.",
+    )
+    tables = element("div", _strain(found.robustness, clean), consistency, class_="column")
+    return element("div", tables, chart, class_="pair")
 
 
 def _strain(found: Robustness, clean: float) -> Markup:

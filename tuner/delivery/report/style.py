@@ -43,6 +43,7 @@ footer p + p { margin-top: 4px; }
 .title p { max-width: 100ch; text-wrap: pretty; }
 .pair { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px;
   align-items: start; }
+.column { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
 .note { padding: 8px 12px; border: 1px solid var(--line); border-left: 3px solid var(--warn);
   border-radius: 6px; background: var(--panel); overflow-wrap: anywhere; }
 .note + .note { margin-top: 8px; }
@@ -61,7 +62,6 @@ th, td { padding: 5px 8px; text-align: left; white-space: nowrap; font-weight: 4
 thead th { color: var(--muted); font-size: 12px; border-top: 0; vertical-align: bottom; }
 tbody th { font-weight: 550; }
 tbody tr:hover > * { background: var(--raised); }
-tr.total > * { font-weight: 600; border-top: 2px solid var(--line); }
 .n { text-align: right; }
 .cut { display: inline-block; max-width: 200px; overflow: hidden; text-overflow: ellipsis;
   vertical-align: bottom; }
