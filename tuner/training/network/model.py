@@ -57,6 +57,11 @@ class SegmentationModel(nn.Module):
         self._keeps_statistics = keeps_statistics
         self._is_encoder_frozen = False
 
+    @property
+    def channels(self) -> int:
+        """Channels of its images."""
+        return int(self.mean.shape[1])
+
     def coarse(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits and auxiliary logits at the decoder's stride."""
         features = self.encoder((images - self.mean) / self.std)  # N×Cᵢ×⌈H/sᵢ⌉×⌈W/sᵢ⌉, finest first

@@ -1,0 +1,66 @@
+"""Networks as training leaves them (`model.pt`): their weights beside their config."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tuner.errors import TrainingError
+from tuner.spec.config import TrialConfig
+from tuner.spec.documents import parse_json
+from tuner.spec.stored import read_config
+from tuner.training.network import model
+from tuner.training.network.model import SegmentationModel
+from tuner.training.network.weight_files import digest_of, load_file_of_tensors
+from tuner.training.network.weights import set_norm_eps
+
+_KEYS = ("config", "model")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """What a `model.pt` holds: the network, which does not learn, its config, the file's sha256."""
+
+    network: SegmentationModel
+    config: TrialConfig
+    sha256: str
+
+
+def read_model(path: Path) -> ModelFile:
+    """Build the network of a `model.pt` in evaluation mode on the CPU; it needs no other file.
+
+    Raises:
+        WeightsUnavailable: the file cannot be read on this machine.
+        TrainingError: it is damaged, is not one of ours, or its tensors are not its config's.
+    """
+    body = load_file_of_tensors(path)
+    if not isinstance(body, Mapping) or any(key not in body for key in _KEYS):
+        raise TrainingError(
+            f"{path.name} is not a model of segtune: it has no config beside its weights; name the "
+            "model.pt of a trial or of `segtune train`"
+        )
+    config = read_config(parse_json(str(body["config"]).encode()), f"the config in {path.name}")
+    network = _built(config, body, path).eval().requires_grad_(False)
+    return ModelFile(network, config, digest_of(path))
+
+
+def _built(config: TrialConfig, body: Mapping[str, Any], path: Path) -> SegmentationModel:
+    """The network of a config with the tensors of the file, every one of them."""
+    tensors: Mapping[str, Tensor] = body["model"]
+    channels = tensors["mean"].numel() if "mean" in tensors else 3
+    # Whatever weights it began with, those in the file replace them all.
+    bare = config.model_copy(update={"model": config.model.model_copy(update={"weights": "none"})})
+    network = model.build(bare, mean=(0.0,) * channels, std=(1.0,) * channels)
+    try:
+        network.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise TrainingError(
+            f"{path.name} does not hold the network of its config: {first[0].strip()[:300]}; "
+            "it is of another release, or was changed"
+        ) from error
+    if isinstance(eps := body.get("norm_eps"), float):
+        set_norm_eps(network, eps)
+    return network
