@@ -6,6 +6,12 @@ import pytest
 import torch
 
 from tuner.configs import catalog
+from tuner.configs.traits import LossTraits
+
+# Losses that look at a teacher are called otherwise, and have a suite of their own.
+TAUGHT = [
+    ("loss", name) for name, traits in catalog.all_traits(LossTraits).items() if traits.teacher
+]
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
@@ -15,7 +21,10 @@ def pytest_generate_tests(metafunc: Any) -> None:
     """
     for kind in catalog.FOLDERS:
         if kind in metafunc.fixturenames and metafunc.cls is None:
-            metafunc.parametrize(kind, catalog.names(kind))
+            others = [name for name in catalog.names(kind) if (kind, name) not in TAUGHT]
+            metafunc.parametrize(kind, others)
+    if "taught" in metafunc.fixturenames:
+        metafunc.parametrize("taught", [name for _, name in TAUGHT])
 
 
 @pytest.fixture(autouse=True)

@@ -92,6 +92,28 @@ def test_paths_that_are_fine(path: str) -> None:
     [
         ({"base": {"model": {"weights": "../w.pt"}}}, ("base", "model", "weights")),
         (
+            {"base": {"loss": {"name": "distill", "teacher": "../t.pt"}}},
+            ("base", "loss", "teacher"),
+        ),
+        (
+            {
+                "base": {
+                    "loss": {
+                        "name": "sum",
+                        "terms": [{"name": "dice"}, {"name": "distill", "teacher": "~/t.pt"}],
+                    }
+                }
+            },
+            ("base", "loss", "terms", 1, "teacher"),
+        ),
+        (
+            {
+                "base": {"loss": {"name": "distill", "teacher": "t.pt"}},
+                "space": {"loss.teacher": {"choice": ["a.pt", "../b.pt"]}},
+            },
+            ("space", "loss.teacher", 0, "choice", 1),
+        ),
+        (
             {"space": {"model.weights": {"choice": ["none", "file:%2e%2e/w.pt"]}}},
             ("space", "model.weights", 0, "choice", 1),
         ),

@@ -96,6 +96,35 @@ def test_a_range_may_reach_into_a_term_of_a_sum(
         assert message in found["space", path, 0]
 
 
+TAUGHT = {
+    "name": "sum",
+    "terms": [{"name": "cross_entropy"}, {"name": "distill", "teacher": "big.pt"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("loss", "path", "ranges", "message"),
+    [
+        (TAUGHT, "loss.terms.1.temperature", {"float": [1.0, 8.0], "log": True}, None),
+        (TAUGHT, "loss.terms.1.weight", {"float": [0.1, 3.0]}, None),
+        (TAUGHT, "loss.terms.1.temperature", {"float": [-1.0, 8.0]}, "greater than 0"),
+        (TAUGHT, "loss.terms.1.kind", {"choice": ["pixel", "channel"]}, None),
+        (TAUGHT["terms"][1], "loss.temperature", {"float": [1.0, 8.0]}, None),
+        (TAUGHT["terms"][1], "loss.teacher", {"choice": ["a.pt", "b.pt"]}, None),
+        (TAUGHT["terms"][1], "loss.kind", {"choice": ["pixel", "row"]}, "'row'"),
+    ],
+)
+def test_distillation_may_be_searched(
+    loss: Any, path: str, ranges: dict[str, Any], message: str | None
+) -> None:
+    """Temperature, weight, kind and the teacher itself, alone and in a sum."""
+    found = mistakes({**space(path, ranges), "base": {"loss": loss}})
+    if message is None:
+        assert found == {}
+    else:
+        assert message in str(found)
+
+
 def test_an_option_is_fine_under_its_condition() -> None:
     """Momentum may be searched where sgd is drawn."""
     ranges = {"float": [0.5, 0.99], "when": {"optimizer.name": "sgd"}}

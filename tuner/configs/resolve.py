@@ -39,6 +39,7 @@ def resolve(
         problems += _complete_section(tree[section], section, params)
     if not problems:
         problems += _complete_terms(tree["loss"])
+        problems += _lacking_teacher(tree["loss"])
     problems += _complete_augment(tree["augment"])
     if not problems:
         problems += _complete_stride(tree["model"])
@@ -174,6 +175,19 @@ def _complete_term(term: dict[str, Any], option: str) -> Iterator[tuple[tuple[st
         term[key], wrong = known.check(term.get(key, known.default))
         if wrong:
             yield (key,), f"{wrong}, not {term[key]!r}"
+    for problem in _lacking_teacher(term):
+        yield tuple(map(str, problem.location[1:])), problem.message
+
+
+def _lacking_teacher(loss: Mapping[str, Any]) -> Iterator[Problem]:
+    """The problem of a loss, complete otherwise, that needs a teacher and names none."""
+    option = catalog.traits(LossTraits, str(loss["name"])).teacher
+    if option is not None and not loss.get(option):
+        message = (
+            f"{loss['name']} learns from a trained model; name its model.pt, below the workers' "
+            "data roots or by an address with #sha256="
+        )
+        yield Problem(("loss", option), message)
 
 
 def _complete_augment(tree: dict[str, Any]) -> list[Problem]:

@@ -52,10 +52,11 @@ class DecoderTraits(Traits):
 
 
 class LossTraits(Traits):
-    """`terms` is the option that holds other losses."""
+    """`terms` is the option that holds other losses; `teacher` the one that names a model file."""
 
     kind = "loss"
     terms: str | None = None
+    teacher: str | None = None
 
 
 class OptimizerTraits(Traits):

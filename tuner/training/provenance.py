@@ -13,7 +13,7 @@ from tuner.training.train_state import TrainState
 
 def of(state: TrainState) -> dict[str, Any]:
     """Data, versions, device, micro-batch and size of the network, as they are now."""
-    weights = dict(state.model.initial_weights)
+    found = {"weights": dict(state.model.initial_weights), "teachers": dict(state.teachers.digests)}
     return {
         "data": state.owner.fingerprint,
         "versions": {
@@ -29,4 +29,4 @@ def of(state: TrainState) -> dict[str, Any]:
         "micro_batch": state.micro_batch,
         "parameters": model.parameter_count(state.model),
         "seconds": state.progress.seconds,
-    } | ({"weights": weights} if weights else {})
+    } | {name: facts for name, facts in found.items() if facts}

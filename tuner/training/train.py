@@ -215,11 +215,13 @@ def _backward(state: TrainState, images: Tensor, labels: Tensor, share: Tensor |
     with memory.limited(state.context):
         with autocast(state.config.training.determinism, state.context):
             logits, aux = state.model(images)  # both b×K×h×w
-        loss = state.loss(logits.float(), labels)  # in float32, whatever the network computes in
+            lessons = state.teachers.lessons(images)
+        # In float32, whatever the network computes in.
+        loss = state.loss(logits.float(), labels, *lessons)
         if aux is not None and aux_weight > 0:
             # A loss that mines pixels or scores regions says what an auxiliary output gets.
             aux_loss = getattr(state.loss, "aux", state.loss)
-            loss = loss + aux_weight * aux_loss(aux.float(), labels)
+            loss = loss + aux_weight * aux_loss(aux.float(), labels, *lessons)
         if share is not None:
             loss = loss * share
     loss.backward()

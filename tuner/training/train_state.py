@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from tuner.configs import catalog
-from tuner.errors import Diverged
+from tuner.errors import CheckpointMismatch, Diverged
 from tuner.spec.config import TrialConfig
 from tuner.training import checkpoint
 from tuner.training.checkpoint import Owner, Progress
@@ -18,7 +18,8 @@ from tuner.training.determinism import DeviceContext
 from tuner.training.network import model
 from tuner.training.optimization import rates
 from tuner.training.optimization.ema import Average
-from tuner.training.optimization.parameters import groups, set_decay
+from tuner.training.optimization.parameters import groups, groups_of_loss, set_decay
+from tuner.training.teachers import Teachers
 
 
 class TrainState:
@@ -41,10 +42,14 @@ class TrainState:
         self.model = built.to(context.device).train()
         if config.training.determinism == "fast":
             self.model = self.model.to(memory_format=torch.channels_last)
+        self.loss = self._build_loss(data)
+        self.teachers = Teachers(self.loss, config, roots=data.roots, channels=built.channels)
+        self.teachers.meet(self.loss, self.model)
+        self.loss = self.loss.to(context.device)
         self.optimizer = self._build_optimizer()
-        self.loss = self._build_loss(data).to(context.device)
         decay = config.training.ema
         self.average = Average(self.model, decay) if decay is not None else None
+        self.teachers.attend(self.model, context)
         if config.training.compile:
             # Static shapes: every batch is whole, and dynamic kernels are slower.
             self.model.compile(dynamic=False)
@@ -97,6 +102,11 @@ class TrainState:
             TrainingError: it cannot be read.
         """
         self.progress, tensors = checkpoint.load(path, self.owner)
+        if tensors.get("teachers", {}) != dict(self.teachers.digests):
+            raise CheckpointMismatch(
+                f"checkpoint {path.name} was trained with another teacher under the same name; "
+                "bring that file back, or start without the checkpoint"
+            )
         self.load_state_dict(tensors)
         self.micro_batch = self.progress.micro_batch or self.config.training.batch_size
         self.loss_sum.fill_(self.progress.loss_sum)
@@ -109,6 +119,8 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "average": average,
         }
+        if self.teachers.digests:
+            state |= {"loss": self.loss.state_dict(), "teachers": dict(self.teachers.digests)}
         return cast(dict[str, Any], checkpoint.copied(state))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -117,13 +129,15 @@ class TrainState:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
+        if "loss" in state:
+            self.loss.load_state_dict(state["loss"])
 
     def _build_optimizer(self) -> Optimizer:
         settings = self.config.optimizer
         return cast(
             Optimizer,
             catalog.load("optimizer", settings.name).build(
-                groups(self.model, self.config),
+                [*groups(self.model, self.config), *groups_of_loss(self.loss)],
                 rates.peak(self.config),
                 settings.weight_decay,
                 self.config.training.determinism == "fast",

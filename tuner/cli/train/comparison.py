@@ -92,6 +92,14 @@ def _differences(record: Record, provenance: Mapping[str, Any]) -> Iterator[str]
     weights = _facts(old, "weights"), _facts(new, "weights")
     if all(weights) and weights[0] != weights[1]:
         yield "the initial weights: see both provenances"
+    yield from _teachers(_facts(old, "teachers"), _facts(new, "teachers"))
+
+
+def _teachers(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Teachers of which the file holds other bytes than it did."""
+    for name, digest in now.items():
+        if digest != (recorded := before.get(name)):
+            yield f"the teacher {name}: sha256 {short(digest)}, recorded {short(recorded)}"
 
 
 def _facts(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -16,7 +16,8 @@ from tuner.spec.study import StudySpec
 
 # Options of the data set that name folders, files, or patterns of them.
 PATHS = frozenset({"root", "images", "masks", "train", "val", "annotations", "lists", "extra"})
-_WEIGHTS = "model.weights"
+# Paths of a config whose values name files of tensors: weights to begin with, and teachers.
+_FILES = re.compile(r"model\.weights|loss\.(terms\.\d+\.)?teacher")
 _LONGEST = 100
 _ADDRESS = re.compile(r"file:|[a-z][a-z0-9+.-]+://")
 
@@ -34,9 +35,10 @@ def name_problems(spec: StudySpec) -> Iterator[Problem]:
     for option, value in spec.dataset.options.items():
         yield from _in_texts(("dataset", option), value, is_path=option in PATHS)
     yield from _in_texts(("base", "model", "weights"), spec.base.model.weights, is_path=True)
-    for _, index, dimension in _dimensions(spec, _WEIGHTS):
+    yield from _teachers(spec.base.loss.options, ("base", "loss"))
+    for path, index, dimension in _dimensions(spec):
         for position, value in enumerate(dimension.choice):
-            place = ("space", _WEIGHTS, index, "choice", position)
+            place = ("space", path, index, "choice", position)
             yield from _in_texts(place, value, is_path=True)
     for number, params in enumerate(spec.search.prior.configs if spec.search.prior else ()):
         yield from path_problems_of(params, ("search", "prior", "configs", number))
@@ -44,8 +46,21 @@ def name_problems(spec: StudySpec) -> Iterator[Problem]:
 
 def path_problems_of(params: Mapping[str, Any], below: Location) -> list[Problem]:
     """Problems of the params that are paths."""
-    value = params.get(_WEIGHTS)
-    return list(_in_texts((*below, _WEIGHTS), value, is_path=True))
+    named = [(path, value) for path, value in params.items() if _FILES.fullmatch(path)]
+    return [
+        problem
+        for path, value in named
+        for problem in _in_texts((*below, path), value, is_path=True)
+    ]
+
+
+def _teachers(loss: Mapping[str, Any], below: Location) -> Iterator[Problem]:
+    """Problems of the files that a loss, or a term of it, names as its teacher."""
+    yield from _in_texts((*below, "teacher"), loss.get("teacher"), is_path=True)
+    terms = loss.get("terms")
+    for position, term in enumerate(terms if isinstance(terms, list | tuple) else ()):
+        if isinstance(term, Mapping):
+            yield from _teachers(term, (*below, "terms", position))
 
 
 def wrong_path(path: str, *, only_upwards: bool = False) -> str | None:
@@ -82,9 +97,10 @@ def _in_texts(place: Location, value: object, *, is_path: bool) -> Iterator[Prob
         yield Problem(place, wrong)
 
 
-def _dimensions(spec: StudySpec, wanted: str) -> Iterator[tuple[str, int, Choice]]:
+def _dimensions(spec: StudySpec) -> Iterator[tuple[str, int, Choice]]:
+    """Choices among files."""
     for path, index, dimension in spec.space.dimensions():
-        if path == wanted and isinstance(dimension, Choice):
+        if _FILES.fullmatch(path) and isinstance(dimension, Choice):
             yield path, index, dimension
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tuner.configs import catalog
+from tuner.training.network.lessons import Lessons, Taught
 
 TERMS = "terms"
 
@@ -52,8 +53,11 @@ class _Sum(nn.Module):
         if any(hasattr(loss, "aux") for loss in losses):
             self.aux = _Sum([getattr(loss, "aux", loss) for loss in losses], weights)
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Loss of N×K×H×W logits and N×H×W labels of int64."""
-        values = [loss(logits, labels) for loss in self.losses]
+    def forward(self, logits: Tensor, labels: Tensor, *lessons: Lessons) -> Tensor:
+        """Loss of N×K×H×W logits and N×H×W labels of int64; terms that have a teacher hear it."""
+        values = [
+            loss(logits, labels, *lessons) if isinstance(loss, Taught) else loss(logits, labels)
+            for loss in self.losses
+        ]
         weighted = [weight * value for weight, value in zip(self.weights, values, strict=True)]
         return torch.stack(weighted).sum()

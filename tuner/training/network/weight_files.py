@@ -47,11 +47,12 @@ class Contents:
     norm_eps: float | None = None
 
 
-def locate(name: str, roots: Sequence[Path]) -> Path:
+def locate(name: str, roots: Sequence[Path], *, key: str = "model.weights") -> Path:
     """The file of a path or `file:` address under an allowed root, or fetched from `http(s):`.
 
     An address carries the digest of its file, so that a config means the same bytes everywhere:
     `https://example.org/hrnet.pth#sha256=…`. What was fetched is kept in torch's hub folder.
+    Messages name the `key` that holds it.
 
     Raises:
         WeightsUnavailable: no such file under an allowed root, or it cannot be fetched.
@@ -67,11 +68,11 @@ def locate(name: str, roots: Sequence[Path]) -> Path:
     digest = address.fragment.removeprefix("sha256=").lower()
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         raise TrainingError(
-            f"model.weights '{name}' has no digest; append #sha256= and the 64 digits of the file's"
+            f"{key} '{name}' has no digest; append #sha256= and the 64 digits of the file's"
         )
     target = Path(torch.hub.get_dir()) / "checkpoints" / f"{digest}{Path(address.path).suffix}"
     if not target.exists():
-        _fetch(address._replace(fragment="").geturl(), target, digest)
+        _fetch(address._replace(fragment="").geturl(), target, digest, key)
     return target
 
 
@@ -187,7 +188,7 @@ def _described(loaded: Any) -> str:
     return f"a value of type {type(loaded).__name__}"
 
 
-def _fetch(url: str, target: Path, digest: str) -> None:
+def _fetch(url: str, target: Path, digest: str, key: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(url, str(target), hash_prefix=digest, progress=False)
@@ -196,7 +197,7 @@ def _fetch(url: str, target: Path, digest: str) -> None:
             raise
         raise WeightsUnavailable(
             f"weights could not be fetched from {url}: {error}; offline, put the file on the "
-            "worker and name it in model.weights"
+            f"worker and name it in {key}"
         ) from error
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"weights could not be fetched from {url}: {error}") from error

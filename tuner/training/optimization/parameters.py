@@ -29,6 +29,12 @@ def groups(model: nn.Module, config: TrialConfig) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def groups_of_loss(loss: nn.Module) -> list[dict[str, Any]]:
+    """The group of what a loss itself has to learn, at the network's rate; none where nothing."""
+    parameters = list(loss.parameters())
+    return [{"params": parameters, FACTOR: 1.0, DECAYS: True}] if parameters else []
+
+
 def set_rate(groups_of_optimizer: list[dict[str, Any]], rate: float) -> None:
     """Give every group its learning rate."""
     for group in groups_of_optimizer:
