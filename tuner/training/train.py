@@ -15,12 +15,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from tuner.atomic import replacing
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import ConfusionMatrix, Outcome, OutcomeKind, Report
 from tuner.spec.metrics import derive
-from tuner.training import checkpoint, determinism, draws, memory, provenance, remedies, saving
+from tuner.training import checkpoint, determinism, draws, memory, provenance, remedies
 from tuner.training.batches.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.data.load import Data
@@ -29,7 +28,7 @@ from tuner.training.evaluate import Evaluation
 from tuner.training.gauges import Gauges
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
-from tuner.training.network.weights import norm_eps
+from tuner.training.network.model_files import write_model
 from tuner.training.optimization.gradients import clip, clip_weights
 from tuner.training.optimization.parameters import set_rate
 from tuner.training.session import Session
@@ -337,10 +336,4 @@ class _Checkpoints:
 
 def save_model(state: TrainState, path: Path) -> None:
     """Write the final weights with their config."""
-    body = {
-        "config": state.config.model_dump_json(),
-        "model": state.scored.state_dict(),
-        "norm_eps": norm_eps(state.model),
-    }
-    with replacing(path) as draft:
-        saving.write(body, draft)
+    write_model(path, state.scored, state.config)

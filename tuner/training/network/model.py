@@ -53,6 +53,7 @@ class SegmentationModel(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
         self.initial_weights: Mapping[str, Any] = {}  # where they are from, for the provenance
+        self.pruning: Mapping[str, Any] = {}  # how it lost channels, if it did
         self.align_corners = align_corners
         self._keeps_statistics = keeps_statistics
         self._is_encoder_frozen = False
@@ -137,7 +138,10 @@ def build(
             model.initial_weights = encoder.published_weights()
         elif given:
             path = weights.locate(settings.weights, roots)
-            model.initial_weights = weights.load(model, path, encoder=settings.encoder).facts()
+            found = weights.load(
+                model, path, encoder=settings.encoder, classes=len(config.dataset.classes)
+            )
+            model.initial_weights = found.facts()
     return model
 
 

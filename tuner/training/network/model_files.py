@@ -7,14 +7,17 @@ from typing import Any
 
 from torch import Tensor
 
+from tuner.atomic import replacing
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.spec.documents import parse_json
 from tuner.spec.stored import read_config
+from tuner.training import saving
 from tuner.training.network import model
 from tuner.training.network.model import SegmentationModel
+from tuner.training.network.pruned import shrink
 from tuner.training.network.weight_files import digest_of, load_file_of_tensors
-from tuner.training.network.weights import set_norm_eps
+from tuner.training.network.weights import norm_eps, set_norm_eps
 
 _KEYS = ("config", "model")
 
@@ -46,6 +49,23 @@ def read_model(path: Path) -> ModelFile:
     return ModelFile(network, config, digest_of(path))
 
 
+def write_model(path: Path, network: SegmentationModel, config: TrialConfig) -> None:
+    """Write a network beside its config, as training leaves it; whole or not at all.
+
+    Raises:
+        OSError: the disk is full, or the path cannot be written.
+    """
+    body = {
+        "config": config.model_dump_json(),
+        "model": network.state_dict(),
+        "norm_eps": norm_eps(network),
+    }
+    if network.pruning:
+        body["pruning"] = dict(network.pruning)
+    with replacing(path) as draft:
+        saving.write(body, draft)
+
+
 def _built(config: TrialConfig, body: Mapping[str, Any], path: Path) -> SegmentationModel:
     """The network of a config with the tensors of the file, every one of them."""
     tensors: Mapping[str, Tensor] = body["model"]
@@ -53,6 +73,8 @@ def _built(config: TrialConfig, body: Mapping[str, Any], path: Path) -> Segmenta
     # Whatever weights it began with, those in the file replace them all.
     bare = config.model_copy(update={"model": config.model.model_copy(update={"weights": "none"})})
     network = model.build(bare, mean=(0.0,) * channels, std=(1.0,) * channels)
+    if isinstance(pruning := body.get("pruning"), Mapping):
+        shrink(network, tensors, pruning)
     try:
         network.load_state_dict(dict(tensors))
     except RuntimeError as error:

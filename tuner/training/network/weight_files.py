@@ -4,7 +4,7 @@ import logging
 import pickle
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,14 @@ _OTHERS: Mapping[bytes, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Tensors by name; `norm_eps` is that of its batch norms, where the file says so."""
+    """Tensors by name; `norm_eps` is that of its batch norms, where the file says so.
+
+    `pruning` is what the file says of channels that its network lost.
+    """
 
     tensors: dict[str, Tensor]
     norm_eps: float | None = None
+    pruning: Mapping[str, Any] = field(default_factory=dict)
 
 
 def locate(name: str, roots: Sequence[Path], *, key: str = "model.weights") -> Path:
@@ -96,7 +100,12 @@ def read(path: Path) -> Contents:
             "save one with torch.save(model.state_dict(), path)"
         )
     eps = loaded.get("norm_eps") if isinstance(loaded, dict) else None
-    return Contents(found, float(eps) if isinstance(eps, float) else None)
+    pruning = loaded.get("pruning") if isinstance(loaded, dict) else None
+    return Contents(
+        found,
+        float(eps) if isinstance(eps, float) else None,
+        pruning if isinstance(pruning, Mapping) else {},
+    )
 
 
 def load_file_of_tensors(path: Path) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import timm
 import torch
@@ -21,8 +21,12 @@ from torch import Tensor, nn
 from tuner.configs import catalog
 from tuner.configs.traits import EncoderTraits
 from tuner.errors import TrainingError
+from tuner.training.network.pruned import check_pruned, shrink
 from tuner.training.network.weight_files import digest_of, locate, read
 from tuner.wording import quantity
+
+if TYPE_CHECKING:
+    from tuner.training.network.model import SegmentationModel
 
 __all__ = ["Matched", "load", "locate", "norm_eps", "set_norm_eps"]
 
@@ -134,14 +138,26 @@ class Matched:
         }
 
 
-def load(model: nn.Module, path: Path, *, encoder: str = "the config's encoder") -> Matched:
+def load(
+    model: nn.Module,
+    path: Path,
+    *,
+    encoder: str = "the config's encoder",
+    classes: int | None = None,
+) -> Matched:
     """Load what fits into a model; what does not, a head of other classes, stays as it is.
+
+    A file of a pruned network, of as many `classes`, cuts the model to its shapes first.
 
     Raises:
         TrainingError: the file holds no weights, lacks a tensor of the encoder, has some of a
             network that the encoder is not, or values that are not finite.
     """
     contents = read(path)
+    if contents.pruning:
+        whole = cast("SegmentationModel", model)  # no part of one is ever pruned by itself
+        check_pruned(contents.pruning, path, classes=classes, channels=whole.channels)
+        shrink(whole, contents.tensors, contents.pruning)
     own, given = model.state_dict(), contents.tensors
     net = model.get_submodule("encoder.net")
     match = _matched(net, given)
