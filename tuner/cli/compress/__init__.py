@@ -1,0 +1,1 @@
+"""`segtune prune` and `segtune quantize`: smaller and faster models from trained ones."""
