@@ -10,7 +10,7 @@ import torch
 from tests.training import samples
 from tests.training.networks import randomise
 from tuner.configs.resolve import resolve
-from tuner.delivery.compress.pruning import Plan, Pruned, prune
+from tuner.delivery.compress.pruning import PruningPlan, Pruned, prune
 from tuner.delivery.trained import open_model
 from tuner.errors import InvalidInput, PackageMissing, TrainingError
 from tuner.spec.config import Recipe, TrialConfig
@@ -50,7 +50,7 @@ def network(given: TrialConfig) -> SegmentationModel:
 
 def pruned(given: TrialConfig, ratio: float = 0.4, **plan: Any) -> Pruned:
     """A network of that config, pruned."""
-    return prune(network(given), Plan(ratio, **plan), classes=3)
+    return prune(network(given), PruningPlan(ratio, **plan), classes=3)
 
 
 def images(seed: int = 0) -> torch.Tensor:
@@ -122,7 +122,7 @@ def test_channels_that_are_zero_go_first_and_change_nothing() -> None:
         for tensor in (convolution.weight, norm.weight, norm.bias):
             tensor.data[dead] = 0
 
-    found = prune(whole, Plan(0.25, layers={"encoder": 0.0}), classes=3).network
+    found = prune(whole, PruningPlan(0.25, layers={"encoder": 0.0}), classes=3).network
 
     assert model.parameter_count(found) < model.parameter_count(whole)
     torch.testing.assert_close(found.coarse(images())[0], whole.coarse(images())[0])
@@ -189,7 +189,7 @@ def test_a_ratio_that_is_no_share_is_refused(ratio: float) -> None:
 
 def test_a_part_that_is_not_there_is_refused() -> None:
     """Names are those of the network's modules."""
-    with pytest.raises(InvalidInput, match=r"--layer encode: is no part .*parts are encoder"):
+    with pytest.raises(InvalidInput, match=r"--layer encode: is not a part .*parts are encoder"):
         pruned(config(), 0.5, layers={"encode": 0.5})
 
 

@@ -13,7 +13,7 @@ from tuner.cli.train.retraining import Places, retrain
 from tuner.delivery.compress import costs
 from tuner.delivery.compress.costs import Step
 from tuner.delivery.compress.fine_tuning import fine_tuning
-from tuner.delivery.compress.pruning import Plan, Pruned, prune
+from tuner.delivery.compress.pruning import PruningPlan, Pruned, prune
 from tuner.delivery.trained import TrainedModel, open_model
 from tuner.errors import InvalidInput, Problem, StorageError
 from tuner.training.network.model import parameter_count
@@ -25,7 +25,7 @@ _SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class PruningResult:
     """The model that came out, what each step cost, and how the network was pruned."""
 
     model: Path
@@ -34,7 +34,7 @@ class Result:
     kept: tuple[str, ...]
 
 
-def plan(ratio: float, layers: Iterable[str], *, together: bool, round_to: int) -> Plan:
+def plan(ratio: float, layers: Iterable[str], *, together: bool, round_to: int) -> PruningPlan:
     """The plan of the command's options. Raises InvalidInput."""
     shares = {}
     for each in layers:
@@ -44,20 +44,20 @@ def plan(ratio: float, layers: Iterable[str], *, together: bool, round_to: int) 
         except ValueError:
             message = f"write NAME=SHARE as in encoder=0.2, not '{each}'"
             raise InvalidInput([Problem(("--layer",), message)]) from None
-    found = Plan(ratio, "global" if together else "layer", shares, round_to)
+    found = PruningPlan(ratio, "global" if together else "layer", shares, round_to)
     found.check()
     return found
 
 
 def pruned(
     source: Source,
-    plan: Plan,
+    plan: PruningPlan,
     out: Path,
     *,
     epochs: int | None,
     rate: float,
     say: Callable[[str], None],
-) -> Result:
+) -> PruningResult:
     """Prune, score, train what is left, and score that.
 
     Raises:
@@ -78,7 +78,7 @@ def pruned(
         _train(source, out, epochs=count, rate=rate, say=say)
         path = out / _MODEL
         steps.append(_step(open_model(path, device=source.device), source, "fine-tuned", path))
-    return Result(path, tuple(steps), found.network.pruning, found.kept)
+    return PruningResult(path, tuple(steps), found.network.pruning, found.kept)
 
 
 def _written(found: Pruned, source: Source, path: Path) -> None:

@@ -29,7 +29,7 @@ _TOLERANCE = 1e-6  # in float64, of the largest logit
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PruningPlan:
     """The share of channels to take away, from each layer or where they matter least in all.
 
     `layers` are other shares for parts of the network, by their name: `encoder`, `decoder.fuse`.
@@ -67,7 +67,7 @@ class Pruned:
     kept: tuple[str, ...]
 
 
-def prune(model: SegmentationModel, plan: Plan, *, classes: int, origin: str = "") -> Pruned:
+def prune(model: SegmentationModel, plan: PruningPlan, *, classes: int, origin: str = "") -> Pruned:
     """Prune a copy of a network; `origin` is the sha256 of the file that it is from.
 
     Raises:
@@ -89,14 +89,18 @@ def prune(model: SegmentationModel, plan: Plan, *, classes: int, origin: str = "
     return _rebuilt(model, network, plan, classes=classes, origin=origin)
 
 
-def _shares(network: nn.Module, plan: Plan) -> dict[nn.Module, float]:
+def _shares(network: nn.Module, plan: PruningPlan) -> dict[nn.Module, float]:
     """The parts with a share of their own. Raises InvalidInput for a name that is none."""
     known, found = dict(network.named_modules()), {}
     for name, share in plan.layers.items():
         if not name or name not in known:
             tops = ", ".join(each for each in known if each and each.count(".") < 2)[:300]
             raise InvalidInput(
-                [Problem((f"--layer {name}",), f"is no part of the network; parts are {tops}, …")]
+                [
+                    Problem(
+                        (f"--layer {name}",), f"is not a part of the network; parts are {tops}, …"
+                    )
+                ]
             )
         found[known[name]] = share
     return found
@@ -118,7 +122,7 @@ def _outputs_of(layer: nn.Module) -> int:
 def _groups(
     network: SegmentationModel,
     images: Tensor,
-    plan: Plan,
+    plan: PruningPlan,
     shares: Mapping[nn.Module, float],
     whole: list[nn.Module],
 ) -> Iterator[Any]:
@@ -204,7 +208,7 @@ def _norms(network: nn.Module) -> Iterator[nn.Module]:
 
 
 def _rebuilt(
-    model: SegmentationModel, pruned: nn.Module, plan: Plan, *, classes: int, origin: str
+    model: SegmentationModel, pruned: nn.Module, plan: PruningPlan, *, classes: int, origin: str
 ) -> Pruned:
     """A network of the kept numbers, made as one is that is opened from a file."""
     tensors = {
