@@ -10,7 +10,7 @@ import torch
 from tests.training import samples
 from tests.training.networks import randomise
 from tuner.configs.resolve import resolve
-from tuner.delivery.compress.pruning import PruningPlan, Pruned, prune
+from tuner.delivery.compress.pruning import Pruned, PruningPlan, prune
 from tuner.delivery.trained import open_model
 from tuner.errors import InvalidInput, PackageMissing, TrainingError
 from tuner.spec.config import Recipe, TrialConfig

@@ -13,7 +13,7 @@ from tuner.cli.train.retraining import Places, retrain
 from tuner.delivery.compress import costs
 from tuner.delivery.compress.costs import Step
 from tuner.delivery.compress.fine_tuning import fine_tuning
-from tuner.delivery.compress.pruning import PruningPlan, Pruned, prune
+from tuner.delivery.compress.pruning import Pruned, PruningPlan, prune
 from tuner.delivery.trained import TrainedModel, open_model
 from tuner.errors import InvalidInput, Problem, StorageError
 from tuner.training.network.model import parameter_count
