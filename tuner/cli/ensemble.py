@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import DataRoots, Device, Server, Study, Token, connect, paths
+from tuner.cli.options import (
+    DataRootsOption,
+    DeviceOption,
+    ServerOption,
+    StudyArgument,
+    TokenOption,
+    connect,
+    paths,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def ensemble(  # noqa: PLR0913, PLR0917  # the flags of a command
-    study: Study,
+    study: StudyArgument,
     top: Annotated[int, typer.Option(min=1, max=500, help="Models to choose from.")] = 20,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write; its models lie beside it.")
@@ -26,10 +34,10 @@ def ensemble(  # noqa: PLR0913, PLR0917  # the flags of a command
         str | None,
         typer.Option(help="Choose by another metric than the study's: iou.worst, dice, …"),
     ] = None,
-    device: Device = None,
-    data_root: DataRoots = None,
-    server: Server = None,
-    token: Token = None,
+    device: DeviceOption = None,
+    data_root: DataRootsOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Average the best models of a study.
 

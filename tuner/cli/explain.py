@@ -5,20 +5,20 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import Server, Study, Token, connect
+from tuner.cli.options import ServerOption, StudyArgument, TokenOption, connect
 
 _OF_MODELS = {".json", ".onnx", ".pt", ".pth", ".safetensors"}
 
 
 def explain_study(
-    study: Study,
+    study: StudyArgument,
     objective: Annotated[
         str | None,
         typer.Option(help="By another metric: iou.car, recall.worst, iou.[car,bus], …"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="All numbers, as JSON.")] = False,
-    server: Server = None,
-    token: Token = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Say what mattered in a study: importance, interactions, the best tenth, failures."""
     from tuner.cli.show import explanation

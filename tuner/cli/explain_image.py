@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.models import Model, Weights
-from tuner.cli.options import Device, Server, Token
+from tuner.cli.models import ModelArgument, WeightsOption
+from tuner.cli.options import DeviceOption, ServerOption, TokenOption
 
 
 class Method(str, Enum):  # noqa: UP042  # typer shows the members of StrEnum by their repr
@@ -27,7 +27,7 @@ class Layer(str, Enum):  # noqa: UP042
 
 
 def explain_image(  # noqa: PLR0913, PLR0917  # the flags of a command
-    model: Model,
+    model: ModelArgument,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
     class_name: Annotated[
         str | None,
@@ -56,10 +56,10 @@ def explain_image(  # noqa: PLR0913, PLR0917  # the flags of a command
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write.")] = Path(
         "explanation.png"
     ),
-    weights: Weights = None,
-    device: Device = None,
-    server: Server = None,
-    token: Token = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Show which pixels of an image a model's answer rests on.
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from tuner.cli.compress.options import Changes, DataFile, Json
-from tuner.cli.models import Model, Weights
-from tuner.cli.options import DataRoots, Device, Server, Token, paths
+from tuner.cli.models import ModelArgument, WeightsOption
+from tuner.cli.options import DataRootsOption, DeviceOption, ServerOption, TokenOption, paths
 
 Ratio = Annotated[float, typer.Option(help="Share of the channels to take, more than 0, below 1.")]
 Together = Annotated[
@@ -35,7 +35,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.")]
 
 
 def prune(  # noqa: PLR0913, PLR0917  # the options of a command
-    model: Model,
+    model: ModelArgument,
     ratio: Ratio = 0.3,
     together: Together = False,
     layers: Layers = None,
@@ -46,11 +46,11 @@ def prune(  # noqa: PLR0913, PLR0917  # the options of a command
     json: Json = None,
     data: DataFile = None,
     changes: Changes = None,
-    weights: Weights = None,
-    device: Device = None,
-    data_root: DataRoots = None,
-    server: Server = None,
-    token: Token = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
+    data_root: DataRootsOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Take whole channels from a model, and train it on.
 

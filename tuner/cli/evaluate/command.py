@@ -5,12 +5,12 @@ from pathlib import Path
 import typer
 
 from tuner.cli.evaluate import flags
-from tuner.cli.models import Model, Weights
-from tuner.cli.options import DataRoots, Device, Server, Token, paths
+from tuner.cli.models import ModelArgument, WeightsOption
+from tuner.cli.options import DataRootsOption, DeviceOption, ServerOption, TokenOption, paths
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
-    model: Model,
+    model: ModelArgument,
     split: flags.Split = "test",
     data: flags.Data = None,
     changes: flags.Changes = None,
@@ -26,11 +26,11 @@ def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
     seeds: flags.Seeds = None,
     images: flags.Shown = 4,
     batch: flags.Batch = None,
-    weights: Weights = None,
-    device: Device = None,
-    data_root: DataRoots = None,
-    server: Server = None,
-    token: Token = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
+    data_root: DataRootsOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Score a model, and write a report."""
     from tuner.cli.evaluate import checks, work

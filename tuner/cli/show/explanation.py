@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from tuner.cli.show.sentences import count, number
+from tuner.cli.show.sentences import number
 from tuner.spec.explanation import ExplanationView, FailureGroup, Interaction, Trait
-from tuner.wording import measure, percent, setting
+from tuner.wording import measure, percent, quantity, setting
 
 _CLEAR = 0.1  # of a q-value
 _SURE = 0.05  # of a p-value
@@ -16,7 +16,7 @@ def lines(found: ExplanationView) -> Iterator[str]:
     """The explanation, paragraph by paragraph."""
     goals = " and ".join(f"{each.metric} ({each.direction}d)" for each in found.objectives)
     at = f"at epoch {found.epoch}" if found.epoch else "at each one's last epoch"
-    yield f"{found.study}: {count(found.trials, 'trial')} compared by {goals}, {at}"
+    yield f"{found.study}: {quantity(found.trials, 'trial')} compared by {goals}, {at}"
     for title, paragraph in (
         ("What mattered", _importance(found)),
         ("What works together", _interactions(found)),
@@ -31,7 +31,7 @@ def lines(found: ExplanationView) -> Iterator[str]:
 
 def _importance(found: ExplanationView) -> Iterator[str]:
     if not found.importance:
-        yield f"nothing can be said of importance with {count(found.trials, 'compared trial')}"
+        yield f"nothing can be said of importance with {quantity(found.trials, 'compared trial')}"
         return
     even = 1 / len(found.importance)
     unclear = []
@@ -61,7 +61,7 @@ def _interactions(found: ExplanationView) -> Iterator[str]:
         yield f"{_pair(each)}: {_strength(each, found.pairs)}"
         for cell in each.cells:
             one, other = cell.levels
-            mean, of = measure(cell.mean), count(cell.trials, "trial")
+            mean, of = measure(cell.mean), quantity(cell.trials, "trial")
             yield f"  {each.paths[0]} {one}, {each.paths[1]} {other}: mean {mean} ({of})"
     if not sure:
         strongest = found.interactions[0]
@@ -78,7 +78,7 @@ def _pair(each: Interaction) -> str:
 def _strength(each: Interaction, pairs: int) -> str:
     return (
         f"{percent(each.effect)} of the variance of ranks beyond each alone, p "
-        f"{_chance(each.p_value)} corrected for {count(pairs, 'pair')}"
+        f"{_chance(each.p_value)} corrected for {quantity(pairs, 'pair')}"
     )
 
 
@@ -97,7 +97,7 @@ def _best(found: ExplanationView) -> Iterator[str]:
 
 def _failures(found: ExplanationView) -> Iterator[str]:
     if not found.failures:
-        yield f"none of {count(found.ended, 'trial')} that ended"
+        yield f"none of {quantity(found.ended, 'trial')} that ended"
         return
     for group in found.failures:
         yield _failure(group, found.ended)
