@@ -123,10 +123,13 @@ def test_memory_is_the_most_that_lives_at_once() -> None:
     with LiveBytes() as live:
         first = torch.zeros(1000)
         del first
-        second = torch.zeros(500)
-        third = second.view(50, 10) + 1.0
-    assert live.peak == 4 * 1000
-    assert third.shape == (50, 10)
+        second = torch.zeros(600)
+        again = second.view(60, 10)
+        third = again + 1.0
+        del second
+        fourth = third.sum()
+    assert live.peak == 4 * (600 + 600 + 1)
+    assert fourth == again.numel()
 
 
 def test_half_the_precision_is_about_half_the_memory() -> None:
