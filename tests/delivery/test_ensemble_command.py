@@ -183,7 +183,7 @@ def test_a_model_of_another_number_of_classes_is_named(server: Server, tmp_path:
 
 @pytest.mark.parametrize(
     ("metric", "said"),
-    [("train_loss", "measured in training"), ("iou.cat", "did you mean 'iou.car'")],
+    [("train_loss", "measured of one network"), ("iou.cat", "did you mean 'iou.car'")],
 )
 def test_a_metric_that_predictions_do_not_give_is_refused(
     server: Server, metric: str, said: str

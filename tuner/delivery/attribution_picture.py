@@ -58,10 +58,11 @@ def attribution_picture(
     """Image, prediction and heat map side by side, with a legend; all are H×W of one image."""
     shown, predicted, classes = answer.shown, answer.predicted, answer.classes
     heat, limit = heat_map(shown, found.values)
+    is_signed = bool((found.values < 0).any())
     panels = [
         ("image", shown),
         ("prediction", overlaid(answer, target)),
-        (f"for and against '{target.name}'", heat),
+        (f"for {'and against ' if is_signed else ''}'{target.name}'", heat),
     ]
     page = _Page(len(panels), shown.shape, width)
     draw = page.begin(title or f"Why '{target.name}'?", described(target, found), rows=1, foot=64)
@@ -69,7 +70,6 @@ def attribution_picture(
         page.panel(pixels, name, column, 0)
     seen = [int(label) for label in np.unique(predicted)]
     page.swatches(draw, [(classes[label], colours(len(classes))[label]) for label in seen])
-    is_signed = bool((found.values < 0).any())
     page.bar(draw, limit, is_signed=is_signed)
     return page.image
 
@@ -82,8 +82,8 @@ def described(target: Target, found: Attribution) -> list[str]:
     lines = [f"mean logit of '{target.name}' {score} over {count:,} pixels {where}", found.how]
     if found.baseline is not None and found.gap is not None:
         lines.append(
-            f"the values add up to {measure(float(found.values.sum()))}; the logit is "
-            f"{measure(found.score - found.baseline)} above that of the baseline"
+            f"the values add up to {measure(float(found.values.sum()))}; the logit less that of "
+            f"the baseline is {measure(found.score - found.baseline)}"
         )
     return lines
 
@@ -131,6 +131,11 @@ def _resized(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.f
     return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
 
 
+def _plain(text: str) -> str:
+    """Text in signs that the font of Pillow has."""
+    return text.translate({ord("×"): "x", ord("−"): "-", ord("…"): "...", ord("±"): "+-"})
+
+
 class _Page:
     """A grid of panels of one size, under a heading and over a legend."""
 
@@ -145,13 +150,13 @@ class _Page:
     ) -> ImageDraw.ImageDraw:
         """An empty page with its heading; `foot` is the height of the legend."""
         inner = self._columns * (self._size[0] + _GAP) - _GAP
-        lines = [part for line in said for part in self._wrapped(line, inner)]
+        lines = [part for line in said for part in self._wrapped(_plain(line), inner)]
         self._top = _MARGIN + _LINE + 6 + _LINE * len(lines) + 6
         self._bottom = self._top + rows * (self._size[1] + _LINE + _GAP)
         height = self._bottom + foot + _MARGIN
         self.image = Image.new("RGB", (inner + 2 * _MARGIN, height), _PAPER)
         draw = ImageDraw.Draw(self.image)
-        draw.text((_MARGIN, _MARGIN - 4), title, _INK, self._bold)
+        draw.text((_MARGIN, _MARGIN - 4), _plain(title), _INK, self._bold)
         for number, line in enumerate(lines):
             y = _MARGIN + _LINE + 4 + number * _LINE
             draw.text((_MARGIN, y), line, _FAINT, self._text)
@@ -174,7 +179,7 @@ class _Page:
         for name, colour in entries:
             length = 24 + self._text.getlength(name) + 16
             if x + length > self.image.width - _MARGIN:
-                draw.text((x, self._bottom), "…", _INK, self._text)
+                draw.text((x, self._bottom), "...", _INK, self._text)
                 break
             box = (x, self._bottom + 3, x + 17, self._bottom + 14)
             draw.rectangle(box, fill=colour, outline=_FAINT)

@@ -10,7 +10,7 @@ from tuner.delivery.predictor import Predictor
 from tuner.delivery.selection import held_out, select
 from tuner.errors import InvalidInput, Problem, TrainingError
 from tuner.spec.ensemble import HeldOut
-from tuner.spec.metrics import LOSSES, compute, unknown_metric
+from tuner.spec.metrics import compute, unknown_metric
 from tuner.spec.study import Objective
 from tuner.training.data.cache import DecodedSplit
 
@@ -37,8 +37,9 @@ def check_objective(objective: Objective, classes: Sequence[str]) -> None:
     """Raise InvalidInput for a metric that no confusion matrix gives."""
     metric = objective.metric
     wrong = unknown_metric(metric, classes)
-    if wrong or metric in LOSSES:
-        reason = wrong or f"'{metric}' is measured in training, and an ensemble is not trained"
+    flawless = [[int(row == column) for column in classes] for row in classes]
+    if wrong or compute(metric, flawless, classes) is None:
+        reason = wrong or f"'{metric}' is measured of one network, and not of predictions"
         message = f"{reason}; choose by a metric of predictions: miou, iou.worst, dice, …"
         raise InvalidInput([Problem(("--objective",), message)])
 
