@@ -1,7 +1,7 @@
 """An ensemble gives the mean of its members' probabilities, and opens from its file."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +88,14 @@ def test_members_of_other_strides_are_averaged_at_the_size_of_the_image() -> Non
     expected = (resized.softmax(1) + fine.logits(images).softmax(1)) / 2
     assert found.shape == (1, 3, 4, 6)
     assert torch.allclose(found.exp(), expected, atol=1e-6)
+
+
+def test_members_of_other_sizes_get_the_image_at_the_size_of_the_first() -> None:
+    """The ensemble is for the first member's size, and gives what it is given."""
+    small, large = fixed(1), replace(fixed(2), size=(8, 12))
+    found = joined([large, small], [3, 1])
+    assert found.size == (8, 12)
+    assert found.logits(torch.zeros(1, 3, *found.size)).shape == (1, 3, 8, 12)
 
 
 def test_a_certain_member_leaves_finite_logits() -> None:

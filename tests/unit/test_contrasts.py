@@ -41,6 +41,15 @@ def test_a_shift_that_separates_all_has_the_exact_chance() -> None:
     assert found.p_value == pytest.approx(2 / 120)
 
 
+def test_many_trials_are_compared_by_the_limit() -> None:
+    """Thousands are not counted out, and the answer is as clear."""
+    chosen = [{"optimizer.lr": 0.5 + k / 1000} for k in range(200)]
+    others = [{"optimizer.lr": k / 1800} for k in range(1800)]
+    (found,) = traits(SPACE, chosen, others)
+    assert found.p_value < 1e-9
+    assert found.others_in == sum(0.5 <= k / 1800 <= 0.699 for k in range(1800))
+
+
 def test_a_choice_that_is_over_represented_has_fisher_s_chance() -> None:
     """Against the hypergeometric distribution, corrected for two values."""
     chosen = [{"optimizer.name": "adamw"}] * 4

@@ -12,6 +12,7 @@ from tuner.spec.explanation import Trait
 from tuner.spec.space import Choice, Params, SearchSpace
 from tuner.spec.study import Objective
 
+_EXACT = 10_000  # pairs of a chosen and another trial; above it the limit is as good
 _FEWEST = 2  # chosen trials that have a param; of fewer nothing is common
 
 
@@ -22,8 +23,9 @@ def traits(
 
     Numbers are compared by the two-sample Kolmogorov-Smirnov test, which sees a shift as well as a
     narrower range; choices by Fisher's exact test of the value that is over-represented most,
-    corrected for the number of values. Both are exact for few trials. Trials that a sampler drew
-    are not independent of each other: p-values are a guide, not a proof.
+    corrected for the number of values. Both are exact for few trials, the first is a limit for
+    many. Trials that a sampler drew are not independent of each other: p-values are a guide, not a
+    proof.
     """
     found = []
     for path in space.root:
@@ -60,7 +62,8 @@ def _by_range(path: str, mine: Sequence[float], theirs: Sequence[float]) -> Trai
     from scipy.stats import ks_2samp  # a second to import, which a server need not wait for
 
     low, high = min(mine), max(mine)
-    tested = ks_2samp(mine, theirs)
+    exact = len(mine) * len(theirs) <= _EXACT
+    tested = ks_2samp(mine, theirs, method="exact" if exact else "asymp")
     return Trait(
         path=path,
         low=low,
