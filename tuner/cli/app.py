@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from tuner.cli import check_data, db, preview, serve, studies, trial, up, watch, worker, workers
+from tuner.cli.card import card
 from tuner.cli.compress.prune import prune
 from tuner.cli.demo.command import demo
 from tuner.cli.ensemble import ensemble
@@ -104,6 +105,7 @@ app.command("ensemble", rich_help_panel=MODELS)(ensemble)
 app.command("explain-image", rich_help_panel=MODELS)(explain_image)
 app.command(rich_help_panel=MODELS)(evaluate)
 app.command(rich_help_panel=MODELS)(prune)
+app.command(rich_help_panel=MODELS)(card)
 
 
 @app.command(rich_help_panel=FILES)
