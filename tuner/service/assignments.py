@@ -21,7 +21,7 @@ from tuner.service import (
     prefetch,
     views,
 )
-from tuner.service.deployments import Role, role_of
+from tuner.service.deployments import WorkerRole, role_of
 from tuner.service.isolation import set_aside
 from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
@@ -157,7 +157,7 @@ def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
 
 
 def _next_readable(
-    session: Session, study: Study, searches: Searches, role: Role, *, now: datetime
+    session: Session, study: Study, searches: Searches, role: WorkerRole, *, now: datetime
 ) -> tuple[Trial, TrialConfig, int] | None:
     """The trial that is next, with its config and the last event before it was chosen.
 
@@ -178,7 +178,7 @@ def _next_readable(
 
 
 def _next_trial(
-    session: Session, study: Study, searches: Searches, role: Role, *, now: datetime
+    session: Session, study: Study, searches: Searches, role: WorkerRole, *, now: datetime
 ) -> Trial | None:
     """The waiting trial of a locked study that is next, or a new draw, or None.
 
@@ -210,7 +210,7 @@ def _next_trial(
         attrs=draw.attrs,
     )
     trial = trials.add(session, study, new, now=now)
-    is_open = deployments.settle(session, study, rules, trial, now=now)
+    is_open = deployments.apply_known(session, study, rules, trial, now=now)
     return trial if role.suits(trial) or not is_open else None
 
 

@@ -32,7 +32,7 @@ _LONG_RUN = 10  # draws that break a bound, one after the other, before the owne
 _GROUP = "deployment"  # of the study's warnings
 
 
-class Role(NamedTuple):
+class WorkerRole(NamedTuple):
     """What a worker may do for a study: train what is measured, measure what is not."""
 
     trains: bool
@@ -43,11 +43,11 @@ class Role(NamedTuple):
         return self.trains if is_measured(trial.metrics) else self.measures
 
 
-def role_of(spec: StudySpec, capabilities: Capabilities) -> Role:
+def role_of(spec: StudySpec, capabilities: Capabilities) -> WorkerRole:
     """What a worker may do for a study; one without a deployment has nothing to measure."""
     trains = demands.fits(spec.resources, capabilities)
     deployment = spec.deployment
-    return Role(
+    return WorkerRole(
         trains, trains if deployment is None else demands.measures(deployment, capabilities)
     )
 
@@ -63,16 +63,18 @@ def to_measure(spec: StudySpec, trial: Trial) -> Deployment | None:
 
 
 def next_waiting(
-    session: Session, study: Study, rules: Rules, role: Role, *, now: datetime
+    session: Session, study: Study, rules: Rules, role: WorkerRole, *, now: datetime
 ) -> Trial | None:
     """The waiting trial that such a worker takes next, or one that breaks a bound, ended."""
     for trial in trials.list_waiting(session, study, limit=_LOOKED_AT):
-        if not settle(session, study, rules, trial, now=now) or role.suits(trial):
+        if not apply_known(session, study, rules, trial, now=now) or role.suits(trial):
             return trial
     return None
 
 
-def settle(session: Session, study: Study, rules: Rules, trial: Trial, *, now: datetime) -> bool:
+def apply_known(
+    session: Session, study: Study, rules: Rules, trial: Trial, *, now: datetime
+) -> bool:
     """Give a waiting trial what is known of its network; False where that has ended it."""
     deployed = rules.spec.deployed
     if deployed is None or is_measured(trial.metrics):

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version as installed
 from pathlib import Path
-
-import torch
 
 import tuner
 from tuner.cli.documents import read_result, read_study, write
@@ -173,7 +172,7 @@ def _subject(job: Job, run: Pass, notes: tuple[str, ...]) -> Subject:
         data=part.decoded.fingerprint,
         device=job.device,
         weights=getattr(predictor, "sha256", ""),
-        versions={"segtune": tuner.__version__, "torch": torch.__version__},
+        versions={"segtune": tuner.__version__, "torch": installed("torch")},
         notes=(*notes, *part.notes),
     )
 
