@@ -55,10 +55,25 @@ def test_failures_are_grouped_by_kind_and_text(database: Database) -> None:
     assert group.kind == "out_of_memory"
     assert group.text.startswith("out of memory at")
     assert "Traceback" not in group.text
+    assert group.shared == {}
     assert group.traits[0].path == "augment.rotate"
     assert group.traits[0].low is not None
     assert group.traits[0].low > 15
     assert group.traits[0].others_in == 0
+
+
+def test_a_single_failure_has_its_params(database: Database) -> None:
+    """One trial has nothing in common with itself, and is shown as it is."""
+    fleet = submit(database)
+    held = fleet.take()
+    outcome = Outcome(kind=OutcomeKind.FAILED, error="boom", error_kind=ErrorKind.EXCEPTION)
+    leases.finish(fleet.db, held.lease, held.token, outcome)
+    (group,) = explanations.explanation(fleet.db, "streets").failures
+    assert (group.trials, group.traits) == ((0,), ())
+    assert group.shared == {
+        "optimizer.weight_decay": held.config.optimizer.weight_decay,
+        "augment.rotate": held.config.augment.options.get("rotate", 0),
+    }
 
 
 def test_broken_constraints_are_told_like_failures(database: Database) -> None:

@@ -77,6 +77,7 @@ def view(**changes: Any) -> ExplanationView:
                 kind="out_of_memory",
                 text="does not fit",
                 trials=(4, 9),
+                shared={"optimizer.name": "adamw"},
                 traits=(trait("training.batch_size", 0.3, low=32, high=64, chosen_in=2, chosen=2),),
             ),
         ),
@@ -121,6 +122,7 @@ def test_every_claim_has_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         "",
         "What failed",
         "  out_of_memory: 2 of 44 (5 %), trials 4, 9: does not fit",
+        "    all had optimizer=adamw",
         "    no param tells these apart clearly; the closest is training.batch_size 32 to 64: "
         "2 of 2, and 7 of 36 others (p = 0.15)",
     ]

@@ -18,7 +18,7 @@ from tuner.spec.explanation import (
     ParamImportance,
 )
 from tuner.spec.failures import gist
-from tuner.spec.space import Params
+from tuner.spec.space import Params, same
 from tuner.spec.states import TrialState
 from tuner.spec.study import Constraint, StudySpec
 from tuner.store import studies, trial_pages
@@ -102,11 +102,27 @@ def failures(spec: StudySpec, ended: Sequence[TrialEnd]) -> tuple[FailureGroup, 
     for key in largest[:_GROUPS]:
         inside = {trial.number for trial in groups[key]}
         rest = [trial.params for trial in ended if trial.number not in inside]
-        shared = contrasts.traits(spec.space, [each.params for each in groups[key]], rest)
+        traits = contrasts.traits(spec.space, [each.params for each in groups[key]], rest)
         found.append(
-            FailureGroup(kind=key[0], text=texts[key], trials=tuple(sorted(inside)), traits=shared)
+            FailureGroup(
+                kind=key[0],
+                text=texts[key],
+                trials=tuple(sorted(inside)),
+                shared=_shared([each.params for each in groups[key]]),
+                traits=traits,
+            )
         )
     return tuple(found)
+
+
+def _shared(params: Sequence[Params]) -> Params:
+    """What all of them have alike."""
+    first, *others = params
+    return {
+        path: value
+        for path, value in first.items()
+        if all(path in each and same(each[path], value) for each in others)
+    }
 
 
 def _reasons(spec: StudySpec, trial: TrialEnd) -> list[tuple[str, str]]:

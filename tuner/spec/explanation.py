@@ -77,6 +77,9 @@ class FailureGroup(Section):
     kind: str = Field(description="An error kind, or `constraint`")
     text: str
     trials: tuple[int, ...] = Field(description="Numbers")
+    shared: dict[str, Any] = Field(
+        default_factory=dict, description="Params that have one value in all of these trials"
+    )
     traits: tuple[Trait, ...] = Field(description="Against all trials that did not end so")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tuner.cli.show.sentences import number
 from tuner.spec.explanation import ExplanationView, FailureGroup, Interaction, Trait
-from tuner.wording import measure, percent, quantity, setting
+from tuner.wording import measure, params, percent, quantity, setting
 
 _CLEAR = 0.1  # of a q-value
 _SURE = 0.05  # of a p-value
@@ -101,6 +101,9 @@ def _failures(found: ExplanationView) -> Iterator[str]:
         return
     for group in found.failures:
         yield _failure(group, found.ended)
+        if group.shared:
+            who = "all" if len(group.trials) > 1 else "it"
+            yield f"  {who} had {params(group.shared)}"
         if len(group.trials) > 1:
             for line in _traits(group.traits, "these"):
                 yield f"  {line}"
