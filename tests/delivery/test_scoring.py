@@ -12,7 +12,13 @@ from tests.delivery.scenes import Known, by_red, coarse, mask, part
 from tests.training import samples
 from tuner.delivery.evaluation.inference import Inference
 from tuner.delivery.evaluation.robustness import SHIFTS, disturb, passes
-from tuner.delivery.evaluation.scoring import Pass, check_fit, confusion, score
+from tuner.delivery.evaluation.scoring import (
+    Pass,
+    check_channels,
+    check_classes,
+    confusion,
+    score,
+)
 from tuner.delivery.trained import open_model
 from tuner.errors import InvalidInput
 from tuner.training.data.load import load
@@ -74,16 +80,17 @@ def test_images_at_once_change_nothing_but_time(tmp_path: Path) -> None:
     assert tired == 2
 
 
-def test_a_model_of_other_classes_is_refused() -> None:
-    """The message names both, and what to do."""
+def test_a_model_of_other_classes_or_channels_is_refused() -> None:
+    """The message names both, and what to do; other names at the same places are a note."""
     with pytest.raises(InvalidInput, match=r"has 2 classes \(a, b\).*has 3 \(sky.*--data"):
-        check_fit(Known(classes=("a", "b")), samples.CLASSES, 3)
+        check_classes(Known(classes=("a", "b")), samples.CLASSES)
     with pytest.raises(InvalidInput, match="another order"):
-        check_fit(Known(classes=("road", "sky", "car")), samples.CLASSES, 3)
+        check_classes(Known(classes=("road", "sky", "car")), samples.CLASSES)
     with pytest.raises(InvalidInput, match=r"takes images of 3 channels.*have 4"):
-        check_fit(Known(), samples.CLASSES, 4)
-    assert check_fit(Known(), samples.CLASSES, 3) == ()
-    (note,) = check_fit(Known(classes=("sky", "street", "car")), samples.CLASSES, 3)
+        check_channels(Known(), 4)
+    check_channels(Known(), 3)
+    assert check_classes(Known(), samples.CLASSES) == ()
+    (note,) = check_classes(Known(classes=("sky", "street", "car")), samples.CLASSES)
     assert "'street', there 'road'" in note
 
 

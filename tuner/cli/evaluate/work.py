@@ -73,12 +73,12 @@ def evaluated(job: Job, *, robustness: bool) -> Found:
     config = with_changes(_of_data(job, own), changes)
     size = config.dataset.size if predictor is None else predictor.size
     dataset = config.dataset.model_copy(update={"size": size})
+    notes = scoring.check_classes(predictor, dataset.classes) if predictor else ()
     part = open_part(
         dataset, job.split, cache=job.settings.cache_folder, roots=job.settings.data_roots
     )
-    notes: tuple[str, ...] = ()
     if predictor is not None:  # before the hours of training
-        notes = scoring.check_fit(predictor, dataset.classes, part.source.channels)
+        scoring.check_channels(predictor, part.source.channels)
     models = () if own is None else _trained(job, with_changes(own, changes))
     if predictor is None:
         seed, path = models[0]

@@ -93,18 +93,13 @@ def batch_of(images: Sequence[ImageArray]) -> Tensor:
     return stacked.permute(0, 3, 1, 2).float()
 
 
-def check_fit(predictor: Predictor, classes: Sequence[str], channels: int) -> tuple[str, ...]:
-    """Notes on a model and a data set that go together. Raises InvalidInput where they do not."""
+def check_classes(predictor: Predictor, classes: Sequence[str]) -> tuple[str, ...]:
+    """Notes on classes that go together. Raises InvalidInput where they do not."""
     ours, theirs = tuple(predictor.classes), tuple(classes)
     if len(ours) != len(theirs):
         raise _misfit(
             f"{predictor.name} has {len(ours)} classes ({_named(ours)}), the data set has "
             f"{len(theirs)} ({_named(theirs)}); name the data set of its training with --data"
-        )
-    if predictor.channels != channels:
-        raise _misfit(
-            f"{predictor.name} takes images of {predictor.channels} channels, those of the data "
-            f"set have {channels}; name a data set of {predictor.channels} channels with --data"
         )
     if ours == theirs:
         return ()
@@ -118,6 +113,15 @@ def check_fit(predictor: Predictor, classes: Sequence[str], channels: int) -> tu
         f"the model calls its classes otherwise than the data set, first '{first[0]}', there "
         f"'{first[1]}'; they are compared by their place",
     )
+
+
+def check_channels(predictor: Predictor, channels: int) -> None:
+    """Raise InvalidInput where the images are not those that the model takes."""
+    if predictor.channels != channels:
+        raise _misfit(
+            f"{predictor.name} takes images of {predictor.channels} channels, those of the data "
+            f"set have {channels}; name a data set of {predictor.channels} channels with --data"
+        )
 
 
 def score(run: Pass) -> Scores:
