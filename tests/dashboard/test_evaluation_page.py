@@ -7,7 +7,7 @@ from playwright.sync_api import Browser
 
 from tests.delivery.scenes import Known, coarse, mask, part
 from tuner.delivery.evaluation import pictures, report
-from tuner.delivery.evaluation.results import Evaluation, Subject
+from tuner.delivery.evaluation.results import EvaluationResult, Subject
 from tuner.delivery.evaluation.robustness import disturb
 from tuner.delivery.evaluation.scoring import Pass, score
 
@@ -21,7 +21,7 @@ def test_it_fits_and_fetches_nothing(
     classes = ("a very long name of a class that goes on " * 3, "road", "car")
     run = Pass(Known(coarse, classes=classes), part(tmp_path, [mask(seed=1), mask(seed=2)]))
     subject = Subject("m" * 80, "val", 2, classes, (24, 32), "whole image", "f" * 64, "cpu")
-    evaluation = Evaluation(subject, score(run), disturb(run))
+    evaluation = EvaluationResult(subject, score(run), disturb(run))
     drawn = [
         pictures.draw(run, some)
         for some in pictures.extremes(run.part, evaluation.scores.images, 1)

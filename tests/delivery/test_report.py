@@ -13,7 +13,13 @@ import pytest
 
 from tests.delivery.scenes import Known, coarse, mask, painted, part
 from tuner.delivery.evaluation import pictures, report
-from tuner.delivery.evaluation.results import Evaluation, Repetition, Subject, summary, to_json
+from tuner.delivery.evaluation.results import (
+    EvaluationResult,
+    Repetition,
+    Subject,
+    summary,
+    to_json,
+)
 from tuner.delivery.evaluation.robustness import disturb
 from tuner.delivery.evaluation.scoring import Pass, score
 from tuner.delivery.report.markup import Markup, element, joined
@@ -30,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Pass:
 
 
 @pytest.fixture(scope="module")
-def found(run: Pass) -> Evaluation:
+def found(run: Pass) -> EvaluationResult:
     """Its evaluation, with everything in it."""
     scores = score(run)
     subject = Subject(
@@ -47,10 +53,10 @@ def found(run: Pass) -> Evaluation:
     again = tuple(
         Repetition(seed, {**metrics, "miou": miou}) for seed, miou in ((1, 0.4), (2, 0.6), (3, 0.8))
     )
-    return Evaluation(subject, scores, disturb(run), again)
+    return EvaluationResult(subject, scores, disturb(run), again)
 
 
-def page(run: Pass, found: Evaluation, count: int = 2) -> str:
+def page(run: Pass, found: EvaluationResult, count: int = 2) -> str:
     """The page of an evaluation."""
     worst, best = pictures.extremes(run.part, found.scores.images, count)
     return report.page(found, pictures.draw(run, worst), pictures.draw(run, best))
@@ -72,7 +78,7 @@ class _Seen(HTMLParser):
         self.handlers += [k for k, _ in attrs if k.startswith("on")]
 
 
-def test_the_page_asks_nothing_of_the_network(run: Pass, found: Evaluation) -> None:
+def test_the_page_asks_nothing_of_the_network(run: Pass, found: EvaluationResult) -> None:
     """No script, no handler, no address: pictures are in it, and its policy allows no more."""
     seen = _Seen()
     text = page(run, found)
@@ -85,7 +91,7 @@ def test_the_page_asks_nothing_of_the_network(run: Pass, found: Evaluation) -> N
     assert not re.search(r"https?://|@import|url\(", text)
 
 
-def test_names_are_never_markup(tmp_path: Path, found: Evaluation) -> None:
+def test_names_are_never_markup(tmp_path: Path, found: EvaluationResult) -> None:
     """Classes, files, models and notes come from others."""
     classes = (HOSTILE, f"{HOSTILE}2", "car")
     scene = part(tmp_path, [mask(seed=1), mask(seed=2)])
@@ -93,7 +99,7 @@ def test_names_are_never_markup(tmp_path: Path, found: Evaluation) -> None:
     scene = replace(scene, decoded=replace(scene.decoded, names=names))
     run = Pass(Known(coarse, classes=classes), scene)
     subject = replace(found.subject, classes=classes, model=HOSTILE, notes=(HOSTILE,))
-    evaluation = Evaluation(subject, score(run), found.robustness)
+    evaluation = EvaluationResult(subject, score(run), found.robustness)
     text = page(run, evaluation)
     seen = _Seen()
     seen.feed(text)
@@ -104,7 +110,7 @@ def test_names_are_never_markup(tmp_path: Path, found: Evaluation) -> None:
     assert json.loads(to_json(evaluation))["subject"]["model"] == HOSTILE
 
 
-def test_every_part_is_there(run: Pass, found: Evaluation) -> None:
+def test_every_part_is_there(run: Pass, found: EvaluationResult) -> None:
     """And what was not measured is not: no empty panels."""
     text = page(run, found)
     headings = re.findall(r"<h2>(.*?)</h2>", text)
@@ -120,11 +126,11 @@ def test_every_part_is_there(run: Pass, found: Evaluation) -> None:
         "Worst images",
         "Best images",
     ]
-    bare = page(run, Evaluation(found.subject, found.scores), count=0)
+    bare = page(run, EvaluationResult(found.subject, found.scores), count=0)
     assert not {"Robustness", "Worst images"} & set(re.findall(r"<h2>(.*?)</h2>", bare))
 
 
-def test_many_classes_make_no_table(run: Pass, found: Evaluation) -> None:
+def test_many_classes_make_no_table(run: Pass, found: EvaluationResult) -> None:
     """A matrix of 40 classes cannot be read; the mistakes still can."""
     classes = tuple(f"c{k}" for k in range(40))
     matrix = tuple(tuple(int(i == j or j == 0) for j in range(40)) for i in range(40))
@@ -134,13 +140,13 @@ def test_many_classes_make_no_table(run: Pass, found: Evaluation) -> None:
         confusion=matrix,
         boundaries=replace(found.scores.boundaries, f_score=nan, iou=nan),
     )
-    evaluation = Evaluation(replace(found.subject, classes=classes), scores)
+    evaluation = EvaluationResult(replace(found.subject, classes=classes), scores)
     text = report.page(evaluation, [], [])
     assert "40 classes are too many for a table" in text
     assert "Largest mistakes" in text
 
 
-def test_the_json_says_the_same_as_the_page(run: Pass, found: Evaluation) -> None:
+def test_the_json_says_the_same_as_the_page(run: Pass, found: EvaluationResult) -> None:
     """Numbers are whole there; what has no value is null."""
     document: dict[str, Any] = json.loads(to_json(found))
     assert document["metrics"]["miou"] == found.metrics["miou"]
@@ -153,14 +159,14 @@ def test_the_json_says_the_same_as_the_page(run: Pass, found: Evaluation) -> Non
     assert json.loads(to_json(replace(found, scores=hollow)))["classes"][1]["iou"] is None
 
 
-def test_a_spread_is_that_of_the_sample(found: Evaluation) -> None:
+def test_a_spread_is_that_of_the_sample(found: EvaluationResult) -> None:
     """Over n - 1; one training has none."""
     (miou,) = [each for each in found.spreads if each.metric == "miou"]
     assert (miou.mean, miou.deviation) == pytest.approx((0.6, 0.2))
     assert replace(found, repetitions=found.repetitions[:1]).spreads == ()
 
 
-def test_the_worst_and_the_best_are_others(run: Pass, found: Evaluation) -> None:
+def test_the_worst_and_the_best_are_others(run: Pass, found: EvaluationResult) -> None:
     """In order, and no image is both."""
     for count in range(7):
         worst, best = pictures.extremes(run.part, found.scores.images, count)

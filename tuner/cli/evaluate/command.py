@@ -50,7 +50,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
     seeds_folder = out.with_name(f"{out.stem}-seeds")
     check_writable(out, *([json] if json else []), *([seeds_folder / "model.pt"] if seeds else []))
     settings, target = machine(device, paths(data_root))
-    job = work.Job(
+    request = work.EvaluationRequest(
         model=model,
         sources=ModelSources(settings.cache_folder, server, token, weights),
         split=split,
@@ -63,8 +63,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
         seeds=seeds or 0,
         seeds_folder=seeds_folder,
     )
-    found = work.evaluated(job, robustness=robustness)
+    found = work.evaluated(request, robustness=robustness)
     for line in work.described(found):
         typer.echo(line)
-    for path, text in work.rendered(job, found, out, json, images):
+    for path, text in work.rendered(request, found, out, json, images):
         typer.echo(f"wrote {path} ({len(text.encode()) / 1e6:.1f} MB)")

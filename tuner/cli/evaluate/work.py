@@ -15,7 +15,13 @@ from tuner.cli.preview import read_config
 from tuner.cli.train.retraining import Places, completed, with_changes
 from tuner.delivery.evaluation import pictures, report, robustness, scoring
 from tuner.delivery.evaluation.inference import Inference
-from tuner.delivery.evaluation.results import Evaluation, Repetition, Subject, summary, to_json
+from tuner.delivery.evaluation.results import (
+    EvaluationResult,
+    Repetition,
+    Subject,
+    summary,
+    to_json,
+)
 from tuner.delivery.evaluation.scoring import Pass
 from tuner.delivery.predictor import Predictor
 from tuner.delivery.trained import open_model
@@ -29,7 +35,7 @@ _NAMES = ("miou", "pixel_accuracy", "dice", "boundary_f_score", "boundary_iou", 
 
 
 @dataclass(frozen=True)
-class Job:
+class EvaluationRequest:
     """What to evaluate, on what, and where."""
 
     model: str
@@ -51,46 +57,51 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Found:
+class Evaluated:
     """An evaluation, and the pass that pictures are drawn from."""
 
-    evaluation: Evaluation
+    evaluation: EvaluationResult
     run: Pass
 
 
-def evaluated(job: Job, *, robustness: bool) -> Found:
+def evaluated(request: EvaluationRequest, *, robustness: bool) -> Evaluated:
     """Score the model, its robustness if asked for, and other seeds of its config.
 
     Raises:
         InvalidInput: model and data set do not go together, or there is no config to train.
         NotFound, DataError, TrainingError, OutOfMemory: as opening and scoring raise them.
     """
-    changes = checks.dataset_changes(job.changes)
-    predictor, own = opened(job)
-    if own is None and job.seeds:
-        message = f"{job.model} has no config to train again; name a model.pt or a study"
+    changes = checks.dataset_changes(request.changes)
+    predictor, own = opened(request)
+    if own is None and request.seeds:
+        message = f"{request.model} has no config to train again; name a model.pt or a study"
         raise InvalidInput([Problem(("--seeds",), message)])
-    config = with_changes(_of_data(job, own), changes)
+    config = with_changes(_of_data(request, own), changes)
     size = config.dataset.size if predictor is None else predictor.size
     dataset = config.dataset.model_copy(update={"size": size})
     notes = scoring.check_classes(predictor, dataset.classes) if predictor else ()
     part = open_part(
-        dataset, job.split, cache=job.settings.cache_folder, roots=job.settings.data_roots
+        dataset,
+        request.split,
+        cache=request.settings.cache_folder,
+        roots=request.settings.data_roots,
     )
     if predictor is not None:  # before the hours of training
         scoring.check_channels(predictor, part.source.channels)
-    models = () if own is None else _trained(job, with_changes(own, changes))
+    models = () if own is None else _trained(request, with_changes(own, changes))
     if predictor is None:
         seed, path = models[0]
-        predictor = open_model(path, device=job.device, name=f"{Path(job.model).name}, seed {seed}")
-    run = Pass(predictor, part, job.inference, _at_once(job, own), job.context)
-    with applied("exact", job.context):
-        found = _measured(job, run, notes, robustness=robustness)
-        again = tuple(_repetition(job, run, seed, path) for seed, path in models)
-    return Found(replace(found, repetitions=again), run)
+        predictor = open_model(
+            path, device=request.device, name=f"{Path(request.model).name}, seed {seed}"
+        )
+    run = Pass(predictor, part, request.inference, _at_once(request, own), request.context)
+    with applied("exact", request.context):
+        found = _measured(request, run, notes, robustness=robustness)
+        again = tuple(_repetition(request, run, seed, path) for seed, path in models)
+    return Evaluated(replace(found, repetitions=again), run)
 
 
-def opened(job: Job) -> tuple[Predictor | None, TrialConfig | None]:
+def opened(request: EvaluationRequest) -> tuple[Predictor | None, TrialConfig | None]:
     """The model, and the config that it was trained by, if it was.
 
     A config whose weights nobody kept has no model yet; other seeds of it can be trained.
@@ -99,59 +110,63 @@ def opened(job: Job) -> tuple[Predictor | None, TrialConfig | None]:
         NotFound, InvalidInput, DataUnavailable, TrainingError: as `open_trained`.
     """
     try:
-        found = open_trained(job.model, job.sources, device=job.device)
+        found = open_trained(request.model, request.sources, device=request.device)
     except NotFound:
-        path = Path(job.model)
-        if not job.seeds or not path.is_file() or not is_document(path):
+        path = Path(request.model)
+        if not request.seeds or not path.is_file() or not is_document(path):
             raise
         return None, completed(read_result(path)[0])
     return found, found.config
 
 
-def _of_data(job: Job, own: TrialConfig | None) -> TrialConfig:
+def _of_data(request: EvaluationRequest, own: TrialConfig | None) -> TrialConfig:
     """The config whose data set is meant. Raises InvalidInput."""
-    if job.data is not None:
-        return read_config(job.data, read_study(job.data))
+    if request.data is not None:
+        return read_config(request.data, read_study(request.data))
     if own is not None:
         return own
-    message = f"{job.model} does not say on what data it was trained; name a study or a best.json"
+    message = (
+        f"{request.model} does not say on what data it was trained; name a study or a best.json"
+    )
     raise InvalidInput([Problem(("--data",), message)])
 
 
-def _trained(job: Job, config: TrialConfig) -> tuple[tuple[int, Path], ...]:
+def _trained(request: EvaluationRequest, config: TrialConfig) -> tuple[tuple[int, Path], ...]:
     """Seeds and model files of the config, as many as are asked for."""
     places = Places(
-        folder=job.seeds_folder,
-        cache=job.settings.cache_folder,
-        roots=job.settings.data_roots,
-        device=job.device,
-        threads=job.settings.threads,
+        folder=request.seeds_folder,
+        cache=request.settings.cache_folder,
+        roots=request.settings.data_roots,
+        device=request.device,
+        threads=request.settings.threads,
     )
-    return trained(config, job.seeds, places) if job.seeds else ()
+    return trained(config, request.seeds, places) if request.seeds else ()
 
 
-def _repetition(job: Job, run: Pass, seed: int, path: Path) -> Repetition:
+def _repetition(request: EvaluationRequest, run: Pass, seed: int, path: Path) -> Repetition:
     """Score another seed's model as the model was."""
-    predictor = open_model(path, device=job.device, name=f"seed {seed}")
+    predictor = open_model(path, device=request.device, name=f"seed {seed}")
     with counted(len(run.part), f"scoring seed {seed}") as tick:
         scores = scoring.score(replace(run, predictor=predictor, tick=tick))
     return Repetition(seed, summary(scores, tuple(predictor.classes)))
 
 
-def _at_once(job: Job, own: TrialConfig | None) -> int:
+def _at_once(request: EvaluationRequest, own: TrialConfig | None) -> int:
     """Images at once: as many as training passed, whose last digits depend on it."""
-    if job.batch is not None or own is None:
-        return job.batch or 1
+    if request.batch is not None or own is None:
+        return request.batch or 1
     return own.training.micro_batch or own.training.batch_size
 
 
-def _measured(job: Job, run: Pass, notes: tuple[str, ...], *, robustness: bool) -> Evaluation:
+def _measured(
+    request: EvaluationRequest, run: Pass, notes: tuple[str, ...], *, robustness: bool
+) -> EvaluationResult:
     with counted(len(run.part), f"scoring {run.predictor.name}") as tick:
         scores = scoring.score(replace(run, tick=tick))
-    subject = _subject(job, run, notes)
+    subject = _subject(request, run, notes)
     if not robustness:
-        return Evaluation(subject, scores)
-    return Evaluation(subject, scores, _disturbed(run))
+        return EvaluationResult(subject, scores)
+    return EvaluationResult(subject, scores, _disturbed(run))
 
 
 def _disturbed(run: Pass) -> robustness.Robustness:
@@ -160,7 +175,7 @@ def _disturbed(run: Pass) -> robustness.Robustness:
         return robustness.disturb(replace(run, tick=tick))
 
 
-def _subject(job: Job, run: Pass, notes: tuple[str, ...]) -> Subject:
+def _subject(request: EvaluationRequest, run: Pass, notes: tuple[str, ...]) -> Subject:
     predictor, part = run.predictor, run.part
     return Subject(
         model=predictor.name,
@@ -168,16 +183,16 @@ def _subject(job: Job, run: Pass, notes: tuple[str, ...]) -> Subject:
         images=len(part),
         classes=tuple(predictor.classes),
         size=predictor.size,
-        inference=job.inference.described(predictor.size),
+        inference=request.inference.described(predictor.size),
         data=part.decoded.fingerprint,
-        device=job.device,
+        device=request.device,
         weights=getattr(predictor, "sha256", ""),
         versions={"segtune": tuner.__version__, "torch": installed("torch")},
         notes=(*notes, *part.notes),
     )
 
 
-def described(found: Found) -> Iterator[str]:
+def described(found: Evaluated) -> Iterator[str]:
     """Lines for a terminal."""
     evaluation = found.evaluation
     subject, values = evaluation.subject, evaluation.metrics
@@ -198,7 +213,7 @@ def described(found: Found) -> Iterator[str]:
 
 
 def rendered(
-    job: Job, found: Found, out: Path, json: Path | None, images: int
+    request: EvaluationRequest, found: Evaluated, out: Path, json: Path | None, images: int
 ) -> Iterator[tuple[Path, str]]:
     """Write the report, and the numbers if a file is named; gives each with its text.
 
@@ -206,7 +221,7 @@ def rendered(
         StorageError: a file cannot be written.
     """
     worst, best = pictures.extremes(found.run.part, found.evaluation.scores.images, images)
-    with applied("exact", job.context):
+    with applied("exact", request.context):
         drawn = [pictures.draw(found.run, some) for some in (worst, best)]
     texts = [(out, report.page(found.evaluation, *drawn))]
     if json is not None:

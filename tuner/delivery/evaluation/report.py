@@ -8,7 +8,7 @@ from tuner.delivery.evaluation.boundaries import DEPTH, TOLERANCE
 from tuner.delivery.evaluation.calibration import BINS
 from tuner.delivery.evaluation.corruption import STRENGTHS
 from tuner.delivery.evaluation.pictures import Pictures
-from tuner.delivery.evaluation.results import ClassScores, Evaluation
+from tuner.delivery.evaluation.results import ClassScores, EvaluationResult
 from tuner.delivery.evaluation.robustness import Robustness
 from tuner.delivery.report.markup import Markup, element, joined
 from tuner.delivery.report.page import document, facts, notes, panel, scrolling, table
@@ -22,7 +22,7 @@ _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 _CAPTIONS = ("image", "label", "prediction", "errors")
 
 
-def page(found: Evaluation, worst: Sequence[Pictures], best: Sequence[Pictures]) -> str:
+def page(found: EvaluationResult, worst: Sequence[Pictures], best: Sequence[Pictures]) -> str:
     """The report as an HTML document that needs nothing beside itself."""
     parts: list[Markup | None] = [
         _heading(found),
@@ -40,7 +40,7 @@ def page(found: Evaluation, worst: Sequence[Pictures], best: Sequence[Pictures])
     return document(f"{found.subject.model}: evaluation", *(each for each in parts if each))
 
 
-def _heading(found: Evaluation) -> Markup:
+def _heading(found: EvaluationResult) -> Markup:
     subject = found.subject
     return element(
         "header",
@@ -53,7 +53,7 @@ def _heading(found: Evaluation) -> Markup:
     )
 
 
-def _figures(found: Evaluation) -> Markup:
+def _figures(found: EvaluationResult) -> Markup:
     values, worst = found.metrics, min(found.classes, key=lambda each: _or(each.iou, 2.0))
     return facts(
         [
@@ -83,7 +83,7 @@ def _sureness(values: dict[str, float]) -> str:
     return f"{kind} by {abs(gap):.3f} on average"
 
 
-def _classes(found: Evaluation) -> Markup:
+def _classes(found: EvaluationResult) -> Markup:
     total = max(sum(each.labelled_pixels for each in found.classes), 1)
     shades = colours(len(found.classes))
     rows = [
@@ -110,7 +110,7 @@ def _class_row(each: ClassScores, shade: Colour, share: float) -> Sequence[objec
     )
 
 
-def _matrix(found: Evaluation) -> Markup:
+def _matrix(found: EvaluationResult) -> Markup:
     """Shares of each label's pixels, by what they were taken for."""
     names, matrix = found.subject.classes, found.scores.confusion
     if len(names) > _MOST_CELLS:
@@ -150,7 +150,7 @@ def _cell(matrix: ConfusionMatrix, names: Sequence[str], row: int, column: int) 
     )
 
 
-def _mistakes(found: Evaluation) -> Markup | None:
+def _mistakes(found: EvaluationResult) -> Markup | None:
     names, matrix = found.subject.classes, found.scores.confusion
     total = max(sum(map(sum, matrix)), 1)
     pairs = [
@@ -175,7 +175,7 @@ def _mistakes(found: Evaluation) -> Markup | None:
     return panel("Largest mistakes", table(columns, rows, label="Largest mistakes", texts=2))
 
 
-def _calibration(found: Evaluation) -> Markup:
+def _calibration(found: EvaluationResult) -> Markup:
     return panel(
         "Calibration",
         charts.reliability(found.scores.calibration),
@@ -184,7 +184,7 @@ def _calibration(found: Evaluation) -> Markup:
     )
 
 
-def _robustness(found: Evaluation) -> Markup | None:
+def _robustness(found: EvaluationResult) -> Markup | None:
     if found.robustness is None:
         return None
     clean = found.metrics["miou"]
@@ -221,7 +221,7 @@ def _strain(found: Robustness, clean: float) -> Markup:
     )
 
 
-def _seeds(found: Evaluation) -> Markup | None:
+def _seeds(found: EvaluationResult) -> Markup | None:
     if not found.repetitions:
         return None
     shown = ("miou", "pixel_accuracy", "dice", "boundary_f_score", "boundary_iou", "ece")
@@ -242,7 +242,7 @@ def _seeds(found: Evaluation) -> Markup | None:
     )
 
 
-def _images(title: str, shown: Sequence[Pictures], found: Evaluation) -> Markup | None:
+def _images(title: str, shown: Sequence[Pictures], found: EvaluationResult) -> Markup | None:
     if not shown:
         return None
     figures = [_figure(each) for each in shown]
@@ -285,7 +285,7 @@ def _figure(each: Pictures) -> Markup:
     )
 
 
-def _footer(found: Evaluation) -> Markup:
+def _footer(found: EvaluationResult) -> Markup:
     subject = found.subject
     weights = {"weights": subject.weights[:12]} if subject.weights else {}
     known = {"data": subject.data[:12], **weights, "device": subject.device, **subject.versions}

@@ -67,7 +67,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class EvaluationResult:
     """Everything that one report says."""
 
     subject: Subject
@@ -124,7 +124,7 @@ def summary(scores: Scores, classes: tuple[str, ...]) -> dict[str, float]:
     return {**metrics.derive(scores.confusion, classes), **known}
 
 
-def to_json(found: Evaluation) -> str:
+def to_json(found: EvaluationResult) -> str:
     """The evaluation as a JSON document; what has no value is null."""
     document = {
         "format": FORMAT,
