@@ -71,8 +71,8 @@ tbody tr:hover > * { background: var(--raised); }
   background: var(--raised); vertical-align: 2px; text-align: left; overflow: hidden; }
 .bar i { display: block; height: 100%; background: var(--accent); }
 .heat { border-collapse: separate; border-spacing: 2px; width: auto; font-size: 12px; }
-.heat th, .heat td { border: 0; padding: 3px 5px; }
-.heat td { min-width: 40px; text-align: center; border-radius: 3px;
+.heat th, .heat td { border: 0; padding: 3px 4px; }
+.heat td { min-width: 34px; text-align: center; border-radius: 3px;
   background: color-mix(in srgb, var(--tone) var(--share), var(--raised)); }
 .heat td.dark { color: light-dark(#ffffff, #0e1116); }
 .heat tbody tr:hover > td { background:
