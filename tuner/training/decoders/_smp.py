@@ -13,6 +13,7 @@ from torch.nn import functional
 from tuner.spec.config import Size
 from tuner.training.network.encoder import Pyramid
 from tuner.training.network.layers import MeanPool, fcn_head
+from tuner.training.network.tracing import ceil_div, is_traced
 
 
 def widths_of(pyramid: Pyramid) -> list[int]:
@@ -55,9 +56,8 @@ class SmpDecoder(nn.Module):
         # Every map doubles the next exactly, as SMP's decoders want to add or stack them.
         padded = self._padded(features)
         logits: Tensor = self.head(self.decoder(self._from_image(padded)))
-        # Rounded up: the part of the logits that stands for the finest map before it was padded.
         height, width = (
-            -(-logits.shape[axis] * features[0].shape[axis] // padded[0].shape[axis])
+            _kept(features[0].shape[axis], padded[0].shape[axis], logits.shape[axis])
             for axis in (-2, -1)
         )
         return logits[..., :height, :width], aux
@@ -75,15 +75,22 @@ class SmpDecoder(nn.Module):
         height, width = finest.shape[-2:]
         # N×0×H×W and N×0×H/2×W/2: SMP reads their sizes, and has no use for their channels.
         image, half = (
-            finest.new_empty(len(finest), 0, height * step, width * step)
+            finest.new_empty(finest.shape[0], 0, height * step, width * step)
             for step in (self._strides[0], self._strides[0] // 2)
         )
         return [image, *features] if self._strides[0] == 2 else [image, half, *features]
 
 
+def _kept(side: int, padded: int, given: int) -> int:
+    """How much of `given` logits stands for the finest map before it was padded, rounded up."""
+    # One divides the other. A quotient of symbols is best kept simple, or torch cannot export it.
+    return side * (given // padded) if given >= padded else ceil_div(side, padded // given)
+
+
 def _pad(feature: Tensor, size: Size) -> Tensor:
     below, right = size[0] - feature.shape[-2], size[1] - feature.shape[-1]
-    return functional.pad(feature, (0, right, 0, below)) if below or right else feature
+    is_padded = is_traced() or below or right  # an exported network pads images of other sizes
+    return functional.pad(feature, (0, right, 0, below)) if is_padded else feature
 
 
 def _pool_by_means(decoder: nn.Module) -> None:

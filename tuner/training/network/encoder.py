@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from tuner.errors import TrainingError, WeightsUnavailable
 from tuner.training import paths
+from tuner.training.network.tracing import ceil_div, is_traced
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,17 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features, finest first."""
         height, width = images.shape[-2:]  # of N×C×H×W
-        below, right = -height % self._multiple, -width % self._multiple
-        if below or right:
+        below, right = (
+            ceil_div(side, self._multiple) * self._multiple - side for side in (height, width)
+        )
+        if self._multiple > 1 and (is_traced() or below or right):
             images = functional.pad(images, (0, right, 0, below))
         features = cast(list[Tensor], self.net(images))[-len(self.pyramid.strides) :]
         if self._multiple == 1:
             return features
         # Cut to ⌈H/s⌉×⌈W/s⌉, as a network without padding has them.
         return [
-            feature[..., : -(-height // stride), : -(-width // stride)]
+            feature[..., : ceil_div(height, stride), : ceil_div(width, stride)]
             for feature, stride in zip(features, self.pyramid.strides, strict=True)
         ]
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tuner.training.network.resize import resize
+from tuner.training.network.tracing import is_traced
 
 
 def conv_bn_relu(
@@ -66,20 +67,25 @@ class MeanPool(nn.Module):
             return features.mean(dim=(2, 3), keepdim=True)
         place = (str(features.device), features.dtype)
         # bins×H · N×C×H×W · W×bins; torch's own adaptive pooling adds atomically on CUDA.
-        down = _means(features.shape[-2], self.bins, *place)
-        across = _means(features.shape[-1], self.bins, *place)
+        means = _means if is_traced() else _kept_means
+        down = means(features.shape[-2], self.bins, *place)
+        across = means(features.shape[-1], self.bins, *place)
         return down @ features @ across.T
+
+
+def _means(old: int, new: int, device: str, dtype: torch.dtype) -> Tensor:
+    """Weights of shape new×old; a row averages the positions that its bin touches."""
+    # Written without loops, because `old` is a symbol while a network is exported.
+    rows, positions = torch.arange(new)[:, None], torch.arange(old)
+    start, end = rows * old // new, ((rows + 1) * old + new - 1) // new
+    inside = (positions >= start) & (positions < end)
+    return (inside / (end - start).double()).to(device=device, dtype=dtype)
 
 
 @lru_cache(maxsize=256)
 @torch.inference_mode(False)  # a matrix made while scoring must serve a backward pass later
-def _means(old: int, new: int, device: str, dtype: torch.dtype) -> Tensor:
-    """Weights of shape new×old; a row averages the positions that its bin touches."""
-    matrix = torch.zeros(new, old, dtype=torch.float64)
-    for row in range(new):
-        start, end = row * old // new, -(-(row + 1) * old // new)
-        matrix[row, start:end] = 1 / (end - start)
-    return matrix.to(device=device, dtype=dtype)
+def _kept_means(old: int, new: int, device: str, dtype: torch.dtype) -> Tensor:
+    return _means(old, new, device, dtype)
 
 
 class AtrousPyramid(nn.Module):
