@@ -1,0 +1,1 @@
+"""From a trained model to a file that runs without segtune, checked against the original."""
