@@ -111,7 +111,7 @@ def test_too_little_memory_to_decode_is_the_machines_fault(
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(cache, "_fit", fail)
+    monkeypatch.setattr(cache, "fit", fail)
     with pytest.raises(DataUnavailable, match="not enough memory"):
         load(tmp_path)
 

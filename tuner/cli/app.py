@@ -17,9 +17,11 @@ from tuner.cli.ensemble import ensemble
 from tuner.cli.evaluate.command import evaluate
 from tuner.cli.explain import explain_study
 from tuner.cli.explain_image import explain_image
+from tuner.cli.export import export
 from tuner.cli.failures import explain
 from tuner.cli.import_ import command as import_
 from tuner.cli.init.command import init
+from tuner.cli.predict import predict
 from tuner.cli.train.command import train
 from tuner.errors import SegtuneError
 
@@ -106,6 +108,8 @@ app.command("explain-image", rich_help_panel=MODELS)(explain_image)
 app.command(rich_help_panel=MODELS)(evaluate)
 app.command(rich_help_panel=MODELS)(prune)
 app.command(rich_help_panel=MODELS)(card)
+app.command(rich_help_panel=MODELS)(export)
+app.command(rich_help_panel=MODELS)(predict)
 
 
 @app.command(rich_help_panel=FILES)

@@ -6,6 +6,8 @@ from typing import Any
 from tuner.errors import PackageMissing
 
 _EXTRA = "export"
+# Packages that are called otherwise in the index than in an import.
+_PACKAGES = {"cv2": "opencv-python-headless"}
 
 
 def require(name: str, *, purpose: str = "this", extra: str = _EXTRA) -> Any:
@@ -19,7 +21,7 @@ def require(name: str, *, purpose: str = "this", extra: str = _EXTRA) -> Any:
     except ImportError as error:
         package = name.partition(".")[0]
         missing = error.name is not None and error.name.partition(".")[0] == package
-        shown = package.replace("_", "-")
+        shown = _PACKAGES.get(package, package.replace("_", "-"))
         said = "is not installed here" if missing else f"does not load here: {error}"
         raise PackageMissing(
             f"{purpose} needs the package {shown}, which {said}; "

@@ -6,17 +6,14 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner.delivery import facts
 from tuner.delivery.facts import KEY, Facts
+from tuner.delivery.file_model import FileModel
 from tuner.delivery.needs import require
 from tuner.errors import DataUnavailable, InvalidInput, Problem, TrainingError
-from tuner.spec.config import Size, TrialConfig
-from tuner.spec.stored import read_config
 
 CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
@@ -24,68 +21,10 @@ _NAMED = 8
 
 
 @dataclass(frozen=True, eq=False)
-class OnnxModel:
+class OnnxModel(FileModel):
     """An onnxruntime session with what its file says of itself."""
 
     session: Any
-    facts: Facts
-    name: str
-    sha256: str
-
-    @property
-    def config(self) -> TrialConfig:
-        """The config that it was trained by. Raises Unreadable."""
-        return read_config(self.facts.config, f"the config in {self.name}")
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Its outputs in order."""
-        return self.facts.classes
-
-    @property
-    def channels(self) -> int:
-        """Channels of its images."""
-        return self.facts.channels
-
-    @property
-    def size(self) -> Size:
-        """Height and width that it was trained at."""
-        return self.facts.size
-
-    @property
-    def align_corners(self) -> bool:
-        """How its logits are resized."""
-        return self.facts.align_corners
-
-    @property
-    def gives_labels(self) -> bool:
-        """Whether its output is the number of the class, and not scores."""
-        return self.facts.gives == "labels"
-
-    def logits(self, images: Tensor) -> Tensor:
-        """Logits N×K×h×w at the decoder's stride, of images N×C×H×W in 0 … 255.
-
-        Raises:
-            TrainingError: the file gives labels, or takes images of another size only.
-        """
-        if self.gives_labels:
-            raise TrainingError(
-                f"{self.name} gives the class of each pixel and no scores; export it with --logits"
-            )
-        return torch.from_numpy(self._run(images))
-
-    def labels(self, images: Tensor) -> Tensor:
-        """Labels N×H×W of uint8 of images N×C×H×W, where the file gives those."""
-        if not self.gives_labels:
-            raise TrainingError(f"{self.name} gives scores; export it with --argmax for labels")
-        return torch.from_numpy(self._run(images))
-
-    def _run(self, images: Tensor) -> NDArray[Any]:
-        facts.check_images(self.facts, self.name, (images.shape[1], *images.shape[-2:]))
-        array = np.ascontiguousarray(images.detach().cpu().numpy(), dtype=np.float32)
-        parts = [array] if self.facts.dynamic_batch else np.split(array, len(array))
-        name = self.session.get_inputs()[0].name
-        return np.concatenate([self.session.run(None, {name: part})[0] for part in parts])
 
 
 def open_onnx(
@@ -116,7 +55,13 @@ def open_onnx(
         ) from error
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-    return OnnxModel(session, _facts(session, path), name or path.name, digest)
+    found = _facts(session, path)
+    given = session.get_inputs()[0].name
+
+    def run(images: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {given: images.numpy()})[0])
+
+    return OnnxModel(found, name or path.name, digest, run, session)
 
 
 def _check_providers(wanted: Sequence[str], there: Sequence[str]) -> None:

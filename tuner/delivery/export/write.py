@@ -1,5 +1,6 @@
 """`export`: writes a trained model in another form, and leaves the file only if it agrees."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,17 +9,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from tuner.atomic import replacing
-from tuner.delivery.export import to_onnx
+from tuner.delivery.export import to_onnx, to_torch
 from tuner.delivery.export.agreement import LEAST_EQUAL, TOLERANCE, Equality, Runnable, compare
 from tuner.delivery.export.graph import Graph, sample
 from tuner.delivery.facts import Facts, Gives
+from tuner.delivery.file_model import FileModel
 from tuner.delivery.onnx_model import open_onnx
+from tuner.delivery.torch_model import open_program, open_script
 from tuner.delivery.trained import TrainedModel
 from tuner.errors import SegtuneError, StorageError, TrainingError
 
-Form = Literal["onnx"]
+Form = Literal["onnx", "torchscript", "torch-export"]
+_OPENERS: Mapping[Form, Callable[..., FileModel]] = {
+    "onnx": open_onnx,
+    "torchscript": open_script,
+    "torch-export": open_program,
+}
 _SHARE = 0.75  # of the trained size: the other size that a file is tried at
 _LEAST = 16
+_LARGER = 275
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,11 @@ def _written(trained: TrainedModel, facts: Facts, path: Path, job: _Job) -> Equa
     with replacing(path) as draft:
         if job.form == "onnx":
             to_onnx.write(graph, facts, draft, opset=job.options.opset)
-        opened: Runnable = open_onnx(draft, name=path.name)
+        elif job.form == "torchscript":
+            to_torch.write_script(graph, facts, draft)
+        else:
+            to_torch.write_program(graph, facts, draft)
+        opened: Runnable = _OPENERS[job.form](draft, name=path.name)
         agreement = compare(trained, opened, _batches(facts, job.images))
         if not agreement.is_good:
             raise _Disagrees(
@@ -116,9 +129,14 @@ def _batches(facts: Facts, images: Tensor | None) -> list[Tensor]:
     given = sample(facts.channels, facts.size, batch=2) if images is None else images.float()
     if not facts.dynamic_size:
         return [given]
-    height, width = (max(int(_SHARE * side) | 1, _LEAST) for side in facts.size)
-    other = functional.interpolate(given, size=(height, width), mode="bilinear", antialias=True)
-    return [given, other]
+    # Smaller, with odd sides, and larger than what the network was recorded on.
+    smaller = [max(int(_SHARE * side) | 1, _LEAST) for side in facts.size]
+    larger = [max(side + 1, _LARGER) for side in facts.size]
+    others = [
+        functional.interpolate(given, size=tuple(size), mode="bilinear", antialias=True)
+        for size in (smaller, larger)
+    ]
+    return [given, *others]
 
 
 def _asked(dynamic: tuple[bool, bool]) -> str:

@@ -1,0 +1,93 @@
+"""`segtune export`: a trained model as ONNX, TorchScript or a program of `torch.export`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.models import Model, ModelSources, Weights, find_model
+from tuner.cli.options import DataRoots, Server, Token, configured, paths
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tuner.spec.config import TrialConfig
+    from workers.settings import WorkerSettings
+
+_IMAGES = 4
+
+
+class To(StrEnum):
+    """The forms of an exported model."""
+
+    ONNX = "onnx"
+    TORCHSCRIPT = "torchscript"
+    TORCH_EXPORT = "torch-export"
+
+
+def export(  # noqa: PLR0913, PLR0917  # the options of the command
+    model: Model,
+    to: Annotated[To, typer.Option("--to", help="Form of the file.")] = To.ONNX,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write; else model.onnx, .ts or .pt2."),
+    ] = None,
+    argmax: Annotated[
+        bool, typer.Option("--argmax/--logits", help="Class of each pixel, or scores.")
+    ] = False,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic/--static", help="Any batch and size, where possible.")
+    ] = True,
+    opset: Annotated[int, typer.Option(help="ONNX operators' version.")] = 18,
+    weights: Weights = None,
+    data_root: DataRoots = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Write a trained model as a file that runs without segtune.
+
+    The file is compared with the model on images of its data set, and left only if it agrees.
+    Mean and deviation of the images are inside; classes, palette and config are in its metadata.
+    """
+    from tuner.delivery.export.write import Options
+    from tuner.delivery.export.write import export as run
+    from tuner.delivery.trained import open_model
+    from workers.settings import WorkerSettings
+
+    settings = configured(WorkerSettings, data_roots=paths(data_root))
+    found = find_model(model, ModelSources(settings.cache_folder, server, token, weights))
+    trained = open_model(found.path, name=found.name)
+    images, why = _validation_images(trained.config, settings)
+    suffix = {To.ONNX: "model.onnx", To.TORCHSCRIPT: "model.ts", To.TORCH_EXPORT: "model.pt2"}
+    done = run(
+        trained,
+        out or Path(suffix[to]),
+        form=to.value,
+        options=Options("labels" if argmax else "logits", dynamic, opset),
+        images=images,
+    )
+    for note in done.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"compared on {why}: {done.agreement}")
+    batch = "any batch" if done.facts.dynamic_batch else "one image at a time"
+    height, width = done.facts.size
+    size = "any size" if done.facts.dynamic_size else f"{height}×{width} only"
+    typer.echo(f"wrote {done.path}: {done.facts.gives}, {batch}, {size}")
+
+
+def _validation_images(
+    config: "TrialConfig", settings: "WorkerSettings"
+) -> "tuple[Tensor | None, str]":
+    """Some validation images at the trained size, and what they are; none where none are here."""
+    import torch
+
+    from tuner.errors import DataError
+    from tuner.training.data.load import load
+
+    try:
+        data = load(config.dataset, cache=settings.cache_folder, roots=settings.data_roots)
+    except (DataError, OSError) as error:
+        return None, f"noise, because the data set cannot be opened here ({error})"
+    images = torch.from_numpy(data.val.images[:_IMAGES].copy()).permute(0, 3, 1, 2).float()
+    return images, f"{len(images)} validation images"

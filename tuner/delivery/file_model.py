@@ -1,0 +1,76 @@
+"""A model in an exported file, whatever runs it; a `Predictor`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tuner.delivery.facts import Facts, check_images
+from tuner.errors import TrainingError
+from tuner.spec.config import Size, TrialConfig
+from tuner.spec.stored import read_config
+
+
+@dataclass(frozen=True, eq=False)
+class FileModel:
+    """What a file says of itself, and `run`: images N×C×H×W of float32 on the CPU to its output."""
+
+    facts: Facts
+    name: str
+    sha256: str
+    run: Callable[[Tensor], Tensor]
+
+    @property
+    def config(self) -> TrialConfig:
+        """The config that it was trained by. Raises Unreadable."""
+        return read_config(self.facts.config, f"the config in {self.name}")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its outputs in order."""
+        return self.facts.classes
+
+    @property
+    def channels(self) -> int:
+        """Channels of its images."""
+        return self.facts.channels
+
+    @property
+    def size(self) -> Size:
+        """Height and width that it was trained at."""
+        return self.facts.size
+
+    @property
+    def align_corners(self) -> bool:
+        """How its logits are resized."""
+        return self.facts.align_corners
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether its output is the number of the class, and not scores."""
+        return self.facts.gives == "labels"
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits N×K×h×w at the decoder's stride, of images N×C×H×W in 0 … 255.
+
+        Raises:
+            TrainingError: the file gives labels, or takes images of another size only.
+        """
+        if self.gives_labels:
+            raise TrainingError(
+                f"{self.name} gives the class of each pixel and no scores; export it with --logits"
+            )
+        return self._run(images)
+
+    def labels(self, images: Tensor) -> Tensor:
+        """Labels N×H×W of uint8 of images N×C×H×W, where the file gives those."""
+        if not self.gives_labels:
+            raise TrainingError(f"{self.name} gives scores; export it with --argmax for labels")
+        return self._run(images)
+
+    def _run(self, images: Tensor) -> Tensor:
+        check_images(self.facts, self.name, (images.shape[1], images.shape[2], images.shape[3]))
+        given = images.detach().float().cpu().contiguous()
+        parts = [given] if self.facts.dynamic_batch else [image[None] for image in given]
+        return torch.cat([self.run(part) for part in parts])
