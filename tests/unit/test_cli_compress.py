@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from tests.training import samples
 from tuner.cli.app import app
+from tuner.delivery.onnx_model import open_onnx
 from tuner.delivery.trained import open_model
 from tuner.training.data.load import load
 from tuner.training.network.model import parameter_count
@@ -83,6 +84,55 @@ def test_a_mistake_is_told_and_nothing_is_written(
     assert told in said
     assert "Traceback" not in said
     assert not (tmp_path / "pruned").exists()
+
+
+def test_quantize_writes_a_file_that_keeps_its_score(model: Path, tmp_path: Path) -> None:
+    """Torch, ONNX and INT8 stand side by side; what stayed in float is listed."""
+    code, said = run(
+        *("quantize", model, "--images", "2", "--calibration", "minmax", "--max-drop", "1"),
+        *("--json", "report.json"),
+    )
+
+    assert code == 0, said
+    report = json.loads((tmp_path / "report.json").read_text())
+    opened = open_onnx(tmp_path / "model.int8.onnx")
+    assert [each["name"].split(",")[0] for each in report["steps"]] == ["torch", "onnx", "onnx"]
+    assert report["steps"][2]["bytes"] < 0.5 * report["steps"][1]["bytes"]
+    assert report["in_float"] == []
+    assert opened.classes == samples.CLASSES
+    assert opened.facts.precision == "int8"
+    assert "calibrating with 2 images" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--images", "0"), "--images"),
+        (("--max-drop", "2"), "--max-drop"),
+        (("--calibration", "guess"), "--calibration"),
+        (("--out", "model.int8"), "--out: names an ONNX file, which ends in .onnx"),
+        (("--set", "dataset.classes=[a, b]"), "was trained on sky, road, car"),
+    ],
+)
+def test_a_mistake_in_quantize_is_told(
+    model: Path, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    """With the flag that it is about, and nothing is written."""
+    code, said = run("quantize", model, *words)
+    assert code == 2, said
+    assert told in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:
+    """By both commands."""
+    (tmp_path / "model.pt").write_bytes(b"PK\x03\x04 cut off")
+    for command in ("prune", "quantize"):
+        code, said = run(command, "model.pt")
+        assert code not in {0, 2}, said
+        assert "model.pt" in said
+        assert "Traceback" not in said
 
 
 def test_a_folder_that_cannot_be_written_is_named(model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""`segtune quantize`: an ONNX file in INT8 from a trained model."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tuner.cli.compress.options import Changes, DataFile, Json
+from tuner.cli.models import Model, Weights
+from tuner.cli.options import DataRoots, Server, Token, paths
+
+Calibration = Annotated[
+    Literal["entropy", "percentile", "minmax"],
+    typer.Option(help="How ranges of activations are chosen."),
+]
+Images = Annotated[int, typer.Option(min=1, max=100_000, help="Training images to calibrate with.")]
+MaxDrop = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Most mIoU that may be lost on validation images.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="File to write, .onnx.")]
+
+
+def quantize(  # noqa: PLR0913, PLR0917  # the options of a command
+    model: Model,
+    calibration: Calibration = "percentile",
+    images: Images = 64,
+    max_drop: MaxDrop = 0.01,
+    out: Out = Path("model.int8.onnx"),
+    json: Json = None,
+    data: DataFile = None,
+    changes: Changes = None,
+    weights: Weights = None,
+    data_root: DataRoots = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Write a model as ONNX in INT8, with mIoU and latency before and after.
+
+    Where it loses more than --max-drop, the layers that are harmed most stay in float.
+    """
+    from tuner.cli.compress import quantising
+    from tuner.cli.compress.sources import opened
+    from tuner.cli.documents import write
+    from tuner.cli.models import ModelSources
+    from tuner.cli.train.command import machine
+    from tuner.delivery.compress import costs
+    from tuner.delivery.needs import require
+
+    quantising.check_name(out)
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        require(package, purpose="quantisation")
+    settings, _ = machine("cpu", paths(data_root))
+    source = opened(
+        model,
+        ModelSources(settings.cache_folder, server, token, weights),
+        settings,
+        device="cpu",
+        data=data,
+        changes=tuple(changes or ()),
+    )
+    plan = quantising.QuantisationPlan(calibration, images, max_drop)
+    found = quantising.quantised(source, plan, out, say=typer.echo)
+    for line in (*costs.described(found.steps), *quantising.described(found)):
+        typer.echo(line)
+    if json is not None:
+        write(json, costs.as_json(found.steps, **found.facts()))
