@@ -23,7 +23,7 @@ from benchmarks.machine import conclude, describe
 from tuner.configs.resolve import complete
 from tuner.delivery.compress import costs
 from tuner.delivery.compress.quantisation import Images, OnnxSource, calibrated
-from tuner.delivery.compress.sensitivity import Search
+from tuner.delivery.compress.sensitivity import SensitivitySearch
 from tuner.delivery.export.write import Options, export
 from tuner.delivery.onnx_model import open_onnx
 from tuner.delivery.trained import TrainedModel, open_model
@@ -85,7 +85,9 @@ def quantised(
         ready = calibrated(source, images, options.calibration, folder=folder)
         whole = source.opened()
         miou = costs.score(whole, data.val)
-        found = Search(ready, data.val, miou, options.max_drop, folder, print).run(source, images)
+        found = SensitivitySearch(ready, data.val, miou, options.max_drop, folder, print).run(
+            source, images
+        )
         small = open_onnx(found.path, threads=options.threads)
         pairs = [
             [costs.latency_ms(each) for each in (trained, whole, small)]

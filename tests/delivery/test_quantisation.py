@@ -17,7 +17,7 @@ from tuner.delivery.compress.quantisation import (
     calibrated,
     quantised,
 )
-from tuner.delivery.compress.sensitivity import Search, Within
+from tuner.delivery.compress.sensitivity import SensitivitySearch, Within
 from tuner.delivery.export.write import Options, export
 from tuner.delivery.facts import KEY
 from tuner.delivery.trained import TrainedModel, open_model
@@ -144,7 +144,7 @@ def test_the_score_is_that_of_training(trained: TrainedModel, scenes: Data) -> N
 
 
 @dataclass(frozen=True)
-class Scripted(Search):
+class Scripted(SensitivitySearch):
     """A search in which the score holds with so many layers in float."""
 
     needed: int = 0

@@ -12,7 +12,7 @@ from tuner.cli.compress.sources import Source
 from tuner.delivery.compress import costs
 from tuner.delivery.compress.costs import Step
 from tuner.delivery.compress.quantisation import Calibration, Images, OnnxSource, calibrated
-from tuner.delivery.compress.sensitivity import Search, Within
+from tuner.delivery.compress.sensitivity import SensitivitySearch, Within
 from tuner.delivery.export.write import Options, export
 from tuner.delivery.onnx_model import open_onnx
 from tuner.delivery.predictor import Predictor
@@ -82,7 +82,9 @@ def quantised(
         images = Images(source.data.train, plan.images)
         say(f"calibrating with {len(images)} images")
         ready = calibrated(wide, images, plan.calibration, folder=folder)
-        search = Search(ready, source.data.val, steps[-1].miou, plan.max_drop, folder, say)
+        search = SensitivitySearch(
+            ready, source.data.val, steps[-1].miou, plan.max_drop, folder, say
+        )
         found = search.run(wide, images)
         steps.append(
             _step(open_onnx(found.path, threads=threads), source, "onnx, int8", found.path)

@@ -39,7 +39,7 @@ class Within:
 
 
 @dataclass(frozen=True)
-class Search:
+class SensitivitySearch:
     """What a quantised file is held to: at most `max_drop` below `miou` on the split."""
 
     found: Calibrated
