@@ -115,6 +115,17 @@ def test_features_of_another_stride_are_resized_to_the_teachers() -> None:
     assert float(built(logits, labels, {"t": Lesson(logits, [theirs], [own])}).detach()) == 4
 
 
+def test_features_of_half_precision_are_compared_in_float32() -> None:
+    """As the fast mode on CUDA gives them."""
+    built = catalog.load("loss", "distill_features").build(3, SHARES, teacher="t")
+    built.meet((2,), (4,))
+    own = torch.randn(1, 2, 2, 2).bfloat16()
+    theirs = torch.randn(1, 4, 2, 2).bfloat16()
+    logits, labels = torch.zeros(1, 3, 8, 8), torch.zeros(1, 8, 8, dtype=torch.int64)
+    found = built(logits, labels, {"t": Lesson(logits, [theirs], [own])})
+    assert found.dtype == torch.float32
+
+
 def test_a_sum_lets_each_term_hear_its_own_teacher() -> None:
     """Terms without a teacher see logits and labels alone; auxiliary outputs get the same."""
     logits, labels, lesson = sample(5)

@@ -1,5 +1,6 @@
 """A training that learns from teachers: exact, taken up again, and held to the same classes."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.training import checkpoint
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
+from tuner.training.network.model_files import read_model
 from tuner.training.network.weight_files import digest_of
 from tuner.training.train import MODEL, optimizer_step, train
 from tuner.training.train_state import TrainState
@@ -154,6 +156,67 @@ def test_a_teacher_of_other_classes_is_refused(
     dataset = config.dataset.model_copy(update=change)
     with pytest.raises(TrainingError, match=told):
         run(lessons, tmp_path, config.model_copy(update={"dataset": dataset}))
+
+
+def ensemble(root: Path, *, digest: str | None = None) -> Path:
+    """Write an ensemble of the teacher and another network, as the command does."""
+    other = root / "other.pt"
+    if not other.exists():
+        body = torch.load(root / TEACHER, weights_only=True)
+        head = next(name for name in body["model"] if name.endswith("head.weight"))
+        body["model"][head] = body["model"][head].flip(0)
+        torch.save(body, other)
+    members = [
+        {"trial": 0, "weight": 0.25, "path": TEACHER, "sha256": digest_of(root / TEACHER)},
+        {"trial": 1, "weight": 0.75, "path": "other.pt", "sha256": digest or digest_of(other)},
+    ]
+    path = root / "ensemble.json"
+    path.write_text(json.dumps({"kind": "ensemble", "members": members}))
+    return path
+
+
+def test_an_ensemble_teaches_the_mean_of_its_probabilities(lessons: Data) -> None:
+    """Weighted, as it answers itself."""
+    root = lessons.roots[0]
+    ensemble(root)
+    images = torch.from_numpy(lessons.train.images[:1]).permute(0, 3, 1, 2).float()
+    parts = [
+        read_model(root / name).network(images)[0].softmax(dim=1) for name in (TEACHER, "other.pt")
+    ]
+    config = taught(name="distill", teacher="ensemble.json")
+    state = TrainState(config, lessons, DeviceContext(), 6)
+
+    (found,) = state.teachers.lessons(images)
+
+    answer = found["ensemble.json"].logits.softmax(dim=1)
+    torch.testing.assert_close(answer, 0.25 * parts[0] + 0.75 * parts[1])
+    assert state.teachers.digests == {"ensemble.json": digest_of(root / "ensemble.json")}
+
+
+@pytest.mark.parametrize(
+    ("loss", "digest", "text", "told"),
+    [
+        ("distill_features", None, None, "an ensemble, which has no features of its own"),
+        ("distill", "0" * 64, None, r"other\.pt is not the model that was selected"),
+        ("distill", None, "{}", "is JSON, but not an ensemble"),
+        ("distill", None, "{", "is not JSON"),
+        (
+            "distill",
+            None,
+            '{"members": [{"path": "no.pt", "sha256": "", "weight": 1}]}',
+            r"its member no\.pt does not lie beside it",
+        ),
+    ],
+)
+def test_an_ensemble_that_cannot_teach_is_refused(
+    lessons: Data, loss: str, digest: str | None, text: str | None, told: str
+) -> None:
+    """With what is wrong about it."""
+    path = ensemble(lessons.roots[0], digest=digest)
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(TrainingError, match=told):
+        TrainState(taught(name=loss, teacher=path.name), lessons, DeviceContext(), 6)
 
 
 def test_a_teacher_that_is_not_there_is_another_workers_business(

@@ -13,7 +13,7 @@ from tuner.training import draws
 from tuner.training.determinism import DeviceContext
 from tuner.training.network.lessons import Lesson, Lessons, Taught
 from tuner.training.network.model import SegmentationModel
-from tuner.training.network.model_files import ModelFile, read_model
+from tuner.training.network.teacher_files import Teacher, open_teacher
 from tuner.training.network.weight_files import locate
 
 _KEY = "loss.teacher"
@@ -37,12 +37,12 @@ class Teachers:
         """
         self._seed, self._determinism = config.seed, config.training.determinism
         taught = [each for each in loss.modules() if isinstance(each, Taught)]
-        self._networks: dict[str, SegmentationModel] = {}
+        self._networks: dict[str, Teacher] = {}
         self.digests: Mapping[str, str] = {}
         for name in sorted({each.teacher for each in taught}):
-            opened = read_model(locate(name, roots, key=_KEY))
+            opened = open_teacher(locate(name, roots, key=_KEY), roots)
             _check(name, opened, config, channels)
-            self._networks[name] = opened.network
+            self._networks[name] = opened
             self.digests = {**self.digests, name: opened.sha256}
         self._compares = any(each.compares_features for each in taught)
         self._taps: dict[str, _Tap] = {}
@@ -54,8 +54,14 @@ class Teachers:
             torch.manual_seed(draws.seed_of(self._seed, "teachers"))
             for each in loss.modules():
                 if isinstance(each, Taught):
-                    teacher = self._networks[each.teacher]
-                    each.meet(model.encoder.pyramid.channels, teacher.encoder.pyramid.channels)
+                    encoder = self._networks[each.teacher].encoder
+                    if encoder is not None:
+                        each.meet(model.encoder.pyramid.channels, encoder.pyramid.channels)
+                    elif each.compares_features:
+                        raise TrainingError(
+                            f"{_KEY} '{each.teacher}' is an ensemble, which has no features of its "
+                            "own to compare; name one of its models, or distil from its answers"
+                        )
 
     def attend(self, model: SegmentationModel, context: DeviceContext) -> None:
         """Bring the teachers to the device, and look on as the network computes its features."""
@@ -66,7 +72,11 @@ class Teachers:
             self._networks[name] = moved
         if self._compares:
             self._own = _Tap(model.encoder)
-            self._taps = {name: _Tap(each.encoder) for name, each in self._networks.items()}
+            self._taps = {
+                name: _Tap(each.encoder)
+                for name, each in self._networks.items()
+                if each.encoder is not None
+            }
 
     @torch.no_grad()
     def lessons(self, images: Tensor) -> tuple[Lessons, ...]:
@@ -76,7 +86,7 @@ class Teachers:
         found = {}
         own = self._own.taken() if self._own is not None else ()
         for name, network in self._networks.items():
-            logits = network(images)[0].float()
+            logits = network(images)
             features = self._taps[name].taken() if name in self._taps else ()
             found[name] = Lesson(logits, features, own)
         return (found,)
@@ -98,17 +108,17 @@ class _Tap:
         return features
 
 
-def _check(name: str, opened: ModelFile, config: TrialConfig, channels: int) -> None:
+def _check(name: str, opened: Teacher, config: TrialConfig, channels: int) -> None:
     """Raise TrainingError for a teacher that speaks of other classes, or sees other images."""
-    own, theirs = config.dataset.classes, opened.config.dataset.classes
+    own, theirs = config.dataset.classes, opened.classes
     if own != theirs:
         raise TrainingError(
             f"{_KEY} '{name}' tells {len(theirs)} classes ({_shown(theirs)}), the data set has "
             f"{len(own)} ({_shown(own)}); a teacher must know the same classes in the same order"
         )
-    if opened.network.channels != channels:
+    if opened.channels != channels:
         raise TrainingError(
-            f"{_KEY} '{name}' was trained on images of {opened.network.channels} channels, the "
+            f"{_KEY} '{name}' was trained on images of {opened.channels} channels, the "
             f"data set's have {channels}; name a teacher of the same images"
         )
 

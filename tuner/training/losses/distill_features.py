@@ -49,11 +49,11 @@ class _Features(Taught):
         self.projections = nn.ModuleList(layers)
 
     def forward(self, logits: Tensor, labels: Tensor, lessons: Lessons) -> Tensor:
-        """Loss of the lesson's features; N×H×W labels say where they count."""
+        """Loss in float32 of the lesson's features; N×H×W labels say where they count."""
         lesson, count = lessons[self.teacher], len(self.projections)
         pairs = zip(self.projections, lesson.own[-count:], lesson.features[-count:], strict=True)
         return torch.stack(
-            [_distance(layer(own), theirs, labels) for layer, own, theirs in pairs]
+            [_distance(layer(own.float()), theirs.float(), labels) for layer, own, theirs in pairs]
         ).mean()
 
 
@@ -66,6 +66,6 @@ class _Nothing(Taught):
 def _distance(own: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
     """Mean squared difference of N×C×h×w maps, at the teacher's size, where labels are valid."""
     size = (theirs.shape[-2], theirs.shape[-1])
-    difference = (resize(own.float(), size) - theirs.float()).square().mean(dim=1)  # N×h×w
+    difference = (resize(own, size) - theirs).square().mean(dim=1)  # N×h×w
     valid = (labels != IGNORE).float().unsqueeze(1)
     return mean_where(difference, functional.interpolate(valid, size)[:, 0] > 0)
