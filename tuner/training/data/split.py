@@ -20,7 +20,7 @@ DType = Literal["uint8", "float32"]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The training or validation part of a data set.
+    """The training, validation or test part of a data set.
 
     `key` changes when the files change, at no more cost than listing them; `read` decodes one pair
     and raises DataError where it cannot. Every image has `channels` channels of type `dtype`.
