@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.models import Model, ModelSources, Weights, find_model
-from tuner.cli.options import DataRoots, Server, Token, configured, paths
+from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
+from tuner.cli.options import DataRootsOption, ServerOption, TokenOption, configured, paths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ class To(StrEnum):
 
 
 def export(  # noqa: PLR0913, PLR0917  # the options of the command
-    model: Model,
+    model: ModelArgument,
     to: Annotated[To, typer.Option("--to", help="Form of the file.")] = To.ONNX,
     out: Annotated[
         Path | None,
@@ -40,10 +40,10 @@ def export(  # noqa: PLR0913, PLR0917  # the options of the command
         bool, typer.Option("--dynamic/--static", help="Any batch and size, where possible.")
     ] = True,
     opset: Annotated[int, typer.Option(help="ONNX operators' version.")] = 18,
-    weights: Weights = None,
-    data_root: DataRoots = None,
-    server: Server = None,
-    token: Token = None,
+    weights: WeightsOption = None,
+    data_root: DataRootsOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Write a trained model as a file that runs without segtune.
 

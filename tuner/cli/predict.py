@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.models import Model, ModelSources, Weights, find_model
-from tuner.cli.options import Device, Server, Token, configured
+from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
+from tuner.cli.options import DeviceOption, ServerOption, TokenOption, configured
 
 
 class Look(StrEnum):
@@ -21,7 +21,7 @@ class Look(StrEnum):
 
 
 def predict(  # noqa: PLR0913, PLR0917  # the options of the command
-    model: Model,
+    model: ModelArgument,
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="INPUT…", help="Images, videos, folders, or patterns of them."),
@@ -34,10 +34,10 @@ def predict(  # noqa: PLR0913, PLR0917  # the options of the command
         typer.Option("--as", help="overlay on the image, mask of class numbers, or colour."),
     ] = Look.OVERLAY,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images at once.")] = 8,
-    weights: Weights = None,
-    device: Device = None,
-    server: Server = None,
-    token: Token = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Segment images and videos with a model of any form.
 

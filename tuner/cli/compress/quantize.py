@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from tuner.cli.compress.options import Changes, DataFile, Json
-from tuner.cli.models import Model, Weights
-from tuner.cli.options import DataRoots, Server, Token, paths
+from tuner.cli.models import ModelArgument, WeightsOption
+from tuner.cli.options import DataRootsOption, ServerOption, TokenOption, paths
 
 Calibration = Annotated[
     Literal["entropy", "percentile", "minmax"],
@@ -21,7 +21,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="File to write, .onnx.")]
 
 
 def quantize(  # noqa: PLR0913, PLR0917  # the options of a command
-    model: Model,
+    model: ModelArgument,
     calibration: Calibration = "percentile",
     images: Images = 64,
     max_drop: MaxDrop = 0.01,
@@ -29,10 +29,10 @@ def quantize(  # noqa: PLR0913, PLR0917  # the options of a command
     json: Json = None,
     data: DataFile = None,
     changes: Changes = None,
-    weights: Weights = None,
-    data_root: DataRoots = None,
-    server: Server = None,
-    token: Token = None,
+    weights: WeightsOption = None,
+    data_root: DataRootsOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Write a model as ONNX in INT8, with mIoU and latency before and after.
 
