@@ -10,7 +10,6 @@ import typer
 from typer.core import TyperGroup
 
 from tuner.cli import check_data, db, preview, serve, studies, trial, up, watch, worker, workers
-from tuner.cli.card import card
 from tuner.cli.compress.prune import prune
 from tuner.cli.compress.quantize import quantize
 from tuner.cli.demo.command import demo
@@ -108,7 +107,6 @@ app.command("ensemble", rich_help_panel=MODELS)(ensemble)
 app.command("explain-image", rich_help_panel=MODELS)(explain_image)
 app.command(rich_help_panel=MODELS)(evaluate)
 app.command(rich_help_panel=MODELS)(prune)
-app.command(rich_help_panel=MODELS)(card)
 app.command(rich_help_panel=MODELS)(export)
 app.command(rich_help_panel=MODELS)(predict)
 app.command(rich_help_panel=MODELS)(quantize)
