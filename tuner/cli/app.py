@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from tuner.cli import check_data, db, preview, serve, studies, trial, up, watch, worker, workers
+from tuner.cli.card import card
 from tuner.cli.compress.prune import prune
 from tuner.cli.compress.quantize import quantize
 from tuner.cli.demo.command import demo
@@ -110,6 +111,7 @@ app.command(rich_help_panel=MODELS)(prune)
 app.command(rich_help_panel=MODELS)(export)
 app.command(rich_help_panel=MODELS)(predict)
 app.command(rich_help_panel=MODELS)(quantize)
+app.command(rich_help_panel=MODELS)(card)
 
 
 @app.command(rich_help_panel=FILES)

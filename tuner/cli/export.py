@@ -52,6 +52,7 @@ def export(  # noqa: PLR0913, PLR0917  # the options of the command
     """
     from tuner.delivery.export.write import Options
     from tuner.delivery.export.write import export as run
+    from tuner.delivery.licence import licence
     from tuner.delivery.trained import open_model
     from workers.settings import WorkerSettings
 
@@ -64,7 +65,12 @@ def export(  # noqa: PLR0913, PLR0917  # the options of the command
         trained,
         out or Path(suffix[to]),
         form=to.value,
-        options=Options("labels" if argmax else "logits", dynamic, opset),
+        options=Options(
+            gives="labels" if argmax else "logits",
+            dynamic=dynamic,
+            opset=opset,
+            licence=licence(trained.config, found.best.provenance if found.best else {}),
+        ),
         images=images,
     )
     for note in done.notes:

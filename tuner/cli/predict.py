@@ -12,7 +12,7 @@ from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_mo
 from tuner.cli.options import DeviceOption, ServerOption, TokenOption, configured
 
 
-class Look(StrEnum):
+class Drawing(StrEnum):
     """How results are drawn."""
 
     OVERLAY = "overlay"
@@ -30,9 +30,9 @@ def predict(  # noqa: PLR0913, PLR0917  # the options of the command
         "predicted"
     ),
     look: Annotated[
-        Look,
+        Drawing,
         typer.Option("--as", help="overlay on the image, mask of class numbers, or colour."),
-    ] = Look.OVERLAY,
+    ] = Drawing.OVERLAY,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images at once.")] = 8,
     weights: WeightsOption = None,
     device: DeviceOption = None,

@@ -23,7 +23,7 @@ from tuner.training.data.split import ImageArray
 from tuner.training.network.resize import resize
 from tuner.training.preview.palette import colours
 
-Look = Literal["overlay", "mask", "colour"]
+Drawing = Literal["overlay", "mask", "colour"]
 _SHARE = 0.5  # of the colour in an overlay
 _RGB = 3
 
@@ -49,7 +49,7 @@ class Sink:
     """Where results go, what they look like, and how many images pass the network at once."""
 
     folder: Path
-    look: Look = "overlay"
+    look: Drawing = "overlay"
     batch: int = 8
 
 
@@ -177,7 +177,7 @@ def _best(logits: Tensor, size: tuple[int, int], *, align_corners: bool) -> NDAr
 
 
 def _drawn(
-    pixels: ImageArray, labels: NDArray[np.uint8], look: Look, palette: NDArray[np.uint8]
+    pixels: ImageArray, labels: NDArray[np.uint8], look: Drawing, palette: NDArray[np.uint8]
 ) -> Image.Image:
     """The result as an image of the input's size."""
     if look == "mask":

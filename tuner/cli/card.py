@@ -1,0 +1,34 @@
+"""`segtune card`: the model card of a trained model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.models import Model, ModelSources, Weights, find_model
+from tuner.cli.options import Server, Token, configured
+
+
+def card(
+    model: Model,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; else it is printed.")
+    ] = None,
+    weights: Weights = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Write the model card: data, recipe, results, limits and licence, as Markdown."""
+    from tuner.cli.documents import write
+    from tuner.delivery.card import card as described
+    from tuner.delivery.trained import open_model
+    from workers.settings import WorkerSettings
+
+    cache = configured(WorkerSettings).cache_folder
+    found = find_model(model, ModelSources(cache, server, token, weights))
+    text = described(open_model(found.path, name=found.name), found.best)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    write(out, text)
+    typer.echo(f"wrote {out}")
