@@ -5,18 +5,18 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.models import Model, ModelSources, Weights, find_model
-from tuner.cli.options import Server, Token, configured
+from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
+from tuner.cli.options import ServerOption, TokenOption, configured
 
 
 def card(
-    model: Model,
+    model: ModelArgument,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; else it is printed.")
     ] = None,
-    weights: Weights = None,
-    server: Server = None,
-    token: Token = None,
+    weights: WeightsOption = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Write the model card: data, recipe, results, limits and licence, as Markdown."""
     from tuner.cli.documents import write

@@ -27,8 +27,8 @@ def card(trained: TrainedModel, best: Best | None) -> str:
         "## Results\n\n" + "\n".join(_results(best)),
         "## Made with\n\n" + "\n".join(_made_with(trained, provenance)),
         "## Limits\n\n" + "\n".join(_limits(trained, best)),
-        f"## Licence\n\nOf the weights: {licence(config, provenance)}. That of the data set is not known "
-        "to segtune, and may bind what is made from it.",
+        f"## Licence\n\nOf the weights: {licence(config, provenance)}. That of the data set is not "
+        "known to segtune, and may bind what is made from it.",
         "## How to run it\n\n" + _usage(),
     ]
     return "\n\n".join(parts) + "\n"
