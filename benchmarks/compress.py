@@ -22,7 +22,7 @@ import torch
 from benchmarks.machine import conclude, describe
 from tuner.configs.resolve import complete
 from tuner.delivery.compress import costs
-from tuner.delivery.compress.quantisation import Images, OnnxSource, calibrated
+from tuner.delivery.compress.quantisation import CalibrationImages, OnnxSource, calibrated
 from tuner.delivery.compress.sensitivity import SensitivitySearch
 from tuner.delivery.export.write import Options, export
 from tuner.delivery.onnx_model import open_onnx
@@ -81,7 +81,7 @@ def quantised(
         path = folder / "float.onnx"
         facts = export(trained, path, options=Options(gives="logits")).facts
         source = OnnxSource(path, facts, options.threads)
-        images = Images(data.train, options.images)
+        images = CalibrationImages(data.train, options.images)
         ready = calibrated(source, images, options.calibration, folder=folder)
         whole = source.opened()
         miou = costs.score(whole, data.val)

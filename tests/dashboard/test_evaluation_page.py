@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.delivery.scenes import Known, coarse, mask, part
-from tuner.delivery.evaluation import pictures, report
+from tuner.delivery.evaluation import figures, report
 from tuner.delivery.evaluation.results import EvaluationResult, Subject
 from tuner.delivery.evaluation.robustness import disturb
 from tuner.delivery.evaluation.scoring import Pass, score
@@ -23,8 +23,7 @@ def test_it_fits_and_fetches_nothing(
     subject = Subject("m" * 80, "val", 2, classes, (24, 32), "whole image", "f" * 64, "cpu")
     evaluation = EvaluationResult(subject, score(run), disturb(run))
     drawn = [
-        pictures.draw(run, some)
-        for some in pictures.extremes(run.part, evaluation.scores.images, 1)
+        figures.draw(run, some) for some in figures.extremes(run.part, evaluation.scores.images, 1)
     ]
     said: list[str] = []
     with browser.new_page(

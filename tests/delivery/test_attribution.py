@@ -15,8 +15,8 @@ from tuner.configs import catalog
 from tuner.configs.resolve import resolve
 from tuner.delivery.attribution import (
     METHODS,
+    AttributionMethod,
     AttributionSettings,
-    Method,
     attribution,
     classifier,
 )
@@ -185,7 +185,7 @@ def test_the_shares_of_a_network_add_up(trained: TrainedModel) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_a_number_for_each_pixel(
-    trained: TrainedModel, scene: Tensor, method: Method
+    trained: TrainedModel, scene: Tensor, method: AttributionMethod
 ) -> None:
     """At the image's size, the same every time, and the network is left as it was."""
     pixels = np.zeros(samples.SIZE, dtype=bool)

@@ -13,9 +13,9 @@ from tests.training import samples
 from tuner.cli.app import app
 from tuner.configs.resolve import resolve
 from tuner.delivery.attribution import METHODS, Attribution
-from tuner.delivery.attribution_picture import (
+from tuner.delivery.attribution_figure import (
     PredictedImage,
-    attribution_picture,
+    attribution_figure,
     heat_map,
     overlaid,
 )
@@ -178,6 +178,6 @@ def test_the_picture_can_be_embedded() -> None:
     """It is a plain picture, made from arrays alone."""
     answer = PredictedImage(GREY, np.zeros((4, 4), dtype=np.int64), samples.CLASSES)
     found = Attribution(np.ones((4, 4), dtype=np.float32), 1.5, -0.5, "by hand")
-    picture = attribution_picture(answer, Target(0, "sky", np.ones((4, 4), dtype=bool)), found)
+    picture = attribution_figure(answer, Target(0, "sky", np.ones((4, 4), dtype=bool)), found)
     assert picture.mode == "RGB"
     assert found.gap == pytest.approx(14)

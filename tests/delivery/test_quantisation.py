@@ -12,7 +12,7 @@ from tuner.configs.resolve import resolve
 from tuner.delivery.compress import costs, sensitivity
 from tuner.delivery.compress.quantisation import (
     Calibrated,
-    Images,
+    CalibrationImages,
     OnnxSource,
     calibrated,
     quantised,
@@ -61,7 +61,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, trained: TrainedModel) -> O
 def ready(tmp_path_factory: pytest.TempPathFactory, source: OnnxSource, scenes: Data) -> Calibrated:
     """Give the file with the ranges of its tensors."""
     folder = tmp_path_factory.mktemp("ranges")
-    return calibrated(source, Images(scenes.train, 4), "minmax", folder=folder)
+    return calibrated(source, CalibrationImages(scenes.train, 4), "minmax", folder=folder)
 
 
 def first_image(scenes: Data) -> torch.Tensor:
@@ -108,7 +108,7 @@ def test_ranges_may_be_chosen_otherwise(
     method: str, source: OnnxSource, scenes: Data, tmp_path: Path
 ) -> None:
     """By the divergence of histograms, or without the rarest values."""
-    found = calibrated(source, Images(scenes.train, 2), method, folder=tmp_path)  # type: ignore[arg-type]  # of a parameter
+    found = calibrated(source, CalibrationImages(scenes.train, 2), method, folder=tmp_path)  # type: ignore[arg-type]  # of a parameter
     logits = quantised(found, tmp_path / "int8.onnx").logits(first_image(scenes))
     assert torch.isfinite(logits).all()
 
@@ -125,8 +125,8 @@ def test_a_layer_may_stay_in_float(ready: Calibrated, tmp_path: Path) -> None:
 
 def test_the_images_are_a_counted_draw_of_the_training_split(scenes: Data) -> None:
     """The same each time, each once, and no more than there are."""
-    first, again = Images(scenes.train, 3), Images(scenes.train, 3)
-    assert len(Images(scenes.train, 1000)) == len(scenes.train)
+    first, again = CalibrationImages(scenes.train, 3), CalibrationImages(scenes.train, 3)
+    assert len(CalibrationImages(scenes.train, 1000)) == len(scenes.train)
     assert all(np.array_equal(first.image(i), again.image(i)) for i in range(3))
     given = []
     while (each := first.get_next()) is not None:
@@ -170,7 +170,7 @@ def test_no_more_layers_stay_in_float_than_have_to(
     monkeypatch.setattr(sensitivity, "harms", lambda *_, **__: harm)
     search = Scripted(ready, scenes.val, 0.9, 0.01, Path("x"), needed=needed)
 
-    found = search.run(source, Images(scenes.train, 1))
+    found = search.run(source, CalibrationImages(scenes.train, 1))
 
     assert found.in_float == tuple(reversed(layers))[:needed]
     assert len(search.tried) <= 9
@@ -184,7 +184,7 @@ def test_a_model_that_loses_more_is_refused(
     monkeypatch.setattr(sensitivity, "harms", lambda *_, **__: harm)
     search = Scripted(ready, scenes.val, 0.9, 0.01, Path("x"), needed=5)
     with pytest.raises(TrainingError, match=r"more than 0\.01 of its miou of 0\.9000 .*4 of 9"):
-        search.run(source, Images(scenes.train, 1))
+        search.run(source, CalibrationImages(scenes.train, 1))
 
 
 def test_harm_is_measured_layer_by_layer(
@@ -194,7 +194,7 @@ def test_harm_is_measured_layer_by_layer(
     few = Calibrated(
         ready.source, ready.ranges, ready.facts, ready.layers[:3], ready.left, ready.method, 1
     )
-    harm = sensitivity.harms(few, source, Images(scenes.train, 1), folder=tmp_path)
+    harm = sensitivity.harms(few, source, CalibrationImages(scenes.train, 1), folder=tmp_path)
     assert list(harm) == list(ready.layers[:3])
     assert all(0 < each < 1 for each in harm.values())
 
@@ -204,7 +204,7 @@ def test_without_an_image_nothing_is_calibrated(
 ) -> None:
     """Ranges would be guesses."""
     with pytest.raises(DataError, match="no training image to calibrate with"):
-        calibrated(source, Images(scenes.train, 0), "minmax", folder=tmp_path)
+        calibrated(source, CalibrationImages(scenes.train, 0), "minmax", folder=tmp_path)
 
 
 def test_a_missing_package_is_named(
@@ -213,4 +213,4 @@ def test_a_missing_package_is_named(
     """With what installs it."""
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime.quantization", None)
     with pytest.raises(PackageMissing, match=r"segtune\[export\]"):
-        calibrated(source, Images(scenes.train, 1), "minmax", folder=tmp_path)
+        calibrated(source, CalibrationImages(scenes.train, 1), "minmax", folder=tmp_path)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.delivery.scenes import Known, coarse, mask, painted, part
-from tuner.delivery.evaluation import pictures, report
+from tuner.delivery.evaluation import figures, report
 from tuner.delivery.evaluation.results import (
     EvaluationResult,
     Repetition,
@@ -58,8 +58,8 @@ def found(run: Pass) -> EvaluationResult:
 
 def page(run: Pass, found: EvaluationResult, count: int = 2) -> str:
     """The page of an evaluation."""
-    worst, best = pictures.extremes(run.part, found.scores.images, count)
-    return report.page(found, pictures.draw(run, worst), pictures.draw(run, best))
+    worst, best = figures.extremes(run.part, found.scores.images, count)
+    return report.page(found, figures.draw(run, worst), figures.draw(run, best))
 
 
 class _Seen(HTMLParser):
@@ -79,7 +79,7 @@ class _Seen(HTMLParser):
 
 
 def test_the_page_asks_nothing_of_the_network(run: Pass, found: EvaluationResult) -> None:
-    """No script, no handler, no address: pictures are in it, and its policy allows no more."""
+    """No script, no handler, no address: figures are in it, and its policy allows no more."""
     seen = _Seen()
     text = page(run, found)
     seen.feed(text)
@@ -169,7 +169,7 @@ def test_a_spread_is_that_of_the_sample(found: EvaluationResult) -> None:
 def test_the_worst_and_the_best_are_others(run: Pass, found: EvaluationResult) -> None:
     """In order, and no image is both."""
     for count in range(7):
-        worst, best = pictures.extremes(run.part, found.scores.images, count)
+        worst, best = figures.extremes(run.part, found.scores.images, count)
         assert not {each.name for each in worst} & {each.name for each in best}
         assert len(worst) <= count
         scores = [each.miou for each in (*worst, *reversed(best))]
@@ -182,17 +182,17 @@ def test_frames_that_look_alike_are_shown_once(tmp_path: Path) -> None:
     scene = part(tmp_path, [still, still, still, other, still, still, still, still])
     scores = score(Pass(Known(coarse), scene)).images
     ranked = [replace(each, miou=place / 10) for place, each in enumerate(scores)]
-    worst, _ = pictures.extremes(scene, ranked, 2)
+    worst, _ = figures.extremes(scene, ranked, 2)
     assert [each.name for each in worst] == ["scene0", "scene3"]
-    worst, _ = pictures.extremes(scene, ranked, 3)
+    worst, _ = figures.extremes(scene, ranked, 3)
     assert [each.name for each in worst] == ["scene0", "scene1", "scene3"]
 
 
 def test_an_error_map_shows_what_is_wrong() -> None:
     """Orange where label and prediction differ, nearly black where nothing counts, else grey."""
     label = np.array([[0, 1, IGNORE]], dtype=np.uint8)
-    found = pictures.error_map(
-        pictures.visible(painted(label)), label, np.array([[0, 2, 2]], dtype=np.uint8)
+    found = figures.error_map(
+        figures.visible(painted(label)), label, np.array([[0, 2, 2]], dtype=np.uint8)
     )
     right, wrong, void = found[0].astype(int)
     assert np.ptp(right) == 0

@@ -55,10 +55,10 @@ def ensemble(  # noqa: PLR0913, PLR0917  # the flags of a command
     check_folder(out)
     client = connect(server, token)
     spec = client.study(study).spec
-    goal, classes = _goal(spec.objectives, objective), spec.dataset.classes
-    check_objective(goal, classes)
+    chosen, classes = _objective_of(spec.objectives, objective), spec.dataset.classes
+    check_objective(chosen, classes)
     settings, target = machine(device, paths(data_root))
-    kept = kept_models(client, study, goal, top)
+    kept = kept_models(client, study, chosen, top)
     sources = ModelSources(settings.cache_folder, server, token)
     models = [
         (each, fetched(each.artifact, f"trial {each.trial.number}", sources)) for each in kept
@@ -72,8 +72,8 @@ def ensemble(  # noqa: PLR0913, PLR0917  # the flags of a command
         for each, path in models
     ]
     with _progress(len(models) * len(data.val)) as done:
-        result = build(openers, data.val, goal, classes, done=done)
-    document = documented(spec.name, goal, result, kept, len(data.val))
+        result = build(openers, data.val, chosen, classes, done=done)
+    document = documented(spec.name, chosen, result, kept, len(data.val))
     document = with_files(document, {one.trial.number: path for one, path in models}, out)
     write(out, document.model_dump_json(indent=2) + "\n")
     for line in lines(document):
@@ -81,7 +81,7 @@ def ensemble(  # noqa: PLR0913, PLR0917  # the flags of a command
     typer.echo(f"wrote {out}")
 
 
-def _goal(objectives: "Sequence[Objective]", metric: str | None) -> "Objective":
+def _objective_of(objectives: "Sequence[Objective]", metric: str | None) -> "Objective":
     """The study's first objective, or another metric in the study's or the usual direction."""
     from tuner.spec.study import Objective
 

@@ -16,7 +16,7 @@ from tuner.spec.messages import ArtifactRef
 from tuner.spec.study import Objective
 from tuner.spec.views import TrialView
 from tuner.training.network.weight_files import digest_of
-from tuner.wording import gain, metric, percent
+from tuner.wording import gain, metric, percent, quantity
 
 _DIGITS = 4
 _LOOKED_AT = 20  # trials for each model that is wanted; a large study may have kept none
@@ -31,13 +31,15 @@ class KeptModel:
     value: float
 
 
-def kept_models(client: Client, study: str, goal: Objective, most: int) -> tuple[KeptModel, ...]:
+def kept_models(
+    client: Client, study: str, objective: Objective, most: int
+) -> tuple[KeptModel, ...]:
     """The best completed trials whose models are kept, the best first.
 
     Raises:
         NotFound: no trial has completed, or none kept its model.
     """
-    ranking = client.ranking(study, goal.metric, direction=goal.direction)
+    ranking = client.ranking(study, objective.metric, direction=objective.direction)
     found: list[KeptModel] = []
     for each in ranking[: most * _LOOKED_AT]:
         if len(found) == most:
@@ -46,22 +48,22 @@ def kept_models(client: Client, study: str, goal: Objective, most: int) -> tuple
         kept = [one for one in trial.artifacts if one.kind == ArtifactKind.MODEL]
         found.extend(KeptModel(trial, one, each.value) for one in kept[:1])
     if not found:
+        looked_at = min(len(ranking), most * _LOOKED_AT)
         raise NotFound(
-            f"none of the best {min(len(ranking), most * _LOOKED_AT)} completed trials of study "
-            f"'{study}' kept a model; "
-            "run the study again, a worker hands in the model of every trial that completes"
+            f"none of the best {quantity(looked_at, 'completed trial')} of study '{study}' kept a "
+            "model; run the study again, a worker hands in the model of every trial that completes"
         )
     return tuple(found)
 
 
 def documented(
-    study: str, goal: Objective, result: EnsembleResult, kept: Sequence[KeptModel], images: int
+    study: str, objective: Objective, result: EnsembleResult, kept: Sequence[KeptModel], images: int
 ) -> EnsembleDocument:
     """The result as a document whose members are known by artifact and digest."""
     return EnsembleDocument(
         study=study,
         dataset=kept[0].trial.config.dataset,
-        metric=goal,
+        metric=objective,
         value=result.value,
         single_best=SingleBest(trial=kept[result.single].trial.number, value=result.single_value),
         held_out=result.held_out,
@@ -127,10 +129,11 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
 def lines(document: EnsembleDocument) -> Iterator[str]:
     """What was selected and what it gains, as words."""
     name, single = document.metric.metric, document.single_best
-    count = len(document.members)
+    members = quantity(len(document.members), "member")
+    images = quantity(document.images, "validation image")
     yield (
-        f"{count} member{'s' * (count != 1)} of {document.considered} models: {name} "
-        f"{metric(document.value, _DIGITS)} on {document.images} validation images; "
+        f"{members} of {quantity(document.considered, 'model')}: {name} "
+        f"{metric(document.value, _DIGITS)} on {images}; "
         f"the best single model (trial {single.trial}) has {metric(single.value, _DIGITS)}: "
         f"{gain(document.value - single.value, _DIGITS)}"
     )
@@ -141,7 +144,7 @@ def lines(document: EnsembleDocument) -> Iterator[str]:
             f"{gain(held.value - held.single, _DIGITS)}; the value above is that of the images "
             "that selected the members, and so too good"
         )
-    if count == 1:
+    if len(document.members) == 1:
         yield "no average is better than this model by itself"
     for member in document.members:
         value = "" if member.value is None else f", {metric(member.value, _DIGITS)} by itself"

@@ -1,4 +1,4 @@
-"""`segtune explain-image`: what a model's answer for an image rests on, as a picture."""
+"""`segtune explain-image`: what a model's answer for an image rests on, as a figure."""
 
 from enum import Enum
 from pathlib import Path
@@ -10,7 +10,7 @@ from tuner.cli.models import ModelArgument, WeightsOption
 from tuner.cli.options import DeviceOption, ServerOption, TokenOption
 
 
-class Method(str, Enum):  # noqa: UP042  # typer shows the members of StrEnum by their repr
+class MethodChoice(str, Enum):  # noqa: UP042  # typer shows the members of StrEnum by their repr
     """How to look."""
 
     INTEGRATED_GRADIENTS = "integrated-gradients"
@@ -19,7 +19,7 @@ class Method(str, Enum):  # noqa: UP042  # typer shows the members of StrEnum by
     OBJECT_REGIONS = "object-regions"
 
 
-class Layer(str, Enum):  # noqa: UP042
+class LayerChoice(str, Enum):  # noqa: UP042
     """Where Grad-CAM looks."""
 
     ENCODER = "encoder"
@@ -38,11 +38,12 @@ def explain_image(  # noqa: PLR0913, PLR0917  # the flags of a command
         typer.Option(metavar="X,Y,W,H", help="Pixels of the image. Default: those of the class."),
     ] = None,
     method: Annotated[
-        Method, typer.Option(help="object-regions: what the decoder ocr or asp_ocr attends to.")
-    ] = Method.INTEGRATED_GRADIENTS,
+        MethodChoice,
+        typer.Option(help="object-regions: what the decoder ocr or asp_ocr attends to."),
+    ] = MethodChoice.INTEGRATED_GRADIENTS,
     layer: Annotated[
-        Layer, typer.Option(help="Of Grad-CAM: its coarsest, or its last feature map.")
-    ] = Layer.ENCODER,
+        LayerChoice, typer.Option(help="Of Grad-CAM: its coarsest, or its last feature map.")
+    ] = LayerChoice.ENCODER,
     window: Annotated[
         int | None,
         typer.Option(min=1, help="Of occlusion. Default: an eighth of the shorter side."),
@@ -68,20 +69,20 @@ def explain_image(  # noqa: PLR0913, PLR0917  # the flags of a command
     from tuner.cli.models import ModelSources, open_trained
     from tuner.cli.train.command import machine
     from tuner.delivery.attribution import AttributionSettings
-    from tuner.delivery.explaining import ImageRequest, explain, picture_kind, write
+    from tuner.delivery.explaining import ImageRequest, explain, figure_kind, write
 
-    picture_kind(out)
+    figure_kind(out)
     settings, target = machine(device, None)
     sources = ModelSources(settings.cache_folder, server, token, weights)
     opened = open_trained(model, sources, device=target)
     request = ImageRequest(image, class_name, region)
     how = (
         None
-        if method is Method.OBJECT_REGIONS
+        if method is MethodChoice.OBJECT_REGIONS
         else AttributionSettings(method.value, layer.value, window, steps)
     )
-    picture, lines = explain(opened, request, how)
-    write(out, picture)
+    figure, lines = explain(opened, request, how)
+    write(out, figure)
     for line in lines:
         typer.echo(line)
     typer.echo(f"wrote {out}")

@@ -2,20 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
 from tuner.cli.options import DataRootsOption, ServerOption, TokenOption, configured, paths
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from tuner.spec.config import TrialConfig
-    from workers.settings import WorkerSettings
-
-_IMAGES = 4
 
 
 class To(StrEnum):
@@ -50,6 +42,7 @@ def export(  # noqa: PLR0913, PLR0917  # the options of the command
     The file is compared with the model on images of its data set, and left only if it agrees.
     Mean and deviation of the images are inside; classes, palette and config are in its metadata.
     """
+    from tuner.delivery.export.images import validation_images
     from tuner.delivery.export.write import Options
     from tuner.delivery.export.write import export as run
     from tuner.delivery.licence import licence
@@ -59,7 +52,7 @@ def export(  # noqa: PLR0913, PLR0917  # the options of the command
     settings = configured(WorkerSettings, data_roots=paths(data_root))
     found = find_model(model, ModelSources(settings.cache_folder, server, token, weights))
     trained = open_model(found.path, name=found.name)
-    images, why = _validation_images(trained.config, settings)
+    images, why = validation_images(trained.config, settings.cache_folder, settings.data_roots)
     suffix = {To.ONNX: "model.onnx", To.TORCHSCRIPT: "model.ts", To.TORCH_EXPORT: "model.pt2"}
     done = run(
         trained,
@@ -80,20 +73,3 @@ def export(  # noqa: PLR0913, PLR0917  # the options of the command
     height, width = done.facts.size
     size = "any size" if done.facts.dynamic_size else f"{height}×{width} only"
     typer.echo(f"wrote {done.path}: {done.facts.gives}, {batch}, {size}")
-
-
-def _validation_images(
-    config: "TrialConfig", settings: "WorkerSettings"
-) -> "tuple[Tensor | None, str]":
-    """Some validation images at the trained size, and what they are; none where none are here."""
-    import torch
-
-    from tuner.errors import DataError
-    from tuner.training.data.load import load
-
-    try:
-        data = load(config.dataset, cache=settings.cache_folder, roots=settings.data_roots)
-    except (DataError, OSError) as error:
-        return None, f"noise, because the data set cannot be opened here ({error})"
-    images = torch.from_numpy(data.val.images[:_IMAGES].copy()).permute(0, 3, 1, 2).float()
-    return images, f"{len(images)} validation images"

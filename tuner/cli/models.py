@@ -29,6 +29,26 @@ WeightsOption = Annotated[
         show_default=False,
     ),
 ]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        exists=True,
+        dir_okay=False,
+        help="A study or best.json whose data set is meant; else the model's own.",
+        show_default=False,
+    ),
+]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Change the data set: dataset.root=FOLDER, dataset.test=NAME; repeatable."
+    ),
+]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the numbers as JSON too.", show_default=False),
+]
 _MODEL = "model.pt"
 _FILES = {".json", ".onnx", ".pt", ".pth", ".safetensors", ".yaml", ".yml"}
 _TEXT = (b"{", b"[")

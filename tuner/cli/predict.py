@@ -10,9 +10,10 @@ import typer
 
 from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
 from tuner.cli.options import DeviceOption, ServerOption, TokenOption, configured
+from tuner.wording import quantity
 
 
-class Drawing(StrEnum):
+class DrawingChoice(StrEnum):
     """How results are drawn."""
 
     OVERLAY = "overlay"
@@ -30,9 +31,9 @@ def predict(  # noqa: PLR0913, PLR0917  # the options of the command
         "predicted"
     ),
     look: Annotated[
-        Drawing,
+        DrawingChoice,
         typer.Option("--as", help="overlay on the image, mask of class numbers, or colour."),
-    ] = Drawing.OVERLAY,
+    ] = DrawingChoice.OVERLAY,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images at once.")] = 8,
     weights: WeightsOption = None,
     device: DeviceOption = None,
@@ -61,7 +62,7 @@ def predict(  # noqa: PLR0913, PLR0917  # the options of the command
         tally = run(opened, given, Sink(out, look.value, batch), advance)
     for failure in tally.failures:
         typer.echo(f"{failure.path}: {failure.reason}", err=True)
-    what = f"wrote {tally.written} images ({look.value}) to {out}"
+    what = f"wrote {quantity(tally.written, 'image')} ({look.value}) to {out}"
     if tally.failures:
         typer.echo(f"{what}; {len(tally.failures)} of {len(given)} inputs failed", err=True)
         raise typer.Exit(FAILED)

@@ -27,9 +27,9 @@ from tuner.errors import InvalidInput, Problem, TrainingError
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.resize import resize
 
-Method = Literal["integrated-gradients", "grad-cam", "occlusion"]
+AttributionMethod = Literal["integrated-gradients", "grad-cam", "occlusion"]
 Layer = Literal["encoder", "decoder"]
-METHODS: tuple[Method, ...] = ("integrated-gradients", "grad-cam", "occlusion")
+METHODS: tuple[AttributionMethod, ...] = ("integrated-gradients", "grad-cam", "occlusion")
 _AT_ONCE, _PIXELS_AT_ONCE = 4, 2**20  # of images in a pass, of which a gradient keeps everything
 _FIRST_STEPS, _MOST_STEPS = 32, 256
 _GAP = 0.05
@@ -45,7 +45,7 @@ class AttributionSettings:
     until what is missing from the sum is less than 5 % of it.
     """
 
-    method: Method = "integrated-gradients"
+    method: AttributionMethod = "integrated-gradients"
     layer: Layer = "encoder"
     window: int | None = None
     steps: int | None = None

@@ -10,6 +10,7 @@ from tuner.delivery.licence import licence
 from tuner.delivery.trained import TrainedModel
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.views import Best, ConfirmedLeader
+from tuner.wording import quantity
 
 _PER_CLASS = "iou."
 
@@ -42,8 +43,8 @@ def _summary(trained: TrainedModel, best: Best | None) -> str:
         else "From a model file alone: results and origin are not known."
     )
     return (
-        f"Semantic segmentation of images of {trained.channels} channels at {height}×{width} "
-        f"(height × width). {_numbers(trained):,} parameters. "
+        f"Semantic segmentation of images of {quantity(trained.channels, 'channel')} at "
+        f"{height}×{width} (height × width). {_numbers(trained):,} parameters. "
         f"{origin}"
     )
 
@@ -57,7 +58,8 @@ def _data(config: TrialConfig, channels: int, provenance: Mapping[str, Any]) -> 
     dataset = config.dataset
     yield f"- format: {dataset.format}"
     yield f"- classes: {', '.join(dataset.classes)}; label {dataset.ignore_index} is ignored"
-    yield f"- images: {channels} channels, resized to {dataset.size[0]}×{dataset.size[1]}"
+    height, width = dataset.size
+    yield f"- images: {quantity(channels, 'channel')}, resized to {height}×{width}"
     yield f"- fingerprint: {provenance.get('data') or 'not known'}"
 
 

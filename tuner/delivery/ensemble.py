@@ -18,6 +18,7 @@ from tuner.spec.ensemble import EnsembleDocument, EnsembleMember
 from tuner.spec.validation import invalid
 from tuner.training.network.resize import resize
 from tuner.training.network.weight_files import digest_of
+from tuner.wording import quantity
 
 Locate = Callable[[EnsembleMember], Path]
 _LARGEST = 1 << 20  # bytes of an ensemble file
@@ -113,7 +114,7 @@ def check_alike(first: Predictor, other: Predictor) -> None:
         )
     if other.channels != first.channels:
         raise TrainingError(
-            f"{other.name} takes images of {other.channels} channels, {first.name} of "
+            f"{other.name} takes images of {quantity(other.channels, 'channel')}, {first.name} of "
             f"{first.channels}; all members of an ensemble are given the same image"
         )
 

@@ -13,6 +13,7 @@ from tuner.spec.ensemble import HeldOut
 from tuner.spec.metrics import compute, unknown_metric
 from tuner.spec.study import Objective
 from tuner.training.data.cache import DecodedSplit
+from tuner.wording import quantity
 
 Open = Callable[[], Predictor]
 
@@ -105,8 +106,8 @@ def _key(objective: Objective, value: float) -> float:
 def _check_data(model: Predictor, split: DecodedSplit, classes: Sequence[str]) -> None:
     if model.channels != split.channels:
         raise TrainingError(
-            f"{model.name} takes images of {model.channels} channels, those of the validation "
-            f"split have {split.channels}"
+            f"{model.name} takes images of {quantity(model.channels, 'channel')}, those of the "
+            f"validation split have {split.channels}"
         )
     if tuple(model.classes) != tuple(classes):
         raise TrainingError(

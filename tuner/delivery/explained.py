@@ -11,7 +11,7 @@ from tuner.spec.config import Size
 from tuner.spec.hints import nearest
 from tuner.wording import percent
 
-Region = tuple[int, int, int, int]  # left, top, width, height
+ImageRegion = tuple[int, int, int, int]  # left, top, width, height
 _SHOWN = 5
 
 
@@ -25,7 +25,7 @@ class Target:
     index: int
     name: str
     pixels: NDArray[np.bool_]
-    region: Region | None = None
+    region: ImageRegion | None = None
 
 
 def choose(
@@ -33,7 +33,7 @@ def choose(
     classes: Sequence[str],
     *,
     name: str | None = None,
-    region: Region | None = None,
+    region: ImageRegion | None = None,
 ) -> Target:
     """The target of a request: pixels of the region, or those that are predicted as the class.
 
@@ -67,7 +67,7 @@ def choose(
     return Target(index, classes[index], predicted == index)
 
 
-def scaled(region: Region, image: Size, size: Size) -> Region:
+def scaled(region: ImageRegion, image: Size, size: Size) -> ImageRegion:
     """A region of an image as one of the image at another size, of one pixel at least.
 
     Raises:
@@ -91,7 +91,7 @@ def scaled(region: Region, image: Size, size: Size) -> Region:
     return x, y, max(right - x, 1), max(bottom - y, 1)
 
 
-def parse_region(text: str) -> Region:
+def parse_region(text: str) -> ImageRegion:
     """`x,y,w,h` as four whole numbers. Raises InvalidInput."""
     parts = text.split(",")
     if len(parts) == 4 and all(part.strip().lstrip("-").isdecimal() for part in parts):

@@ -1,4 +1,4 @@
-"""An explanation of a model's answer for one image file, as a picture and as words."""
+"""An explanation of a model's answer for one image file, as a figure and as words."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +7,11 @@ from PIL import Image
 
 from tuner.atomic import replacing
 from tuner.delivery.attribution import AttributionSettings, attribution
-from tuner.delivery.attribution_picture import (
+from tuner.delivery.attribution_figure import (
     PredictedImage,
-    attribution_picture,
+    attribution_figure,
     described,
-    regions_picture,
+    regions_figure,
 )
 from tuner.delivery.explained import choose, parse_region, scaled
 from tuner.delivery.image_input import read_input
@@ -37,7 +37,7 @@ class ImageRequest:
 def explain(
     model: TrainedModel, request: ImageRequest, settings: AttributionSettings | None
 ) -> tuple[Image.Image, list[str]]:
-    """A picture with what there is to say of it; without settings, the object regions of OCRNet.
+    """A figure with what there is to say of it; without settings, the object regions of OCRNet.
 
     Raises:
         DataError: the image cannot be used.
@@ -53,7 +53,7 @@ def explain(
         order = sorted(range(len(shares)), key=lambda index: -shares[index])
         lines = [f"{model.name}: what the pixels of {request.path.name} read from, on average"]
         lines += [f"  {model.classes[k]}: {percent(float(shares[k]))}" for k in order]
-        return regions_picture(image.shown, model.classes, found), lines
+        return regions_figure(image.shown, model.classes, found), lines
     size: Size = (image.given.shape[-2], image.given.shape[-1])
     logits = resize(model.logits(image.given), size, align_corners=model.align_corners)
     predicted = logits.argmax(dim=1)[0].cpu().numpy()
@@ -62,29 +62,29 @@ def explain(
     shown = attribution(model, image.given, target, settings)
     title = f"Why '{target.name}'? {model.name}, {request.path.name}"
     answer = PredictedImage(image.shown, predicted, model.classes)
-    picture = attribution_picture(answer, target, shown, title=title)
+    figure = attribution_figure(answer, target, shown, title=title)
     lines = described(target, shown)
     if region is not None:
         agreeing = float((predicted[target.pixels] == target.index).mean())
         lines.append(f"{percent(agreeing)} of the region is predicted as '{target.name}'")
-    return picture, lines
+    return figure, lines
 
 
-def picture_kind(path: Path) -> str:
-    """The suffix of a picture that can be written. Raises InvalidInput."""
+def figure_kind(path: Path) -> str:
+    """The suffix of a figure that can be written. Raises InvalidInput."""
     suffix = path.suffix.lower()
     if suffix not in _KINDS:
-        message = f"'{path}' is not the name of a picture; it ends in {', '.join(_KINDS)}"
+        message = f"'{path}' is not the name of a figure; it ends in {', '.join(_KINDS)}"
         raise InvalidInput([Problem(("--out",), message)])
     return suffix
 
 
-def write(path: Path, picture: Image.Image) -> None:
-    """Write a picture in the format of its suffix, whole or not at all. Raises StorageError."""
+def write(path: Path, figure: Image.Image) -> None:
+    """Write a figure in the format of its suffix, whole or not at all. Raises StorageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as draft:
-            picture.save(draft, quality=92)
+            figure.save(draft, quality=92)
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}; choose another --out"

@@ -16,6 +16,7 @@ from tuner.errors import TrainingError
 from tuner.spec.config import Size, TrialConfig
 from tuner.spec.stored import dump_config
 from tuner.training.preview.palette import colours
+from tuner.wording import quantity
 
 KEY = "segtune"
 Gives = Literal["logits", "labels"]
@@ -117,7 +118,8 @@ def check_images(facts: Facts, name: str, form: tuple[int, int, int]) -> None:
     channels, *size = form
     if channels != facts.channels:
         raise TrainingError(
-            f"the images have {channels} channels, {name} was trained on {facts.channels}"
+            f"the images have {quantity(channels, 'channel')}, {name} was trained on "
+            f"{facts.channels}"
         )
     if not facts.dynamic_size and tuple(size) != facts.size:
         height, width = facts.size

@@ -13,6 +13,7 @@ from tuner.errors import DataError, DataUnavailable
 from tuner.spec.config import Size, TrialConfig
 from tuner.training.data.cache import fit
 from tuner.training.data.image_files import read_bands, read_image
+from tuner.wording import quantity
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,8 @@ def read_input(path: Path, config: TrialConfig, channels: int) -> ImageInput:
         raise DataUnavailable(f"{path} cannot be read: {error.strerror or error}") from error
     if pixels.shape[2] != channels:
         raise DataError(
-            f"{path.name}: the image has {pixels.shape[2]} channels, the model was trained on "
-            f"{channels}; give an image like those of its data set"
+            f"{path.name}: the image has {quantity(pixels.shape[2], 'channel')}, the model was "
+            f"trained on {channels}; give an image like those of its data set"
         )
     fitted = fit(pixels, config.dataset.size, Image.Resampling.BILINEAR)
     given = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float()

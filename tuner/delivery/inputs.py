@@ -14,7 +14,7 @@ VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".w
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InputFile:
     """An image or a video, and its result's place: a PNG, for a video a folder of them."""
 
     path: Path
@@ -26,7 +26,7 @@ class Source:
         return self.path.suffix.lower() in VIDEOS
 
 
-def sources(inputs: Sequence[str], out: Path) -> list[Source]:
+def sources(inputs: Sequence[str], out: Path) -> list[InputFile]:
     """The images and videos of all inputs, in order; what lies below `out` is not one.
 
     A folder's files keep their place below it; a file's and a pattern's result bears its name.
@@ -64,7 +64,7 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def _of(given: str, out: Path) -> Iterator[Source]:
+def _of(given: str, out: Path) -> Iterator[InputFile]:
     path = Path(given)
     if path.is_dir():
         files = [file for file in _below(path) if not file.is_relative_to(out)]
@@ -72,13 +72,13 @@ def _of(given: str, out: Path) -> Iterator[Source]:
             known = ", ".join(sorted(SUFFIXES | VIDEOS))
             raise NotFound(f"the folder {given} holds no image and no video ({known})")
         for file in files:
-            yield Source(file, _target(file, file.relative_to(path)))
+            yield InputFile(file, _target(file, file.relative_to(path)))
         return
     files = [path] if path.is_file() or not has_magic(given) else _matching(given)
     if not files or not files[0].is_file():
         raise NotFound(f"there is no {given}; name images, videos, folders or patterns of them")
     for file in files:
-        yield Source(file, _target(file, Path(file.name)))
+        yield InputFile(file, _target(file, Path(file.name)))
 
 
 def _below(folder: Path) -> list[Path]:

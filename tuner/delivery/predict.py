@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tuner.atomic import replacing
 from tuner.delivery.file_model import FileModel
-from tuner.delivery.inputs import Source
+from tuner.delivery.inputs import InputFile
 from tuner.delivery.needs import require
 from tuner.delivery.predictor import Predictor
 from tuner.errors import DataError, StorageError
@@ -22,6 +22,7 @@ from tuner.training.data.image_files import read_bands, read_image
 from tuner.training.data.split import ImageArray
 from tuner.training.network.resize import resize
 from tuner.training.preview.palette import colours
+from tuner.wording import quantity
 
 Drawing = Literal["overlay", "mask", "colour"]
 _SHARE = 0.5  # of the colour in an overlay
@@ -61,7 +62,7 @@ class _Item:
 
 def predict(
     model: Predictor,
-    sources: Sequence[Source],
+    sources: Sequence[InputFile],
     sink: Sink,
     advance: Callable[[], None] = lambda: None,
 ) -> Tally:
@@ -89,7 +90,7 @@ def predict(
     return tally
 
 
-def _items(model: Predictor, source: Source) -> Iterator[_Item]:
+def _items(model: Predictor, source: InputFile) -> Iterator[_Item]:
     """The images of a source, checked. Raises DataError, OSError."""
     if source.is_video:
         for number, frame in _frames(source.path):
@@ -110,8 +111,8 @@ def _read(model: Predictor, path: Path) -> ImageArray:
 def _checked(model: Predictor, path: Path, pixels: ImageArray) -> ImageArray:
     if pixels.shape[2] != model.channels:
         raise DataError(
-            f"{path.name} has {pixels.shape[2]} channels, and {model.name} was trained on "
-            f"{model.channels}; give it images of the same kind as its data set's"
+            f"{path.name} has {quantity(pixels.shape[2], 'channel')}, and {model.name} was "
+            f"trained on {model.channels}; give it images of the same kind as its data set's"
         )
     return pixels
 
@@ -139,12 +140,12 @@ def _write_all(
 ) -> int:
     labels = label(model, [item.pixels for item in items])
     for item, found in zip(items, labels, strict=True):
-        picture = _drawn(item.pixels, found, sink.look, palette)
+        figure = _drawn(item.pixels, found, sink.look, palette)
         target = sink.folder / item.target
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as draft:
-                picture.save(draft, format="PNG")
+                figure.save(draft, format="PNG")
         except OSError as error:
             raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
     return len(items)

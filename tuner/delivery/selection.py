@@ -127,7 +127,7 @@ def confusion_of(scores: NDArray[np.float32], candidates: Candidates) -> Confusi
 
 
 def _total(candidates: Candidates, picks: Sequence[int]) -> NDArray[np.float32]:
-    """Sums of the models' probabilities, P×K: their mean but for a factor."""
+    """Sums of the models' probabilities, P×K: their mean except for a factor."""
     total = np.zeros(candidates.probabilities.shape[1:], dtype=np.float32)
     for index in picks:
         total += candidates.probabilities[index]

@@ -70,7 +70,7 @@ def _step(session: Session, row: Study, rules: Rules) -> int:
 
 def _observation(one: StepReport, spec: StudySpec) -> Observation | None:
     """A trial as if it had ended at the epoch; None if a value is missing there."""
-    values = [_value(goal.metric, one, spec) for goal in spec.objectives]
+    values = [_value(objective.metric, one, spec) for objective in spec.objectives]
     known = tuple(value for value in values if value is not None and isfinite(value))
     if len(known) < len(values):
         return None

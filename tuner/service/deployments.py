@@ -24,7 +24,7 @@ from tuner.store import measurements, studies, trials
 from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study, Trial, Worker
-from tuner.wording import number
+from tuner.wording import number, quantity
 
 logger = logging.getLogger(__name__)
 _LOOKED_AT = 16  # waiting trials: of more, the rest has its turn when these are gone
@@ -155,8 +155,8 @@ def _note_run(session: Session, study: Study, reason: str, *, now: datetime) -> 
     run = study.trial_count - 1 - trials.last_trainable(session, study)
     if run >= _LONG_RUN:
         text = (
-            f"the last {run} trials broke a bound before they were trained, the last one because "
-            f"{reason}; widen the bound, or search smaller networks"
+            f"the last {quantity(run, 'trial')} broke a bound before they were trained, the "
+            f"last one because {reason}; widen the bound, or search smaller networks"
         )
         studies.warn(session, study, {f"{_GROUP} bounds": text}, now=now, group=_GROUP)
 

@@ -190,8 +190,8 @@ def _best(spec: StudySpec, trials: Sequence[Observation]) -> BestTenth | None:
         return None
     rest = [one.params for at, one in enumerate(trials) if at not in set(chosen)]
     worst = [
-        max((values[at][index] for at in chosen), key=goal.key)
-        for index, goal in enumerate(spec.objectives)
+        max((values[at][index] for at in chosen), key=objective.key)
+        for index, objective in enumerate(spec.objectives)
     ]
     return BestTenth(
         trials=tuple(trials[at].number for at in chosen),

@@ -40,7 +40,7 @@ class Deployment(Section):
     @property
     def _how(self) -> str:
         size = "×".join(map(str, self.size or ()))
-        return f"{self.precision} {size}" + (f" {self.threads} threads" if self.threads else "")
+        return f"{self.precision} {size}" + (f" threads {self.threads}" if self.threads else "")
 
 
 class Measurements(Section):

@@ -15,6 +15,7 @@ from tuner.training.network.lessons import Lesson, Lessons, Taught
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.teacher_files import Teacher, open_teacher
 from tuner.training.network.weight_files import locate
+from tuner.wording import quantity
 
 _KEY = "loss.teacher"
 
@@ -118,7 +119,7 @@ def _check(name: str, opened: Teacher, config: TrialConfig, channels: int) -> No
         )
     if opened.channels != channels:
         raise TrainingError(
-            f"{_KEY} '{name}' was trained on images of {opened.channels} channels, the "
+            f"{_KEY} '{name}' was trained on images of {quantity(opened.channels, 'channel')}, the "
             f"data set's have {channels}; name a teacher of the same images"
         )
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.compress.options import Changes, DataFile, Json
-from tuner.cli.models import ModelArgument, WeightsOption
+from tuner.cli.models import ChangesOption, DataOption, JsonOption, ModelArgument, WeightsOption
 from tuner.cli.options import DataRootsOption, DeviceOption, ServerOption, TokenOption, paths
 
 Ratio = Annotated[float, typer.Option(help="Share of the channels to take, more than 0, below 1.")]
@@ -31,7 +30,7 @@ Epochs = Annotated[
 Rate = Annotated[
     float, typer.Option("--lr-factor", min=0.0, max=10.0, help="Share of training's learning rate.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.")]
+FolderOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the model.")]
 
 
 def prune(  # noqa: PLR0913, PLR0917  # the options of a command
@@ -42,10 +41,10 @@ def prune(  # noqa: PLR0913, PLR0917  # the options of a command
     round_to: RoundTo = 1,
     epochs: Epochs = None,
     rate: Rate = 0.1,
-    out: Out = Path("pruned"),
-    json: Json = None,
-    data: DataFile = None,
-    changes: Changes = None,
+    out: FolderOption = Path("pruned"),
+    json: JsonOption = None,
+    data: DataOption = None,
+    changes: ChangesOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
     data_root: DataRootsOption = None,

@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
-from tuner.cli.compress.sources import Source
+from tuner.cli.compress.sources import Original
 from tuner.cli.train.progress import describe_stop, shown
 from tuner.cli.train.retraining import Places, retrain
 from tuner.delivery.compress import costs
-from tuner.delivery.compress.costs import Step
+from tuner.delivery.compress.costs import CompressionStep
 from tuner.delivery.compress.fine_tuning import fine_tuning
 from tuner.delivery.compress.pruning import Pruned, PruningPlan, prune
 from tuner.delivery.trained import TrainedModel, open_model
@@ -29,7 +29,7 @@ class PruningResult:
     """The model that came out, what each step cost, and how the network was pruned."""
 
     model: Path
-    steps: tuple[Step, ...]
+    steps: tuple[CompressionStep, ...]
     facts: Mapping[str, Any]
     kept: tuple[str, ...]
 
@@ -50,7 +50,7 @@ def plan(ratio: float, layers: Iterable[str], *, together: bool, round_to: int) 
 
 
 def pruned(
-    source: Source,
+    source: Original,
     plan: PruningPlan,
     out: Path,
     *,
@@ -81,7 +81,7 @@ def pruned(
     return PruningResult(path, tuple(steps), found.network.pruning, found.kept)
 
 
-def _written(found: Pruned, source: Source, path: Path) -> None:
+def _written(found: Pruned, source: Original, path: Path) -> None:
     config = source.trained.config.model_copy(update={"dataset": source.config.dataset})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _written(found: Pruned, source: Source, path: Path) -> None:
         ) from error
 
 
-def _step(trained: TrainedModel, source: Source, name: str, path: Path) -> Step:
+def _step(trained: TrainedModel, source: Original, name: str, path: Path) -> CompressionStep:
     return costs.measured(
         trained,
         source.data.val,
@@ -103,7 +103,7 @@ def _step(trained: TrainedModel, source: Source, name: str, path: Path) -> Step:
 
 
 def _train(
-    source: Source, out: Path, *, epochs: int, rate: float, say: Callable[[str], None]
+    source: Original, out: Path, *, epochs: int, rate: float, say: Callable[[str], None]
 ) -> None:
     """Fine-tune what lies in the folder; an interruption ends the command."""
     config = fine_tuning(source.config, weights=_PRUNED, epochs=epochs, rate=rate)

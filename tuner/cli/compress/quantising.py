@@ -8,16 +8,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tuner.atomic import replacing
-from tuner.cli.compress.sources import Source
+from tuner.cli.compress.sources import Original
 from tuner.delivery.compress import costs
-from tuner.delivery.compress.costs import Step
-from tuner.delivery.compress.quantisation import Calibration, Images, OnnxSource, calibrated
+from tuner.delivery.compress.costs import CompressionStep
+from tuner.delivery.compress.quantisation import (
+    CalibrationImages,
+    CalibrationMethod,
+    OnnxSource,
+    calibrated,
+)
 from tuner.delivery.compress.sensitivity import SensitivitySearch, Within
 from tuner.delivery.export.write import Options, export
 from tuner.delivery.onnx_model import open_onnx
 from tuner.delivery.predictor import Predictor
 from tuner.errors import InvalidInput, Problem, StorageError
 from tuner.training.network.model import parameter_count
+from tuner.wording import quantity
 
 _SHOWN = 6
 
@@ -26,7 +32,7 @@ _SHOWN = 6
 class QuantisationPlan:
     """How to calibrate, and what may be lost."""
 
-    calibration: Calibration
+    calibration: CalibrationMethod
     images: int
     max_drop: float
 
@@ -36,7 +42,7 @@ class QuantisationResult:
     """The file that came out, what each step cost, and the layers that stayed in float."""
 
     path: Path
-    steps: tuple[Step, ...]
+    steps: tuple[CompressionStep, ...]
     plan: QuantisationPlan
     in_float: tuple[str, ...]
     harm: dict[str, float]
@@ -61,7 +67,7 @@ def check_name(path: Path) -> None:
 
 
 def quantised(
-    source: Source, plan: QuantisationPlan, out: Path, *, say: Callable[[str], None]
+    source: Original, plan: QuantisationPlan, out: Path, *, say: Callable[[str], None]
 ) -> QuantisationResult:
     """Quantise a model so that it keeps its score, and write it; whole or not at all.
 
@@ -79,8 +85,8 @@ def quantised(
             _step(source.trained, source, "torch, float32", source.path),
             _step(wide.opened(), source, "onnx, float32", file),
         ]
-        images = Images(source.data.train, plan.images)
-        say(f"calibrating with {len(images)} images")
+        images = CalibrationImages(source.data.train, plan.images)
+        say(f"calibrating with {quantity(len(images), 'image')}")
         ready = calibrated(wide, images, plan.calibration, folder=folder)
         search = SensitivitySearch(
             ready, source.data.val, steps[-1].miou, plan.max_drop, folder, say
@@ -102,7 +108,7 @@ def described(found: QuantisationResult) -> Iterator[str]:
     yield f"the model is in {found.path}"
 
 
-def _step(predictor: Predictor, source: Source, name: str, file: Path) -> Step:
+def _step(predictor: Predictor, source: Original, name: str, file: Path) -> CompressionStep:
     count = parameter_count(source.trained.network)
     return costs.measured(predictor, source.data.val, name=name, parameters=count, file=file)
 

@@ -5,30 +5,31 @@ from typing import Annotated, Literal
 
 import typer
 
-from tuner.cli.compress.options import Changes, DataFile, Json
-from tuner.cli.models import ModelArgument, WeightsOption
+from tuner.cli.models import ChangesOption, DataOption, JsonOption, ModelArgument, WeightsOption
 from tuner.cli.options import DataRootsOption, ServerOption, TokenOption, paths
 
-Calibration = Annotated[
+CalibrationOption = Annotated[
     Literal["entropy", "percentile", "minmax"],
     typer.Option(help="How ranges of activations are chosen."),
 ]
-Images = Annotated[int, typer.Option(min=1, max=100_000, help="Training images to calibrate with.")]
+ImagesOption = Annotated[
+    int, typer.Option(min=1, max=100_000, help="Training images to calibrate with.")
+]
 MaxDrop = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Most mIoU that may be lost on validation images.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="File to write, .onnx.")]
+FileOption = Annotated[Path, typer.Option("--out", "-o", help="File to write, .onnx.")]
 
 
 def quantize(  # noqa: PLR0913, PLR0917  # the options of a command
     model: ModelArgument,
-    calibration: Calibration = "percentile",
-    images: Images = 64,
+    calibration: CalibrationOption = "percentile",
+    images: ImagesOption = 64,
     max_drop: MaxDrop = 0.01,
-    out: Out = Path("model.int8.onnx"),
-    json: Json = None,
-    data: DataFile = None,
-    changes: Changes = None,
+    out: FileOption = Path("model.int8.onnx"),
+    json: JsonOption = None,
+    data: DataOption = None,
+    changes: ChangesOption = None,
     weights: WeightsOption = None,
     data_root: DataRootsOption = None,
     server: ServerOption = None,

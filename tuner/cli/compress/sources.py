@@ -15,7 +15,7 @@ from workers.settings import WorkerSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Original:
     """A model to compress, its config with the data that are meant, and those data."""
 
     trained: TrainedModel
@@ -34,7 +34,7 @@ def opened(
     device: str,
     data: Path | None,
     changes: tuple[str, ...],
-) -> Source:
+) -> Original:
     """Open a model and its data set.
 
     Raises:
@@ -61,4 +61,4 @@ def opened(
     sized = config.dataset.model_copy(update={"size": trained.size})
     config = config.model_copy(update={"dataset": sized})
     found = load(config.dataset, cache=settings.cache_folder, roots=settings.data_roots)
-    return Source(trained, model.path, config, found, settings, device)
+    return Original(trained, model.path, config, found, settings, device)

@@ -5,27 +5,27 @@ from pathlib import Path
 import typer
 
 from tuner.cli.evaluate import flags
-from tuner.cli.models import ModelArgument, WeightsOption
+from tuner.cli.models import ChangesOption, DataOption, JsonOption, ModelArgument, WeightsOption
 from tuner.cli.options import DataRootsOption, DeviceOption, ServerOption, TokenOption, paths
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
     model: ModelArgument,
-    split: flags.Split = "test",
-    data: flags.Data = None,
-    changes: flags.Changes = None,
-    out: flags.Out = Path("evaluation.html"),
-    json: flags.Json = None,
-    mode: flags.Mode = "whole",
-    window: flags.Window = None,
-    overlap: flags.Overlap = 0.5,
+    split: flags.SplitOption = "test",
+    data: DataOption = None,
+    changes: ChangesOption = None,
+    out: flags.OutOption = Path("evaluation.html"),
+    json: JsonOption = None,
+    mode: flags.ModeOption = "whole",
+    window: flags.WindowOption = None,
+    overlap: flags.OverlapOption = 0.5,
     blend: flags.BlendOption = "gaussian",
-    scales: flags.Scales = None,
-    flip: flags.Flip = False,
-    robustness: flags.RobustnessFlag = False,
-    seeds: flags.Seeds = None,
-    images: flags.Shown = 4,
-    batch: flags.Batch = None,
+    scales: flags.ScalesOption = None,
+    flip: flags.FlipOption = False,
+    robustness: flags.RobustnessOption = False,
+    seeds: flags.SeedsOption = None,
+    images: flags.ShownOption = 4,
+    batch: flags.BatchOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
     data_root: DataRootsOption = None,

@@ -13,7 +13,7 @@ from tuner.cli.evaluate.repetition import trained
 from tuner.cli.models import ModelSources, is_document, open_trained
 from tuner.cli.preview import read_config
 from tuner.cli.train.retraining import Places, completed, with_changes
-from tuner.delivery.evaluation import pictures, report, robustness, scoring
+from tuner.delivery.evaluation import figures, report, robustness, scoring
 from tuner.delivery.evaluation.inference import Inference
 from tuner.delivery.evaluation.results import (
     EvaluationResult,
@@ -29,6 +29,7 @@ from tuner.errors import InvalidInput, NotFound, Problem
 from tuner.spec.config import TrialConfig
 from tuner.training.data.parts import open_part
 from tuner.training.determinism import DeviceContext, applied
+from tuner.wording import quantity
 from workers.settings import WorkerSettings
 
 _NAMES = ("miou", "pixel_accuracy", "dice", "boundary_f_score", "boundary_iou", "ece")
@@ -58,7 +59,7 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An evaluation, and the pass that pictures are drawn from."""
+    """An evaluation, and the pass that figures are drawn from."""
 
     evaluation: EvaluationResult
     run: Pass
@@ -196,7 +197,8 @@ def described(found: Evaluated) -> Iterator[str]:
     """Lines for a terminal."""
     evaluation = found.evaluation
     subject, values = evaluation.subject, evaluation.metrics
-    yield f"{subject.model} on {subject.images} {subject.split} images, {subject.inference}"
+    images = quantity(subject.images, f"{subject.split} image")
+    yield f"{subject.model} on {images}, {subject.inference}"
     for note in subject.notes:
         yield f"note: {note}"
     spreads = {each.metric: each for each in evaluation.spreads}
@@ -220,9 +222,9 @@ def rendered(
     Raises:
         StorageError: a file cannot be written.
     """
-    worst, best = pictures.extremes(found.run.part, found.evaluation.scores.images, images)
+    worst, best = figures.extremes(found.run.part, found.evaluation.scores.images, images)
     with applied("exact", request.context):
-        drawn = [pictures.draw(found.run, some) for some in (worst, best)]
+        drawn = [figures.draw(found.run, some) for some in (worst, best)]
     texts = [(out, report.page(found.evaluation, *drawn))]
     if json is not None:
         texts.append((json, to_json(found.evaluation)))

@@ -14,9 +14,9 @@ _TRIALS = 8  # numbers of trials in a line
 
 def lines(found: ExplanationView) -> Iterator[str]:
     """The explanation, paragraph by paragraph."""
-    goals = " and ".join(f"{each.metric} ({each.direction}d)" for each in found.objectives)
+    objectives = " and ".join(f"{each.metric} ({each.direction}d)" for each in found.objectives)
     at = f"at epoch {found.epoch}" if found.epoch else "at each one's last epoch"
-    yield f"{found.study}: {quantity(found.trials, 'trial')} compared by {goals}, {at}"
+    yield f"{found.study}: {quantity(found.trials, 'trial')} compared by {objectives}, {at}"
     for title, paragraph in (
         ("What mattered", _importance(found)),
         ("What works together", _interactions(found)),
@@ -88,8 +88,8 @@ def _best(found: ExplanationView) -> Iterator[str]:
         return
     best = found.best
     limits = ", ".join(
-        f"{goal.metric} {number(value)} or better"
-        for goal, value in zip(found.objectives, best.worst, strict=True)
+        f"{objective.metric} {number(value)} or better"
+        for objective, value in zip(found.objectives, best.worst, strict=True)
     )
     yield f"trials {_numbers(best.trials)} ({limits}) against {best.others} others:"
     yield from _traits(best.traits, "the best")

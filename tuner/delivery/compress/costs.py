@@ -17,13 +17,14 @@ from tuner.spec.metrics import derive
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.evaluate import count
 from tuner.training.network.resize import resize
+from tuner.wording import quantity
 
 _WARM, _LEAST, _MOST = 2, 5, 50
 _SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CompressionStep:
     """One model of a chain: its score on the validation split, and what it costs.
 
     `latency_ms` is the median for one image of the trained size, from pixels to classes, on this
@@ -39,10 +40,10 @@ class Step:
 
 def measured(
     predictor: Predictor, split: DecodedSplit, *, name: str, parameters: int, file: Path
-) -> Step:
+) -> CompressionStep:
     """Score a model and time it."""
     miou = score(predictor, split)
-    return Step(name, miou, latency_ms(predictor), parameters, file.stat().st_size)
+    return CompressionStep(name, miou, latency_ms(predictor), parameters, file.stat().st_size)
 
 
 def score(predictor: Predictor, split: DecodedSplit) -> float:
@@ -87,7 +88,7 @@ def latency_ms(predictor: Predictor) -> float:
     return statistics.median(times[_WARM:])
 
 
-def described(steps: Sequence[Step]) -> Iterator[str]:
+def described(steps: Sequence[CompressionStep]) -> Iterator[str]:
     """A table, each step compared with the first."""
     first = steps[0]
     width = max(len(each.name) for each in steps)
@@ -101,7 +102,7 @@ def described(steps: Sequence[Step]) -> Iterator[str]:
         )
 
 
-def as_json(steps: Sequence[Step], **more: object) -> str:
+def as_json(steps: Sequence[CompressionStep], **more: object) -> str:
     """The steps and what else belongs to them, as JSON."""
     body = {"steps": [asdict(each) for each in steps], **more}
     return json.dumps(body, indent=2, allow_nan=False) + "\n"
@@ -115,6 +116,6 @@ def _check(predictor: Predictor, split: DecodedSplit) -> None:
         )
     if split.channels != predictor.channels:
         raise DataError(
-            f"{predictor.name} takes images of {predictor.channels} channels, the data set's have "
-            f"{split.channels}; name the data that it was trained on"
+            f"{predictor.name} takes images of {quantity(predictor.channels, 'channel')}, the data "
+            f"set's have {split.channels}; name the data that it was trained on"
         )

@@ -25,7 +25,7 @@ from tuner.errors import DataError, TrainingError
 from tuner.training import draws
 from tuner.training.data.cache import DecodedSplit
 
-Calibration = Literal["entropy", "percentile", "minmax"]
+CalibrationMethod = Literal["entropy", "percentile", "minmax"]
 PRECISION = "int8"
 _METHODS = {"entropy": "Entropy", "percentile": "Percentile", "minmax": "MinMax"}
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -58,11 +58,11 @@ class Calibrated:
     facts: Facts
     layers: tuple[str, ...]
     left: tuple[str, ...]
-    method: Calibration
+    method: CalibrationMethod
     threads: int = 0
 
 
-class Images:
+class CalibrationImages:
     """Training images for calibration, one at a time, as onnxruntime asks for them."""
 
     def __init__(self, split: DecodedSplit, count: int) -> None:
@@ -93,7 +93,7 @@ class Images:
 
 
 def calibrated(
-    source: OnnxSource, images: Images, method: Calibration, *, folder: Path
+    source: OnnxSource, images: CalibrationImages, method: CalibrationMethod, *, folder: Path
 ) -> Calibrated:
     """Prepare a float file in `folder`, and watch its tensors on the images.
 
@@ -149,7 +149,7 @@ def _quantise(
     *,
     exclude: Sequence[str],
     only: Sequence[str],
-    images: Images | None = None,
+    images: CalibrationImages | None = None,
 ) -> None:
     quantization = _quantization()
     options = {"CalibPercentile": 99.99, "CalibStridedMinMax": 1 if images is not None else None}

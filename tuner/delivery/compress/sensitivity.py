@@ -11,7 +11,7 @@ from torch import Tensor
 from tuner.delivery.compress import costs
 from tuner.delivery.compress.quantisation import (
     Calibrated,
-    Images,
+    CalibrationImages,
     OnnxSource,
     quantised,
     with_one_layer,
@@ -49,7 +49,7 @@ class SensitivitySearch:
     folder: Path
     say: Callable[[str], None] = lambda _: None
 
-    def run(self, source: OnnxSource, images: Images) -> Within:
+    def run(self, source: OnnxSource, images: CalibrationImages) -> Within:
         """Quantise all layers, or all but the fewest of the most harmed that keep the score.
 
         Raises:
@@ -106,7 +106,7 @@ class SensitivitySearch:
 
 
 def harms(
-    found: Calibrated, source: OnnxSource, images: Images, *, folder: Path
+    found: Calibrated, source: OnnxSource, images: CalibrationImages, *, folder: Path
 ) -> dict[str, float]:
     """By layer, the squared error of the logits with it alone quantised, over their variance."""
     given = [torch.from_numpy(images.image(index)) for index in range(min(_LOOKS, len(images)))]

@@ -7,13 +7,14 @@ from tuner.delivery.evaluation import charts
 from tuner.delivery.evaluation.boundaries import DEPTH, TOLERANCE
 from tuner.delivery.evaluation.calibration import BINS
 from tuner.delivery.evaluation.corruption import STRENGTHS
-from tuner.delivery.evaluation.pictures import Pictures
+from tuner.delivery.evaluation.figures import Figures
 from tuner.delivery.evaluation.results import ClassScores, EvaluationResult
 from tuner.delivery.evaluation.robustness import Robustness
 from tuner.delivery.report.markup import Markup, element, joined
 from tuner.delivery.report.page import document, facts, notes, panel, scrolling, table
 from tuner.spec.messages import ConfusionMatrix
 from tuner.training.preview.palette import Colour, colours
+from tuner.wording import quantity
 
 _MOST_CELLS = 30  # classes of which a matrix can be read
 _MISTAKES = 10
@@ -22,7 +23,7 @@ _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 _CAPTIONS = ("image", "label", "prediction", "errors")
 
 
-def page(found: EvaluationResult, worst: Sequence[Pictures], best: Sequence[Pictures]) -> str:
+def page(found: EvaluationResult, worst: Sequence[Figures], best: Sequence[Figures]) -> str:
     """The report as an HTML document that needs nothing beside itself."""
     parts: list[Markup | None] = [
         _heading(found),
@@ -47,8 +48,8 @@ def _heading(found: EvaluationResult) -> Markup:
         element("h1", subject.model),
         element(
             "p",
-            f"{subject.images} {_SPLITS[subject.split]} images · {len(subject.classes)} classes · "
-            f"{subject.inference}",
+            f"{quantity(subject.images, f'{_SPLITS[subject.split]} image')} · "
+            f"{quantity(len(subject.classes), 'class')} · {subject.inference}",
         ),
     )
 
@@ -242,7 +243,7 @@ def _seeds(found: EvaluationResult) -> Markup | None:
     )
 
 
-def _images(title: str, shown: Sequence[Pictures], found: EvaluationResult) -> Markup | None:
+def _images(title: str, shown: Sequence[Figures], found: EvaluationResult) -> Markup | None:
     if not shown:
         return None
     figures = [_figure(each) for each in shown]
@@ -261,7 +262,7 @@ def _images(title: str, shown: Sequence[Pictures], found: EvaluationResult) -> M
     )
 
 
-def _figure(each: Pictures) -> Markup:
+def _figure(each: Figures) -> Markup:
     uris = (each.photo, each.label, each.predicted, each.errors)
     return element(
         "figure",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner.delivery.evaluation.corruption import KINDS, STRENGTHS, corrupted
-from tuner.delivery.evaluation.scoring import Change, Pass, confusion, halving
+from tuner.delivery.evaluation.scoring import Disturbance, Pass, confusion, halving
 from tuner.spec import metrics
 from tuner.training.data.split import ImageArray
 from tuner.training.ignore import IGNORE
@@ -90,7 +90,7 @@ def _corruption(run: Pass, kind: str) -> Corruption:
 class _Move:
     """A change of an image, and how classes H×W of it lie on those of the image as it was."""
 
-    change: Change
+    change: Disturbance
     aligned: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 

@@ -22,9 +22,10 @@ from tuner.training.data.parts import Part
 from tuner.training.data.split import ImageArray
 from tuner.training.determinism import DeviceContext
 from tuner.training.ignore import IGNORE
+from tuner.wording import quantity
 
 # Changes an image of a part, height × width × channels; the index counts within the part.
-Change = Callable[[ImageArray, int], ImageArray]
+Disturbance = Callable[[ImageArray, int], ImageArray]
 Tick = Callable[[], None]
 _Result = TypeVar("_Result")
 
@@ -57,7 +58,7 @@ class Pass:
             yield range(first, min(first + step, len(self.part)))
 
     def predictions(
-        self, indices: Sequence[int], sizes: list[Size], *, at_once: int, change: Change | None
+        self, indices: Sequence[int], sizes: list[Size], *, at_once: int, change: Disturbance | None
     ) -> Iterator[Prediction]:
         """Predictions of some images at these sizes, in their order."""
         images = [self.image(index) for index in indices]
@@ -119,8 +120,8 @@ def check_channels(predictor: Predictor, channels: int) -> None:
     """Raise InvalidInput where the images are not those that the model takes."""
     if predictor.channels != channels:
         raise _misfit(
-            f"{predictor.name} takes images of {predictor.channels} channels, those of the data "
-            f"set have {channels}; name a data set of {predictor.channels} channels with --data"
+            f"{predictor.name} takes images of {quantity(predictor.channels, 'channel')}, those of "
+            f"the data set have {channels}; name a data set like that of its training with --data"
         )
 
 
@@ -129,7 +130,7 @@ def score(run: Pass) -> Scores:
     return halving(lambda at_once: _score(run, at_once), run)
 
 
-def confusion(run: Pass, change: Change | None = None) -> ConfusionMatrix:
+def confusion(run: Pass, change: Disturbance | None = None) -> ConfusionMatrix:
     """The confusion matrix alone, of images that are changed before. Raises as `score`."""
 
     def count(at_once: int) -> ConfusionMatrix:
@@ -172,7 +173,7 @@ def _score(run: Pass, at_once: int) -> Scores:
 
 
 def _pairs(
-    run: Pass, at_once: int, change: Change | None
+    run: Pass, at_once: int, change: Disturbance | None
 ) -> Iterator[tuple[int, Tensor, Prediction]]:
     """Index, label and prediction of every image, where the prediction lies."""
     for indices in run.batches(at_once):

@@ -10,6 +10,7 @@ from torch import Tensor
 from tuner.delivery.trained import TrainedModel
 from tuner.spec.config import Size
 from tuner.training.network.resize import resize
+from tuner.wording import quantity
 
 # Of the largest logit. Other kernels add in another order: 1e-6 to 1e-5 is what is seen.
 TOLERANCE = 1e-3
@@ -57,7 +58,8 @@ class Equality:
             if self.difference is not None
             else ""
         )
-        return f"{logits}{100 * self.equal:.3f} % of pixels equal ({self.images} images; {sizes})"
+        images = quantity(self.images, "image")
+        return f"{logits}{100 * self.equal:.3f} % of pixels equal ({images}; {sizes})"
 
 
 def compare(trained: TrainedModel, file: Runnable, images: Sequence[Tensor]) -> Equality:

@@ -46,9 +46,8 @@ def check_pruned(
     theirs = facts.get("classes"), facts.get("channels")
     if theirs != (classes or theirs[0], channels):
         raise TrainingError(
-            f"{path.name} is a pruned network of {theirs[0]} classes for images of {theirs[1]} "
-            f"channels, the data set has {classes} and {channels}; prune one that was trained on "
-            "such data"
+            f"{path.name} is a pruned network for classes and channels {theirs[0]} and "
+            f"{theirs[1]}, the data set has {classes} and {channels}; prune one trained on those"
         )
 
 

@@ -11,9 +11,9 @@ from tuner.delivery.attribution import Attribution
 from tuner.delivery.explained import Target
 from tuner.delivery.object_regions import ObjectRegions
 from tuner.training.preview.palette import colours
+from tuner.training.preview.sheet import Pixels
 from tuner.wording import measure
 
-Pixels = NDArray[np.uint8]
 _GAP, _MARGIN, _LINE = 10, 20, 19
 _PAPER, _INK, _FAINT = (255, 255, 255), (26, 30, 36), (93, 102, 115)
 _AGAINST, _FOR = (33, 102, 172), (178, 24, 43)  # ends of ColorBrewer's RdBu
@@ -52,7 +52,7 @@ def overlaid(answer: PredictedImage, target: Target) -> Pixels:
     return _rounded(mixed)
 
 
-def attribution_picture(
+def attribution_figure(
     answer: PredictedImage, target: Target, found: Attribution, *, title: str = "", width: int = 420
 ) -> Image.Image:
     """Image, prediction and heat map side by side, with a legend; all are H×W of one image."""
@@ -88,7 +88,7 @@ def described(target: Target, found: Attribution) -> list[str]:
     return lines
 
 
-def regions_picture(
+def regions_figure(
     shown: Pixels, classes: Sequence[str], found: ObjectRegions, *, width: int = 240
 ) -> Image.Image:
     """A row for each class: its soft object region, and how much each pixel reads from it."""

@@ -1,4 +1,4 @@
-"""The best and the worst images as pictures: label, prediction, and where they differ."""
+"""The best and the worst images as figures: label, prediction, and where they differ."""
 
 import io
 from base64 import b64encode
@@ -14,9 +14,9 @@ from tuner.delivery.evaluation.scoring import ImageScore, Pass
 from tuner.training.data.parts import Part
 from tuner.training.ignore import IGNORE
 from tuner.training.preview.palette import colours
+from tuner.training.preview.sheet import Pixels
 
-Pixels = NDArray[np.uint8]
-_WIDTH = 420  # pixels that a picture has at most
+_WIDTH = 420  # pixels that a figure has at most
 _QUALITY = 80
 _OPACITY = 0.6
 _THUMBNAIL = (16, 16)
@@ -26,8 +26,8 @@ _VOID = (40, 40, 44)
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """One image, and what became of it, as data URIs."""
+class Figures:
+    """One image, and what happened to it, as data URIs."""
 
     score: ImageScore
     photo: str
@@ -72,13 +72,13 @@ def _thumbnail(image: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(small, dtype=np.float32)
 
 
-def draw(run: Pass, chosen: Sequence[ImageScore]) -> list[Pictures]:
-    """Pictures of some images, which are looked at once more. Raises DataError."""
+def draw(run: Pass, chosen: Sequence[ImageScore]) -> list[Figures]:
+    """Figures of some images, which are looked at once more. Raises DataError."""
     places = {name: place for place, name in enumerate(run.part.decoded.names)}
     return [_drawn(run, places[each.name], each) for each in chosen]
 
 
-def _drawn(run: Pass, index: int, score: ImageScore) -> Pictures:
+def _drawn(run: Pass, index: int, score: ImageScore) -> Figures:
     label = np.asarray(run.part.label(index))
     size = (label.shape[0], label.shape[1])
     (found,) = run.predictions([index], [size], at_once=run.at_once, change=None)
@@ -90,7 +90,7 @@ def _drawn(run: Pass, index: int, score: ImageScore) -> Pictures:
         _resized(each, shown, Image.Resampling.NEAREST) for each in (label, predicted)
     )
     classes = len(run.predictor.classes)
-    return Pictures(
+    return Figures(
         score,
         uri(photo),
         uri(overlaid(photo, marks, classes)),
@@ -99,9 +99,9 @@ def _drawn(run: Pass, index: int, score: ImageScore) -> Pictures:
     )
 
 
-def visible(picture: NDArray[Any]) -> Pixels:
+def visible(figure: NDArray[Any]) -> Pixels:
     """The first three channels, or the first as grey, of height × width × channels."""
-    shown = picture[..., :3] if picture.shape[-1] >= 3 else picture[..., :1].repeat(3, axis=-1)
+    shown = figure[..., :3] if figure.shape[-1] >= 3 else figure[..., :1].repeat(3, axis=-1)
     pixels: Pixels = np.clip(np.rint(shown), 0, 255).astype(np.uint8)
     return pixels
 
@@ -126,7 +126,7 @@ def error_map(photo: Pixels, label: Pixels, predicted: Pixels) -> Pixels:
 
 
 def uri(pixels: Pixels) -> str:
-    """A picture as a JPEG in a data URI."""
+    """A figure as a JPEG in a data URI."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{b64encode(buffer.getvalue()).decode('ascii')}"
