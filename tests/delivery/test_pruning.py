@@ -22,12 +22,7 @@ from tuner.training.train import train
 
 SMALL: dict[str, dict[str, Any]] = {
     "ocr": {"mid_channels": 32, "key_channels": 16},
-    "asp_ocr": {"mid_channels": 32, "key_channels": 16},
     "deeplabv3plus": {"mid_channels": 16, "low_channels": 8},
-    "fcn": {},
-    "unet": {},
-    "fpn": {},
-    "pspnet": {},
 }
 
 
@@ -69,11 +64,9 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Data:
     [
         ("ocr", "resnet18"),
         ("ocr", "hrnet_w18_small"),
-        ("asp_ocr", "mobilenet_v2"),
         ("deeplabv3plus", "mobilenet_v2"),
         ("fcn", "resnet18"),
         ("unet", "mobilenet_v2"),
-        ("pspnet", "efficientnet_b0"),
     ],
 )
 def test_it_opens_again_bit_for_bit(decoder: str, encoder: str, tmp_path: Path) -> None:
