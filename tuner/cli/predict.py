@@ -45,6 +45,8 @@ def predict(  # noqa: PLR0913, PLR0917  # the options of the command
     Results are PNG files at the size of their inputs, and lie in the --out folder as the inputs
     do in theirs. A broken input is named, and the others go on; the exit code is 1 then.
     """
+    import torch
+
     from tuner.cli.failures import FAILED
     from tuner.delivery.inputs import check_writable, sources
     from tuner.delivery.opened import open_any
@@ -56,7 +58,8 @@ def predict(  # noqa: PLR0913, PLR0917  # the options of the command
     check_writable(out)
     cache = configured(WorkerSettings).cache_folder
     found = find_model(model, ModelSources(cache, server, token, weights))
-    target = "cpu" if device in (None, "auto") else str(device)
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    target = best if device in {None, "auto"} else str(device)
     opened = open_any(found.path, device=target, name=found.name)
     with _shown(len(given)) as advance:
         tally = run(opened, given, Sink(out, look.value, batch), advance)
