@@ -48,7 +48,7 @@ def test_a_model_is_exported_and_predicts(folder: Path) -> None:
             folder, "predict", folder / model, folder / "street.png", "--as", "mask", "-o", out
         )
         assert done.exit_code == 0, done.output
-        assert f"wrote 1 images (mask) to {out}" in done.output.replace("\n", " ")
+        assert f"wrote 1 image (mask) to {out}" in done.output.replace("\n", " ")
         with Image.open(out / "street.png") as image:
             found.append(np.asarray(image))
     np.testing.assert_array_equal(found[0], found[1])

@@ -98,7 +98,7 @@ def test_another_number_of_channels_is_named(tmp_path: Path) -> None:
     given = sources([str(tmp_path / "grey.png")], tmp_path / "out")
     tally = predict(model, given, Sink(tmp_path / "out"))
 
-    assert "grey.png has 1 channels, and fcn.pt was trained on 4" in tally.failures[0].reason
+    assert "grey.png has 1 channel, and fcn.pt was trained on 4" in tally.failures[0].reason
 
 
 def test_every_frame_of_a_video_is_segmented(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_it_belongs_to_its_classes(tmp_path: Path, scenes: Data) -> None:
     write_model(tmp_path / "pruned.pt", pruned(given).network, given)
     dataset = samples.synthetic(classes=("sky", "road"))
     other = config(weights="pruned.pt").model_copy(update={"dataset": dataset})
-    with pytest.raises(TrainingError, match=r"pruned network of 3 classes"):
+    with pytest.raises(TrainingError, match=r"pruned network for classes and channels 3 and 3"):
         model.build(other, mean=(0.0,) * 3, std=(1.0,) * 3, roots=(tmp_path,))
 
 

@@ -87,3 +87,12 @@ def test_a_frozen_norm_is_a_batch_norm() -> None:
     frozen, group = ({**params, "model.norm": norm} for norm in ("frozen", "group"))
     assert signature(config(params)) == signature(config(frozen))
     assert signature(config(params)) != signature(config(group))
+
+
+def test_weights_of_a_file_may_be_of_a_smaller_network() -> None:
+    """A file may hold a pruned network, so that it counts as one of its own."""
+    whole, pruned = (
+        config({"model.weights": weights}) for weights in ("pretrained", "pruned/model.pt")
+    )
+
+    assert signature(whole) != signature(pruned)

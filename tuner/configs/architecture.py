@@ -1,4 +1,7 @@
-"""What of a config makes its network another one, whatever its weights are and come from."""
+"""What of a config makes its network another one.
+
+Weights do not, except those of a file: it may hold a pruned network, which has fewer channels.
+"""
 
 import json
 from hashlib import sha256
@@ -8,6 +11,7 @@ from tuner.spec.config import DatasetConfig, TrialConfig
 
 # How a network learns, or what only counts while it does: dropout lets everything pass afterwards.
 _OF_TRAINING = frozenset({"weights", "aux_weight", "freeze_epochs", "encoder_lr", "dropout"})
+_WHOLE = ("none", "pretrained")  # weights that fit the network as its config describes it
 # What of a data set does not say how many channels its images have.
 _OF_LABELS = frozenset(
     {"subset", "holdout", "fold", "group", "remap", "classes", "ignore_index", "size"}
@@ -20,6 +24,8 @@ def architecture(config: TrialConfig) -> dict[str, Any]:
     How many channels an image has is seen in its files alone; so the facts name the images.
     """
     model = config.model.model_dump(mode="json", exclude=set(_OF_TRAINING))
+    if config.model.weights not in _WHOLE:
+        model["weights"] = config.model.weights
     if model["norm"] == "frozen":  # batch norm, whose statistics stay in training too
         model["norm"] = "batch"
     return {
