@@ -81,7 +81,7 @@ def test_object_regions_are_a_row_for_each_class(image: Path, tmp_path: Path) ->
         (("--region", "90,0,10,10"), "not within the image of 96×64 pixels"),
         (("--region", "all"), "write x,y,w,h"),
         (("--method", "occlusion", "--window", "33"), "shorter side has 32"),
-        (("--out", "why.txt"), "not the name of a picture"),
+        (("--out", "why.txt"), "not the name of a figure"),
         (("--method", "object-regions"), "has no object regions"),
     ],
 )
