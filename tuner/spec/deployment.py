@@ -31,16 +31,17 @@ class Deployment(Section):
     @property
     def key(self) -> str:
         """All of it as a short text, in which two deployments are the same or differ."""
-        return f"{self.device} {self.runtime} {self._how}"
+        return " ".join(self._parts)
 
     def __str__(self) -> str:
         """Say it in words."""
-        return f"{self.device}, {self.runtime}, {self._how.replace(' ', ', ', 1)}"
+        return ", ".join(self._parts)
 
     @property
-    def _how(self) -> str:
+    def _parts(self) -> tuple[str, ...]:
         size = "×".join(map(str, self.size or ()))
-        return f"{self.precision} {size}" + (f" threads {self.threads}" if self.threads else "")
+        threads = (f"threads {self.threads}",) if self.threads else ()
+        return (self.device, self.runtime, self.precision, size, *threads)
 
 
 class Measurements(Section):
