@@ -35,6 +35,7 @@ class Known:
     size: Size = (24, 32)
     align_corners: bool = False
     name: str = "known"
+    dataset: DatasetConfig | None = None
 
     def logits(self, images: Tensor) -> Tensor:
         """What the function says."""

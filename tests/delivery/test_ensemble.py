@@ -19,6 +19,7 @@ from tuner.delivery.ensemble import (
 )
 from tuner.delivery.selection import confusion_of
 from tuner.errors import DataUnavailable, Diverged, InvalidInput, TrainingError
+from tuner.spec.config import DatasetConfig
 from tuner.training.data.cache import DecodedSplit
 
 CLASSES = ("sky", "road", "car")
@@ -34,6 +35,7 @@ class Fixed:
     channels: int = 3
     size: tuple[int, int] = (4, 6)
     align_corners: bool = False
+    dataset: DatasetConfig | None = None
 
     def logits(self, images: Tensor) -> Tensor:
         """The logits, once for each image."""

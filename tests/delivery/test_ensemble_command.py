@@ -144,20 +144,21 @@ def test_members_come_from_the_server_where_they_are_not_beside_the_file(
     shutil.rmtree(tmp_path / "ensemble-models")
     shutil.rmtree(tmp_path / "home")
     sources = models.ModelSources(tmp_path / "cache")
-    found = models.open_predictor(str(out), sources)
+    found = models.open_predictor(models.find_model(str(out), sources), sources)
     assert found.name == "ensemble of streets"
     server.files = []
     shutil.rmtree(tmp_path / "cache")
     with pytest.raises(DataUnavailable, match="neither beside the ensemble nor on the server"):
-        models.open_predictor(str(out), sources)
+        models.open_predictor(models.find_model(str(out), sources), sources)
 
 
 def test_a_command_that_needs_one_model_refuses_an_ensemble(server: Server, tmp_path: Path) -> None:
     """It says to name a member."""
     out = tmp_path / "ensemble.json"
     run("--out", str(out))
+    found = models.find_model(str(out), models.ModelSources(tmp_path / "cache"))
     with pytest.raises(InvalidInput, match="needs a single model"):
-        models.open_trained(str(out), models.ModelSources(tmp_path / "cache"))
+        models.open_trained(found)
 
 
 def test_a_study_that_kept_no_model_says_so(server: Server, tmp_path: Path) -> None:

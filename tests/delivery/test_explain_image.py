@@ -124,7 +124,7 @@ def test_an_image_of_other_channels_is_refused(tmp_path: Path, image: Path) -> N
     config = samples.config().model_copy(update={"dataset": dataset})
     model = write_model(tmp_path / "two.pt", config, channels=2)
     done = run(model, image, tmp_path / "why.png")
-    assert "has 3 channels, the model was trained on 2" in done.stderr
+    assert "street.png has 3 channels, and two.pt was trained on 2" in done.stderr
 
 
 def test_a_picture_that_cannot_be_written_is_said(model: Path, image: Path, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 from tests.delivery import small
+from tuner.cli.outputs import check_folder
 from tuner.delivery.export.write import Options, export
-from tuner.delivery.inputs import check_writable, sources
+from tuner.delivery.inputs import sources
 from tuner.delivery.opened import open_any
 from tuner.delivery.predict import Sink, Tally, label, predict
 from tuner.errors import InvalidInput, NotFound, StorageError
@@ -174,4 +175,4 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path: Path
     """A file in the place of the output folder is named."""
     (tmp_path / "out").write_text("")
     with pytest.raises(StorageError, match="cannot write to the folder"):
-        check_writable(tmp_path / "out")
+        check_folder(tmp_path / "out")

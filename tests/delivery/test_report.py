@@ -24,6 +24,7 @@ from tuner.delivery.evaluation.robustness import disturb
 from tuner.delivery.evaluation.scoring import Pass, score
 from tuner.delivery.report.markup import Markup, element, joined
 from tuner.training.ignore import IGNORE
+from tuner.training.preview.sheet import visible
 
 HOSTILE = "<script>alert(1)</script>\" onload='x'\x00&"
 
@@ -191,9 +192,7 @@ def test_frames_that_look_alike_are_shown_once(tmp_path: Path) -> None:
 def test_an_error_map_shows_what_is_wrong() -> None:
     """Orange where label and prediction differ, nearly black where nothing counts, else grey."""
     label = np.array([[0, 1, IGNORE]], dtype=np.uint8)
-    found = figures.error_map(
-        figures.visible(painted(label)), label, np.array([[0, 2, 2]], dtype=np.uint8)
-    )
+    found = figures.error_map(visible(painted(label)), label, np.array([[0, 2, 2]], dtype=np.uint8))
     right, wrong, void = found[0].astype(int)
     assert np.ptp(right) == 0
     assert wrong[0] > wrong[1] > wrong[2]

@@ -71,7 +71,7 @@ def test_prune_without_fine_tuning_is_quick(model: Path, tmp_path: Path) -> None
         (("--layer", "encoder=1"), "--layer encoder: is the share of channels to take"),
         (("--layer", "nothing=0.5"), "--layer nothing: is not a part of the network"),
         (("--round-to", "0"), "--round-to: is at least 1"),
-        (("--set", "optimizer.lr=1"), "changes the data set alone"),
+        (("--set", "optimizer.lr=1"), "only the data set can be changed"),
         (("--set", "dataset.classes=[a, b]"), "was trained on sky, road, car"),
     ],
 )

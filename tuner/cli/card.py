@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
+from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model, open_trained
 from tuner.cli.options import ServerOption, TokenOption, configured
 
 
@@ -21,12 +21,11 @@ def card(
     """Write the model card: data, recipe, results, limits and licence, as Markdown."""
     from tuner.cli.documents import write
     from tuner.delivery.card import card as described
-    from tuner.delivery.trained import open_model
     from workers.settings import WorkerSettings
 
     cache = configured(WorkerSettings).cache_folder
     found = find_model(model, ModelSources(cache, server, token, weights))
-    text = described(open_model(found.path, name=found.name), found.best)
+    text = described(open_trained(found), found.best)
     if out is None:
         typer.echo(text, nl=False)
         return

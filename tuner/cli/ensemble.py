@@ -45,14 +45,15 @@ def ensemble(  # noqa: PLR0913, PLR0917  # the flags of a command
     validation split; evaluate and predict take the file that is written.
     """
     from tuner.cli.documents import write
-    from tuner.cli.ensemble_files import check_folder, documented, kept_models, lines, with_files
+    from tuner.cli.ensemble_files import documented, kept_models, lines, models_folder, with_files
     from tuner.cli.models import ModelSources, fetched
+    from tuner.cli.outputs import check_writable
     from tuner.cli.train.command import machine
     from tuner.delivery.ensembling import build, check_objective
     from tuner.delivery.trained import open_model
     from tuner.training.data.load import load
 
-    check_folder(out)
+    check_writable(out, models_folder(out) / "model.pt")
     client = connect(server, token)
     spec = client.study(study).spec
     chosen, classes = _objective_of(spec.objectives, objective), spec.dataset.classes

@@ -1,6 +1,5 @@
 """What `segtune ensemble` reads from a study and writes: kept models, the document, its words."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,17 +81,9 @@ def documented(
     )
 
 
-def check_folder(out: Path) -> None:
-    """Make the folder of a file that is to be written. Raises StorageError."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot make the folder {out.parent}: {error.strerror}; choose another --out"
-        ) from error
-    if out.is_dir() or not os.access(out.parent, os.W_OK):
-        what = "is a folder" if out.is_dir() else "cannot be written there"
-        raise StorageError(f"{out} {what}; choose another --out")
+def models_folder(out: Path) -> Path:
+    """Where the models of an ensemble's file lie: beside it."""
+    return out.with_name(f"{out.stem}-models")
 
 
 def with_files(
@@ -103,7 +94,7 @@ def with_files(
     Raises:
         StorageError: they cannot be written.
     """
-    folder = out.with_name(f"{out.stem}-models")
+    folder = models_folder(out)
     members = []
     for member in document.members:
         target = folder / f"trial-{member.trial}.pt"

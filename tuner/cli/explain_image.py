@@ -66,7 +66,7 @@ def explain_image(  # noqa: PLR0913, PLR0917  # the flags of a command
 
     Explained is the mean logit of a class, over the pixels that are predicted as it or a region.
     """
-    from tuner.cli.models import ModelSources, open_trained
+    from tuner.cli.models import ModelSources, find_model, open_trained
     from tuner.cli.train.command import machine
     from tuner.delivery.attribution import AttributionSettings
     from tuner.delivery.explaining import ImageRequest, explain, figure_kind, write
@@ -74,7 +74,7 @@ def explain_image(  # noqa: PLR0913, PLR0917  # the flags of a command
     figure_kind(out)
     settings, target = machine(device, None)
     sources = ModelSources(settings.cache_folder, server, token, weights)
-    opened = open_trained(model, sources, device=target)
+    opened = open_trained(find_model(model, sources), device=target)
     request = ImageRequest(image, class_name, region)
     how = (
         None

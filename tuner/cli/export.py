@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
+from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model, open_trained
 from tuner.cli.options import DataRootsOption, ServerOption, TokenOption, configured, paths
 
 
@@ -46,12 +46,11 @@ def export(  # noqa: PLR0913, PLR0917  # the options of the command
     from tuner.delivery.export.write import Options
     from tuner.delivery.export.write import export as run
     from tuner.delivery.licence import licence
-    from tuner.delivery.trained import open_model
     from workers.settings import WorkerSettings
 
     settings = configured(WorkerSettings, data_roots=paths(data_root))
     found = find_model(model, ModelSources(settings.cache_folder, server, token, weights))
-    trained = open_model(found.path, name=found.name)
+    trained = open_trained(found)
     images, why = validation_images(trained.config, settings.cache_folder, settings.data_roots)
     suffix = {To.ONNX: "model.onnx", To.TORCHSCRIPT: "model.ts", To.TORCH_EXPORT: "model.pt2"}
     done = run(

@@ -21,6 +21,13 @@ ModelArgument = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="model.pt, best.json, or a study's name for its best."),
 ]
+AnyModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file of any form, best.json, ensemble.json, or a study's name for its best.",
+    ),
+]
 WeightsOption = Annotated[
     Path | None,
     typer.Option(
@@ -50,8 +57,15 @@ JsonOption = Annotated[
     typer.Option("--json", help="Write the numbers as JSON too.", show_default=False),
 ]
 _MODEL = "model.pt"
-_FILES = {".json", ".onnx", ".pt", ".pth", ".safetensors", ".yaml", ".yml"}
-_TEXT = (b"{", b"[")
+_FILES = {".json", ".onnx", ".pt", ".pt2", ".pth", ".safetensors", ".ts"}
+_YAML = {".yaml", ".yml"}
+_EXPORTED = "file, and this needs the network as it was trained; name its model.pt or its study"
+_NOT_TRAINED = {
+    "ensemble": "is an ensemble, and this needs a single model; name the model.pt of a member",
+    "onnx": f"is an ONNX {_EXPORTED}",
+    "torchscript": f"is a TorchScript {_EXPORTED}",
+    "torch-export": f"is a torch.export {_EXPORTED}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,74 +83,73 @@ class ModelSources:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A model file, what to call it in reports, and the result that it belongs to, if any."""
+    """A model's file, what to call it in reports, and the result that it belongs to, if any."""
 
     path: Path
     name: str
     best: "Best | None" = None
 
 
-def open_trained(target: str, sources: ModelSources, *, device: str = "cpu") -> "TrainedModel":
-    """The trained model that a target names.
+def open_trained(found: Found, *, device: str = "cpu") -> "TrainedModel":
+    """The network of a `model.pt` that was found.
 
     Raises:
-        InvalidInput, Malformed: a result file that is not one.
-        NotFound: no such file and no such study, or its trial kept no model.
-        DataUnavailable, TrainingError: the model file cannot be used.
+        InvalidInput: it is an ensemble or an exported file.
+        DataUnavailable, TrainingError: the file cannot be used.
     """
+    from tuner.delivery.opened import kind_of
     from tuner.delivery.trained import open_model
+    from tuner.errors import InvalidInput, Problem
 
-    found = find_model(target, sources)
+    if reason := _NOT_TRAINED.get(kind_of(found.path)):
+        raise InvalidInput([Problem((), reason, str(found.path))])
     return open_model(found.path, device=device, name=found.name)
 
 
-def open_predictor(target: str, sources: ModelSources, *, device: str = "cpu") -> "Predictor":
-    """The ensemble that a target names, with members from its folder or the server, or the model.
+def open_predictor(
+    found: Found, sources: ModelSources, *, device: str = "cpu", threads: int = 0
+) -> "Predictor":
+    """A model of any form; members of an ensemble come from its folder or the server.
 
     Raises:
-        InvalidInput, NotFound, DataUnavailable, TrainingError: as `open_trained`, and where a
-            member is missing or does not fit the others.
+        InvalidInput, DataUnavailable, PackageMissing, TrainingError: as `open_any`.
     """
-    from tuner.delivery.ensemble import is_ensemble, open_ensemble
+    from tuner.delivery.opened import open_any
 
-    path = Path(target)
-    if not path.is_file() or not is_ensemble(path):
-        return open_trained(target, sources, device=device)
-    return open_ensemble(path, device=device, locate=partial(_member, sources))
+    locate = partial(_member, sources)
+    return open_any(found.path, device=device, threads=threads, name=found.name, locate=locate)
 
 
 def find_model(target: str, sources: ModelSources) -> Found:
-    """The model file of a `model.pt`, a result file or a study; a study's is fetched once.
+    """The file of a model of any form, of a result or of a study; a study's is fetched once.
 
     Raises:
-        InvalidInput, Malformed, NotFound: as `open_trained`.
+        InvalidInput, Malformed: a result file or an ensemble that is not one.
+        NotFound: no such file and no such study, or its trial kept no model.
+        TrainingError: a file that is damaged.
     """
     from tuner.cli.documents import read_result
+    from tuner.delivery.ensemble import read_ensemble
+    from tuner.delivery.opened import kind_of
     from tuner.errors import NotFound
 
     path = Path(target)
+    suffix = path.suffix.lower()
     if not path.is_file():
-        if path.is_dir() or path.suffix.lower() in _FILES:
-            raise NotFound(f"there is no file {target}; name a model.pt, a best.json or a study")
+        if path.is_dir() or suffix in _FILES | _YAML:
+            raise NotFound(f"there is no file {target}; name a model file, a best.json or a study")
         return _of_result(connect(sources.server, sources.token).best(target), sources, None)
-    if not is_document(path):
+    kind = "document" if suffix in _YAML else kind_of(path)
+    if kind == "ensemble":
+        return Found(path, f"ensemble of {read_ensemble(path).study}")
+    if kind != "document":
         return Found(path, path.name)
-    _refuse_ensemble(path)
     _, best = read_result(path)
     if best is not None:
         return _of_result(best, sources, path.with_name(_MODEL))
     if sources.weights is None:
         raise NotFound(f"{path} is a config without weights; name them with --weights model.pt")
     return Found(sources.weights, sources.weights.name)
-
-
-def _refuse_ensemble(path: Path) -> None:
-    from tuner.delivery.ensemble import is_ensemble
-    from tuner.errors import InvalidInput, Problem
-
-    if is_ensemble(path):
-        message = "is an ensemble, and this needs a single model; name the model.pt of a member"
-        raise InvalidInput([Problem((), message, str(path))])
 
 
 def _member(sources: ModelSources, member: "EnsembleMember") -> Path:
@@ -165,14 +178,6 @@ def _member(sources: ModelSources, member: "EnsembleMember") -> Path:
         path.unlink()
         raise missing
     return path
-
-
-def is_document(path: Path) -> bool:
-    """Whether a file is text of ours (JSON, or YAML by its name) rather than a model."""
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        return True
-    with path.open("rb") as file:
-        return file.read(64).lstrip().startswith(_TEXT)
 
 
 def _of_result(best: "Best", sources: ModelSources, beside: Path | None) -> Found:

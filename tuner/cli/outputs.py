@@ -13,12 +13,32 @@ def check_writable(*files: Path) -> None:
         with suppress(FileNotFoundError):
             if path.is_dir():
                 raise StorageError(f"cannot write {path}: it is a folder; name a file in it")
-        folder = next(each for each in path.absolute().parents if each.exists())
-        try:
-            with TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
+        nearest = _nearest(path.absolute().parent)
+        if reason := _refusal(nearest):
             raise StorageError(
-                f"cannot write {path}: {folder}: {error.strerror}; name a file in a folder that "
-                "you may write to"
-            ) from error
+                f"cannot write {path}: {nearest}: {reason}; name a file in a folder that you may "
+                "write to"
+            )
+
+
+def check_folder(folder: Path) -> None:
+    """Raise StorageError where a folder of files could not be written; leaves nothing behind."""
+    nearest = _nearest(folder.absolute())
+    if reason := _refusal(nearest):
+        raise StorageError(
+            f"cannot write to the folder {folder}: {nearest}: {reason}; choose another with --out"
+        )
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first of those above it that exists."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def _refusal(folder: Path) -> str | None:
+    """Why no file can be written to a folder."""
+    try:
+        with TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)

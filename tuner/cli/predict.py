@@ -8,8 +8,14 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.models import ModelArgument, ModelSources, WeightsOption, find_model
-from tuner.cli.options import DeviceOption, ServerOption, TokenOption, configured
+from tuner.cli.models import (
+    AnyModelArgument,
+    ModelSources,
+    WeightsOption,
+    find_model,
+    open_predictor,
+)
+from tuner.cli.options import DeviceOption, ServerOption, TokenOption
 from tuner.wording import quantity
 
 
@@ -22,7 +28,7 @@ class DrawingChoice(StrEnum):
 
 
 def predict(  # noqa: PLR0913, PLR0917  # the options of the command
-    model: ModelArgument,
+    model: AnyModelArgument,
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="INPUT…", help="Images, videos, folders, or patterns of them."),
@@ -45,22 +51,19 @@ def predict(  # noqa: PLR0913, PLR0917  # the options of the command
     Results are PNG files at the size of their inputs, and lie in the --out folder as the inputs
     do in theirs. A broken input is named, and the others go on; the exit code is 1 then.
     """
-    import torch
-
     from tuner.cli.failures import FAILED
-    from tuner.delivery.inputs import check_writable, sources
-    from tuner.delivery.opened import open_any
+    from tuner.cli.outputs import check_folder
+    from tuner.cli.train.command import machine
+    from tuner.delivery.inputs import sources
     from tuner.delivery.predict import Sink
     from tuner.delivery.predict import predict as run
-    from workers.settings import WorkerSettings
 
     given = sources(inputs, out)
-    check_writable(out)
-    cache = configured(WorkerSettings).cache_folder
-    found = find_model(model, ModelSources(cache, server, token, weights))
-    best = "cuda" if torch.cuda.is_available() else "cpu"
-    target = best if device in {None, "auto"} else str(device)
-    opened = open_any(found.path, device=target, name=found.name)
+    check_folder(out)
+    settings, target = machine(device, None)
+    places = ModelSources(settings.cache_folder, server, token, weights)
+    found = find_model(model, places)
+    opened = open_predictor(found, places, device=target, threads=settings.threads or 0)
     with _shown(len(given)) as advance:
         tally = run(opened, given, Sink(out, look.value, batch), advance)
     for failure in tally.failures:

@@ -46,7 +46,7 @@ def explain(
         TrainingError: the network has no such thing to look at.
     """
     wanted = parse_region(request.region) if request.region is not None else None
-    image = read_input(request.path, model.config, model.channels)
+    image = read_input(request.path, model)
     if settings is None:
         found = object_regions(model, image.given)
         shares = found.relation.mean(axis=(1, 2))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tuner.delivery.facts import Facts, check_images
 from tuner.errors import TrainingError
-from tuner.spec.config import Size, TrialConfig
+from tuner.spec.config import DatasetConfig, Size, TrialConfig
 from tuner.spec.stored import read_config
 
 
@@ -45,6 +45,11 @@ class FileModel:
     def align_corners(self) -> bool:
         """How its logits are resized."""
         return self.facts.align_corners
+
+    @property
+    def dataset(self) -> DatasetConfig:
+        """What it was trained on. Raises Unreadable."""
+        return self.config.dataset
 
     @property
     def gives_labels(self) -> bool:

@@ -1,13 +1,12 @@
 """What `segtune predict` is given: files, folders and patterns, and where their results go."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
-from tuner.errors import InvalidInput, NotFound, Problem, StorageError
+from tuner.errors import InvalidInput, NotFound, Problem
 from tuner.training.data.image_files import SUFFIXES
 
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
@@ -50,18 +49,6 @@ def sources(inputs: Sequence[str], out: Path) -> list[InputFile]:
                 ]
             )
     return list({source.target: source for source in found}.values())
-
-
-def check_writable(folder: Path) -> None:
-    """Make the folder for results. Raises StorageError where nothing can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to the folder {folder}: {error.strerror}; choose another with --out"
-        ) from error
 
 
 def _of(given: str, out: Path) -> Iterator[InputFile]:

@@ -13,16 +13,15 @@ from torch import Tensor
 
 from tuner.atomic import replacing
 from tuner.delivery.file_model import FileModel
+from tuner.delivery.image_input import check_channels, read_pixels
 from tuner.delivery.inputs import InputFile
 from tuner.delivery.needs import require
 from tuner.delivery.predictor import Predictor
 from tuner.errors import DataError, StorageError
 from tuner.training.data.cache import fit
-from tuner.training.data.image_files import read_bands, read_image
 from tuner.training.data.split import ImageArray
 from tuner.training.network.resize import resize
 from tuner.training.preview.palette import colours
-from tuner.wording import quantity
 
 Drawing = Literal["overlay", "mask", "colour"]
 _SHARE = 0.5  # of the colour in an overlay
@@ -95,26 +94,10 @@ def _items(model: Predictor, source: InputFile) -> Iterator[_Item]:
     if source.is_video:
         for number, frame in _frames(source.path):
             target = source.target / f"{number:06d}.png"
-            yield _Item(target, _checked(model, source.path, frame))
+            check_channels(source.path, frame, model)
+            yield _Item(target, frame)
     else:
-        yield _Item(source.target, _checked(model, source.path, _read(model, source.path)))
-
-
-def _read(model: Predictor, path: Path) -> ImageArray:
-    """An image as the model's data set reads its own."""
-    config = getattr(model, "config", None)
-    options = config.dataset.options if config is not None else {}
-    stored = options.get("channels") == "stored" if config is not None else model.channels != _RGB
-    return read_bands(path, options.get("value_range") or ()) if stored else read_image(path)
-
-
-def _checked(model: Predictor, path: Path, pixels: ImageArray) -> ImageArray:
-    if pixels.shape[2] != model.channels:
-        raise DataError(
-            f"{path.name} has {quantity(pixels.shape[2], 'channel')}, and {model.name} was "
-            f"trained on {model.channels}; give it images of the same kind as its data set's"
-        )
-    return pixels
+        yield _Item(source.target, read_pixels(source.path, model))
 
 
 def _frames(path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from tuner.spec.config import Size
+from tuner.spec.config import DatasetConfig, Size
 
 
 class Predictor(Protocol):
@@ -12,7 +12,8 @@ class Predictor(Protocol):
 
     `name` is what reports call it; `classes` are its outputs in order; `channels` and `size`
     (height, width) are those of the images that it was trained on. `align_corners` is how its
-    logits are resized to an image's or a label's size.
+    logits are resized to an image's or a label's size. `dataset` is what it was trained on, where
+    that is known.
     """
 
     @property
@@ -29,6 +30,9 @@ class Predictor(Protocol):
 
     @property
     def align_corners(self) -> bool: ...  # noqa: D102
+
+    @property
+    def dataset(self) -> DatasetConfig | None: ...  # noqa: D102
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits N×K×h×w in float32 on the CPU or the images' device, at a stride of its own.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tuner.errors import DataUnavailable
-from tuner.spec.config import Size, TrialConfig
+from tuner.spec.config import DatasetConfig, Size, TrialConfig
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.model_files import read_model
 
@@ -41,6 +41,11 @@ class TrainedModel:
     def align_corners(self) -> bool:
         """How its logits are resized."""
         return self.network.align_corners
+
+    @property
+    def dataset(self) -> DatasetConfig:
+        """What it was trained on."""
+        return self.config.dataset
 
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:

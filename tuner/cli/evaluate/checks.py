@@ -5,6 +5,9 @@ from typing import Literal
 
 from tuner.delivery.evaluation.inference import Inference
 from tuner.delivery.evaluation.windows import Blend
+from tuner.delivery.file_model import FileModel
+from tuner.delivery.predictor import Predictor
+from tuner.delivery.trained import TrainedModel
 from tuner.errors import InvalidInput, Problem
 
 _LEAST = 16
@@ -36,15 +39,18 @@ def refuse_suffix(out: Path) -> None:
         raise _refused("--out", f"the report is a page; write .html, not '{out.name}'")
 
 
-def dataset_changes(changes: tuple[str, ...]) -> tuple[str, ...]:
-    """The changes, of the data set alone. Raises InvalidInput."""
-    for change in changes:
-        if not change.startswith("dataset."):
-            raise _refused(
-                "--set",
-                f"only the data set can be changed, as in dataset.test=NAME, not '{change}'",
-            )
-    return changes
+def refuse_other_forms(predictor: Predictor, model: str, *, seeds: int) -> None:
+    """Raise InvalidInput where a model that is not in a `model.pt` cannot do what is asked for."""
+    if isinstance(predictor, FileModel) and predictor.gives_labels:
+        message = f"{model} gives the class of each pixel and no scores; export it with --logits"
+        raise InvalidInput([Problem((), message)])
+    if seeds and not isinstance(predictor, TrainedModel):
+        kind = "an exported file" if isinstance(predictor, FileModel) else "an ensemble"
+        raise _refused(
+            "--seeds",
+            f"{model} is {kind}, and not what training a config again would give; name a "
+            "model.pt, a best.json or a study",
+        )
 
 
 def _refused(option: str, message: str) -> InvalidInput:

@@ -5,12 +5,12 @@ from pathlib import Path
 import typer
 
 from tuner.cli.evaluate import flags
-from tuner.cli.models import ChangesOption, DataOption, JsonOption, ModelArgument, WeightsOption
+from tuner.cli.models import AnyModelArgument, ChangesOption, DataOption, JsonOption, WeightsOption
 from tuner.cli.options import DataRootsOption, DeviceOption, ServerOption, TokenOption, paths
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
-    model: ModelArgument,
+    model: AnyModelArgument,
     split: flags.SplitOption = "test",
     data: DataOption = None,
     changes: ChangesOption = None,

@@ -6,12 +6,12 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import tuner
-from tuner.cli.documents import read_result, read_study, write
+from tuner.cli.data_sets import check_changes, data_set
+from tuner.cli.documents import read_result, write
 from tuner.cli.evaluate import checks
 from tuner.cli.evaluate.progress import counted
 from tuner.cli.evaluate.repetition import trained
-from tuner.cli.models import ModelSources, is_document, open_trained
-from tuner.cli.preview import read_config
+from tuner.cli.models import ModelSources, find_model, open_predictor
 from tuner.cli.train.retraining import Places, completed, with_changes
 from tuner.delivery.evaluation import figures, report, robustness, scoring
 from tuner.delivery.evaluation.inference import Inference
@@ -23,9 +23,10 @@ from tuner.delivery.evaluation.results import (
     to_json,
 )
 from tuner.delivery.evaluation.scoring import Pass
+from tuner.delivery.file_model import FileModel
 from tuner.delivery.predictor import Predictor
-from tuner.delivery.trained import open_model
-from tuner.errors import InvalidInput, NotFound, Problem
+from tuner.delivery.trained import TrainedModel, open_model
+from tuner.errors import NotFound
 from tuner.spec.config import TrialConfig
 from tuner.training.data.parts import open_part
 from tuner.training.determinism import DeviceContext, applied
@@ -72,14 +73,14 @@ def evaluated(request: EvaluationRequest, *, robustness: bool) -> Evaluated:
         InvalidInput: model and data set do not go together, or there is no config to train.
         NotFound, DataError, TrainingError, OutOfMemory: as opening and scoring raise them.
     """
-    changes = checks.dataset_changes(request.changes)
+    check_changes(request.changes)
     predictor, own = opened(request)
-    if own is None and request.seeds:
-        message = f"{request.model} has no config to train again; name a model.pt or a study"
-        raise InvalidInput([Problem(("--seeds",), message)])
-    config = with_changes(_of_data(request, own), changes)
-    size = config.dataset.size if predictor is None else predictor.size
-    dataset = config.dataset.model_copy(update={"size": size})
+    known = predictor or own
+    dataset = data_set(
+        known.dataset if known else None, request.data, request.changes, model=request.model
+    )
+    if predictor is not None:
+        dataset = dataset.model_copy(update={"size": predictor.size})
     notes = scoring.check_classes(predictor, dataset.classes) if predictor else ()
     part = open_part(
         dataset,
@@ -89,7 +90,7 @@ def evaluated(request: EvaluationRequest, *, robustness: bool) -> Evaluated:
     )
     if predictor is not None:  # before the hours of training
         scoring.check_channels(predictor, part.source.channels)
-    models = () if own is None else _trained(request, with_changes(own, changes))
+    models = _trained(request, own) if own is not None else ()
     if predictor is None:
         seed, path = models[0]
         predictor = open_model(
@@ -103,37 +104,31 @@ def evaluated(request: EvaluationRequest, *, robustness: bool) -> Evaluated:
 
 
 def opened(request: EvaluationRequest) -> tuple[Predictor | None, TrialConfig | None]:
-    """The model, and the config that it was trained by, if it was.
+    """The model, and the config that it was trained by, if one did.
 
     A config whose weights nobody kept has no model yet; other seeds of it can be trained.
 
     Raises:
-        NotFound, InvalidInput, DataUnavailable, TrainingError: as `open_trained`.
+        NotFound, InvalidInput, DataUnavailable, TrainingError: as `find_model`, `open_predictor`.
     """
     try:
-        found = open_trained(request.model, request.sources, device=request.device)
+        found = find_model(request.model, request.sources)
     except NotFound:
         path = Path(request.model)
-        if not request.seeds or not path.is_file() or not is_document(path):
+        if not request.seeds or not path.is_file():
             raise
         return None, completed(read_result(path)[0])
-    return found, found.config
-
-
-def _of_data(request: EvaluationRequest, own: TrialConfig | None) -> TrialConfig:
-    """The config whose data set is meant. Raises InvalidInput."""
-    if request.data is not None:
-        return read_config(request.data, read_study(request.data))
-    if own is not None:
-        return own
-    message = (
-        f"{request.model} does not say on what data it was trained; name a study or a best.json"
-    )
-    raise InvalidInput([Problem(("--data",), message)])
+    threads = request.settings.threads or 0
+    predictor = open_predictor(found, request.sources, device=request.device, threads=threads)
+    checks.refuse_other_forms(predictor, request.model, seeds=request.seeds)
+    own = predictor.config if isinstance(predictor, TrainedModel | FileModel) else None
+    return predictor, own
 
 
 def _trained(request: EvaluationRequest, config: TrialConfig) -> tuple[tuple[int, Path], ...]:
-    """Seeds and model files of the config, as many as are asked for."""
+    """Seeds and model files of the config with its changes, as many as are asked for."""
+    if not request.seeds:
+        return ()
     places = Places(
         folder=request.seeds_folder,
         cache=request.settings.cache_folder,
@@ -141,7 +136,7 @@ def _trained(request: EvaluationRequest, config: TrialConfig) -> tuple[tuple[int
         device=request.device,
         threads=request.settings.threads,
     )
-    return trained(config, request.seeds, places) if request.seeds else ()
+    return trained(with_changes(config, request.changes), request.seeds, places)
 
 
 def _repetition(request: EvaluationRequest, run: Pass, seed: int, path: Path) -> Repetition:
@@ -186,7 +181,7 @@ def _subject(request: EvaluationRequest, run: Pass, notes: tuple[str, ...]) -> S
         size=predictor.size,
         inference=request.inference.described(predictor.size),
         data=part.decoded.fingerprint,
-        device=request.device,
+        device="cpu" if isinstance(predictor, FileModel) else request.device,
         weights=getattr(predictor, "sha256", ""),
         versions={"segtune": tuner.__version__, "torch": installed("torch")},
         notes=(*notes, *part.notes),

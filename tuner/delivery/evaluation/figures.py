@@ -14,7 +14,7 @@ from tuner.delivery.evaluation.scoring import ImageScore, Pass
 from tuner.training.data.parts import Part
 from tuner.training.ignore import IGNORE
 from tuner.training.preview.palette import colours
-from tuner.training.preview.sheet import Pixels
+from tuner.training.preview.sheet import Pixels, visible
 
 _WIDTH = 420  # pixels that a figure has at most
 _QUALITY = 80
@@ -97,13 +97,6 @@ def _drawn(run: Pass, index: int, score: ImageScore) -> Figures:
         uri(overlaid(photo, guesses, classes)),
         uri(error_map(photo, marks, guesses)),
     )
-
-
-def visible(figure: NDArray[Any]) -> Pixels:
-    """The first three channels, or the first as grey, of height × width × channels."""
-    shown = figure[..., :3] if figure.shape[-1] >= 3 else figure[..., :1].repeat(3, axis=-1)
-    pixels: Pixels = np.clip(np.rint(shown), 0, 255).astype(np.uint8)
-    return pixels
 
 
 def overlaid(photo: Pixels, marks: Pixels, classes: int) -> Pixels:

@@ -88,7 +88,7 @@ def _spread(length: int, count: int) -> NDArray[np.int64]:
 
 def _originals(split: DecodedSplit, indices: NDArray[np.int64]) -> list[tuple[Pixels, Pixels]]:
     return [
-        (_visible(np.asarray(split.images[index])), np.asarray(split.stacked_labels[index]))
+        (visible(np.asarray(split.images[index])), np.asarray(split.stacked_labels[index]))
         for index in indices
     ]
 
@@ -113,10 +113,10 @@ def _augmented(
     pixels, labels = augment(*fetch(indices), epoch=epoch, indices=indices, fill=fill)
     images = pixels.permute(0, 2, 3, 1).cpu().numpy()
     marks = labels.to(torch.uint8).cpu().numpy()
-    return [(_visible(image), mark) for image, mark in zip(images, marks, strict=True)]
+    return [(visible(image), mark) for image, mark in zip(images, marks, strict=True)]
 
 
-def _visible(image: NDArray[Any]) -> Pixels:
+def visible(image: NDArray[Any]) -> Pixels:
     """The first three channels, or the first as grey, of height × width × channels."""
     shown = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].repeat(3, axis=-1)
     pixels: Pixels = np.clip(np.rint(shown), 0, 255).astype(np.uint8)
