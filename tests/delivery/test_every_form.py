@@ -30,7 +30,7 @@ from tuner.spec.study import Objective
 from tuner.spec.views import Best
 from tuner.training.data.load import load
 
-MODEL = {"decoder": "cnn", "encoder": "mobilenet_v3_small", "mid_channels": 8, "layers": 1}
+MODEL = {"decoder": "cnn", "encoder": "resnet18", "mid_channels": 8, "layers": 1}
 SINGLE = ("model.pt", "best.json", "streets")
 EXPORTED = ("model.onnx", "model.int8.onnx", "model.ts", "model.pt2")
 OTHERS = ("ensemble.json", *EXPORTED)
@@ -175,6 +175,16 @@ def test_only_a_trained_model_has_other_seeds(place: Path, model: str) -> None:
     kind = "an ensemble" if model == "ensemble.json" else "an exported file"
     assert f"--seeds: {model} is {kind}" in done.stderr
     assert "name a model.pt, a best.json or a study" in done.stderr
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("model", ["ensemble.json", "model.onnx"])
+def test_only_a_trained_model_is_explained(place: Path, model: str) -> None:
+    """Nothing else has layers that can be looked into."""
+    done = evaluate(place, model, "--explain", "road")
+    assert done.exit_code == 2
+    assert "--explain" in done.stderr
+    assert "name its model.pt or its study" in done.stderr
     assert list(place.iterdir()) == []
 
 

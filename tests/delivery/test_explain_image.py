@@ -17,7 +17,7 @@ from tuner.delivery.attribution_figure import (
     PredictedImage,
     attribution_figure,
     heat_map,
-    overlaid,
+    outlined,
 )
 from tuner.delivery.explained import Target
 from tuner.spec.config import Recipe
@@ -168,7 +168,7 @@ def test_the_target_has_a_line_round_it() -> None:
     inside = np.zeros((4, 4), dtype=bool)
     inside[1:3, 1:3] = True
     answer = PredictedImage(GREY, np.zeros((4, 4), dtype=np.int64), samples.CLASSES)
-    pixels = overlaid(answer, Target(0, "sky", inside))
+    pixels = outlined(answer, Target(0, "sky", inside))
     assert (pixels[1:3, 1:3] == 255).all()
     assert (pixels[0, 1] == 0).all()
     assert (pixels[0, 0] != 0).any()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.delivery.scenes import Known, coarse, mask, painted, part
 from tuner.delivery.evaluation import figures, report
+from tuner.delivery.evaluation.reasons import Reasons
 from tuner.delivery.evaluation.results import (
     EvaluationResult,
     Repetition,
@@ -129,6 +130,13 @@ def test_every_part_is_there(run: Pass, found: EvaluationResult) -> None:
     ]
     bare = page(run, EvaluationResult(found.subject, found.scores), count=0)
     assert not {"Robustness", "Worst images"} & set(re.findall(r"<h2>(.*?)</h2>", bare))
+
+
+def test_a_class_that_is_nowhere_is_said(found: EvaluationResult) -> None:
+    """Its panel is there, in words."""
+    text = report.page(found, [], [], reasons=Reasons("bus", ()))
+    assert "Why &#x27;bus&#x27;?" in text
+    assert "No image shows the class, and of none it is predicted." in text
 
 
 def test_many_classes_make_no_table(run: Pass, found: EvaluationResult) -> None:

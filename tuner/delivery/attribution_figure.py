@@ -42,7 +42,7 @@ def heat_map(shown: Pixels, values: NDArray[np.float32]) -> tuple[Pixels, float]
     return _rounded(mixed), limit
 
 
-def overlaid(answer: PredictedImage, target: Target) -> Pixels:
+def outlined(answer: PredictedImage, target: Target) -> Pixels:
     """The predicted classes over a picture, with a white and black line round the target."""
     palette = np.array(colours(len(answer.classes)), dtype=np.float64)
     mixed = (1 - _OPACITY) * answer.shown + _OPACITY * palette[answer.predicted]
@@ -61,7 +61,7 @@ def attribution_figure(
     is_signed = bool((found.values < 0).any())
     panels = [
         ("image", shown),
-        ("prediction", overlaid(answer, target)),
+        ("prediction", outlined(answer, target)),
         (f"for {'and against ' if is_signed else ''}'{target.name}'", heat),
     ]
     page = _Page(len(panels), shown.shape, width)
@@ -74,10 +74,10 @@ def attribution_figure(
     return page.image
 
 
-def described(target: Target, found: Attribution) -> list[str]:
-    """What is explained, how, and whether the values add up to it."""
+def described(target: Target, found: Attribution, *, where: str = "predicted as it") -> list[str]:
+    """What is explained, how, and whether the values add up to it; `where` says which pixels."""
     count = int(target.pixels.sum())
-    where = "of the region" if target.region else "predicted as it"
+    where = "of the region" if target.region else where
     score = measure(found.score)
     lines = [f"mean logit of '{target.name}' {score} over {count:,} pixels {where}", found.how]
     if found.baseline is not None and found.gap is not None:
@@ -98,15 +98,21 @@ def regions_figure(
         "largest; relation: how much a pixel reads from it, red at 1"
     )
     page.begin("Object regions", [said], rows=len(classes), foot=0)
-    size = (shown.shape[1], shown.shape[0])
     for row, name in enumerate(classes):
         page.panel(shown, name, 0, row)
-        region = _resized(found.regions[row] / max(float(found.regions[row].max()), 1e-12), size)
-        relation = _resized(found.relation[row], size)
+        region, relation = region_maps(shown, found, row)
         mean = float(found.relation[row].mean())
-        page.panel(_warm(shown, region), "region", 1, row)
-        page.panel(_warm(shown, relation), f"relation, on average {mean:.3f}", 2, row)
+        page.panel(region, "region", 1, row)
+        page.panel(relation, f"relation, on average {mean:.3f}", 2, row)
     return page.image
+
+
+def region_maps(shown: Pixels, found: ObjectRegions, index: int) -> tuple[Pixels, Pixels]:
+    """A class's soft object region, red at its largest, and how much each pixel reads from it."""
+    size = (shown.shape[1], shown.shape[0])
+    region = found.regions[index] / max(float(found.regions[index].max()), 1e-12)
+    relation = found.relation[index]
+    return _warm(shown, _resized(region, size)), _warm(shown, _resized(relation, size))
 
 
 def _edges(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

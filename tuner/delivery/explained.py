@@ -49,7 +49,7 @@ def choose(
         inside[:] = False
         inside[top : top + height, left : left + width] = True
     counts = np.bincount(predicted[inside].reshape(-1), minlength=len(classes))
-    index = int(counts.argmax()) if name is None else _index(name, classes)
+    index = int(counts.argmax()) if name is None else class_index(name, classes)
     if region is not None:
         return Target(index, classes[index], inside, region)
     if not counts[index]:
@@ -101,8 +101,9 @@ def parse_region(text: str) -> ImageRegion:
     raise InvalidInput([Problem(("--region",), message)])
 
 
-def _index(name: str, classes: Sequence[str]) -> int:
+def class_index(name: str, classes: Sequence[str], *, option: str = "--class") -> int:
+    """Where a class stands among those of a model. Raises InvalidInput."""
     if name not in classes:
         message = f"the model has no class '{name}'; {nearest(name, classes)}"
-        raise InvalidInput([Problem(("--class",), message)])
+        raise InvalidInput([Problem((option,), message)])
     return list(classes).index(name)

@@ -32,10 +32,7 @@ def object_regions(model: TrainedModel, image: Tensor) -> ObjectRegions:
     Raises:
         TrainingError: the decoder has no object regions.
     """
-    attention = next(
-        (part for part in model.network.decoder.modules() if isinstance(part, ObjectAttention)),
-        None,
-    )
+    attention = _attention(model)
     if attention is None:
         raise TrainingError(
             f"the decoder {model.config.model.decoder} has no object regions; ocr and asp_ocr have"
@@ -56,3 +53,13 @@ def object_regions(model: TrainedModel, image: Tensor) -> ObjectRegions:
     relation = weights.transpose(1, 2).reshape(-1, *pixels.shape[-2:])
     shares = region_weights(regions).reshape(-1, *regions.shape[-2:])
     return ObjectRegions(shares.cpu().numpy(), relation.cpu().numpy())
+
+
+def has_object_regions(model: TrainedModel) -> bool:
+    """Whether the model's decoder has any."""
+    return _attention(model) is not None
+
+
+def _attention(model: TrainedModel) -> ObjectAttention | None:
+    parts = model.network.decoder.modules()
+    return next((part for part in parts if isinstance(part, ObjectAttention)), None)

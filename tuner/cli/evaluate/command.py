@@ -25,6 +25,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
     robustness: flags.RobustnessOption = False,
     seeds: flags.SeedsOption = None,
     images: flags.ShownOption = 4,
+    explain: flags.ExplainOption = None,
     batch: flags.BatchOption = None,
     weights: WeightsOption = None,
     device: DeviceOption = None,
@@ -62,6 +63,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
         batch=batch,
         seeds=seeds or 0,
         seeds_folder=seeds_folder,
+        explain=explain,
     )
     found = work.evaluated(request, robustness=robustness)
     for line in work.described(found):

@@ -47,6 +47,15 @@ SeedsOption = Annotated[
 ShownOption = Annotated[
     int, typer.Option("--images", min=0, max=50, help="Worst and best images to draw.")
 ]
+ExplainOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="CLASS",
+        help="Show what the answers for a class rest on, where they are worst.",
+        show_default=False,
+    ),
+]
 BatchOption = Annotated[
     int | None,
     typer.Option(

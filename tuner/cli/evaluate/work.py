@@ -13,8 +13,9 @@ from tuner.cli.evaluate.progress import counted
 from tuner.cli.evaluate.repetition import trained
 from tuner.cli.models import ModelSources, find_model, open_predictor
 from tuner.cli.train.retraining import Places, completed, with_changes
-from tuner.delivery.evaluation import figures, report, robustness, scoring
+from tuner.delivery.evaluation import figures, reasons, report, robustness, scoring
 from tuner.delivery.evaluation.inference import Inference
+from tuner.delivery.evaluation.reasons import Reasons
 from tuner.delivery.evaluation.results import (
     EvaluationResult,
     Repetition,
@@ -51,6 +52,7 @@ class EvaluationRequest:
     batch: int | None = None
     seeds: int = 0
     seeds_folder: Path = Path()
+    explain: str | None = None
 
     @property
     def context(self) -> DeviceContext:
@@ -82,6 +84,9 @@ def evaluated(request: EvaluationRequest, *, robustness: bool) -> Evaluated:
     if predictor is not None:
         dataset = dataset.model_copy(update={"size": predictor.size})
     notes = scoring.check_classes(predictor, dataset.classes) if predictor else ()
+    if request.explain is not None:
+        names = predictor.classes if predictor is not None else dataset.classes
+        reasons.check(predictor, names, request.explain)
     part = open_part(
         dataset,
         request.split,
@@ -209,6 +214,15 @@ def described(found: Evaluated) -> Iterator[str]:
             yield f"  kept when {moved.change:23} {moved.share:.2%}"
 
 
+def _reasons(request: EvaluationRequest, found: Evaluated, count: int) -> Reasons | None:
+    """Why the model answers as it does for the class that was asked for."""
+    model, name, scores = found.run.predictor, request.explain, found.evaluation.scores.images
+    if name is None or not isinstance(model, TrainedModel):
+        return None
+    with counted(count, f"explaining '{name}'") as tick:
+        return reasons.explained(model, found.run.part, scores, name, count=count, tick=tick)
+
+
 def rendered(
     request: EvaluationRequest, found: Evaluated, out: Path, json: Path | None, images: int
 ) -> Iterator[tuple[Path, str]]:
@@ -220,7 +234,8 @@ def rendered(
     worst, best = figures.extremes(found.run.part, found.evaluation.scores.images, images)
     with applied("exact", request.context):
         drawn = [figures.draw(found.run, some) for some in (worst, best)]
-    texts = [(out, report.page(found.evaluation, *drawn))]
+        why = _reasons(request, found, images)
+    texts = [(out, report.page(found.evaluation, *drawn, reasons=why))]
     if json is not None:
         texts.append((json, to_json(found.evaluation)))
     for path, text in texts:

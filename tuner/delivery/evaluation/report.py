@@ -8,6 +8,7 @@ from tuner.delivery.evaluation.boundaries import DEPTH, TOLERANCE
 from tuner.delivery.evaluation.calibration import BINS
 from tuner.delivery.evaluation.corruption import STRENGTHS
 from tuner.delivery.evaluation.figures import Figures
+from tuner.delivery.evaluation.reasons import Reasons
 from tuner.delivery.evaluation.results import ClassScores, EvaluationResult
 from tuner.delivery.evaluation.robustness import Robustness
 from tuner.delivery.report.markup import Markup, element, joined
@@ -23,7 +24,13 @@ _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 _CAPTIONS = ("image", "label", "prediction", "errors")
 
 
-def page(found: EvaluationResult, worst: Sequence[Figures], best: Sequence[Figures]) -> str:
+def page(
+    found: EvaluationResult,
+    worst: Sequence[Figures],
+    best: Sequence[Figures],
+    *,
+    reasons: Reasons | None = None,
+) -> str:
     """The report as an HTML document that needs nothing beside itself."""
     parts: list[Markup | None] = [
         _heading(found),
@@ -36,6 +43,7 @@ def page(found: EvaluationResult, worst: Sequence[Figures], best: Sequence[Figur
         _robustness(found),
         _images("Worst images", worst, found),
         _images("Best images", best, found),
+        _reasons(reasons) if reasons is not None else None,
         _footer(found),
     ]
     return document(f"{found.subject.model}: evaluation", *(each for each in parts if each))
@@ -264,24 +272,40 @@ def _images(title: str, shown: Sequence[Figures], found: EvaluationResult) -> Ma
 
 def _figure(each: Figures) -> Markup:
     uris = (each.photo, each.label, each.predicted, each.errors)
+    said = f"mIoU {each.score.miou:.3f}, pixel accuracy {each.score.pixel_accuracy:.3f}"
+    return _row(each.score.name, said, list(zip(_CAPTIONS, uris, strict=True)))
+
+
+def _reasons(found: Reasons) -> Markup:
+    name = found.class_name
+    if not found.images:
+        said = element("p", "No image shows the class, and of none it is predicted.")
+        return panel(f"Why '{name}'?", said)
+    rows = [
+        _row(each.name, "; ".join((f"IoU {each.iou:.3f}", *each.lines)), each.figures)
+        for each in found.images
+    ]
+    return panel(
+        f"Why '{name}'?",
+        element("div", *rows, class_="images"),
+        note=f"The images with the lowest IoU of '{name}', in the size of training. A white line "
+        "is round the pixels whose mean logit is explained; red speaks for the class, blue "
+        "against it. It shows what the network reacts to, not whether that is right.",
+    )
+
+
+def _row(name: str, said: str, shown: Sequence[tuple[str, str]]) -> Markup:
+    """An image's figures side by side, each with its caption."""
     return element(
         "figure",
-        element(
-            "figcaption",
-            element("h3", each.score.name),
-            element(
-                "span",
-                f"mIoU {each.score.miou:.3f}, pixel accuracy {each.score.pixel_accuracy:.3f}",
-                class_="muted",
-            ),
-        ),
+        element("figcaption", element("h3", name), element("span", said, class_="muted")),
         *(
             element(
                 "div",
-                element("img", src=uri, alt=f"{caption} of {each.score.name}"),
+                element("img", src=uri, alt=f"{caption} of {name}"),
                 element("span", caption, class_="what"),
             )
-            for caption, uri in zip(_CAPTIONS, uris, strict=True)
+            for caption, uri in shown
         ),
     )
 

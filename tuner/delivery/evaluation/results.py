@@ -8,7 +8,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from tuner.delivery.evaluation.robustness import Robustness
-from tuner.delivery.evaluation.scoring import Scores
+from tuner.delivery.evaluation.scoring import ImageScore, Scores
 from tuner.spec import metrics
 
 FORMAT = 1  # of the JSON document
@@ -133,12 +133,17 @@ def to_json(found: EvaluationResult) -> str:
         "classes": [asdict(each) for each in found.classes],
         "confusion": found.scores.confusion,
         "calibration": {"ece": found.scores.calibration.ece, **asdict(found.scores.calibration)},
-        "images": [asdict(each) for each in found.scores.images],
+        "images": [_image(each) for each in found.scores.images],
         "robustness": asdict(found.robustness) if found.robustness else None,
         "seeds": [asdict(each) for each in found.repetitions],
         "spread": [asdict(each) for each in found.spreads],
     }
     return json.dumps(_finite(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _image(score: ImageScore) -> dict[str, Any]:
+    """Without its classes, which are many times as many numbers."""
+    return {"name": score.name, "miou": score.miou, "pixel_accuracy": score.pixel_accuracy}
 
 
 def _finite(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """One pass over a part of a data set: images in, predictions beside labels, and their scores."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -71,11 +71,15 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """One image: mean IoU over the classes in its label or prediction, and pixel accuracy."""
+    """One image: mean IoU over the classes in its label or prediction, and pixel accuracy.
+
+    `iou` is by the index of each such class.
+    """
 
     name: str
     miou: float
     pixel_accuracy: float
+    iou: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,8 @@ def _score(run: Pass, at_once: int) -> Scores:
         if counts.any():
             found = metrics.derive(counts.tolist(), run.predictor.classes)
             name = run.part.decoded.names[index]
-            images.append(ImageScore(name, found["miou"], found["pixel_accuracy"]))
+            iou = metrics.by_class(counts.tolist())["iou"]
+            images.append(ImageScore(name, found["miou"], found["pixel_accuracy"], iou))
     return Scores(_matrix(total), boundaries.result(), reliability.result(), tuple(images))
 
 
