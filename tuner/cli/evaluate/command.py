@@ -40,12 +40,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # the options of a command
     from tuner.cli.train.command import machine
 
     inference = checks.inference(
-        mode,
-        window,
-        tuple(scales or (1.0,)),
-        overlap=overlap,
-        blend=blend,
-        flip=flip,
+        mode, window, tuple(scales or (1.0,)), overlap=overlap, blend=blend, flip=flip
     )
     checks.refuse_suffix(out)
     seeds_folder = out.with_name(f"{out.stem}-seeds")
