@@ -1,5 +1,6 @@
 """Images and videos are segmented at their own size; a broken one is named and stops no other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ import torch
 from PIL import Image
 
 from tests.delivery import small
+from tests.training import samples
 from tuner.cli.outputs import check_folder
+from tuner.delivery.ensemble import joined
 from tuner.delivery.export.write import Options, export
+from tuner.delivery.image_input import read_pixels
 from tuner.delivery.inputs import sources
 from tuner.delivery.opened import open_any
 from tuner.delivery.predict import Sink, Tally, label, predict
@@ -136,6 +140,16 @@ def test_a_file_with_argmax_inside_predicts_the_same(tmp_path: Path) -> None:
     found = label(open_any(done.path), [image])
 
     np.testing.assert_array_equal(found[0], label(trained, [image])[0])
+
+
+def test_an_ensemble_reads_images_as_its_data_set_does(tmp_path: Path) -> None:
+    """Stored values are spread over the range that the data set names, as for one model."""
+    pixels = np.arange(6, dtype=np.uint16).reshape(2, 3) * 100
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    dataset = samples.folder(channels="stored", value_range=[0, 510])
+    joint = replace(joined([small.model("fcn", channels=1)], [1.0]), dataset=dataset)
+    found = read_pixels(tmp_path / "a.png", joint)
+    np.testing.assert_allclose(found[..., 0], pixels / 2, atol=1e-4)
 
 
 def test_patterns_name_images(tmp_path: Path) -> None:
