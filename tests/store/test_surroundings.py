@@ -150,10 +150,11 @@ def test_weights_that_nobody_has_end_their_trial_only(fleet: Fleet) -> None:
     assert trial(fleet, 1).reason == "workers w1, w2 agree: the hub does not answer"
 
 
-def test_other_studies_go_on(fleet: Fleet) -> None:
-    """Lacking the data of one study is no reason not to train another."""
+@pytest.mark.parametrize("kind", [Unfitness.DATA, Unfitness.WEIGHTS, Unfitness.PACKAGE])
+def test_other_studies_go_on(fleet: Fleet, kind: str) -> None:
+    """Lacking what one study asks for is no reason not to train another."""
     fleet.submit(spec("roofs"))
-    fleet.give_back(fleet.take("w1"))
+    fleet.give_back(fleet.take("w1"), kind, "it is not here")
     assert fleet.take("w1").study == "roofs"
 
 

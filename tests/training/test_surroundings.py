@@ -15,6 +15,7 @@ from tuner.errors import (
     DataUnavailable,
     Diverged,
     OutOfMemory,
+    PackageMissing,
     TrainingError,
     WeightsUnavailable,
 )
@@ -179,6 +180,7 @@ def test_a_checkpoint_that_the_disk_does_not_take_is_the_machines_fault(tmp_path
         (Diverged("nan"), "diverged"),
         (DataError("mislabelled"), "data"),
         (WeightsUnavailable("no hub"), Unfitness.WEIGHTS),
+        (PackageMissing("no onnx"), Unfitness.PACKAGE),
         (OutOfMemory("one image"), "out_of_memory"),
         (MemoryError(), "out_of_memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "out_of_memory"),

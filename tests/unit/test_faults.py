@@ -23,7 +23,7 @@ def test_one_worker_alone_never_ends_a_study(
     ruling = faults.decide(kind, agreeing=1, others=others > 0, trained=trained, tries=tries)
     assert ruling is (
         Ruling.FAIL_TRIAL
-        if tries >= TRIES and kind not in {Unfitness.DATA, Unfitness.WEIGHTS}
+        if tries >= TRIES and kind not in {Unfitness.DATA, Unfitness.WEIGHTS, Unfitness.PACKAGE}
         else Ruling.WAIT
     )
 
@@ -42,6 +42,8 @@ def test_nothing_ends_while_another_worker_may_train_it(
     [
         (Unfitness.DATA, False, Ruling.FAIL_STUDY),
         (Unfitness.DATA, True, Ruling.WAIT),  # it was there, and may come back
+        (Unfitness.PACKAGE, False, Ruling.FAIL_STUDY),
+        (Unfitness.PACKAGE, True, Ruling.WAIT),  # it may be installed while the study waits
         (Unfitness.WEIGHTS, False, Ruling.FAIL_STUDY),
         (Unfitness.WEIGHTS, True, Ruling.FAIL_TRIAL),  # weights are the trial's own
         (CONTENT, True, Ruling.FAIL_TRIAL),
@@ -62,7 +64,10 @@ def test_pauses_grow_up_to_ten_minutes(count: int) -> None:
     assert faults.pause(1) <= timedelta(seconds=5)
 
 
-@given(st.sampled_from([Unfitness.DATA, Unfitness.WEIGHTS, CONTENT]), st.integers(1, 30))
+@given(
+    st.sampled_from([Unfitness.DATA, Unfitness.WEIGHTS, Unfitness.PACKAGE, CONTENT]),
+    st.integers(1, 30),
+)
 def test_a_worker_without_the_data_trains_other_studies(kind: str, count: int) -> None:
     """It is kept from the study whose files it lacks, until its pause is over."""
     known: dict[str, faults.Unfit] = {}

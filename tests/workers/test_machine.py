@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from tests.workers.fake_server import CONFIG, order
-from tuner.errors import DataError, DataUnavailable, Diverged, InvalidInput, WeightsUnavailable
+from tuner.errors import (
+    DataError,
+    DataUnavailable,
+    Diverged,
+    InvalidInput,
+    PackageMissing,
+    WeightsUnavailable,
+)
 from tuner.spec.messages import Action, Device, Outcome, OutcomeKind, Unfitness
 from workers import devices
 from workers.identity import acquire
@@ -185,6 +192,7 @@ def test_a_failure_says_what_happened(error: Exception, kind: str, traceback: bo
     [
         (DataUnavailable("no root"), Unfitness.DATA),
         (WeightsUnavailable("no hub"), Unfitness.WEIGHTS),
+        (PackageMissing("no onnxruntime"), Unfitness.PACKAGE),
         (OSError(errno.ENOSPC, "No space left on device"), Unfitness.MACHINE),
         (RuntimeError("CUDA error: no CUDA-capable device is detected"), Unfitness.DEVICE),
     ],

@@ -162,7 +162,9 @@ def test_a_worker_comes_back_when_its_trainer_starts(
     assert outcome_of(server).kind is OutcomeKind.COMPLETED
 
 
-@pytest.mark.parametrize("kind", [Unfitness.DATA, Unfitness.WEIGHTS, Unfitness.DEVICE])
+@pytest.mark.parametrize(
+    "kind", [Unfitness.DATA, Unfitness.WEIGHTS, Unfitness.PACKAGE, Unfitness.DEVICE]
+)
 def test_a_trial_is_given_back_with_its_reason(
     server: FakeServer, work: Work, settings: WorkerSettings, kind: str
 ) -> None:

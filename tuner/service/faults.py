@@ -21,9 +21,11 @@ from tuner.wording import quantity
 
 FIRST = timedelta(seconds=5)
 LONGEST = timedelta(minutes=10)
-TRIES = 20  # that one worker may give a trial back, unless its data or weights are what is missing
+TRIES = 20  # that one worker may give a trial back, unless something of the study's is missing
 AGREE = 2  # workers that make a reason the study's own
 CONTENT = ErrorKind.DATA  # what a worker says of files that another worker could read
+# What only some studies ask for: a worker that lacks it may train others.
+_OF_STUDY = frozenset({Unfitness.DATA, Unfitness.WEIGHTS, Unfitness.PACKAGE})
 _EVERYWHERE = ""  # about the worker itself, whatever it trains
 _KEPT = timedelta(minutes=15)  # past its pause, a worker that never tried again is no longer unfit
 
@@ -68,10 +70,11 @@ def decide(kind: str, *, agreeing: int, others: bool, trained: bool, tries: int)
         tries: how often this worker has given back this trial.
     """
     agreed = agreeing >= AGREE and not others
-    if kind in {Unfitness.DATA, Unfitness.WEIGHTS}:
+    if kind in _OF_STUDY:
         if agreed and not trained:
             return Ruling.FAIL_STUDY
-        # Data that was there once may come back; weights are this trial's own choice.
+        # Data that was there once may come back, and a package be installed; weights are this
+        # trial's own choice.
         return Ruling.FAIL_TRIAL if agreed and kind == Unfitness.WEIGHTS else Ruling.WAIT
     if (kind == CONTENT and agreed) or tries >= TRIES:
         return Ruling.FAIL_TRIAL
@@ -105,7 +108,7 @@ def noted(
     known: Known, kind: str, reason: str, *, study_id: int, study: str, now: datetime
 ) -> dict[str, Unfit]:
     """With one more reason to leave the worker in peace for a while: longer each time."""
-    of_study = kind in {Unfitness.DATA, Unfitness.WEIGHTS, CONTENT}
+    of_study = kind in {*_OF_STUDY, CONTENT}
     about = str(study_id) if of_study else _EVERYWHERE
     count = known[about].count + 1 if about in known else 1
     fresh = Unfit(

@@ -70,6 +70,7 @@ class Unfitness(StrEnum):
 
     DATA = "data_unavailable"  # the data set's files are not there, or not readable
     WEIGHTS = "weights_unavailable"  # published weights cannot be had
+    PACKAGE = "package_missing"  # a package of an extra is not installed
     MACHINE = "machine"  # a full disk, a missing permission, no memory to load with
     DEVICE = "device"  # the GPU is gone, or broken
     TRAINER = "trainer"  # the trainer process does not start

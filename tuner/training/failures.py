@@ -9,6 +9,7 @@ from tuner.errors import (
     DataUnavailable,
     Diverged,
     OutOfMemory,
+    PackageMissing,
     SegtuneError,
     WeightsUnavailable,
 )
@@ -41,6 +42,11 @@ _DEVICE = (
     "cublas_status_not_initialized",
     "nvml",
 )
+_LACKING = {
+    DataUnavailable: Unfitness.DATA,
+    WeightsUnavailable: Unfitness.WEIGHTS,
+    PackageMissing: Unfitness.PACKAGE,
+}
 # torch.save says no more of a disk that takes no more.
 _WRITING = ("pytorchstreamwriter failed", "file write failed")
 
@@ -60,12 +66,10 @@ def classify(exception: BaseException) -> ErrorKind | Unfitness:
 
 def unfitness(exception: BaseException) -> Unfitness | None:
     """What of the machine's surroundings failed; None where the trial itself did."""
-    if isinstance(exception, DataUnavailable):
-        return Unfitness.DATA
-    if isinstance(exception, WeightsUnavailable):
-        return Unfitness.WEIGHTS
-    if isinstance(exception, SegtuneError):
-        return None  # it says by its type whose fault it is
+    if isinstance(exception, SegtuneError):  # it says by its type whose fault it is
+        return next(
+            (lacks for kind, lacks in _LACKING.items() if isinstance(exception, kind)), None
+        )
     if any(is_refusal(error) for error in _chain(exception)):
         return Unfitness.MACHINE
     text = str(exception).lower() if isinstance(exception, RuntimeError) else ""
