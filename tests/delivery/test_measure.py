@@ -1,8 +1,11 @@
 """What a network costs: counted as by hand, measured as it runs, remembered once it is."""
 
+import errno
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -11,15 +14,21 @@ from torch import Tensor, nn
 from tests.training.samples import config
 from tuner.delivery import costs
 from tuner.delivery.costs import measured
+from tuner.delivery.export import to_onnx
 from tuner.delivery.live_bytes import LiveBytes
 from tuner.delivery.measure import Effort, measure, timed
-from tuner.errors import OutOfMemory, TrainingError
+from tuner.delivery.measure_onnx import check_runtime, opened
+from tuner.delivery.onnx_model import CPU
+from tuner.errors import OutOfMemory, PackageMissing, TrainingError
 from tuner.spec.deployment import Deployment, Measurements
+from tuner.spec.messages import Unfitness
 from tuner.training.determinism import DeviceContext
+from tuner.training.failures import classify
 from tuner.training.network.model import SegmentationModel, build
 
 BRIEF = Effort(warmup=1, least=3, most=3)
 SIZE = (32, 48)
+ONNX: Any = {"runtime": "onnxruntime"}
 
 
 class OneConvolution(nn.Module):
@@ -170,11 +179,85 @@ def test_what_cannot_run_there_says_so(
         costs_of(tiny(raised))
 
 
-@pytest.mark.parametrize("deployment", [{"precision": "int8"}, {"runtime": "onnxruntime"}])
-def test_another_runtime_is_refused(deployment: dict[str, str]) -> None:
+@pytest.mark.parametrize("deployment", [{"precision": "int8"}, {**ONNX, "precision": "bf16"}])
+def test_what_no_study_may_ask_for_is_refused(deployment: dict[str, str]) -> None:
     """Nothing is measured in another way than was asked for."""
-    with pytest.raises(TrainingError, match="cannot be measured by this release"):
+    with pytest.raises(TrainingError, match=r"cannot be measured: .*; with runtime .* use fp32"):
         costs_of(tiny(), **deployment)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_network_is_measured_in_onnxruntime(precision: str) -> None:
+    """Exported and timed there; its size and operations are those of the network itself."""
+    model = tiny().train()
+    weights = [each.clone() for each in model.parameters()]
+    before = torch.get_num_threads()
+    found = costs_of(model, **ONNX, precision=precision, threads=1)
+    assert 0 < found.latency_ms <= found.latency_p95_ms
+    assert 0 < found.memory_mb < 500
+    here = costs_of(model)
+    assert (found.macs, found.parameters) == (here.macs, here.parameters)
+    assert (model.training, torch.get_num_threads()) == (True, before)
+    assert all(map(torch.equal, weights, model.parameters()))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_what_is_timed_is_the_network_in_that_precision(precision: str) -> None:
+    """One run gives a class for each pixel, those of the network in float32, in asked threads."""
+    where = Deployment.model_validate({**ONNX, "precision": precision})
+    model = tiny().eval()
+    with opened(model, SIZE, where, torch.device("cpu")) as network:
+        classes: Any = network.run()
+    grey = torch.full((1, 3, *SIZE), 127.0)
+    with torch.no_grad():
+        right = model(grey)[0].argmax(dim=1)
+    same = float((torch.from_numpy(classes[0]) == right).float().mean())
+    assert same > (0.999 if precision == "fp32" else 0.8)
+
+
+def test_what_onnxruntime_cannot_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the exporter raises becomes the trial's error, with what to change."""
+    unknown = Mock(side_effect=ValueError("no such operator"))
+    monkeypatch.setattr(to_onnx, "write", unknown)
+    with pytest.raises(TrainingError, match=r"by onnxruntime on cpu in fp32.*or runtime: torch"):
+        costs_of(tiny(), **ONNX)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_worker_without_the_packages_says_which(
+    monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """It is what the worker lacks, and the message ends with what installs it."""
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    where = Deployment.model_validate({**ONNX, "precision": precision})
+    with pytest.raises(
+        PackageMissing, match=r"onnxruntime.*pip install 'segtune\[export\]'"
+    ) as got:
+        measured(config(), where, channels=3, context=DeviceContext(), effort=BRIEF)
+    assert classify(got.value) == Unfitness.PACKAGE
+
+
+def test_an_onnxruntime_without_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would otherwise measure the CPU, and call it a GPU."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CPU])
+    with pytest.raises(PackageMissing, match="pip install onnxruntime-gpu"):
+        check_runtime(Deployment(device="cuda", runtime="onnxruntime"))
+
+
+def test_a_full_disk_and_a_lost_device_are_not_the_networks_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The trial goes to another worker."""
+    faults = {
+        Unfitness.MACHINE: OSError(errno.ENOSPC, "No space left on device"),
+        Unfitness.DEVICE: RuntimeError("CUDA error: no CUDA-capable device is detected"),
+    }
+    for kind, fault in faults.items():
+        monkeypatch.setattr(to_onnx, "write", Mock(side_effect=fault))
+        for asked, raising in (({}, fault), (ONNX, None)):
+            with pytest.raises(type(fault)) as caught:
+                costs_of(tiny(raising), **asked)
+            assert classify(caught.value) == kind
 
 
 def test_a_network_is_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

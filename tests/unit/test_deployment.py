@@ -61,8 +61,14 @@ def test_the_direction_follows_from_the_metric(metric: str) -> None:
     [
         ({"device": "tpu"}, "deployment.device: input should be 'cpu' or 'cuda', not 'tpu'"),
         ({"size": [8, 64]}, "deployment.size.0"),
-        ({"precision": "int8"}, "int8 needs runtime onnxruntime"),
-        ({"runtime": "onnxruntime"}, "workers measure in torch only"),
+        ({"precision": "int8"}, "deployment.precision: int8 is run by onnxruntime; add runtime: "),
+        ({"precision": "int8", "device": "cuda"}, "write device: cpu, runtime: onnxruntime"),
+        ({"runtime": "onnxruntime", "precision": "fp16"}, "on cpu use fp32 or int8"),
+        ({"runtime": "onnxruntime", "precision": "bf16"}, "no convolution in bf16"),
+        (
+            {"runtime": "onnxruntime", "precision": "int8", "device": "cuda"},
+            "int8 is for device: cpu; with runtime onnxruntime on cuda use fp32 or fp16",
+        ),
         ({"device": "cuda", "threads": 4}, "threads are those of a CPU"),
         ({"resolution": [64, 64]}, "deployment.resolution"),
         ("cpu", "deployment"),
@@ -74,6 +80,21 @@ def test_a_place_that_cannot_be_is_refused(deployment: Any, words: str) -> None:
     found = problems(deployment=deployment, constraints=constraints)
     assert words in found
     assert "add deployment" not in found
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_what_is_proposed_in_place_of_a_precision_is_taken(device: str, runtime: str) -> None:
+    """Each precision is taken, or refused with others that are."""
+    places = {
+        precision: {"device": device, "runtime": runtime, "precision": precision}
+        for precision in ("fp32", "fp16", "bf16", "int8")
+    }
+    said = {precision: problems(deployment=place) for precision, place in places.items()}
+    assert said["fp32"] == ""
+    for reason in filter(None, said.values()):
+        proposed = reason.rpartition(" use ")[2].replace(" or ", ", ").split(", ")
+        assert proposed == [precision for precision, text in said.items() if not text]
 
 
 def test_a_bound_that_nothing_keeps_is_refused() -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from tuner.atomic import replacing
 from tuner.configs.architecture import signature
 from tuner.delivery.measure import Effort, measure
+from tuner.delivery.measure_onnx import check_runtime
 from tuner.spec.config import TrialConfig
 from tuner.spec.deployment import Deployment, Measured, Measurements
 from tuner.training.determinism import DeviceContext
@@ -37,7 +38,7 @@ def measured(
     deployment leaves that open. No weights are fetched: their values cost nothing.
 
     Raises:
-        OutOfMemory, TrainingError: as `measure` does.
+        PackageMissing, OutOfMemory, TrainingError: as `measure` does.
     """
     threads = None if deployment.device == "cuda" else deployment.threads or context.threads
     asked = deployment.at(config.dataset.size).model_copy(update={"threads": threads})
@@ -82,7 +83,10 @@ def _measure_now(
 
 
 def _key(config: TrialConfig, deployment: Deployment, channels: int, context: DeviceContext) -> str:
-    facts = (signature(config), deployment.key, channels, context.name, torch.__version__)
+    facts: tuple[object, ...] = (signature(config), deployment.key, channels, context.name)
+    facts += (torch.__version__,)
+    if deployment.runtime == "onnxruntime":
+        facts += (check_runtime(deployment),)
     return sha256(repr(facts).encode()).hexdigest()[:32]
 
 

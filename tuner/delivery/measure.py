@@ -18,14 +18,21 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tuner.delivery.live_bytes import LiveBytes
+from tuner.delivery.measure_onnx import opened as onnx_network
 from tuner.errors import OutOfMemory, TrainingError
 from tuner.spec.config import Size
-from tuner.spec.deployment import Deployment, Measurements
-from tuner.training.failures import is_out_of_memory
+from tuner.spec.deployment import Deployment, Measurements, unsupported
+from tuner.training.failures import is_out_of_memory, unfitness
 from tuner.training.network.model import SegmentationModel, parameter_count
 from tuner.training.network.resize import resize
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# INT8 is made of a network in float32.
+_DTYPES = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+    "int8": torch.float32,
+}
 _MIB = 2**20
 _GREY = 127
 
@@ -100,24 +107,22 @@ def measure(
     `device` is one of the deployment's class, by torch's name.
 
     Raises:
+        PackageMissing: onnxruntime is asked for, and is not installed, or not for this device.
         OutOfMemory: the device does not hold the network and one image.
-        TrainingError: torch cannot run it there in this precision, or the runtime is not torch.
+        TrainingError: the runtime cannot run it there in this precision.
     """
     place = torch.device(device or deployment.device)
-    dtype = _dtype(deployment)
+    _check_runs(deployment)
+    costs_in = _in_onnxruntime if deployment.runtime == "onnxruntime" else _in_torch
     try:
-        with torch.inference_mode(), _set(deployment):
-            held = _allocated(place)
-            whole = _Whole(copy.deepcopy(model), size).eval().to(place)
-            images = torch.full((1, channels, *size), _GREY, dtype=torch.uint8, device=place)
-            macs = _macs(whole, images)
-            whole = whole.to(dtype)
-            if place.type == "cuda":
-                torch.cuda.empty_cache()
-            memory = _memory(whole, images, held)
-            timing = timed(partial(whole, images), wait=_wait(place), effort=effort)
+        with _set(deployment):
+            memory, timing, macs = costs_in(_Job(model, size, channels, deployment, place, effort))
     except (RuntimeError, MemoryError) as error:
+        if unfitness(error):
+            raise
         where = f"on {place} in {deployment.precision} at {size[0]}×{size[1]}"
+        if deployment.runtime != "torch":
+            where = f"by {deployment.runtime} {where}"
         if is_out_of_memory(error):
             raise OutOfMemory(
                 f"one image does not fit {where}, where the model is to run; use a smaller model, "
@@ -126,6 +131,7 @@ def measure(
         raise TrainingError(
             f"the network cannot be run {where}, so that its costs cannot be measured: {error}; "
             "use another deployment.precision"
+            + ("" if deployment.runtime == "torch" else ", or runtime: torch")
         ) from error
     return Measurements(
         **timing._asdict(),
@@ -133,6 +139,55 @@ def measure(
         parameters=parameter_count(model),
         macs=macs,
     )
+
+
+class _Job(NamedTuple):
+    """What is measured, of which images, where, and how often."""
+
+    model: SegmentationModel
+    size: Size
+    channels: int
+    deployment: Deployment
+    place: torch.device
+    effort: Effort
+
+    def images(self) -> Tensor:
+        """One grey image."""
+        return torch.full(
+            (1, self.channels, *self.size), _GREY, dtype=torch.uint8, device=self.place
+        )
+
+
+class _Costs(NamedTuple):
+    """Bytes at the worst moment, times, multiply-accumulates."""
+
+    memory: int
+    timing: Timing
+    macs: int
+
+
+@torch.inference_mode()
+def _in_torch(job: _Job) -> _Costs:
+    place = job.place
+    held = _allocated(place)
+    whole = _Whole(copy.deepcopy(job.model), job.size).eval().to(place)
+    images = job.images()
+    macs = _macs(whole, images)
+    whole = whole.to(_DTYPES[job.deployment.precision])
+    if place.type == "cuda":
+        torch.cuda.empty_cache()
+    memory = _memory(whole, images, held)
+    timing = timed(partial(whole, images), wait=_wait(place), effort=job.effort)
+    return _Costs(memory, timing, macs)
+
+
+def _in_onnxruntime(job: _Job) -> _Costs:
+    network = copy.deepcopy(job.model).eval().to(job.place)
+    macs = _macs(_Whole(network, job.size), job.images())
+    network = network.to("cpu", _DTYPES[job.deployment.precision])
+    with onnx_network(network, job.size, job.deployment, job.place) as there:
+        timing = timed(there.run, effort=job.effort)
+    return _Costs(there.memory, timing, macs)
 
 
 class _Whole(nn.Module):
@@ -148,15 +203,10 @@ class _Whole(nn.Module):
         return resize(logits, self.size, align_corners=self.model.align_corners).argmax(dim=1)
 
 
-def _dtype(deployment: Deployment) -> torch.dtype:
-    """The numbers that torch computes in there. Raises TrainingError."""
-    found = _DTYPES.get(deployment.precision)
-    if deployment.runtime != "torch" or found is None:
-        raise TrainingError(
-            f"{deployment} cannot be measured by this release, which measures in torch, in "
-            f"{', '.join(_DTYPES)}"
-        )
-    return found
+def _check_runs(deployment: Deployment) -> None:
+    """Raise TrainingError where a study's check would have refused the deployment."""
+    if reason := unsupported(deployment):
+        raise TrainingError(f"{deployment} cannot be measured: {reason}")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Where a study's models are to run once they are trained, and what is measured of them there."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
@@ -15,7 +16,10 @@ class Deployment(Section):
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Class of devices that counts; workers of it measure"
     )
-    precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
+    precision: Literal["fp32", "fp16", "bf16", "int8"] = Field(
+        default="fp32",
+        description="torch: fp32, fp16, bf16; onnxruntime: fp32, on cpu int8, on cuda fp16",
+    )
     size: tuple[_Side, _Side] | None = Field(
         default=None, description="Height and width of an image, in pixels; None: dataset.size"
     )
@@ -42,6 +46,37 @@ class Deployment(Section):
         size = "×".join(map(str, self.size or ()))
         threads = (f"threads {self.threads}",) if self.threads else ()
         return (self.device, self.runtime, self.precision, size, *threads)
+
+
+# What each runtime computes in, as it is asked for: not what it converts, and computes otherwise.
+_RUNS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("torch", "cpu"): ("fp32", "fp16", "bf16"),
+    ("torch", "cuda"): ("fp32", "fp16", "bf16"),
+    ("onnxruntime", "cpu"): ("fp32", "int8"),
+    ("onnxruntime", "cuda"): ("fp32", "fp16"),
+}
+_WHY_NOT = {
+    ("torch", "cpu", "int8"): "int8 is run by onnxruntime; add runtime: onnxruntime",
+    ("torch", "cuda", "int8"): "int8 is run by onnxruntime on a CPU; write device: cpu, runtime: "
+    "onnxruntime",
+    ("onnxruntime", "cpu", "fp16"): "onnxruntime computes fp16 files in fp32 on a CPU, between "
+    "conversions",
+    ("onnxruntime", "cpu", "bf16"): "ONNX has no convolution in bf16",
+    ("onnxruntime", "cuda", "bf16"): "ONNX has no convolution in bf16",
+    ("onnxruntime", "cuda", "int8"): "onnxruntime computes the convolutions of int8 files in float "
+    "on cuda, between conversions; int8 is for device: cpu",
+}
+
+
+def unsupported(deployment: Deployment) -> str | None:
+    """Why a network cannot be run in this precision there, and what can; None where it can."""
+    runtime, device, precision = deployment.runtime, deployment.device, deployment.precision
+    runs = _RUNS[runtime, device]
+    if precision in runs:
+        return None
+    can = " or ".join((", ".join(runs[:-1]), runs[-1]))
+    why = _WHY_NOT[runtime, device, precision]
+    return f"{why}; with runtime {runtime} on {device} use {can}"
 
 
 class Measurements(Section):

@@ -66,10 +66,11 @@ def classify(exception: BaseException) -> ErrorKind | Unfitness:
 
 def unfitness(exception: BaseException) -> Unfitness | None:
     """What of the machine's surroundings failed; None where the trial itself did."""
-    if isinstance(exception, SegtuneError):  # it says by its type whose fault it is
-        return next(
-            (lacks for kind, lacks in _LACKING.items() if isinstance(exception, kind)), None
-        )
+    for kind, lacking in _LACKING.items():
+        if isinstance(exception, kind):
+            return lacking
+    if isinstance(exception, SegtuneError):
+        return None  # it says by its type whose fault it is
     if any(is_refusal(error) for error in _chain(exception)):
         return Unfitness.MACHINE
     text = str(exception).lower() if isinstance(exception, RuntimeError) else ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tuner.errors import Problem
-from tuner.spec.deployment import Deployment
+from tuner.spec.deployment import Deployment, unsupported
 from tuner.spec.metrics import MEASURED
 from tuner.spec.study import StudySpec
 
@@ -29,13 +29,9 @@ def deployment_problems(spec: StudySpec) -> Iterator[Problem]:
 
 
 def _unmeasurable(deployment: Deployment) -> Iterator[Problem]:
-    """What of a deployment no worker of this release can measure."""
-    if deployment.runtime == "onnxruntime":
-        message = "workers measure in torch only; use runtime: torch"
-        yield Problem(("deployment", "runtime"), message)
-    if deployment.precision == "int8":
-        message = "int8 needs runtime onnxruntime, which workers do not measure; use fp32 or bf16"
-        yield Problem(("deployment", "precision"), message)
+    """What of a deployment no worker can measure."""
+    if (reason := unsupported(deployment)) is not None:
+        yield Problem(("deployment", "precision"), reason)
     if deployment.threads is not None and deployment.device == "cuda":
         message = "threads are those of a CPU; leave them out for device cuda"
         yield Problem(("deployment", "threads"), message)

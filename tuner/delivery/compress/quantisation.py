@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,16 @@ class Calibrated:
     threads: int = 0
 
 
+class CalibrationReader(Protocol):
+    """Images for calibration, one at a time, as onnxruntime asks for them."""
+
+    def __len__(self) -> int: ...
+
+    def set_range(self, start_index: int, end_index: int) -> None: ...  # noqa: D102
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None: ...  # noqa: D102
+
+
 class CalibrationImages:
     """Training images for calibration, one at a time, as onnxruntime asks for them."""
 
@@ -93,7 +103,7 @@ class CalibrationImages:
 
 
 def calibrated(
-    source: OnnxSource, images: CalibrationImages, method: CalibrationMethod, *, folder: Path
+    source: OnnxSource, images: CalibrationReader, method: CalibrationMethod, *, folder: Path
 ) -> Calibrated:
     """Prepare a float file in `folder`, and watch its tensors on the images.
 
@@ -125,8 +135,13 @@ def calibrated(
 
 def quantised(found: Calibrated, path: Path, *, in_float: Collection[str] = ()) -> OnnxModel:
     """Write the quantised file, with these of its layers in float, and open it."""
+    return _described(found, written(found, path, in_float=in_float))
+
+
+def written(found: Calibrated, path: Path, *, in_float: Collection[str] = ()) -> Path:
+    """Write the quantised file, with these of its layers in float."""
     _quantise(found, path, exclude=(*found.left, *in_float), only=())
-    return _described(found, path)
+    return path
 
 
 def with_one_layer(found: Calibrated, path: Path, layer: str) -> OnnxModel:
@@ -149,7 +164,7 @@ def _quantise(
     *,
     exclude: Sequence[str],
     only: Sequence[str],
-    images: CalibrationImages | None = None,
+    images: CalibrationReader | None = None,
 ) -> None:
     quantization = _quantization()
     options = {"CalibPercentile": 99.99, "CalibStridedMinMax": 1 if images is not None else None}
