@@ -1,5 +1,6 @@
 """The trainer's end of the pipes to its agent: trials and verdicts in, reports and news out."""
 
+import math
 import os
 import queue
 import threading
@@ -93,16 +94,19 @@ class AgentChannel(Session):
         return self._yield.is_set()
 
     @contextmanager
-    def loading(self) -> Iterator[None]:
-        """Send heartbeats while the process works: decoding a large data set takes its time."""
+    def loading(self, *, seconds: float = math.inf) -> Iterator[None]:
+        """Send heartbeats while the process works: decoding a large data set takes its time.
+
+        After so many seconds no more are sent, so that what never ends is taken for hanging.
+        """
         done = threading.Event()
-        watch = partial(self._heartbeat_while_working, done)
+        watch = partial(self._heartbeat_while_working, done, time.monotonic() + seconds)
         with duty(watch, name="loading", stop=done.set):
             yield
 
-    def _heartbeat_while_working(self, done: threading.Event) -> None:
+    def _heartbeat_while_working(self, done: threading.Event, until: float) -> None:
         before = 0.0
-        while not done.wait(_HEARTBEAT_SECONDS):
+        while not done.wait(_HEARTBEAT_SECONDS) and time.monotonic() < until:
             worked = time.process_time() - time.thread_time()
             if worked - before > _WORKING_SECONDS:
                 self.send(Heartbeat(stage="load"))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tuner.training.determinism import DeviceContext
 
 logger = logging.getLogger(__name__)
+_MEASURING_SECONDS = 300.0  # in most cases it takes some; an export or a measurement may hang
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Trainer:
         from tuner.delivery.costs import measured
 
         channels = len(data.train.mean)
-        with self.channel.loading():
+        with self.channel.loading(seconds=_MEASURING_SECONDS):
             found = measured(
                 start.config, deployment, channels=channels, context=self._context(self.threads)
             )

@@ -91,10 +91,12 @@ class Told:
 
     def __init__(self, action: Action) -> None:
         self.found: list[Measured] = []
+        self.limits: list[float | None] = []
         self._verdict = Verdict(action=action)
 
-    def loading(self) -> Any:
-        """Send no heartbeats."""
+    def loading(self, *, seconds: float | None = None) -> Any:
+        """Send no heartbeats; measuring has an end, loading data has none."""
+        self.limits.append(seconds)
         return nullcontext()
 
     def measured(self, measured: Measured) -> Verdict:
@@ -127,3 +129,4 @@ def test_an_infeasible_network_trains_no_epoch(
     kinds = {0: OutcomeKind.PRUNED, 1: OutcomeKind.COMPLETED}
     assert finished.outcome.kind is kinds[epochs], finished.outcome.error
     assert channel.found[0].measurements.latency_ms > 0
+    assert [limit is None for limit in channel.limits] == [True, False]

@@ -124,6 +124,22 @@ def test_loading_beats_while_it_works(link: Line) -> None:
     assert heard.is_set()
 
 
+def test_work_without_an_end_is_not_taken_for_progress(
+    link: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its time is over no heartbeat is sent, so that the agent ends what hangs."""
+    beats: list[Any] = []
+    monkeypatch.setattr(link.channel, "send", beats.append)
+    monkeypatch.setattr("workers.channel._HEARTBEAT_SECONDS", 0.001)
+    before = {thread.ident for thread in threading.enumerate()}
+    with link.channel.loading(seconds=0.0):
+        while any(
+            each.name == "loading" for each in threading.enumerate() if each.ident not in before
+        ):
+            sum(range(1000))
+    assert beats == []
+
+
 @pytest.mark.parametrize(("is_busy", "code"), [(True, 1), (False, 0)])
 def test_the_process_leaves_with_its_agent(link: Line, is_busy: bool, code: int) -> None:
     """The end of the agent's pipe frees the device at once, whatever is under way."""
