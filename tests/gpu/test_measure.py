@@ -5,7 +5,8 @@ import torch
 
 from tests.gpu.runs import config
 from tuner.delivery.measure import Effort, measure
-from tuner.errors import OutOfMemory
+from tuner.delivery.measure_onnx import CUDA
+from tuner.errors import OutOfMemory, PackageMissing
 from tuner.spec.deployment import Deployment, Measurements
 from tuner.training.network.model import build
 
@@ -27,6 +28,30 @@ def test_a_gpu_is_measured(device: str, precision: str) -> None:
     assert 0 < found.latency_ms <= found.latency_p95_ms
     assert found.throughput > 0.5 * 1000 / found.latency_p95_ms
     assert torch.cuda.memory_allocated(device) == before
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_gpu_is_measured_in_onnxruntime(device: str, precision: str) -> None:
+    """Each number is there where onnxruntime has CUDA; else the worker says what it lacks."""
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    model = build(config(), mean=[0.0] * 3, std=[1.0] * 3)
+    where = Deployment.model_validate(
+        {"device": "cuda", "precision": precision, "runtime": "onnxruntime"}
+    )
+
+    def found() -> Measurements:
+        return measure(
+            model, size=(256, 256), channels=3, deployment=where, effort=BRIEF, device=device
+        )
+
+    if CUDA not in runtime.get_available_providers():
+        with pytest.raises(PackageMissing, match="pip install onnxruntime-gpu"):
+            found()
+        return
+    costs_there = found()
+    assert 0 < costs_there.latency_ms <= costs_there.latency_p95_ms
+    assert costs_there.memory_mb > 0
 
 
 def test_memory_is_that_of_one_inference(device: str) -> None:
