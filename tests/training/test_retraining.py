@@ -112,7 +112,7 @@ def test_going_on_keeps_the_threads(place: Path, monkeypatch: pytest.MonkeyPatch
         stop_at(patched, 3)
         train()
     monkeypatch.setenv("SEGTUNE_THREADS", "2")
-    assert "1 CPU threads" in train("--resume").stdout
+    assert "1 CPU thread" in train("--resume").stdout
 
 
 def test_a_finished_training_is_gone_on_with_to_its_result(place: Path) -> None:
