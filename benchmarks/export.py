@@ -113,7 +113,7 @@ def _timed(run: Callable[[Tensor], Tensor], image: Tensor) -> float:
 
 
 def _model(decoder: str, size: Size) -> TrainedModel:
-    encoder = "hrnet_w18_small" if decoder in {"ocr", "asp_ocr"} else "resnet18"
+    encoder = {"ocr": "hrnet_w18_small", "segformer": "mit_b0"}.get(decoder, "resnet18")
     dataset = DatasetConfig(format="synthetic", classes=CLASSES, size=size)
     recipe = Recipe.model_validate({"model": {"decoder": decoder, "encoder": encoder}})
     config = resolve(recipe, dataset, {})
