@@ -176,6 +176,12 @@ def test_labels_keep_their_distance(places: list[float]) -> None:
     assert max(moved, default=0) <= 1 + 1e-9
 
 
+@given(low=st.floats(-1e6, 1e6), width=st.floats(1e-3, 1e6))
+def test_an_axis_has_two_ticks_at_least(low: float, width: float) -> None:
+    """Two numbers tell how far apart things are, where one would not."""
+    assert len(linear((low, low + width), count=4).ticks) >= 2
+
+
 @given(st.lists(FINITE, max_size=30), st.booleans())
 def test_axes_hold_their_ticks(values: list[float], whole: bool) -> None:
     """Every axis has a length, and its ticks lie on it."""

@@ -41,8 +41,10 @@ def linear(values: Iterable[float], *, count: int = 5, whole: bool = False) -> A
     step = _round_step((high - low) / count)
     if whole:
         step = max(1.0, step)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return Axis(low, high, tuple(index * step for index in range(first, last + 1)))
+    ticks = _multiples(step, low, high)
+    if len(ticks) < 2 and not whole:  # one number alone says nothing of the distance
+        ticks = _multiples(_round_step((high - low) / (2 * count)), low, high)
+    return Axis(low, high, ticks)
 
 
 def robust(values: Iterable[float], *, better_high: bool) -> Axis:
@@ -70,6 +72,11 @@ def trimmed(values: Iterable[float]) -> Axis:
     kept = finite[cut : len(finite) - cut]
     room = (kept[-1] - kept[0]) * 0.04 if kept else 0.0
     return linear((kept[0] - room, kept[-1] + room) if kept else ())
+
+
+def _multiples(step: float, low: float, high: float) -> tuple[float, ...]:
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple(index * step for index in range(first, last + 1))
 
 
 def _round_step(wanted: float) -> float:
