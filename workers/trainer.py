@@ -80,7 +80,11 @@ class Trainer:
         channels = len(data.train.mean)
         with self.channel.loading(seconds=_MEASURING_SECONDS):
             found = measured(
-                start.config, deployment, channels=channels, context=self._context(self.threads)
+                start.config,
+                deployment,
+                channels=channels,
+                context=self._context(self.threads),
+                roots=self.roots,
             )
         return self.channel.measured(found)
 

@@ -130,3 +130,26 @@ def test_an_infeasible_network_trains_no_epoch(
     assert finished.outcome.kind is kinds[epochs], finished.outcome.error
     assert channel.found[0].measurements.latency_ms > 0
     assert [limit is None for limit in channel.limits] == [True, False]
+
+
+def test_a_weights_file_is_read_where_training_reads_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may hold a pruned network: under the worker's roots it is measured, elsewhere it is said
+    to be missing.
+    """
+    pytest.importorskip("torch")
+    from tests.training.samples import config
+    from tuner.training.network.model import build
+    from tuner.training.network.model_files import write_model
+
+    write_model(tmp_path / "model.pt", build(config(), mean=[0.0] * 3, std=[1.0] * 3), config())
+    monkeypatch.setattr(trainer, "draw", lambda start, data: None)
+    start = Start(
+        config=config({"model.weights": "model.pt"}), folder=tmp_path / "files", measure=HERE
+    )
+    for roots in ((tmp_path,), ()):
+        channel: Any = Told(Action.PRUNE)
+        outcome = Trainer(channel, "cpu", 1, tmp_path / "cache", roots).run(start).outcome
+        assert bool(channel.found) is bool(roots)
+    assert "'model.pt' does not exist under this worker's allowed roots" in (outcome.error or "")

@@ -24,7 +24,7 @@ def architecture(config: TrialConfig) -> dict[str, Any]:
     How many channels an image has is seen in its files alone; so the facts name the images.
     """
     model = config.model.model_dump(mode="json", exclude=set(_OF_TRAINING))
-    if config.model.weights not in _WHOLE:
+    if has_own_shapes(config):
         model["weights"] = config.model.weights
     if model["norm"] == "frozen":  # batch norm, whose statistics stay in training too
         model["norm"] = "batch"
@@ -33,6 +33,11 @@ def architecture(config: TrialConfig) -> dict[str, Any]:
         "classes": len(config.dataset.classes),
         "images": _images(config.dataset),
     }
+
+
+def has_own_shapes(config: TrialConfig) -> bool:
+    """Whether a file of weights may say of the network's layers how many channels they have."""
+    return config.model.weights not in _WHOLE
 
 
 def signature(config: TrialConfig) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -12,13 +13,15 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from tuner.atomic import replacing
-from tuner.configs.architecture import signature
+from tuner.configs.architecture import has_own_shapes, signature
 from tuner.delivery.measure import Effort, measure
 from tuner.delivery.measure_onnx import check_runtime
 from tuner.spec.config import TrialConfig
 from tuner.spec.deployment import Deployment, Measured, Measurements
 from tuner.training.determinism import DeviceContext
 from tuner.training.network import model
+from tuner.training.network.model import SegmentationModel
+from tuner.training.network.weight_files import digest_of, locate
 
 logger = logging.getLogger(__name__)
 _FILE = "measurements.json"
@@ -30,42 +33,45 @@ def measured(
     *,
     channels: int,
     context: DeviceContext,
+    roots: Sequence[Path] = (),
     effort: Effort = Effort(),  # noqa: B008  # frozen
 ) -> Measured:
     """What the config's network costs at a deployment, from the cache if it was measured before.
 
-    The context says which device of the deployment's class, and how many threads where the
-    deployment leaves that open. No weights are fetched: their values cost nothing.
+    The context says which device of the deployment's class. Weights are read only where a file has
+    them, which must lie under one of `roots`: it may hold a pruned network. Others are not
+    fetched: values cost nothing.
 
     Raises:
-        PackageMissing, OutOfMemory, TrainingError: as `measure` does.
+        WeightsUnavailable: the weights file is not there.
+        PackageMissing, OutOfMemory, TrainingError: as `measure` does, or the file does not fit.
     """
-    threads = None if deployment.device == "cuda" else deployment.threads or context.threads
-    asked = deployment.at(config.dataset.size).model_copy(update={"threads": threads})
-    key = _key(config, asked, channels, context)
+    asked = deployment.at(config.dataset.size)
+    plain = config if has_own_shapes(config) else _without_weights(config)
+    key = _key(plain, asked, channels, context, roots)
     known = _recall(context.cache, key)
     if known is None:
-        known = _measure_now(config, asked, channels, context, effort)
+        statistics = {"mean": [0.0] * channels, "std": [1.0] * channels}
+        network = model.build(plain, **statistics, roots=roots)
+        known = _measure_now(network, asked, context, effort)
         _remember(context.cache, key, known)
     return Measured(measurements=known, device=context.name)
 
 
-def _measure_now(
-    config: TrialConfig,
-    deployment: Deployment,
-    channels: int,
-    context: DeviceContext,
-    effort: Effort,
-) -> Measurements:
+def _without_weights(config: TrialConfig) -> TrialConfig:
     settings = config.model.model_copy(update={"weights": "none"})
-    plain = config.model_copy(update={"model": settings})
-    network = model.build(plain, mean=[0.0] * channels, std=[1.0] * channels)
+    return config.model_copy(update={"model": settings})
+
+
+def _measure_now(
+    network: SegmentationModel, deployment: Deployment, context: DeviceContext, effort: Effort
+) -> Measurements:
     is_ours = context.device.startswith(deployment.device)
     assert deployment.size is not None
     found = measure(
         network,
         size=deployment.size,
-        channels=channels,
+        channels=network.channels,
         deployment=deployment,
         effort=effort,
         device=context.device if is_ours else deployment.device,
@@ -82,9 +88,17 @@ def _measure_now(
     return found
 
 
-def _key(config: TrialConfig, deployment: Deployment, channels: int, context: DeviceContext) -> str:
+def _key(
+    config: TrialConfig,
+    deployment: Deployment,
+    channels: int,
+    context: DeviceContext,
+    roots: Sequence[Path],
+) -> str:
     facts: tuple[object, ...] = (signature(config), deployment.key, channels, context.name)
     facts += (torch.__version__,)
+    if has_own_shapes(config):  # the signature has its name, at which another file may lie by now
+        facts += (digest_of(locate(config.model.weights, roots)),)
     if deployment.runtime == "onnxruntime":
         facts += (check_runtime(deployment),)
     return sha256(repr(facts).encode()).hexdigest()[:32]
