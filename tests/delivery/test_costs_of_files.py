@@ -16,7 +16,7 @@ from tuner.training.determinism import DeviceContext
 from tuner.training.network.model import build, parameter_count
 from tuner.training.network.model_files import write_model
 
-BRIEF = Effort(warmup=1, least=2, most=2)
+BRIEF = Effort(warmup=1, least=2, most=2, rounds=1)
 
 
 def write_pruned(path: Path, ratio: float) -> int:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from tests.training.samples import config
 from tuner.delivery import costs
+from tuner.delivery import measure as measuring
 from tuner.delivery.costs import measured
 from tuner.delivery.export import to_onnx
 from tuner.delivery.live_bytes import LiveBytes
-from tuner.delivery.measure import Effort, measure, timed
+from tuner.delivery.measure import Effort, Timing, measure, timed
 from tuner.delivery.measure_onnx import check_runtime, opened
 from tuner.delivery.onnx_model import CPU
 from tuner.errors import OutOfMemory, PackageMissing, TrainingError
@@ -26,7 +27,7 @@ from tuner.training.determinism import DeviceContext
 from tuner.training.failures import classify
 from tuner.training.network.model import SegmentationModel, build
 
-BRIEF = Effort(warmup=1, least=3, most=3)
+BRIEF = Effort(warmup=1, least=3, most=3, rounds=1)
 SIZE = (32, 48)
 ONNX: Any = {"runtime": "onnxruntime"}
 
@@ -116,6 +117,80 @@ def test_a_runtime_that_is_waited_for_is_timed_both_ways() -> None:
     timing = timed(partial(calls.append, "run"), wait=partial(calls.append, "wait"), effort=BRIEF)
     assert "".join(call[0] for call in calls) == 4 * "rw" + "rrrw"
     assert 0 < timing.latency_ms <= timing.latency_p95_ms
+
+
+class Clock:
+    """Time that passes as inferences take it, one after the other; the last goes on for ever."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *milliseconds: float) -> None:
+        self.now, self.made = 0.0, 0
+        self._times = milliseconds
+        monkeypatch.setattr(measuring, "perf_counter", lambda: self.now)
+
+    def run(self) -> None:
+        """One inference."""
+        self.now += self._times[min(self.made, len(self._times) - 1)] / 1000
+        self.made += 1
+
+
+EFFORT = Effort(warmup=0, least=8, most=8)
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        pytest.param([5.0] * 6 + [200.0] * 2, id="tail"),
+        pytest.param([5.0] * 3 + [200.0] * 5, id="median"),
+        pytest.param([200.0, 400.0] * 4, id="all"),
+    ],
+)
+def test_what_is_timed_while_the_machine_is_busy_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, busy: list[float]
+) -> None:
+    """It is timed again until the times agree, and that round is the one that counts."""
+    clock = Clock(monkeypatch, *busy, *busy, 4.5)
+    timing = timed(clock.run, effort=EFFORT)
+    assert clock.made == 3 * 8
+    assert timing.latency_ms == pytest.approx(4.5)
+    assert timing.latency_p95_ms == pytest.approx(4.5)
+    assert timing.throughput == pytest.approx(1000 / 4.5)
+    assert caplog.text == ""
+
+
+def test_calm_times_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One odd inference among many is what every machine has."""
+    clock = Clock(monkeypatch, *[4.5] * 20, 90.0, 4.5)
+    timing = timed(clock.run, effort=EFFORT._replace(least=100, most=100))
+    assert (clock.made, timing.latency_ms) == (100, pytest.approx(4.5))
+
+
+@pytest.mark.parametrize(("slower", "rounds"), [(1, 5), (100, 2)])
+def test_a_machine_that_stays_busy_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, slower: int, rounds: int
+) -> None:
+    """Rounds and seconds have an end; the best round counts, and the log says what it was."""
+    whole = [slower * each for each in [10.0] * 4 + [60.0] * 4]
+    clock = Clock(monkeypatch, *[0.9 * each for each in whole], *whole * 9)
+    timing = timed(clock.run, effort=EFFORT._replace(limit=30.0))
+    assert clock.made == rounds * 8
+    assert timing.latency_ms == pytest.approx(0.9 * 35 * slower)
+    assert f"latency is not steady after {rounds} rounds: median" in caplog.text
+
+
+def test_threads_that_are_not_said_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a worker trains with, so that workers of a class agree on what a network costs."""
+    seen: list[int] = []
+    monkeypatch.setattr(
+        measuring, "timed", lambda *_, **__: seen.append(torch.get_num_threads()) or Timing(1, 1, 1)
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        costs_of(tiny())
+        costs_of(tiny(), threads=3)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 3]
 
 
 def test_a_larger_image_costs_more() -> None:

@@ -120,6 +120,19 @@ def test_a_study_without_one_is_stored_as_before() -> None:
     assert placed.deployed == Deployment(size=(32, 32), threads=2)
 
 
+@pytest.mark.parametrize(
+    ("deployment", "threads"), [({}, 1), ({"threads": 4}, 4), ({"device": "cuda"}, None)]
+)
+def test_the_threads_are_part_of_what_is_asked(
+    deployment: dict[str, Any], threads: int | None
+) -> None:
+    """What a study leaves open is one thread of a CPU, in the key too: not each worker's own."""
+    spec = StudySpec.model_validate(document(deployment=deployment))
+    assert spec.deployed is not None
+    assert spec.deployed.threads == threads
+    assert ("threads" in spec.deployed.key) is (threads is not None)
+
+
 deployments = st.builds(
     Deployment,
     device=st.sampled_from(["cpu", "cuda"]),

@@ -6,8 +6,9 @@ image, argmax. The weights' values do not matter, so that an untrained network i
 """
 
 import copy
+import logging
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
@@ -25,7 +26,9 @@ from tuner.spec.deployment import Deployment, Measurements, unsupported
 from tuner.training.failures import is_out_of_memory, unfitness
 from tuner.training.network.model import SegmentationModel, parameter_count
 from tuner.training.network.resize import resize
+from tuner.wording import quantity
 
+logger = logging.getLogger(__name__)
 # INT8 is made of a network in float32.
 _DTYPES = {
     "fp32": torch.float32,
@@ -35,15 +38,21 @@ _DTYPES = {
 }
 _MIB = 2**20
 _GREY = 127
+_MOST_ABOVE_FAST, _MOST_ABOVE_MEDIAN = 1.25, 1.5  # median and p95 of a calm round
 
 
 class Effort(NamedTuple):
-    """How often an inference is timed, twice at least, and the seconds after which it is enough."""
+    """How often an inference is timed, twice at least, and the seconds after which it is enough.
+
+    No more than so many rounds of that are made, and none begins after `limit` seconds.
+    """
 
     warmup: int = 3
     least: int = 5
     most: int = 100
     seconds: float = 3.0
+    rounds: int = 5
+    limit: float = 10.0
 
 
 class Timing(NamedTuple):
@@ -64,6 +73,8 @@ def timed(
 
     `wait` returns once a device has done what it was given; None where `run` does so itself. Some
     repetitions are made whatever they take; then no more begin once `effort.seconds` are over.
+    Where their times differ much, another round is made, and the one with the lowest median counts:
+    what else a machine does can only slow an inference down.
     """
     finish = wait or (lambda: None)
     began = perf_counter()
@@ -72,6 +83,36 @@ def timed(
             break  # what is so slow is warm by now
         run()
         finish()
+    began = perf_counter()
+    rounds = [_round(run, finish, effort)]
+    while (
+        not _is_calm(rounds[-1])
+        and len(rounds) < effort.rounds
+        and perf_counter() - began < effort.limit
+    ):
+        rounds.append(_round(run, finish, effort))
+    times = min(rounds, key=statistics.median)
+    middle, p95 = statistics.median(times), _p95(times)
+    if not _is_calm(times):
+        logger.warning(
+            "latency is not steady after %s: median %.2f ms, p95 %.2f ms; the machine does "
+            "something else meanwhile, leave it to the worker where latency counts",
+            quantity(len(rounds), "round"),
+            1000 * middle,
+            1000 * p95,
+        )
+    whole = sum(times)
+    if wait is not None:  # a device has the next image while we prepare another
+        start = perf_counter()
+        for _ in times:
+            run()
+        finish()
+        whole = perf_counter() - start
+    return Timing(1000 * middle, 1000 * p95, len(times) / whole)
+
+
+def _round(run: Callable[[], object], finish: Callable[[], None], effort: Effort) -> list[float]:
+    """Seconds of one inference after the other."""
     times: list[float] = []
     began = perf_counter()
     while len(times) < effort.least or (
@@ -81,16 +122,19 @@ def timed(
         run()
         finish()
         times.append(perf_counter() - start)
-    whole = sum(times)
-    if wait is not None:  # a device has the next image while we prepare another
-        start = perf_counter()
-        for _ in times:
-            run()
-        finish()
-        whole = perf_counter() - start
-    # The time within which 95 of 100 inferences end lies between the two nearest measured ones.
-    p95 = statistics.quantiles(times, n=20, method="inclusive")[-1]
-    return Timing(1000 * statistics.median(times), 1000 * p95, len(times) / whole)
+    return times
+
+
+def _is_calm(times: Sequence[float]) -> bool:
+    """Whether most inferences took about as long as the fastest of them."""
+    fast = statistics.quantiles(times, n=4, method="inclusive")[0]
+    middle = statistics.median(times)
+    return middle <= _MOST_ABOVE_FAST * fast and _p95(times) <= _MOST_ABOVE_MEDIAN * middle
+
+
+def _p95(times: Sequence[float]) -> float:
+    """The time within which 95 of 100 end, which lies between the two nearest measured ones."""
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 def measure(
@@ -111,6 +155,7 @@ def measure(
         OutOfMemory: the device does not hold the network and one image.
         TrainingError: the runtime cannot run it there in this precision.
     """
+    deployment = deployment.at(size)
     place = torch.device(device or deployment.device)
     _check_runs(deployment)
     costs_in = _in_onnxruntime if deployment.runtime == "onnxruntime" else _in_torch

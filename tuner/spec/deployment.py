@@ -25,12 +25,13 @@ class Deployment(Section):
     )
     runtime: Literal["torch", "onnxruntime"] = "torch"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        default=None, description="CPU threads; None: as many as the worker trains with"
+        default=None, description="CPU threads; None: 1, so that workers agree"
     )
 
     def at(self, size: Size) -> Self:
-        """The same with a size, where it does not say one."""
-        return self if self.size is not None else self.model_copy(update={"size": size})
+        """The same with a size and, on a CPU, a number of threads, where it does not say them."""
+        threads = self.threads or (1 if self.device == "cpu" else None)
+        return self.model_copy(update={"size": self.size or size, "threads": threads})
 
     @property
     def key(self) -> str:
