@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import TrialState as OptunaState
+from sqlalchemy import delete
 
 from tests.store.fleet import LEASE_SECONDS
 from tests.store.measuring import BOUND, DECODERS, LATENCIES, MeasuringFleet, costs, deployed
@@ -19,6 +20,7 @@ from tuner.spec.metrics import MEASURED
 from tuner.spec.states import StudyState, TrialState
 from tuner.store import studies as study_rows
 from tuner.store.engine import Database
+from tuner.store.tables import Measurement
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_what_is_measured_joins_every_step(fleet: MeasuringFleet) -> None:
 
 def test_a_worker_of_another_class_does_not_measure(fleet: MeasuringFleet) -> None:
     """It trains what is measured; a new network waits for a worker of the class, which is said."""
-    fleet.submit(deployed(search={"sampler": "random", "pruner": "none", "trials": 8}))
+    fleet.submit(deployed(search={"sampler": "random", "pruner": "none", "trials": 1}))
     assert fleet.ask_on("cuda", "gpu") is None
     assert fleet.ask_on("cuda", "gpu") is None
     view = overview.study(fleet.db, "streets")
@@ -118,14 +120,72 @@ def test_a_worker_of_another_class_does_not_measure(fleet: MeasuringFleet) -> No
     assert held is not None
     assert held.trial == 0
     assert held.measure is not None
-    fleet.follow(held)
     by_hand(fleet, "ocr")
+    fleet.follow(held)
     known = fleet.ask_on("cuda", "gpu")
     assert known is not None
     assert (known.trial, known.measure) == (1, None)
     by_hand(fleet, "fcn")
     assert fleet.ask_on("cuda", "gpu") is None
     assert overview.trial(fleet.db, "streets", 2).state is TrialState.WAITING
+
+
+def test_what_waits_to_be_measured_keeps_nobody_from_what_is(fleet: MeasuringFleet) -> None:
+    """A worker of another class draws on, and trains each draw whose network is known."""
+    search = {"sampler": "random", "pruner": "none", "trials": 24, "parallel": 8}
+    fleet.submit(deployed(constraints=[], search=search))
+    first = fleet.ask_on("cpu", "host")
+    assert first is not None
+    known = first.config.model.decoder
+    fleet.follow(first)
+    trained = [fleet.ask_on("cuda", "gpu") for _ in range(12)]
+    found = [held for held in trained if held is not None]
+    assert len(found) > 1
+    assert all(held.config.model.decoder == known and held.measure is None for held in found)
+    waiting = overview.study(fleet.db, "streets").counts.waiting
+    assert 0 < waiting <= 8
+    for held in found:
+        fleet.train(held)
+    fleet.work(device="cpu")
+    assert overview.study(fleet.db, "streets").counts.completed == 24
+
+
+def test_unmeasured_trials_are_drawn_up_to_as_many_as_may_run(fleet: MeasuringFleet) -> None:
+    """Nobody can measure, so that more of them would only be drawn with less known."""
+    search = {"sampler": "random", "pruner": "none", "trials": 24, "parallel": 3}
+    fleet.submit(deployed(search=search))
+    for _ in range(6):
+        assert fleet.ask_on("cuda", "gpu") is None
+    counts = overview.study(fleet.db, "streets").counts
+    assert (counts.total, counts.waiting) == (3, 3)
+
+
+def test_what_waits_to_be_measured_does_not_hold_up_a_promotion(fleet: MeasuringFleet) -> None:
+    """A trial at a rung is of a network that was measured: whoever trains goes on with it."""
+    search = {"sampler": "random", "pruner": "promote", "trials": 24, "parallel": 8}
+    base = {
+        "model": {"encoder": "resnet18"},
+        "training": {"epochs": 9},
+        "schedule": {"warmup": 0},
+    }
+    fleet.submit(deployed(base=base, constraints=[], search=search))
+    assert fleet.ask_on("cpu", "base") is not None
+    for value in (0.1, 0.9, 0.2):
+        held = fleet.ask_on("cpu", "host")
+        assert held is not None
+        if held.measure is not None:
+            fleet.tell(held)
+        status = fleet.report(held, 1, 2, value=value)
+        if status.verdict.action is Action.PAUSE:
+            fleet.finish(held, OutcomeKind.PAUSED)
+    assert overview.study(fleet.db, "streets").counts.paused == 3
+    with fleet.db.transaction() as session:
+        session.execute(delete(Measurement))
+    for decoder in LATENCIES:
+        by_hand(fleet, decoder)
+    promoted = fleet.ask_on("cuda", "gpu")
+    assert promoted is not None
+    assert (promoted.trial, promoted.last_step, promoted.measure) == (2, 2, None)
 
 
 def test_a_worker_that_may_not_train_measures_all_the_same(fleet: MeasuringFleet) -> None:

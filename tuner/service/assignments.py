@@ -182,8 +182,8 @@ def _next_trial(
 ) -> Trial | None:
     """The waiting trial of a locked study that is next, or a new draw, or None.
 
-    The trial has ended where its network is known to break a bound; a draw that nobody has measured
-    is left for another worker where this one cannot.
+    The trial has ended where its network is known to break a bound. What nobody has measured is
+    left for another worker where this one cannot, which then gets a promotion or a draw.
     """
     load = studies.load_of(session, study)
     if not may_hand_out(study, load, now=now):
@@ -192,14 +192,19 @@ def _next_trial(
     if load.waiting:
         if rules.spec.deployment is None:
             return trials.next_waiting(session, study)
-        return deployments.next_waiting(session, study, rules, role, now=now)
+        waiting = deployments.next_waiting(session, study, rules, role, now=now)
+        if waiting is not None:
+            return waiting
+        if not role.trains:
+            return None
     spec, all_drawn = rules.spec, not budget.may_draw(study, rules)
     with searches.of(session, study, rules, may_lag=True) as search:
         may_go_on = load.paused and role.trains  # what is at a rung was measured before
-        promoted = search.promotion(closing=all_drawn) if may_go_on else None
+        is_closing = all_drawn and not load.waiting
+        promoted = search.promotion(closing=is_closing) if may_go_on else None
         if promoted is not None:
             return _go_on(session, study, rules, search, promoted, now=now)
-        if all_drawn:
+        if all_drawn or load.waiting >= deployments.most_unmeasured(spec):
             return None
         draw = search.draw(study.trial_count, latest=load.running == 0)
     config = trial_config(spec, draw.params, study.trial_count)

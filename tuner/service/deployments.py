@@ -72,6 +72,14 @@ def next_waiting(
     return None
 
 
+def most_unmeasured(spec: StudySpec) -> int:
+    """How many trials may wait to be measured while others are drawn for who cannot measure.
+
+    There are no more than `next_waiting` looks at, so that those that were measured are found.
+    """
+    return min(spec.search.parallel, _LOOKED_AT)
+
+
 def apply_known(
     session: Session, study: Study, rules: Rules, trial: Trial, *, now: datetime
 ) -> bool:
