@@ -66,7 +66,9 @@ def test_a_file_that_is_not_to_be_had_is_named(tmp_path: Path) -> None:
     inside.mkdir()
     write_pruned(tmp_path / "outside.pt", 0.5)
     for name in ("gone.pt", str(tmp_path / "outside.pt")):
-        with pytest.raises(WeightsUnavailable, match=r"does not exist under this worker's allowed roots"):
+        with pytest.raises(
+            WeightsUnavailable, match=r"does not exist under this worker's allowed roots"
+        ):
             costs_of(on(name), inside)
     (inside / "broken.pt").write_text("<html>")
     with pytest.raises(TrainingError, match=r"broken\.pt"):

@@ -191,12 +191,11 @@ def _next_trial(
     rules = documents.rules_of(study)
     if load.waiting:
         if rules.spec.deployment is None:
-            return trials.next_waiting(session, study)
-        waiting = deployments.next_waiting(session, study, rules, role, now=now)
-        if waiting is not None:
+            waiting = trials.next_waiting(session, study)
+        else:
+            waiting = deployments.next_waiting(session, study, rules, role, now=now)
+        if waiting is not None or not role.trains:
             return waiting
-        if not role.trains:
-            return None
     spec, all_drawn = rules.spec, not budget.may_draw(study, rules)
     with searches.of(session, study, rules, may_lag=True) as search:
         may_go_on = load.paused and role.trains  # what is at a rung was measured before

@@ -73,9 +73,9 @@ def next_waiting(
 
 
 def most_unmeasured(spec: StudySpec) -> int:
-    """How many trials may wait to be measured while others are drawn for who cannot measure.
+    """How many trials may wait to be measured while more are drawn for workers of another class.
 
-    There are no more than `next_waiting` looks at, so that those that were measured are found.
+    It is at most what `next_waiting` looks at, so that a trial which was measured is found.
     """
     return min(spec.search.parallel, _LOOKED_AT)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tuner.errors import NotFound
 from tuner.search.rules import Rules
-from tuner.service import budget, deployments, documents, scheduling
+from tuner.service import budget, documents, scheduling
 from tuner.service.searches import Search, Searches
 from tuner.store import studies
 from tuner.store.engine import Database
@@ -76,9 +76,7 @@ def _need(
         if is_prefetch:
             is_wanted = scheduling.is_at_work(study, now=now) and load.running >= _CROWD
         else:
-            most = 0 if rules.spec.deployment is None else deployments.most_unmeasured(rules.spec)
-            is_passed_by = not load.waiting or load.waiting < most  # what waits may need others
-            is_wanted = scheduling.may_hand_out(study, load, now=now) and is_passed_by
+            is_wanted = scheduling.may_hand_out(study, load, now=now) and not load.waiting
         if not is_wanted or not budget.may_draw(study, rules):
             return None
         with searches.of(session, study, rules) as search:
