@@ -180,9 +180,12 @@ def test_a_machine_that_stays_busy_is_warned_of(
 def test_threads_that_are_not_said_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a worker trains with, so that workers of a class agree on what a network costs."""
     seen: list[int] = []
-    monkeypatch.setattr(
-        measuring, "timed", lambda *_, **__: seen.append(torch.get_num_threads()) or Timing(1, 1, 1)
-    )
+
+    def note(*_: Any, **__: Any) -> Timing:
+        seen.append(torch.get_num_threads())
+        return Timing(1, 1, 1)
+
+    monkeypatch.setattr(measuring, "timed", note)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
