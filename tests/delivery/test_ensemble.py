@@ -205,6 +205,9 @@ def test_an_output_that_is_not_finite_is_refused_by_name() -> None:
         candidates.score(broken, split_of(LABELS))
 
 
+MEMBER = {"trial": 1, "weight": 1.0, "sha256": "ab" * 32}
+
+
 def document(**changes: object) -> dict[str, object]:
     """The text of an ensemble of two members, whose files are not there."""
     return {
@@ -217,8 +220,8 @@ def document(**changes: object) -> dict[str, object]:
         "considered": 4,
         "images": 2,
         "members": [
-            {"trial": 1, "weight": 0.75, "sha256": "ab", "path": "members/1.pt"},
-            {"trial": 2, "weight": 0.25, "sha256": "cd", "path": "members/2.pt"},
+            {"trial": 1, "weight": 0.75, "sha256": "ab" * 32, "path": "members/1.pt"},
+            {"trial": 2, "weight": 0.25, "sha256": "cd" * 32, "path": "members/2.pt"},
         ],
         **changes,
     }
@@ -258,7 +261,15 @@ def test_another_file_in_a_member_s_place_is_refused(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"members": []}, "members"),
-        ({"members": [{"trial": 1, "weight": 0.5, "sha256": "ab"}]}, "add up to 0.5"),
+        ({"members": [{"trial": 1, "weight": 0.5, "sha256": "ab" * 32}]}, "add up to 0.5"),
+        ({"members": [MEMBER | {"sha256": "../../escaped"}]}, "sha256"),
+        ({"members": [MEMBER | {"sha256": "AB" * 32}]}, "sha256"),
+        ({"members": [MEMBER | {"sha256": "ab" * 32 + "\n"}]}, "sha256"),
+        ({"members": [MEMBER | {"path": "../model.pt"}]}, "out of the folder"),
+        ({"members": [MEMBER | {"path": "a/../../model.pt"}]}, "out of the folder"),
+        ({"members": [MEMBER | {"path": "/etc/passwd"}]}, "out of the folder"),
+        ({"members": [MEMBER | {"path": "..\\model.pt"}]}, "out of the folder"),
+        ({"members": [MEMBER | {"path": "C:model.pt"}]}, "out of the folder"),
         ({"spec_version": 99}, "99"),
         ({"dataset": {"classes": 3}}, "classes"),
     ],

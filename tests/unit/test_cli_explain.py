@@ -152,8 +152,9 @@ def test_as_json_it_is_the_whole_view(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ExplanationView.model_validate(json.loads(found)) == view()
 
 
-def test_a_model_file_is_not_a_study() -> None:
+@pytest.mark.parametrize("name", ["model.pt", "model.ts", "model.pt2", "model.onnx"])
+def test_a_model_file_is_not_a_study(name: str) -> None:
     """The message names the command for models."""
-    done = CliRunner().invoke(app, ["explain", "model.pt"])
+    done = CliRunner().invoke(app, ["explain", name])
     assert done.exit_code == 2
     assert "segtune explain-image" in done.stderr

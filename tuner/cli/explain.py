@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli.models import MODEL_FILES
 from tuner.cli.options import ServerOption, StudyArgument, TokenOption, connect
-
-_OF_MODELS = {".json", ".onnx", ".pt", ".pth", ".safetensors"}
 
 
 def explain_study(
@@ -23,7 +22,7 @@ def explain_study(
     """Say what mattered in a study: importance, interactions, the best tenth, failures."""
     from tuner.cli.show import explanation
 
-    if Path(study).suffix.lower() in _OF_MODELS:
+    if Path(study).suffix.lower() in MODEL_FILES:
         from tuner.errors import InvalidInput, Problem
 
         message = f"'{study}' is a file, and this explains a study; for a model and an image use "

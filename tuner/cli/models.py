@@ -57,7 +57,7 @@ JsonOption = Annotated[
     typer.Option("--json", help="Write the numbers as JSON too.", show_default=False),
 ]
 _MODEL = "model.pt"
-_FILES = {".json", ".onnx", ".pt", ".pt2", ".pth", ".safetensors", ".ts"}
+MODEL_FILES = {".json", ".onnx", ".pt", ".pt2", ".pth", ".safetensors", ".ts"}
 _YAML = {".yaml", ".yml"}
 _EXPORTED = "file, and this needs the network as it was trained; name its model.pt or its study"
 _NOT_TRAINED = {
@@ -136,9 +136,9 @@ def find_model(target: str, sources: ModelSources) -> Found:
     path = Path(target)
     suffix = path.suffix.lower()
     if not path.is_file():
-        if path.is_dir() or suffix in _FILES | _YAML:
+        if suffix in MODEL_FILES | _YAML:
             raise NotFound(f"there is no file {target}; name a model file, a best.json or a study")
-        return _of_result(connect(sources.server, sources.token).best(target), sources, None)
+        return _of_study(target, sources)
     kind = "document" if suffix in _YAML else kind_of(path)
     if kind == "ensemble":
         return Found(path, f"ensemble of {read_ensemble(path).study}")
@@ -152,32 +152,34 @@ def find_model(target: str, sources: ModelSources) -> Found:
     return Found(sources.weights, sources.weights.name)
 
 
+def _of_study(study: str, sources: ModelSources) -> Found:
+    """The best model of a study, which a folder of the same name here does not hide."""
+    from tuner.errors import NotFound
+
+    try:
+        best = connect(sources.server, sources.token).best(study)
+    except NotFound as error:
+        if not Path(study).is_dir():
+            raise
+        raise NotFound(f"{error}; {study} here is a folder: name a model file in it") from None
+    return _of_result(best, sources, None)
+
+
 def _member(sources: ModelSources, member: "EnsembleMember") -> Path:
     """A member's model from the folder of fetched ones or the server, if that still has it.
 
     Raises:
         DataUnavailable: it is in neither.
     """
-    from tuner.errors import DataUnavailable, NotFound
-    from tuner.training.network.weight_files import digest_of
+    from tuner.errors import DataUnavailable, DigestMismatch, NotFound
 
-    path = sources.cache / "models" / f"{member.sha256}.pt"
-    missing = DataUnavailable(
-        f"the model of trial {member.trial} is neither beside the ensemble nor on the server; put "
-        "its folder of models back, or run `segtune ensemble` again"
-    )
-    if path.is_file():
-        return path
-    if member.artifact is None:
-        raise missing
     try:
-        connect(sources.server, sources.token).download(member.artifact, path)
-    except NotFound:
-        raise missing from None
-    if digest_of(path) != member.sha256:  # another server numbers its files as it likes
-        path.unlink()
-        raise missing
-    return path
+        return _kept(member.sha256, member.artifact, sources)
+    except (DigestMismatch, NotFound):  # another server numbers its files as it likes
+        raise DataUnavailable(
+            f"the model of trial {member.trial} is neither beside the ensemble nor on the server; "
+            "put its folder of models back, or run `segtune ensemble` again"
+        ) from None
 
 
 def _of_result(best: "Best", sources: ModelSources, beside: Path | None) -> Found:
@@ -194,21 +196,63 @@ def _of_result(best: "Best", sources: ModelSources, beside: Path | None) -> Foun
 
 
 def fetched(kept: "ArtifactRef | None", name: str, sources: ModelSources) -> Path:
-    """A trial's model from the folder of fetched ones, or from the server. Raises NotFound."""
+    """A trial's model from the folder of fetched ones, or from the server.
+
+    Raises:
+        NotFound: it kept none, or the server has it no more.
+        DigestMismatch: the server has another file under its number.
+    """
     from tuner.errors import NotFound
 
     if kept is None:
         raise NotFound(
             f"{name} kept no model; train it again with `segtune train`, and name its model.pt"
         )
-    path = sources.cache / "models" / f"{kept.sha256}.pt"
-    if not path.is_file():
-        connect(sources.server, sources.token).download(kept.id, path)
+    return _kept(kept.sha256, kept.id, sources)
+
+
+def _kept(sha256: str, artifact: int | None, sources: ModelSources) -> Path:
+    """The model of a digest from the folder of fetched ones; another file there is replaced.
+
+    Raises:
+        DigestMismatch, NotFound: the server has another file under that number, or none.
+    """
+    from tuner.atomic import replacing
+    from tuner.errors import DigestMismatch, NotFound
+    from tuner.training.network.weight_files import digest_of
+
+    path = sources.cache / "models" / f"{sha256}.pt"
+    if path.is_file() and digest_of(path) == sha256:
+        return path
+    if artifact is None:
+        raise NotFound(
+            f"the model {sha256} was not fetched before, and no server is said to have it"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as draft:
+        connect(sources.server, sources.token).download(artifact, draft)
+        if (found := digest_of(draft)) != sha256:
+            raise DigestMismatch(
+                f"the server's artifact {artifact} has sha256 {found}, not {sha256} as was named; "
+                "name the server that trained the model, or the model.pt with --weights"
+            )
     return path
 
 
 def _artifacts(best: "Best") -> "Sequence[ArtifactRef]":
-    from tuner.spec.messages import ArtifactRef
+    """The files that a result's trial kept. Raises InvalidInput."""
+    from pydantic import TypeAdapter, ValidationError
 
-    listed = best.provenance.get("artifacts")
-    return tuple(ArtifactRef.model_validate(each) for each in listed or ())
+    from tuner.errors import InvalidInput, Problem
+    from tuner.spec.messages import ArtifactRef
+    from tuner.spec.validation import invalid
+
+    listed = best.provenance.get("artifacts") or ()
+    try:
+        return TypeAdapter(tuple[ArtifactRef, ...]).validate_python(listed)
+    except ValidationError as error:
+        place = ("provenance", "artifacts")
+        found = invalid(error, ArtifactRef).problems
+        raise InvalidInput(
+            [Problem((*place, *each.location), each.message) for each in found]
+        ) from None

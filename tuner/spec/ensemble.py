@@ -1,11 +1,13 @@
 """`ensemble.json`: the members of an ensemble and their weights, as the command writes it."""
 
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tuner.spec import upgrades
 from tuner.spec.config import DatasetConfig, Section
+from tuner.spec.messages import Sha256
 from tuner.spec.study import Objective
 
 
@@ -16,12 +18,25 @@ class EnsembleMember(Section):
     weight: Annotated[float, Field(gt=0, le=1)] = Field(
         description="Its share of the mean of probabilities"
     )
-    sha256: str = Field(description="Of the model file")
+    sha256: Sha256 = Field(description="Of the model file")
     path: str | None = Field(
         default=None, description="The model file, relative to the file that this stands in"
     )
     artifact: int | None = Field(default=None, description="The model on the study's server")
     value: float | None = Field(default=None, description="Of the metric, by itself")
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, path: str | None) -> str | None:
+        """Only below the folder of the document, on any system; a file may come from anyone."""
+        if path is None:
+            return None
+        for kind in (PurePosixPath, PureWindowsPath):
+            if kind(path).anchor or ".." in kind(path).parts:
+                raise ValueError(
+                    f"'{path}' leads out of the folder of this file; name a file below it"
+                )
+        return path
 
 
 class SingleBest(Section):

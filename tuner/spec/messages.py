@@ -9,6 +9,7 @@ from tuner.spec.config import Section, TrialConfig
 from tuner.spec.deployment import Deployment
 from tuner.spec.kinds import DeviceKind, ErrorKind
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
 Step = Annotated[int, Field(ge=1, le=100_000)]
 MetricName = Annotated[str, Field(min_length=1, max_length=300)]
@@ -116,7 +117,7 @@ class ArtifactRef(Section):
     name: str
     kind: str  # one of `ArtifactKind`
     size: int
-    sha256: str
+    sha256: Sha256
     step: int | None = None
 
 
