@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -106,6 +107,69 @@ def test_unreadable_metadata_is_refused(tmp_path: Path) -> None:
     onnx.save_model(model, path)
     with pytest.raises(TrainingError, match="cannot read"):
         open_onnx(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"palette": [[0, 0, 0]]}, "1 colours for 3 classes"),
+        ({"palette": [[0, 0, 300]] * 3}, "palette"),
+        ({"palette": [[0, 0, -1]] * 3}, "palette"),
+        ({"classes": [], "palette": []}, "classes"),
+        ({"size": [0, 48]}, "size"),
+        ({"size": [-32, 48]}, "size"),
+        ({"channels": 0, "mean": [], "std": []}, "channels"),
+        ({"channels": 4}, "3 means and 3 deviations for 4 channels"),
+        ({"gives": "nothing"}, "gives"),
+    ],
+)
+def test_metadata_that_cannot_be_is_refused(
+    changes: dict[str, Any], said: str, exported: Exported, tmp_path: Path
+) -> None:
+    """What the metadata says of a model is checked where it is read."""
+    with pytest.raises(TrainingError, match=rf"forged\.onnx holds metadata.*{said}"):
+        open_onnx(forged(exported, tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "channels"),
+    [
+        ({"channels": 4, "mean": [0.0] * 4, "std": [1.0] * 4}, 4),
+        ({"classes": ["sky", "road"], "palette": [[0, 0, 0]] * 2}, 3),
+    ],
+)
+def test_a_graph_that_is_not_as_its_metadata_says_is_refused(
+    changes: dict[str, Any], channels: int, exported: Exported, tmp_path: Path
+) -> None:
+    """A graph of other channels or classes is an error of ours that names the file."""
+    opened = open_onnx(forged(exported, tmp_path, **changes))
+    with pytest.raises(TrainingError, match=r"^forged\.onnx (cannot be run|gives)"):
+        opened.logits(small.images(channels=channels))
+
+
+def test_scores_that_are_said_to_be_labels_are_refused(exported: Exported, tmp_path: Path) -> None:
+    """Floats of four dimensions are no labels."""
+    opened = open_onnx(forged(exported, tmp_path, gives="labels"))
+    with pytest.raises(TrainingError, match="says that it gives labels"):
+        opened.labels(small.images())
+
+
+def test_labels_beyond_the_classes_are_refused(labelling: Exported, tmp_path: Path) -> None:
+    """There is no colour for them."""
+    one = {"classes": ["sky"], "palette": [[0, 0, 0]]}
+    opened = open_onnx(forged(labelling, tmp_path, **one))
+    with pytest.raises(TrainingError, match="below 1"):
+        opened.labels(small.images())
+
+
+def forged(exported: Exported, folder: Path, **changes: Any) -> Path:
+    """An exported file whose metadata was changed."""
+    path, model = folder / "forged.onnx", onnx.load(exported.path)
+    for each in model.metadata_props:
+        if each.key == "segtune":
+            each.value = json.dumps(json.loads(each.value) | changes)
+    onnx.save_model(model, path)
+    return path
 
 
 def test_a_truncated_file_is_refused(exported: Exported, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tuner.delivery.image_input import read_pixels
 from tuner.delivery.inputs import sources
 from tuner.delivery.opened import open_any
 from tuner.delivery.predict import Sink, Tally, label, predict
+from tuner.delivery.trained import TrainedModel
 from tuner.errors import InvalidInput, NotFound, StorageError
 from tuner.training.data.image_files import size_of
 from tuner.training.network.resize import resize
@@ -104,6 +105,29 @@ def test_another_number_of_channels_is_named(tmp_path: Path) -> None:
     tally = predict(model, given, Sink(tmp_path / "out"))
 
     assert "grey.png has 1 channel, and fcn.pt was trained on 4" in tally.failures[0].reason
+
+
+def test_an_image_whose_scores_are_not_finite_is_named(tmp_path: Path) -> None:
+    """No picture is made of it, and the others of its batch are written."""
+    for name in ("a.png", "b.png", "c.png"):
+        write(tmp_path / "in" / name)
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "in" / "b.png")
+    model = small.model("fcn")
+
+    class Fragile(TrainedModel):
+        def logits(self, images: torch.Tensor) -> torch.Tensor:
+            """Not finite for a black image."""
+            black = images.flatten(1).amax(dim=1) == 0
+            return super().logits(images).masked_fill(black[:, None, None, None], torch.nan)
+
+    fragile = Fragile(model.network, model.config, model.name, model.sha256)
+    out = tmp_path / "out"
+    tally = predict(fragile, sources([str(tmp_path / "in")], out), Sink(out, batch=2))
+
+    assert [each.path.name for each in tally.failures] == ["b.png"]
+    assert "not finite" in tally.failures[0].reason
+    assert tally.written == 2
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "c.png"]
 
 
 def test_every_frame_of_a_video_is_segmented(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """A model file opens as the network that training left, without its data."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from tests.delivery.models import write_model
 from tests.training import samples
 from tuner.delivery.trained import open_model
-from tuner.errors import DataUnavailable, TrainingError
+from tuner.errors import DataUnavailable, TrainingError, Unreadable
 from tuner.training import saving
 from tuner.training.data.load import Data, load
 from tuner.training.determinism import DeviceContext
@@ -92,3 +94,32 @@ def test_tensors_of_another_network_are_refused(
 
 def _decoder(body: dict) -> list[str]:
     return [name.removeprefix("decoder.") for name in body["model"] if name.startswith("decoder.")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": [1, 2]}, "holds no tensors by name"),
+        ({"model": {"mean": 5}}, "holds no tensors by name"),
+        ({"model": {3: torch.zeros(1)}}, "holds no tensors by name"),
+        ({"model": {}}, "does not hold the network of its config"),
+        ({"model": {"mean": torch.zeros(0)}}, "does not hold the network of its config"),
+        ({"config": "not JSON"}, "is not JSON"),
+        ({"config": 3}, "cannot be read"),
+        ({"config": "[1]"}, "cannot be read"),
+        ({"config": '{"a": "\\u0000"}'}, "is not JSON that can be read"),
+        ({"config": "\ud800"}, "is not JSON that can be read"),
+        ({"pruning": {"x": 1}}, "'pruning'"),
+        ({"pruning": [1]}, "'pruning'"),
+        ({"pruning": {"ratio": 7.0, "scope": "layer", "classes": 3, "channels": 3}}, "ratio"),
+    ],
+)
+def test_a_forged_file_is_refused_by_name(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    """Whatever stands in the place of config, tensors or pruning: an error that names the file."""
+    body = torch.load(write_model(tmp_path / "whole.pt"), weights_only=True)
+    torch.save({**body, **changes}, tmp_path / "forged.pt")
+    with pytest.raises((TrainingError, Unreadable), match=said) as caught:
+        open_model(tmp_path / "forged.pt")
+    assert "forged.pt" in str(caught.value)

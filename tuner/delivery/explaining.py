@@ -16,6 +16,7 @@ from tuner.delivery.attribution_figure import (
 from tuner.delivery.explained import choose, parse_region, scaled
 from tuner.delivery.image_input import read_input
 from tuner.delivery.object_regions import object_regions
+from tuner.delivery.predictor import checked
 from tuner.delivery.trained import TrainedModel
 from tuner.errors import InvalidInput, Problem, StorageError
 from tuner.spec.config import Size
@@ -55,7 +56,7 @@ def explain(
         lines += [f"  {model.classes[k]}: {percent(float(shares[k]))}" for k in order]
         return regions_figure(image.shown, model.classes, found), lines
     size: Size = (image.given.shape[-2], image.given.shape[-1])
-    logits = resize(model.logits(image.given), size, align_corners=model.align_corners)
+    logits = resize(checked(model.logits(image.given)), size, align_corners=model.align_corners)
     predicted = logits.argmax(dim=1)[0].cpu().numpy()
     region = None if wanted is None else scaled(wanted, image.size, size)
     target = choose(predicted, model.classes, name=request.class_name, region=region)

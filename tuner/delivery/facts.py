@@ -6,19 +6,21 @@ It is one JSON text under the key `segtune`, in ONNX among the `metadata_props`,
 
 import json
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import tuner
 from tuner.delivery.trained import TrainedModel
 from tuner.errors import TrainingError
-from tuner.spec.config import Size, TrialConfig
+from tuner.spec.config import TrialConfig
 from tuner.spec.stored import dump_config
 from tuner.training.preview.palette import colours
 from tuner.wording import quantity
 
 KEY = "segtune"
+_Byte = Annotated[int, Field(ge=0, le=255)]
+_Count = Annotated[int, Field(ge=1)]
 Gives = Literal["logits", "labels"]
 _INPUT = (
     "images: N×C×H×W of float32, 0 … 255, not normalised (mean and std are inside); "
@@ -45,10 +47,10 @@ class Facts(BaseModel):
     gives: Gives
     input: str
     output: str
-    classes: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
-    channels: int
-    size: Size
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    palette: tuple[tuple[_Byte, _Byte, _Byte], ...]
+    channels: _Count
+    size: tuple[_Count, _Count]
     dynamic_batch: bool
     dynamic_size: bool
     mean: tuple[float, ...]
@@ -60,6 +62,17 @@ class Facts(BaseModel):
     model_sha256: str
     config_sha256: str
     config: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> "Facts":
+        if len(self.palette) != len(self.classes):
+            raise ValueError(f"{len(self.palette)} colours for {len(self.classes)} classes")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.std)} deviations for "
+                f"{quantity(self.channels, 'channel')}"
+            )
+        return self
 
     @classmethod
     def of(
@@ -106,7 +119,7 @@ def parse(text: str, file: str) -> Facts:
         return Facts.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "as a whole"
         raise TrainingError(
             f"{file} holds metadata of segtune that this release cannot read ({where}: "
             f"{first['msg']}); export the model again"

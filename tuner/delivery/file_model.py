@@ -12,6 +12,10 @@ from tuner.spec.config import DatasetConfig, Size, TrialConfig
 from tuner.spec.stored import read_config
 
 
+class CannotRun(TrainingError):
+    """The runtime of a file refuses images that the file says it takes."""
+
+
 @dataclass(frozen=True, eq=False)
 class FileModel:
     """What a file says of itself, and `run`: images N×C×H×W of float32 on the CPU to its output."""
@@ -78,4 +82,32 @@ class FileModel:
         check_images(self.facts, self.name, (images.shape[1], images.shape[2], images.shape[3]))
         given = images.detach().float().cpu().contiguous()
         parts = [given] if self.facts.dynamic_batch else [image[None] for image in given]
-        return torch.cat([self.run(part) for part in parts])
+        try:
+            found = torch.cat([self.run(part) for part in parts])
+        except MemoryError:
+            raise
+        except Exception as error:  # each runtime has classes of its own, and the file is anyone's
+            said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise CannotRun(
+                f"{self.name} cannot be run on images of {'×'.join(map(str, given.shape[1:]))} "
+                f"(channels × height × width): {said}; if it was changed, export it again"
+            ) from error
+        self._check(found, len(images))
+        return found
+
+    def _check(self, found: Tensor, count: int) -> None:
+        """Raise TrainingError where an output is not what the file says that it gives."""
+        classes, form = len(self.classes), tuple(found.shape)
+        if self.gives_labels:
+            is_right = found.ndim == 3 and form[0] == count and not found.is_floating_point()
+            is_right = is_right and int(found.min()) >= 0 and int(found.max()) < classes
+            wanted = f"labels {count}×H×W below {classes}"
+        else:
+            is_right = found.ndim == 4 and form[:2] == (count, classes)
+            is_right = is_right and found.is_floating_point()
+            wanted = f"scores {count}×{classes}×h×w"
+        if not is_right:
+            raise TrainingError(
+                f"{self.name} gives {found.dtype} of {'×'.join(map(str, form))}, and says that it "
+                f"gives {wanted}; it was changed: export it again"
+            )

@@ -47,6 +47,7 @@ def open_onnx(
     options.log_severity_level = _ERRORS_ONLY
     try:
         session = runtime.InferenceSession(str(path), options, providers=list(providers))
+        text = session.get_modelmeta().custom_metadata_map.get(KEY)
     except Exception as error:  # onnxruntime has a class of its own for every fault of a file
         said = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error)
         raise TrainingError(
@@ -55,7 +56,7 @@ def open_onnx(
         ) from error
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-    found = _facts(session, path)
+    found = _facts(session, text, path)
     given = session.get_inputs()[0].name
 
     def run(images: Tensor) -> Tensor:
@@ -71,9 +72,8 @@ def _check_providers(wanted: Sequence[str], there: Sequence[str]) -> None:
         raise InvalidInput([Problem(("providers",), message)])
 
 
-def _facts(session: Any, path: Path) -> Facts:
+def _facts(session: Any, text: str | None, path: Path) -> Facts:
     """What the file says of itself, if its inputs and outputs are those it speaks of."""
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if text is None:
         shown = ", ".join(f"{each.name} {each.shape}" for each in inputs[:_NAMED])

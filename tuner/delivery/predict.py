@@ -16,8 +16,8 @@ from tuner.delivery.file_model import FileModel
 from tuner.delivery.image_input import check_channels, read_pixels
 from tuner.delivery.inputs import InputFile
 from tuner.delivery.needs import require
-from tuner.delivery.predictor import Predictor
-from tuner.errors import DataError, StorageError
+from tuner.delivery.predictor import Predictor, checked
+from tuner.errors import DataError, Diverged, StorageError
 from tuner.training.data.cache import fit
 from tuner.training.data.split import ImageArray
 from tuner.training.network.resize import resize
@@ -43,6 +43,11 @@ class Tally:
     written: int = 0
     failures: list[Failure] = field(default_factory=list)
 
+    def fail(self, path: Path, reason: str) -> None:
+        """An input failed; of a video's frames the first one is named."""
+        if all(each.path != path for each in self.failures):
+            self.failures.append(Failure(path, reason))
+
 
 @dataclass(frozen=True, slots=True)
 class Sink:
@@ -55,6 +60,7 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
+    source: Path
     target: Path
     pixels: ImageArray
 
@@ -78,14 +84,14 @@ def predict(
             for item in _items(model, source):
                 waiting.append(item)
                 if len(waiting) == sink.batch:
-                    tally.written += _write_all(model, waiting, sink, palette)
+                    _write_all(model, waiting, sink, palette, tally)
                     waiting.clear()
         except (DataError, OSError) as error:
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-            tally.failures.append(Failure(source.path, reason))
+            tally.fail(source.path, reason)
         advance()
     if waiting:
-        tally.written += _write_all(model, waiting, sink, palette)
+        _write_all(model, waiting, sink, palette, tally)
     return tally
 
 
@@ -95,9 +101,9 @@ def _items(model: Predictor, source: InputFile) -> Iterator[_Item]:
         for number, frame in _frames(source.path):
             target = source.target / f"{number:06d}.png"
             check_channels(source.path, frame, model)
-            yield _Item(target, frame)
+            yield _Item(source.path, target, frame)
     else:
-        yield _Item(source.target, read_pixels(source.path, model))
+        yield _Item(source.path, source.target, read_pixels(source.path, model))
 
 
 def _frames(path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -119,9 +125,21 @@ def _frames(path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
 
 
 def _write_all(
-    model: Predictor, items: Sequence[_Item], sink: Sink, palette: NDArray[np.uint8]
-) -> int:
-    labels = label(model, [item.pixels for item in items])
+    model: Predictor,
+    items: Sequence[_Item],
+    sink: Sink,
+    palette: NDArray[np.uint8],
+    tally: Tally,
+) -> None:
+    try:
+        labels = label(model, [item.pixels for item in items])
+    except Diverged as error:
+        if len(items) == 1:
+            tally.fail(items[0].source, str(error))
+            return
+        for item in items:  # to know which
+            _write_all(model, [item], sink, palette, tally)
+        return
     for item, found in zip(items, labels, strict=True):
         figure = _drawn(item.pixels, found, sink.look, palette)
         target = sink.folder / item.target
@@ -131,7 +149,7 @@ def _write_all(
                 figure.save(draft, format="PNG")
         except OSError as error:
             raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
-    return len(items)
+    tally.written += len(items)
 
 
 @torch.inference_mode()
@@ -139,6 +157,9 @@ def label(model: Predictor, images: Sequence[ImageArray]) -> list[NDArray[np.uin
     """Labels h×w of images h×w×C of any sizes, as validation scores them.
 
     Images are resized to the size that the model was trained at, and logits to each image's own.
+
+    Raises:
+        Diverged: the model's output for one of them is not finite.
     """
     resized = [fit(image, model.size, Image.Resampling.BILINEAR) for image in images]
     batch = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float()  # N×C×H×W
@@ -147,7 +168,7 @@ def label(model: Predictor, images: Sequence[ImageArray]) -> list[NDArray[np.uin
         given = model.labels(batch).numpy()
         nearest = Image.Resampling.NEAREST
         return [fit(each, size, nearest) for each, size in zip(given, sizes, strict=True)]
-    logits = model.logits(batch)
+    logits = checked(model.logits(batch))
     return [
         _best(logits[index : index + 1], size, align_corners=model.align_corners)
         for index, size in enumerate(sizes)

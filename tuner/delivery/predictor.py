@@ -2,8 +2,10 @@
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
+from tuner.errors import Diverged
 from tuner.spec.config import DatasetConfig, Size
 
 
@@ -41,3 +43,10 @@ class Predictor(Protocol):
         and deviation. A softmax over K gives its probabilities.
         """
         ...
+
+
+def checked(logits: Tensor) -> Tensor:
+    """The logits, all of them finite. Raises Diverged."""
+    if not bool(torch.isfinite(logits).all()):
+        raise Diverged("the model's output is not finite; it is damaged, or was never trained")
+    return logits

@@ -64,7 +64,7 @@ def _opened(
             f"{path.name} is not a {kind} file that this torch can load: {said}; it is truncated, "
             "or of another release"
         ) from error
-    text = extra[KEY].decode() if isinstance(extra[KEY], bytes) else extra[KEY]
+    text = extra[KEY].decode(errors="replace") if isinstance(extra[KEY], bytes) else extra[KEY]
     if not text:
         raise TrainingError(
             f"{path.name} is not a {kind} file of segtune: it does not say its classes and how "

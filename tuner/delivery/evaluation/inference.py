@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from tuner.delivery.evaluation import windows
 from tuner.delivery.evaluation.windows import Blend
-from tuner.delivery.predictor import Predictor
-from tuner.errors import Diverged
+from tuner.delivery.predictor import Predictor, checked
 from tuner.spec.config import Size
 from tuner.training.network.resize import resize
 
@@ -103,7 +101,7 @@ def predict(
 
 
 def _plain(predictor: Predictor, images: Tensor, sizes: list[Size]) -> Iterator[Prediction]:
-    logits = _checked(predictor.logits(images))
+    logits = checked(predictor.logits(images))
     # One by one, because every label has the size of its own file.
     for index, size in enumerate(sizes):
         each = resize(logits[index : index + 1], size, align_corners=predictor.align_corners)
@@ -125,11 +123,11 @@ def _views(
         for is_flipped in (False, True) if inference.flip else (False,):
             view = scaled.flip(-1) if is_flipped else scaled
             if inference.mode == "whole":
-                yield _checked(predictor.logits(view)), is_flipped
+                yield checked(predictor.logits(view)), is_flipped
                 continue
             yield (
                 windows.blended(
-                    lambda batch: _checked(predictor.logits(batch)),
+                    lambda batch: checked(predictor.logits(batch)),
                     view,
                     inference.window or predictor.size,
                     windows.Sliding(
@@ -147,9 +145,3 @@ def _scaled(images: Tensor, scale: float) -> Tensor:
     return functional.interpolate(
         images, (height, width), mode="bilinear", align_corners=False, antialias=scale < 1
     )
-
-
-def _checked(logits: Tensor) -> Tensor:
-    if not bool(torch.isfinite(logits).all()):
-        raise Diverged("the model's output is not finite; it is damaged, or was never trained")
-    return logits

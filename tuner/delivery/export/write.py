@@ -13,7 +13,7 @@ from tuner.delivery.export import to_onnx, to_torch
 from tuner.delivery.export.agreement import LEAST_EQUAL, TOLERANCE, Equality, Runnable, compare
 from tuner.delivery.export.graph import Graph, sample
 from tuner.delivery.facts import Facts, Gives
-from tuner.delivery.file_model import FileModel
+from tuner.delivery.file_model import CannotRun, FileModel
 from tuner.delivery.onnx_model import open_onnx
 from tuner.delivery.torch_model import open_program, open_script
 from tuner.delivery.trained import TrainedModel
@@ -76,6 +76,10 @@ def export(
         facts = Facts.of(trained, gives=options.gives, dynamic=dynamic, licence=options.licence)
         try:
             agreement = _written(trained, facts, path, _Job(form, options, images))
+        except CannotRun as error:  # what was recorded holds for other sizes only
+            notes.append(f"{_asked(dynamic)} is not possible: {_first_line(error)}")
+            last = error
+            continue
         except (SegtuneError, MemoryError):
             raise
         except OSError as error:

@@ -7,18 +7,45 @@ layer is cut to what the file's tensors have, so that nothing but torch is neede
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tuner.errors import TrainingError
+from tuner.spec.validation import summary
 
 if TYPE_CHECKING:
     from tuner.training.network.model import SegmentationModel
 
+_Count = Annotated[int, Field(ge=1)]
 _SIDE = 64  # of the images that tell the channels of an encoder's features
+
+
+class PruningFacts(BaseModel):
+    """What a pruned file says of how it was pruned; a later release may say more."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    ratio: Annotated[float, Field(ge=0, le=1)]
+    scope: str
+    classes: _Count
+    channels: _Count
+    layers: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    of: str = ""
+
+
+def check_facts(facts: object, path: Path) -> None:
+    """Raise TrainingError where a file's note of its pruning is not one."""
+    try:
+        PruningFacts.model_validate(facts)
+    except ValidationError as error:
+        raise TrainingError(
+            f"{path.name} says under 'pruning' what is not a pruning of segtune: {summary(error)}; "
+            "it was changed, or pruned by something else"
+        ) from None
 
 
 def shrink(
@@ -42,7 +69,8 @@ def shrink(
 def check_pruned(
     facts: Mapping[str, Any], path: Path, *, classes: int | None, channels: int
 ) -> None:
-    """Raise TrainingError where a pruned file is for other classes or images."""
+    """Raise TrainingError where a pruned file is damaged, or for other classes or images."""
+    check_facts(facts, path)
     theirs = facts.get("classes"), facts.get("channels")
     if theirs != (classes or theirs[0], channels):
         raise TrainingError(
