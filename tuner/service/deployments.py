@@ -155,7 +155,7 @@ def _excess(constraint: Constraint, value: float) -> str:
     side = "above the max" if is_above else "below the min"
     unit = MEASURED[constraint.metric]
     measured = f"{number(value)} {unit}".rstrip()
-    return f"{constraint.metric} is {measured}, {side} of {bound:g}"
+    return f"{constraint.metric} is {measured}, {side} of {number(bound)}"
 
 
 def _note_run(session: Session, study: Study, reason: str, *, now: datetime) -> None:
