@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from tests.training import samples
 from tuner.cli.app import app
+from tuner.cli.compress import pruning
 from tuner.delivery.onnx_model import open_onnx
 from tuner.delivery.trained import open_model
 from tuner.training.data.load import load
@@ -54,6 +55,14 @@ def test_prune_leaves_a_smaller_model_and_says_what_it_cost(model: Path, tmp_pat
     assert opened.config.training.epochs == 1
     assert "kept whole: decoder.head" in said
     assert "fine-tuned" in said
+
+
+def test_an_interrupted_prune_promises_nothing_that_it_has_not() -> None:
+    """It cannot be resumed; what is left is named."""
+    said = pruning._stopped(1, 5, Path("pruned"))
+    assert "--resume" not in said
+    assert "stopped in epoch 2 of 5" in said
+    assert "pruned/pruned.pt" in said
 
 
 def test_prune_without_fine_tuning_is_quick(model: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from tuner.cli.compress.sources import Original
-from tuner.cli.train.progress import describe_stop, shown
+from tuner.cli.train.progress import shown
 from tuner.cli.train.retraining import Places, retrain
 from tuner.delivery.compress import costs
 from tuner.delivery.compress.costs import CompressionStep
@@ -118,8 +118,16 @@ def _train(
     with shown(epochs, say) as display:
         result = retrain(config, places, display)
     if result.interrupted:
-        say(describe_stop(result.step, epochs, out))
+        say(_stopped(result.step, epochs, out))
         raise typer.Exit(128 + result.interrupted)
+
+
+def _stopped(step: int, epochs: int, folder: Path) -> str:
+    """Where fine-tuning was interrupted, and what is left of it."""
+    return (
+        f"stopped in epoch {step + 1} of {epochs} of the fine-tuning; the pruned network is in "
+        f"{folder / _PRUNED}, and the same command prunes and fine-tunes from the start"
+    )
 
 
 def _described(found: Pruned) -> str:
