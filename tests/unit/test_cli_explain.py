@@ -138,6 +138,16 @@ def test_what_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "none of 3 trials that ended" in said
 
 
+@pytest.mark.parametrize("changes", [{"trials": 6}, {"trials": 19}, {"best": None}])
+def test_importance_of_few_trials_is_not_said(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shares of so few trials are chance, however narrow a bootstrap of them is."""
+    said = run(monkeypatch, view(**changes)).stdout
+    assert "nothing can be said of importance" in said
+    assert "of resamples" not in said
+
+
 def test_a_pair_that_is_not_clear_is_not_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The strongest is named with its chance."""
     weak = view().interactions[0].model_copy(update={"p_value": 0.4})

@@ -9,6 +9,7 @@ from tuner.wording import measure, params, percent, quantity, setting
 _CLEAR = 0.1  # of a q-value
 _SURE = 0.05  # of a p-value
 _UNCLEAR = 0.2  # a share whose interval begins below that of equal shares, by this much of itself
+_FEWEST, _FEWEST_BEST = 20, 3  # trials, and of them the best, that tell what mattered
 _TRIALS = 8  # numbers of trials in a line
 
 
@@ -30,8 +31,14 @@ def lines(found: ExplanationView) -> Iterator[str]:
 
 
 def _importance(found: ExplanationView) -> Iterator[str]:
-    if not found.importance:
-        yield f"nothing can be said of importance with {quantity(found.trials, 'compared trial')}"
+    is_sparse = (
+        found.trials < _FEWEST or found.best is None or len(found.best.trials) < _FEWEST_BEST
+    )
+    if not found.importance or is_sparse:
+        yield (
+            f"nothing can be said of importance with {quantity(found.trials, 'compared trial')}; "
+            f"it takes {_FEWEST}, and {_FEWEST_BEST} that are the best apart from others"
+        )
         return
     even = 1 / len(found.importance)
     unclear = []
