@@ -1,5 +1,7 @@
 """A model card says what is known of a model, and what is not."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +50,35 @@ def test_a_card_says_data_recipe_results_and_limits() -> None:
         "segtune predict model.pt",
     ):
         assert said in text
+
+
+def test_only_scores_are_results_and_only_classes_are_classes() -> None:
+    """The worst IoU is no class, and the pace of training is no result."""
+    metrics = {"miou": 0.7, "iou.worst": 0.32, "iou.car": 0.32, "lr": 0.01, "data_wait": 0.5}
+    text = card(small.model("fcn"), result(metrics={**metrics, "images_per_second": 31.0}))
+
+    assert "| iou.worst | 0.32 |" in text
+    assert "IoU below 0.5: car (0.32)." in text
+    for absent in ("| worst |", "| lr |", "data_wait", "images_per_second"):
+        assert absent not in text
+
+
+def test_names_are_no_markup() -> None:
+    """Class names and what a result says of its origin are shown as they are."""
+    trained = small.model("fcn")
+    dataset = trained.config.dataset.model_copy(update={"classes": ("a|b", "<img src=x>", "c")})
+    config = trained.config.model_copy(update={"dataset": dataset})
+    odd = replace(trained, config=config)
+    given = result(
+        config=config,
+        metrics={"iou.a|b": 0.4, "iou.<img src=x>": 0.9},
+        provenance={"device_name": "<b>GPU</b>"},
+    )
+    text = card(odd, given)
+
+    assert r"| a\|b | 0.4 |" in text
+    assert r"\<img src=x\>" in text
+    assert not re.search(r"(?<!\\)<", text)
 
 
 def test_a_confirmed_result_has_its_spread() -> None:

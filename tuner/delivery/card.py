@@ -3,16 +3,20 @@
 After Mitchell et al. 2019. It says what is known, and says so where something is not.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tuner.delivery.licence import licence
 from tuner.delivery.trained import TrainedModel
 from tuner.spec.config import Section, TrialConfig
+from tuner.spec.metrics import LOSSES, MEASURED, SUMMARIES
 from tuner.spec.views import Best, ConfirmedLeader
 from tuner.wording import quantity
 
 _PER_CLASS = "iou."
+_SETTING = re.compile(r"([\\`<>|&])")  # names of settings keep their underscores
+_ACTIVE = re.compile(r"([\\`*_\[\]<>|#~$&])")  # what Markdown and HTML take for markup
 
 
 def card(trained: TrainedModel, best: Best | None) -> str:
@@ -38,7 +42,7 @@ def card(trained: TrainedModel, best: Best | None) -> str:
 def _summary(trained: TrainedModel, best: Best | None) -> str:
     height, width = trained.size
     origin = (
-        f"Trial {best.trial} of the study {best.study}."
+        f"Trial {best.trial} of the study {_plain(best.study)}."
         if best is not None
         else "From a model file alone: results and origin are not known."
     )
@@ -57,10 +61,10 @@ def _numbers(trained: TrainedModel) -> int:
 def _data(config: TrialConfig, channels: int, provenance: Mapping[str, Any]) -> Iterator[str]:
     dataset = config.dataset
     yield f"- format: {dataset.format}"
-    yield f"- classes: {', '.join(dataset.classes)}; label {dataset.ignore_index} is ignored"
+    yield f"- classes: {', '.join(map(_plain, dataset.classes))}; label {dataset.ignore_index} is ignored"
     height, width = dataset.size
     yield f"- images: {quantity(channels, 'channel')}, resized to {height}×{width}"
-    yield f"- fingerprint: {provenance.get('data') or 'not known'}"
+    yield f"- fingerprint: {_plain(provenance.get('data') or 'not known')}"
 
 
 def _recipe(config: TrialConfig) -> str:
@@ -74,19 +78,16 @@ def _recipe(config: TrialConfig) -> str:
 def _settings(section: Section) -> str:
     given = section.model_dump(mode="json")
     shown = (f"{key} {value}" for key, value in given.items() if value is not None)
-    return ", ".join(shown).replace("|", "\\|")
+    return _SETTING.sub(r"\\\1", " ".join(", ".join(shown).split()))
 
 
 def _results(best: Best | None) -> Iterator[str]:
     if best is None:
         yield "Not known: name the best.json that the model belongs to."
         return
-    classes = {
-        key.removeprefix(_PER_CLASS): value
-        for key, value in best.metrics.items()
-        if key.startswith(_PER_CLASS)
-    }
-    whole = {key: value for key, value in best.metrics.items() if not key.startswith(_PER_CLASS)}
+    classes = _by_class(best)
+    scores = {*SUMMARIES, *LOSSES, *MEASURED}
+    whole = {key: value for key, value in best.metrics.items() if key in scores}
     yield "On the validation split, which the search has seen and chosen by:"
     yield ""
     yield from _table(("metric", "value"), whole)
@@ -95,6 +96,18 @@ def _results(best: Best | None) -> Iterator[str]:
         yield from _table(("class", "IoU"), classes)
     yield ""
     yield _confirmed(best)
+
+
+def _by_class(best: Best) -> dict[str, float]:
+    """The IoU of each class that has one."""
+    keys = {name: f"{_PER_CLASS}{name}" for name in best.config.dataset.classes}
+    found = best.metrics
+    return {name: found[key] for name, key in keys.items() if key in found and key not in SUMMARIES}
+
+
+def _plain(text: object) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return _ACTIVE.sub(r"\\\1", " ".join(str(text).split()))
 
 
 def _confirmed(best: Best) -> str:
@@ -116,15 +129,17 @@ def _table(heads: tuple[str, str], rows: Mapping[str, float]) -> Iterator[str]:
     yield f"| {heads[0]} | {heads[1]} |"
     yield "|---|---:|"
     for key, value in rows.items():
-        yield f"| {key} | {value:.4g} |"
+        yield f"| {key if key in SUMMARIES else _plain(key)} | {value:.4g} |"
 
 
 def _made_with(trained: TrainedModel, provenance: Mapping[str, Any]) -> Iterator[str]:
     versions = provenance.get("versions")
     if isinstance(versions, Mapping):
-        yield "- versions: " + ", ".join(f"{key} {value}" for key, value in versions.items())
+        yield "- versions: " + ", ".join(
+            f"{_plain(key)} {_plain(value)}" for key, value in versions.items()
+        )
     device = provenance.get("device_name") or provenance.get("device")
-    yield f"- hardware: {device or 'not known'}"
+    yield f"- hardware: {_plain(device or 'not known')}"
     if isinstance(seconds := provenance.get("seconds"), int | float):
         yield f"- training time: {seconds / 60:.1f} minutes"
     yield f"- file: SHA-256 {trained.sha256}"
@@ -138,13 +153,10 @@ def _limits(trained: TrainedModel, best: Best | None) -> Iterator[str]:
     )
     yield f"- Images are resized to {height}×{width}; what is only a few pixels there is missed."
     yield "- Its probabilities are not calibrated unless a report says so."
-    weak = {
-        key.removeprefix(_PER_CLASS): value
-        for key, value in (best.metrics if best else {}).items()
-        if key.startswith(_PER_CLASS) and value < 0.5
-    }
+    classes = _by_class(best) if best else {}
+    weak = {name: value for name, value in classes.items() if value < 0.5}
     if weak:
-        listed = ", ".join(f"{key} ({value:.2f})" for key, value in sorted(weak.items()))
+        listed = ", ".join(f"{_plain(key)} ({value:.2f})" for key, value in sorted(weak.items()))
         yield f"- Classes with an IoU below 0.5: {listed}."
 
 
