@@ -112,7 +112,7 @@ def test_unreadable_metadata_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"palette": [[0, 0, 0]]}, "1 colours for 3 classes"),
+        ({"palette": [[0, 0, 0]]}, "1 colour for 3 classes"),
         ({"palette": [[0, 0, 300]] * 3}, "palette"),
         ({"palette": [[0, 0, -1]] * 3}, "palette"),
         ({"classes": [], "palette": []}, "classes"),

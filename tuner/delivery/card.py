@@ -61,7 +61,8 @@ def _numbers(trained: TrainedModel) -> int:
 def _data(config: TrialConfig, channels: int, provenance: Mapping[str, Any]) -> Iterator[str]:
     dataset = config.dataset
     yield f"- format: {dataset.format}"
-    yield f"- classes: {', '.join(map(_plain, dataset.classes))}; label {dataset.ignore_index} is ignored"
+    classes = ", ".join(map(_plain, dataset.classes))
+    yield f"- classes: {classes}; label {dataset.ignore_index} is ignored"
     height, width = dataset.size
     yield f"- images: {quantity(channels, 'channel')}, resized to {height}×{width}"
     yield f"- fingerprint: {_plain(provenance.get('data') or 'not known')}"

@@ -66,10 +66,12 @@ class Facts(BaseModel):
     @model_validator(mode="after")
     def _check_counts(self) -> "Facts":
         if len(self.palette) != len(self.classes):
-            raise ValueError(f"{len(self.palette)} colours for {len(self.classes)} classes")
+            raise ValueError(
+                f"{quantity(len(self.palette), 'colour')} for {quantity(len(self.classes), 'class')}"
+            )
         if not len(self.mean) == len(self.std) == self.channels:
             raise ValueError(
-                f"{len(self.mean)} means and {len(self.std)} deviations for "
+                f"{quantity(len(self.mean), 'mean')} and {quantity(len(self.std), 'deviation')} for "
                 f"{quantity(self.channels, 'channel')}"
             )
         return self
