@@ -66,12 +66,12 @@ class Facts(BaseModel):
     @model_validator(mode="after")
     def _check_counts(self) -> "Facts":
         if len(self.palette) != len(self.classes):
-            raise ValueError(
-                f"{quantity(len(self.palette), 'colour')} for {quantity(len(self.classes), 'class')}"
-            )
+            shown = quantity(len(self.palette), "colour")
+            raise ValueError(f"{shown} for {quantity(len(self.classes), 'class')}")
         if not len(self.mean) == len(self.std) == self.channels:
+            means, deviations = len(self.mean), len(self.std)
             raise ValueError(
-                f"{quantity(len(self.mean), 'mean')} and {quantity(len(self.std), 'deviation')} for "
+                f"{quantity(means, 'mean')} and {quantity(deviations, 'deviation')} for "
                 f"{quantity(self.channels, 'channel')}"
             )
         return self

@@ -72,6 +72,7 @@ def export(
     """
     notes: list[str] = []
     attempts = ((True, True), (True, False), (False, False)) if options.dynamic else ((False,) * 2,)
+    last: Exception  # there is at least one attempt
     for dynamic in attempts:
         facts = Facts.of(trained, gives=options.gives, dynamic=dynamic, licence=options.licence)
         try:
