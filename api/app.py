@@ -21,7 +21,7 @@ from api.waiting import Notifier
 from tuner import __version__
 from tuner.background import task_queue
 from tuner.configs import catalog
-from tuner.service import storage, upkeep
+from tuner.service import searches, storage, upkeep
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Background, Searches
 
@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(storage.upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
+        await run_in_threadpool(searches.load_default)  # and so for this
         with (
             task_queue("background") as background,
             _open(settings, background) as state,

@@ -54,7 +54,10 @@ def test_an_infeasible_network_is_refused_before_it_is_trained(any_client: TestC
     any_client.post(f"{url}/finish", json={"kind": "pruned"}, headers=headers)
     trial = any_client.get("/api/v1/studies/street/trials/0").json()
     assert (trial["state"], trial["feasible"], trial["step"]) == ("pruned", False, 0)
-    assert "latency_ms is 20 ms, above the max of 15 (cpu, torch, bf16, 64×64, threads 1)" in trial["reason"]
+    assert (
+        "latency_ms is 20 ms, above the max of 15 (cpu, torch, bf16, 64×64, threads 1)"
+        in trial["reason"]
+    )
     page = any_client.get("/studies/street/trials/0").text
     assert "Where it is to run" in page
     assert "throughput in images/s" in page

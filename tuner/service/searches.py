@@ -12,6 +12,7 @@ from typing import TypeGuard
 
 from sqlalchemy.orm import Session
 
+from tuner.configs import catalog
 from tuner.search.analysis import known_violations, violations
 from tuner.search.curve_table import CurveTable
 from tuner.search.judge import donors, judge, promotion, unreliable
@@ -36,6 +37,12 @@ from tuner.store.tables import Study, Trial
 logger = logging.getLogger(__name__)
 KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
 Background = Callable[[Callable[[], None]], object]  # has a task done, soon, by another thread
+
+
+def load_default() -> None:
+    """Import what the default search draws by, scipy and all, before somebody waits for it."""
+    catalog.load("sampler", "rung_tpe")
+    catalog.load("sampler", "tpe")
 
 
 class Searches:
