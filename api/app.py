@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(storage.upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
-        await run_in_threadpool(searches.load_default)  # and so for this
+        await run_in_threadpool(searches.load_samplers)  # and so for this
         with (
             task_queue("background") as background,
             _open(settings, background) as state,

@@ -155,3 +155,9 @@ class Rules:
         known = catalog.find(kind, strategy.name).options
         options = {key: known[key].check(value)[0] for key, value in strategy.options.items()}
         return catalog.load(kind, strategy.name).build(*arguments, **options)
+
+
+def load_default() -> None:
+    """Import what `auto` draws by, with all that it needs."""
+    for name in (_SAMPLER, _SAMPLER_OF_SEVERAL):
+        catalog.load("sampler", name)

@@ -12,13 +12,12 @@ from typing import TypeGuard
 
 from sqlalchemy.orm import Session
 
-from tuner.configs import catalog
 from tuner.search.analysis import known_violations, violations
 from tuner.search.curve_table import CurveTable
 from tuner.search.judge import donors, judge, promotion, unreliable
 from tuner.search.learning_curve import LearningCurve
 from tuner.search.observation import Observation
-from tuner.search.rules import Rules
+from tuner.search.rules import Rules, load_default
 from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import SourceTrial
 from tuner.service import transfers
@@ -39,10 +38,9 @@ KEPT = 32  # studies; a search of 10,000 trials takes some 50 MB
 Background = Callable[[Callable[[], None]], object]  # has a task done, soon, by another thread
 
 
-def load_default() -> None:
-    """Import what the default search draws by, scipy and all, before somebody waits for it."""
-    catalog.load("sampler", "rung_tpe")
-    catalog.load("sampler", "tpe")
+def load_samplers() -> None:
+    """Import what the default search draws by, before somebody waits for it."""
+    load_default()
 
 
 class Searches:
