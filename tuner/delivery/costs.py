@@ -1,23 +1,20 @@
 """What the network of a config costs on this machine: measured once, then remembered on disk."""
 
-import json
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
-from filelock import FileLock
 from pydantic import ValidationError
 
-from tuner.atomic import replacing
 from tuner.configs.architecture import has_own_shapes, signature
 from tuner.delivery.measure import Effort, measure
 from tuner.delivery.measure_onnx import check_runtime
 from tuner.spec.config import TrialConfig
 from tuner.spec.deployment import Deployment, Measured, Measurements
+from tuner.training import notes
 from tuner.training.determinism import DeviceContext
 from tuner.training.network import model
 from tuner.training.network.model import SegmentationModel
@@ -54,7 +51,7 @@ def measured(
         statistics = {"mean": [0.0] * channels, "std": [1.0] * channels}
         network = model.build(plain, **statistics, roots=roots)
         known = _measure_now(network, asked, context, effort)
-        _remember(context.cache, key, known)
+        notes.keep(context.cache, _FILE, key, known.model_dump(mode="json"))
     return Measured(measurements=known, device=context.name)
 
 
@@ -105,28 +102,6 @@ def _key(
 
 
 def _recall(cache: Path | None, key: str) -> Measurements | None:
-    if cache is None:
-        return None
     with suppress(ValidationError):
-        return Measurements.model_validate(_noted(cache).get(key))
+        return Measurements.model_validate(notes.recall(cache, _FILE, key))
     return None
-
-
-def _remember(cache: Path | None, key: str, found: Measurements) -> None:
-    if cache is None:
-        return
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / _FILE
-    with FileLock(f"{path}.lock"):
-        noted = _noted(cache) | {key: found.model_dump(mode="json")}
-        with replacing(path) as draft:
-            draft.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
-
-
-def _noted(cache: Path) -> dict[str, Any]:
-    """Losing the file costs one measurement per network, so that a damaged one counts as empty."""
-    with suppress(OSError, ValueError):
-        noted = json.loads((cache / _FILE).read_text(encoding="utf-8"))
-        if isinstance(noted, dict):
-            return noted
-    return {}

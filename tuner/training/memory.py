@@ -6,21 +6,18 @@ micro-batch, so that the micro-batch belongs to a trial's provenance.
 """
 
 import gc
-import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import TypeVar
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 
-from tuner.atomic import replacing
 from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.config import TrialConfig
+from tuner.training import notes
 from tuner.training.determinism import DeviceContext
 from tuner.training.failures import is_out_of_memory
 from tuner.wording import quantity
@@ -98,31 +95,13 @@ def footprint(model: nn.Module, *, copies: int) -> int:
 
 def recall(config: TrialConfig, context: DeviceContext) -> int | None:
     """The micro-batch that an earlier trial of this network, size and device had to go down to."""
-    if context.cache is None:
-        return None
-    found = _noted(context.cache).get(_key(config, context))
+    found = notes.recall(context.cache, _FILE, _key(config, context))
     return found if isinstance(found, int) and found > 0 else None
 
 
 def remember(config: TrialConfig, context: DeviceContext, micro_batch: int) -> None:
     """Keep what was found for the trials to come."""
-    if context.cache is None:
-        return
-    context.cache.mkdir(parents=True, exist_ok=True)
-    path = context.cache / _FILE
-    with FileLock(f"{path}.lock"):
-        noted = _noted(context.cache) | {_key(config, context): micro_batch}
-        with replacing(path) as draft:
-            draft.write_text(json.dumps(noted, indent=1, sort_keys=True), encoding="utf-8")
-
-
-def _noted(folder: Path) -> dict[str, int]:
-    """Losing the file costs one probe per network, so that a damaged one counts as empty."""
-    with suppress(OSError, ValueError):
-        noted = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        if isinstance(noted, dict):
-            return noted
-    return {}
+    notes.keep(context.cache, _FILE, _key(config, context), micro_batch)
 
 
 def _key(config: TrialConfig, context: DeviceContext) -> str:
