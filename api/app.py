@@ -10,7 +10,9 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api import errors, openapi
-from api.dashboard import pages
+from api.dashboard import routes as pages
+from api.dashboard.routes.session import error_page
+from api.dashboard.words import PageLanguage
 from api.deps import AppState
 from api.prefix import Prefix
 from api.routes import artifacts, events, health, leases, studies, trials, workers
@@ -64,12 +66,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.settings = settings
-    app.state.error_page = pages.error_page
+    app.state.error_page = error_page
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(PageLanguage)
     errors.install(app)
     app.add_middleware(Prefix, setting=settings.root_path)  # outermost: the others see no prefix
     openapi.install(app, [route for each in RESOURCES for route in each.router.routes])

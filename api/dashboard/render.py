@@ -1,6 +1,5 @@
 """Templates to responses: one Jinja environment, one set of security headers, one error page."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -8,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastapi import Request, Response
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.dashboard import assets, words
 from api.dashboard import format as fmt
 from api.dashboard.charts.bars import draw_bar, draw_stack
 from api.prefix import prefix_of
@@ -26,17 +26,12 @@ FOLDER = Path(__file__).parent
 THEMES = ("light", "dark")
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
-    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     # Not `no-referrer`: it would turn the Origin of our own forms into `null`.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
-}
-STATIC_TYPES: Mapping[str, str] = {
-    "app.css": "text/css; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
 }
 
 
@@ -56,32 +51,13 @@ def page(
             theme=theme if theme in THEMES else "auto",
             path=request.url.path,
             prefix=prefix_of(request),
+            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            language=words.language(),
             is_logged_in=COOKIE in request.cookies,
             **{each.name: getattr(context, each.name) for each in fields(context)},
         )
     )
     return HTMLResponse(body, status_code=status, headers=dict(HEADERS))
-
-
-def static(name: str) -> Response | None:
-    """A style sheet, script or image, or None; its address changes with its content."""
-    if name not in STATIC_TYPES:
-        return None
-    headers = {
-        "Cache-Control": "public, max-age=31536000, immutable",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(_content(name), media_type=STATIC_TYPES[name], headers=headers)
-
-
-def asset(name: str) -> str:
-    """Path of a static file, without the prefix below which all is served."""
-    return f"/static/{name}?v={hashlib.sha256(_content(name)).hexdigest()[:12]}"
-
-
-@cache
-def _content(name: str) -> bytes:
-    return (FOLDER / "static" / name).read_bytes()
 
 
 @cache
@@ -91,6 +67,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -98,6 +75,8 @@ def environment() -> Environment:
     found.filters.update({name: getattr(wording, name) for name in shared.split()})
     own = "absolute size pretty flatten"
     found.filters.update({name: getattr(fmt, name) for name in own.split()})
-    found.globals.update(asset=asset, bar=draw_bar, stack=draw_stack)
+    found.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]  # the extension's
+    found.globals.update(asset=assets.address, bar=draw_bar, stack=draw_stack)
+    found.globals.update(languages=words.LANGUAGES, script_words=words.for_scripts)
     found.globals.update(event_kinds=" ".join(EventKind))
     return found

@@ -8,8 +8,9 @@ from jinja2 import meta, nodes
 from starlette.testclient import TestClient
 
 from api.dashboard.importance_panel import ImportancePanel
-from api.dashboard.pages import ErrorPage, LoginPage, WorkersPage
 from api.dashboard.render import FOLDER, environment
+from api.dashboard.routes.session import ErrorPage, LoginPage
+from api.dashboard.routes.workers import WorkersPage
 from api.dashboard.study_list import StudyList
 from api.dashboard.study_page import StudyPage
 from api.dashboard.trial_page import TrialPage
@@ -17,20 +18,27 @@ from tests.dashboard.scenes import Scene
 from tuner.store.engine import Database
 
 # What every page has.
-FRAME = {"now", "theme", "path", "prefix", "is_logged_in"}
+FRAME = {"here", "is_logged_in", "language", "now", "path", "prefix", "theme"}
 PAGES: dict[str, Any] = {
-    "studies.html": StudyList,
-    "studies_live.html": StudyList,
-    "study.html": StudyPage,
-    "study_live.html": StudyPage,
-    "trial.html": TrialPage,
-    "trial_live.html": TrialPage,
-    "importance.html": ImportancePanel,
-    "workers.html": WorkersPage,
-    "workers_live.html": WorkersPage,
+    "studies/page.html": StudyList,
+    "studies/live.html": StudyList,
+    "study/page.html": StudyPage,
+    "study/live.html": StudyPage,
+    "trial/page.html": TrialPage,
+    "trial/live.html": TrialPage,
+    "study/importance.html": ImportancePanel,
+    "workers/page.html": WorkersPage,
+    "workers/live.html": WorkersPage,
     "login.html": LoginPage,
     "error.html": ErrorPage,
 }
+
+
+def _others(template: str) -> set[str]:
+    """Templates that one extends, includes or imports."""
+    tree = environment().parse((FOLDER / "templates" / template).read_text(encoding="utf-8"))
+    found: list[Any] = list(tree.find_all((nodes.Extends, nodes.Include, nodes.Import)))
+    return {node.template.value for node in found}
 
 
 def _names(template: str) -> set[str]:
@@ -58,10 +66,15 @@ def test_a_page_reads_nothing_that_no_template_shows(page: Any) -> None:
 
 
 def test_every_template_belongs_to_a_page() -> None:
-    """None is forgotten here; `base` and `parts` are parts of others."""
-    found = {path.name for path in (FOLDER / "templates").glob("*.html")}
+    """None is forgotten here: each is a page's own, or part of one that is."""
+    folder = FOLDER / "templates"
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html")}
+    reached, left = set[str](), set(PAGES)
+    while left:
+        reached |= left
+        left = set().union(*map(_others, left)) - reached
 
-    assert found == PAGES.keys() | {"base.html", "parts.html"}
+    assert found == reached
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.dashboard import assets
 from api.settings import Settings
 from tests.dashboard.scenes import Scene, document
 from tests.store.fleet import Fleet
@@ -371,14 +372,17 @@ def test_oversized_form_is_refused(locked: TestClient) -> None:
 
 def test_static_files_may_be_kept_for_ever(client: TestClient) -> None:
     """Their addresses change with their content."""
-    address = re.search(r'href="(/static/app\.css\?v=\w+)"', client.get("/").text)
+    address = re.search(r'href="(/static/\w+/app\.css)"', client.get("/").text)
     assert address is not None
     assert "immutable" in client.get(address.group(1)).headers["cache-control"]
 
 
 def test_only_known_static_files_are_served(client: TestClient) -> None:
     """Nothing else of the folder, or above it, is within reach."""
-    assert client.get("/static/..%2Fpages.py").status_code == 404
+    version = assets.version()
+    for name in ("..%2Frender.py", "../render.py", "vendor", "", "none.js", "%00"):
+        assert client.get(f"/static/{version}/{name}").status_code == 404
+    assert client.get("/static/000000000000/app.js").status_code == 404
 
 
 def test_a_trial_shows_its_training_samples(

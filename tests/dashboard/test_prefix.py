@@ -11,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from api.dashboard import assets
 from api.prefix import OWN, normalized
 from api.settings import Settings
 from tests.api.samples import lease_token, serving, study, train
@@ -96,7 +97,8 @@ def test_every_address_of_every_page_works(
     paths = {urlsplit(url).path.removeprefix(PREFIX) for url in found}
     assert all(urlsplit(url).path.startswith(f"{PREFIX}/") for url in found)
     for wanted in ("/", "/studies/1", "/studies/1/trials/0", "/workers", "/partials/studies/1",
-                   "/static/app.css", "/static/app.js", "/static/icon.svg", "/api/v1/artifacts/1",
+                   assets.address("app.css"), assets.address("app.js"), assets.address("icon.svg"),
+                   "/api/v1/artifacts/1",
                    "/partials/studies/1/importance", "/api/v1/studies/1/best"):  # fmt: skip
         assert wanted in paths
 
@@ -181,7 +183,7 @@ def test_an_error_is_a_page_below_the_prefix(address: str, browser: httpx.Client
 
     assert page.status_code == 404
     assert f"Nothing lives at {PREFIX}/nowhere" in page.text
-    assert f'href="{PREFIX}/static/app.css' in page.text
+    assert f'href="{PREFIX}{assets.address("app.css")}"' in page.text
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_a_prefix_that_is_none_is_not_shown(said: str, settings: Settings) -> No
         )
 
     assert page.status_code == 200
-    assert 'href="/static/app.css' in page.text
+    assert f'href="{assets.address("app.css")}"' in page.text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from playwright.sync_api import Browser, expect
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from api.dashboard import assets
 from tests.dashboard.scenes import Scene, document
 from tuner.configs import checks
 from tuner.service import studies
@@ -77,7 +78,7 @@ def test_pages_listen_for_every_kind_of_event(client: TestClient, db: Database, 
     """The script has no list of its own to fall behind."""
     Scene.submit(db).take()
     assert f'data-kinds="{" ".join(EventKind)}"' in client.get(path).text
-    script = client.get("/static/app.js").text
+    script = client.get(assets.address("live.js")).text
     assert not [kind for kind in EventKind if kind in script]
 
 

@@ -1,5 +1,6 @@
 """Nothing of one developer's machine gets into the repository."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -29,7 +30,18 @@ def test_no_file_names_a_place_of_one_machine(pattern: re.Pattern[str]) -> None:
 
 
 def test_no_large_file_is_tracked() -> None:
-    """A tracked file has 1 MB at most: data and weights live elsewhere."""
+    """A tracked file has 1 MB at most: data and weights live elsewhere; a browser's library may."""
     large = [str(path) for path in tracked() if (ROOT / path).stat().st_size > 1_000_000]
 
-    assert [] == large
+    assert {path for path in large if "/static/vendor/" not in path} == set()
+
+
+def test_a_library_for_browsers_is_the_one_that_its_note_names() -> None:
+    """Whoever looks knows version and licence; a changed copy is found out."""
+    folder = ROOT / "api/dashboard/static/vendor"
+    note = (folder / "README.md").read_text(encoding="utf-8")
+
+    for file in folder.glob("*.js"):
+        assert f"| {file.name} |" in note
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in note
+        assert (folder / f"{file.name.partition('.')[0]}.LICENSE.txt").exists()

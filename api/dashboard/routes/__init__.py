@@ -1,0 +1,13 @@
+"""The dashboard's routes, one file a page: a page reads views and renders a template.
+
+A partial renders what changes on a page. `api.security` decides before who may come in: host,
+origin of forms, and the token.
+"""
+
+from fastapi import APIRouter
+
+from api.dashboard.routes import session, static, studies, study, trial, workers
+
+router = APIRouter(include_in_schema=False)
+for _page in (session, static, studies, study, trial, workers):
+    router.include_router(_page.router)

@@ -1,0 +1,85 @@
+"""Log in and out, choose a language; and the page that a problem gets."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.dashboard import render, words
+from api.dashboard.deps import Fields
+from api.dashboard.forms import local_path
+from api.deps import App
+from api.errors import ProblemBody
+from api.prefix import prefix_of
+from api.security import COOKIE, token_matches
+
+router = APIRouter()
+_YEAR, _MONTH = 365 * 86_400, 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """Context of the template `login.html`."""
+
+    target: str
+    wrong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """Context of the template `error.html`."""
+
+    problem: ProblemBody
+
+
+@router.get("/login")
+def show_login(request: Request, *, next_: Annotated[str, Query(alias="next")] = "/") -> Response:
+    """The form that asks for the server's token."""
+    return render.page(request, "login.html", LoginPage(local_path(next_), wrong=False))
+
+
+@router.post("/login")
+def log_in(request: Request, app: App, fields: Fields) -> Response:
+    """Keep a right token in a cookie that scripts and other sites cannot use."""
+    target, token = local_path(fields.get("next")), fields.get("token", "")
+    if not token_matches(app.settings, token):
+        return render.page(request, "login.html", LoginPage(target, wrong=True), status=403)
+    answer = RedirectResponse(target, 303)
+    _remember(request, answer, COOKIE, token, seconds=_MONTH)
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request) -> Response:
+    """Forget the token."""
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE, path=prefix_of(request) or "/", httponly=True, samesite="strict")
+    return answer
+
+
+@router.post("/language")
+def choose_language(request: Request, fields: Fields) -> Response:
+    """Show all pages in a language from now on, whatever the browser asks for."""
+    answer = RedirectResponse(local_path(fields.get("next")), 303)
+    chosen = fields.get("language", "")
+    if chosen in words.LANGUAGES:
+        _remember(request, answer, words.COOKIE, chosen, seconds=_YEAR)
+    return answer
+
+
+def error_page(request: Request, problem: ProblemBody) -> Response:
+    """A problem as a page in the dashboard's design."""
+    return render.page(request, "error.html", ErrorPage(problem), status=problem.status)
+
+
+def _remember(request: Request, answer: Response, name: str, value: str, *, seconds: int) -> None:
+    answer.set_cookie(
+        name,
+        value,
+        max_age=seconds,
+        httponly=True,
+        samesite="strict",
+        path=prefix_of(request) or "/",
+        secure=request.url.scheme == "https",
+    )

@@ -1,0 +1,56 @@
+"""The page of one study, and the changes that it offers."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.dashboard import render
+from api.dashboard.deps import Table
+from api.dashboard.importance_panel import importance_panel
+from api.dashboard.study_page import study_page
+from api.deps import App, Db, StudyRef
+from tuner.service import studies
+from tuner.service.importance import Method
+from tuner.spec.views import StudyChange
+
+router = APIRouter()
+_STATES: dict[str, Literal["running", "paused", "cancelled"]] = {
+    "resume": "running",
+    "pause": "paused",
+    "cancel": "cancelled",
+}
+
+
+@router.get("/studies/{study}")
+def show_study(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
+    """One study."""
+    return render.page(request, "study/page.html", study_page(db, study, query))
+
+
+@router.get("/partials/studies/{study}")
+def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
+    """What changes on the page of a study."""
+    return render.page(request, "study/live.html", study_page(db, study, query))
+
+
+@router.get("/partials/studies/{study}/importance")
+def show_importance(
+    request: Request,
+    app: App,
+    study: StudyRef,
+    method: Method = "ped_anova",
+) -> Response:
+    """Which params mattered, for the page of a study to add when it is there."""
+    context = importance_panel(app.db, app.importance, study, method)
+    return render.page(request, "study/importance.html", context)
+
+
+@router.post("/studies/{study}/{action}")
+def change_study(
+    app: App, study: StudyRef, action: Literal["pause", "resume", "cancel"]
+) -> Response:
+    """Pause, resume or cancel a study, and go back to its page."""
+    view = studies.change(app.db, study, StudyChange(state=_STATES[action]))
+    app.notify()
+    return RedirectResponse(f"/studies/{view.id}", 303)

@@ -1,0 +1,15 @@
+// Buttons that copy a text.
+import { t } from "./words.js";
+
+export async function copy(button) {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = t("copied");
+  } catch {
+    const code = button.parentElement.querySelector("code");
+    if (code) getSelection().selectAllChildren(code);
+    button.textContent = t("press Ctrl+C");
+  }
+  setTimeout(() => { button.textContent = label; }, 1500);
+}

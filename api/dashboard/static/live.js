@@ -1,0 +1,80 @@
+// Live pages: an event (or a slow poll) refetches the page's partial and changes what differs.
+import { morphChildren } from "./morph.js";
+import { t } from "./words.js";
+
+const POLL = 30_000, DEBOUNCE = 400, PATIENCE = 4;
+
+export class Live {
+  constructor(root) {
+    this.root = root;
+    this.pulse = document.getElementById("pulse");
+    this.poll = root.dataset.every ? root.dataset.every * 1000 : POLL;
+    this.cost = 0;
+    document.addEventListener("visibilitychange", () => this.follow(true));
+    addEventListener("pagehide", () => this.stop());
+    addEventListener("pageshow", (event) => event.persisted && this.follow(true));
+    this.follow(false);
+  }
+
+  follow(refetch) {
+    this.stop();
+    if (document.hidden) return;
+    if (refetch) this.soon(0);
+    this.timer = setInterval(() => this.soon(0), this.poll);
+    const { events, kinds, ended } = this.root.dataset;
+    if (!events || ended !== undefined) return this.say(ended === undefined ? "polling" : "");
+    this.stream = new EventSource(this.last ? events.replace(/after=\d+/, `after=${this.last}`) : events);
+    this.stream.onopen = () => this.say("live");
+    this.stream.onerror = () => this.say("polling");
+    const heard = (event) => {
+      this.last = event.lastEventId || this.last;
+      this.soon(Math.max(DEBOUNCE, this.cost * PATIENCE));
+    };
+    for (const kind of kinds.split(" ")) this.stream.addEventListener(kind, heard);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    clearTimeout(this.waiting);
+    this.waiting = undefined;
+    this.stream?.close();
+  }
+
+  // The first event of a burst sets the time; those after it are part of the same refetch.
+  soon(delay) {
+    this.waiting ??= setTimeout(() => this.refetch(), delay);
+  }
+
+  async refetch() {
+    const began = performance.now();
+    try {
+      const answer = await fetch(this.root.dataset.live, { headers: { Accept: "text/html" } });
+      if (answer.redirected) return location.reload();
+      if (!answer.ok) throw new Error(answer.statusText);
+      const fresh = new DOMParser().parseFromString(`<div>${await answer.text()}</div>`, "text/html").body.firstChild;
+      if (!selectsInside(this.root)) {
+        morphChildren(this.root, fresh);
+        document.dispatchEvent(new Event("segtune:refreshed"));
+      }
+      if (!this.stream) this.say("polling");
+    } catch {
+      this.say("lost");
+    } finally {
+      this.cost = performance.now() - began;
+      this.waiting = undefined;
+    }
+  }
+
+  say(mode) {
+    const words = { live: t("Live"), polling: t("Auto-refresh"), lost: t("Server does not answer") };
+    this.pulse.hidden = !mode;
+    if (this.pulse.dataset.mode === mode) return;
+    this.pulse.dataset.mode = mode;
+    this.pulse.textContent = words[mode] ?? "";
+  }
+}
+
+function selectsInside(root) {
+  const selection = getSelection();
+  return selection.rangeCount > 0 && !selection.isCollapsed && root.contains(selection.anchorNode);
+}
