@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.dashboard import assets, words
+from api.dashboard import assets, spoken, words
 from api.dashboard import format as fmt
 from api.dashboard.charts.bars import draw_bar, draw_stack
 from api.prefix import prefix_of
@@ -71,8 +71,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shared = "number setting measure metric gain percent quantity duration ago savings titled"
+    shared = "measure metric gain percent titled"
     found.filters.update({name: getattr(wording, name) for name in shared.split()})
+    said = "number setting quantity duration ago savings"
+    found.filters.update({name: getattr(spoken, name) for name in said.split()})
     own = "absolute size pretty flatten"
     found.filters.update({name: getattr(fmt, name) for name in own.split()})
     found.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]  # the extension's

@@ -37,6 +37,11 @@ def speaking(chosen: str) -> Iterator[None]:
         _language.reset(token)
 
 
+def message(text: str) -> str:
+    """Mark a message that is looked up elsewhere, by a name that holds it."""
+    return text
+
+
 def gettext(message: str) -> str:
     """The message in the page's language."""
     return _messages(language()).get(message, message)

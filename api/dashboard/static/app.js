@@ -1,8 +1,10 @@
 // Entry of all pages: no build step, one module for each thing that a page can do.
 import { copy } from "./copy.js";
+import { listen } from "./keys.js";
 import { later } from "./later.js";
 import { Live } from "./live.js";
 import { switchTheme } from "./theme.js";
+import { localTimes } from "./times.js";
 
 // `data-module="name"` on an element: `name.js` has a `start(element)`, called once for each.
 const started = new WeakSet();
@@ -31,7 +33,9 @@ document.addEventListener("click", (event) => {
   if (base) location.href = base + mark.dataset.trial;
 });
 document.getElementById("theme").addEventListener("click", switchTheme);
-document.addEventListener("segtune:refreshed", startModules);
+document.addEventListener("segtune:refreshed", () => { startModules(); localTimes(); });
+listen();
+localTimes();
 const root = document.querySelector("[data-live]");
 if (root) new Live(root);
 for (const place of document.querySelectorAll("[data-later]")) later(place);

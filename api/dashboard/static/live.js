@@ -2,7 +2,7 @@
 import { morphChildren } from "./morph.js";
 import { t } from "./words.js";
 
-const POLL = 30_000, DEBOUNCE = 400, PATIENCE = 4;
+const POLL = 30_000, AGAIN = 3_000, DEBOUNCE = 400, PATIENCE = 4;
 
 export class Live {
   constructor(root) {
@@ -10,6 +10,7 @@ export class Live {
     this.pulse = document.getElementById("pulse");
     this.poll = root.dataset.every ? root.dataset.every * 1000 : POLL;
     this.cost = 0;
+    this.seen = new Date();
     document.addEventListener("visibilitychange", () => this.follow(true));
     addEventListener("pagehide", () => this.stop());
     addEventListener("pageshow", (event) => event.persisted && this.follow(true));
@@ -25,7 +26,7 @@ export class Live {
     if (!events || ended !== undefined) return this.say(ended === undefined ? "polling" : "");
     this.stream = new EventSource(this.last ? events.replace(/after=\d+/, `after=${this.last}`) : events);
     this.stream.onopen = () => this.say("live");
-    this.stream.onerror = () => this.say("polling");
+    this.stream.onerror = () => this.soon(DEBOUNCE); // asks whether the server is there
     const heard = (event) => {
       this.last = event.lastEventId || this.last;
       this.soon(Math.max(DEBOUNCE, this.cost * PATIENCE));
@@ -52,25 +53,42 @@ export class Live {
       if (answer.redirected) return location.reload();
       if (!answer.ok) throw new Error(answer.statusText);
       const fresh = new DOMParser().parseFromString(`<div>${await answer.text()}</div>`, "text/html").body.firstChild;
+      this.seen = new Date();
       if (!selectsInside(this.root)) {
         morphChildren(this.root, fresh);
         document.dispatchEvent(new Event("segtune:refreshed"));
       }
-      if (!this.stream) this.say("polling");
+      if (this.stream?.readyState === EventSource.OPEN) this.say("live");
+      else if (this.root.dataset.ended === undefined) this.say("polling");
+      this.waiting = undefined;
+      // A proxy that answered for a server that was away has ended the stream for good.
+      if (this.stream?.readyState === EventSource.CLOSED) this.follow(false);
     } catch {
       this.say("lost");
+      this.waiting = undefined;
+      if (!document.hidden) this.soon(AGAIN);
     } finally {
       this.cost = performance.now() - began;
-      this.waiting = undefined;
     }
   }
 
+  // What the page shows is old once the server is gone: it says from when, and looks like it.
   say(mode) {
-    const words = { live: t("Live"), polling: t("Auto-refresh"), lost: t("Server does not answer") };
     this.pulse.hidden = !mode;
+    this.root.classList.toggle("stale", mode === "lost");
     if (this.pulse.dataset.mode === mode) return;
     this.pulse.dataset.mode = mode;
-    this.pulse.textContent = words[mode] ?? "";
+    this.pulse.textContent = this.words(mode);
+  }
+
+  words(mode) {
+    const time = this.seen.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" });
+    const words = {
+      live: t("Live"),
+      polling: t("Auto-refresh"),
+      lost: t("Server does not answer; as of {time}", { time }),
+    };
+    return words[mode] ?? "";
   }
 }
 
