@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.browsers", "tests.databases"]
 
 # Before anything imports torch: the pytest processes are the parallelism. What a test starts
 # inherits it, and inherits no SEGTUNE_* of the developer's either, except where real data lies.

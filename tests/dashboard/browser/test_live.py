@@ -1,38 +1,18 @@
 """The dashboard in a real browser against a real server: it updates by itself, quietly."""
 
 import re
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
+from api.settings import Settings
+from tests.api.samples import serving
+from tests.browsers import Visit, Windows
 from tests.dashboard.scenes import Scene
 from tuner.store.engine import Database
 
 PATHS = ("/", "/studies/1", "/studies/1/trials/1", "/workers")
-
-
-class Visit:
-    """A page and everything that its console complained about."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda message: self._hear(message.type, message.text))
-
-    def _hear(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"}:
-            self.complaints.append(text)
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """A fresh browser window."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    yield Visit(context.new_page())
-    context.close()
 
 
 @pytest.fixture
@@ -146,3 +126,48 @@ def test_what_mattered_comes_after_the_page(visit: Visit, server: str, scene: Sc
     expect(visit.page.locator("#importance header")).to_contain_text("by itself", timeout=60_000)
     expect(visit.page.locator("#importance tbody tr")).to_have_count(5)
     assert visit.complaints == []
+
+
+def test_a_page_whose_server_is_gone_says_so_and_comes_back(
+    visit: Visit, settings: Settings, db: Database
+) -> None:
+    """It says from when its figures are; once the server is there again it goes on by itself."""
+    with serving(settings) as live:
+        scene = Scene.submit(db).play(3)
+        work = scene.take()
+        port = live.client.base_url.port
+        visit.page.goto(f"{live.client.base_url}/studies/1")
+        expect(visit.page.locator("#pulse")).to_have_text("Live")
+    expect(visit.page.locator("#pulse")).to_contain_text("Server does not answer")
+    expect(visit.page.locator("#live")).to_have_class("stale")
+    scene.report(work, 1, 2, 3, 4)
+    with serving(settings.model_copy(update={"port": port})):
+        expect(visit.page.locator("#pulse")).to_have_text("Live", timeout=15_000)
+        expect(visit.page.locator(f"#trial-{work.trial}")).to_contain_text("4/12")
+        expect(visit.page.locator("#live")).not_to_have_class("stale")
+
+
+def test_keys_move_along_rows_and_show_what_they_do(
+    visit: Visit, server: str, scene: Scene
+) -> None:
+    """j, k and Enter open a trial; ? lists the keys of the page; Escape closes the list."""
+    page = visit.page
+    page.goto(f"{server}/studies/1")
+    expect(page.locator("#pulse")).to_have_text("Live")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("next and previous row")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    for key in ("j", "j", "j", "k"):
+        page.keyboard.press(key)
+    expect(page.locator("#trial-3 a.row")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/studies/1/trials/3$"))
+    assert visit.complaints == []
+
+
+def test_moments_are_in_the_readers_zone(windows: Windows, server: str, scene: Scene) -> None:
+    """What stands behind "3 s ago" is the time on the reader's own clock."""
+    page = windows.open(timezone_id="Asia/Shanghai", locale="en-GB").page
+    page.goto(f"{server}/studies/1")
+    expect(page.locator("#head time").first).to_have_attribute("title", re.compile(r"GMT\+8|CST"))

@@ -1,0 +1,91 @@
+"""A real browser for tests, and windows that note what their pages complain about."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+
+_BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Visit:
+    """A page and everything that its console complained about, violations of its policy too."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self._hear(message.type, message.text))
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.complaints.append(text)
+
+
+class Windows:
+    """Opens windows of one browser; all are closed in the end."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+
+    def open(self, **options: Any) -> Visit:
+        """A window with cookies of its own, 1440 by 900 unless said otherwise."""
+        context = self._browser.new_context(
+            **{"viewport": {"width": 1440, "height": 900}, **options}
+        )
+        self._contexts.append(context)
+        return Visit(context.new_page())
+
+    def close(self) -> None:
+        """Close all."""
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; where there is none the test skips, in CI it fails."""
+    program = next((path for path in _BROWSERS if Path(path).exists()), None)
+    if program is None:
+        _unavailable(f"no browser at {', '.join(_BROWSERS)}; apt-get install chromium")
+    with sync_playwright() as playwright:
+        try:
+            found = playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        except Error as error:
+            _unavailable(f"{program} does not start: {error}")
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def windows(browser: Browser) -> Iterator[Windows]:
+    """Windows of the browser, as many as a test opens."""
+    opened = Windows(browser)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def visit(windows: Windows) -> Visit:
+    """A fresh browser window."""
+    return windows.open()
+
+
+def _unavailable(reason: str) -> None:
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(reason)
+    pytest.skip(reason)
