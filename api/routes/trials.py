@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from api.deps import After, App, Cursor, Db, Limit, StudyRef, TrialBody, TrialNumber
 from tuner.service import overview, studies
+from tuner.spec.filters import MOST_CHARACTERS
 from tuner.spec.states import TrialState
 from tuner.spec.views import Page, StepView, TrialSummary, TrialView
 
@@ -20,11 +21,23 @@ class TrialQuery(BaseModel):
         default="number",
         max_length=200,
         description="number, value, best_value, state, step, seconds, finished_at, "
-        "a searched path such as optimizer.lr, a reported metric such as iou.car, or one of the "
-        "last confusion matrix such as recall.car or iou.[car,pedestrian]",
+        "or whatever else a filter can name: a searched path such as optimizer.lr, a reported "
+        "metric such as iou.car, or one of the last confusion matrix such as recall.car or "
+        "iou.[car,pedestrian]",
     )
     descending: bool = False
     state: TrialState | None = None
+    filter: str = Field(
+        default="",
+        max_length=MOST_CHARACTERS,
+        description="miou > .6 and optimizer.name = sgd or not state in [failed, pruned]: names "
+        "are columns, params, metrics and config paths; signs are = != < <= > >= ~ (contains) in",
+    )
+    metrics: list[Annotated[str, Field(max_length=300)]] = Field(
+        default_factory=list,
+        max_length=50,
+        description="Metrics of the last step, or of its matrix, to bring with each trial",
+    )
     cursor: Cursor = None
     limit: Limit = 50
 

@@ -129,3 +129,27 @@ def test_pages_of_studies(client: TestClient) -> None:
     rest = _walk(client, "/api/v1/studies", {"limit": 2, "cursor": first["next"]})
 
     assert [item["name"] for item in first["items"] + rest] == ["e", "d", "c", "b", "a"]
+
+
+def test_the_table_is_filtered(any_client: TestClient) -> None:
+    """A filter leaves the trials that it is true of, with the metrics that are asked for."""
+    any_client.post("/api/v1/studies", json=study())
+    for miou in (0.5, 0.7, 0.6):
+        train(any_client, miou=miou)
+    query = {"filter": "miou > .55", "sort": "miou", "metrics": ["miou", "train_loss"]}
+    page = any_client.get("/api/v1/studies/street/trials", params=query).json()
+
+    assert [trial["number"] for trial in page["items"]] == [2, 1]
+    assert page["items"][0]["metrics"] == {"miou": 0.6, "train_loss": 1.0}
+    assert page["total"] == 2
+
+
+def test_a_filter_that_cannot_be_understood_is_refused(client: TestClient) -> None:
+    """With the character at which it goes wrong, and what could stand there."""
+    client.post("/api/v1/studies", json=study())
+    query = {"filter": "miou > .5 and optimizer.lrr < 1"}
+    answer = client.get("/api/v1/studies/street/trials", params=query)
+
+    assert answer.status_code == 422
+    assert "character 15: filter: no column, param or metric is called" in answer.json()["detail"]
+    assert answer.json()["problems"][0]["location"] == ["filter"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -89,6 +90,17 @@ def ok(body: object, status: int = 200) -> httpx.Response:
 
 def no_wait(seconds: float) -> None:
     """Wait for nothing."""
+
+
+def test_trials_are_asked_for_by_filter_and_metrics() -> None:
+    """Both go with each page's request; what is not asked for is not sent."""
+    server = Server(ok({"items": []}))
+    client, metrics = server.client(), ["miou", "recall.car"]
+    assert list(client.trials("streets", filter="miou > .6", metrics=metrics)) == []
+    assert list(client.trials("streets")) == []
+    first, second = (parse_qs(request.url.query.decode()) for request in server.requests)
+    assert (first["filter"], first["metrics"]) == (["miou > .6"], metrics)
+    assert {"filter", "metrics"} & second.keys() == set()
 
 
 @pytest.mark.parametrize("form", ["spec", "mapping", "yaml", "json"])

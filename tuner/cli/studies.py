@@ -134,7 +134,7 @@ def list_studies(
     tables.show(tables.studies(found, datetime.now(UTC)))
 
 
-def list_trials(
+def list_trials(  # noqa: PLR0913, PLR0917  # the options of the command
     study: StudyArgument,
     sort: Annotated[
         str,
@@ -143,6 +143,10 @@ def list_trials(
         ),
     ] = "number",
     state: Annotated[str | None, typer.Option(help="Only trials in this state.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--filter", help="Only trials such as 'miou > .6 and optimizer.name = sgd'."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,
     server: ServerOption = None,
     token: TokenOption = None,
@@ -161,6 +165,7 @@ def list_trials(
         sort=sort.removeprefix("-"),
         descending=sort.startswith("-"),
         state=_state(TrialState, state),
+        filter=where,
     )
     tables.show(tables.trials(islice(found, limit), view.spec))
 

@@ -200,9 +200,22 @@ class Client:
         sort: str = "number",
         descending: bool = False,
         state: TrialState | str | None = None,
+        filter: str | None = None,  # as the parameter is called
+        metrics: Sequence[str] = (),
     ) -> Iterator[TrialSummary]:
-        """Every trial of a study, fetched page by page."""
-        query = {"sort": sort, "descending": descending, "state": state, "limit": 200}
+        """Every trial of a study, fetched page by page; a filter as in `miou > .6 and lr < 1e-2`.
+
+        Args:
+            metrics: of the last step or its matrix, to come with each trial.
+        """
+        query = {
+            "sort": sort,
+            "descending": descending,
+            "state": state,
+            "filter": filter,
+            "metrics": list(metrics) or None,
+            "limit": 200,
+        }
         return self._pages(Page[TrialSummary], f"{_study(study)}/trials", query)
 
     def trial(self, study: StudyId, number: int) -> TrialView:

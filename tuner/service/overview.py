@@ -1,6 +1,6 @@
 """The read side: what the API, the dashboard and the command show of the store."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from tuner.service import cursors, documents, results, summaries, trial_lists, views
 from tuner.service.pareto import front_trials
@@ -65,12 +65,19 @@ def trials(  # noqa: PLR0913  # one argument for each query parameter of the lis
     sort: str = "number",
     descending: bool = False,
     state: TrialState | None = None,
+    filter: str = "",  # as the parameter is called
+    metrics: Sequence[str] = (),
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[TrialSummary]:
-    """A study's trials in any order. Raises NotFound, InvalidInput (sort key, cursor)."""
-    selection = TrialSelection(sort, descending, state, cursor, limit)
-    with db.reading() as session:
+    """A study's trials in any order.
+
+    Raises:
+        NotFound: no study is called so.
+        InvalidInput: the sort key, the filter, a metric or the cursor.
+    """
+    selection = TrialSelection(sort, descending, state, cursor, limit, filter, tuple(metrics))
+    with db.snapshot() as session:
         row = study_rows.find(session, study)
         return trial_lists.page(session, row, documents.spec_of(row), selection)
 

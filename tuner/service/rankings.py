@@ -1,23 +1,23 @@
 """Trials by any metric: what they reported, or what their confusion matrices give."""
 
-from collections.abc import Mapping
-from math import inf, isfinite
-from typing import Any, NamedTuple
+from math import isfinite
+from typing import NamedTuple
 
+import numpy as np
 from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidInput, NotFound, Problem
-from tuner.service import documents
+from tuner.service import documents, metric_arrays
 from tuner.spec.messages import Report
-from tuner.spec.metrics import MINIMIZED, compute, unknown_metric
-from tuner.spec.states import TrialState
+from tuner.spec.metrics import LOSSES, MEASURED, MINIMIZED, compute, unknown_metric
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import Ranked
-from tuner.store import reports, trial_pages
+from tuner.store import matrix_sums, trial_cells
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
 from tuner.store.engine import Database
-from tuner.store.tables import Study, Trial
+from tuner.store.tables import Study
+from tuner.store.trial_cells import Cell, From
 from tuner.wording import quantity
 
 
@@ -80,12 +80,12 @@ def ranked(
     done = trial_rows.results(session, row)
     if wrong and not any(metric in one.metrics for one in done):
         raise InvalidInput([Problem(("objective",), wrong)])
-    lacking = [one.id for one in done if metric not in one.metrics]
-    derived = _derived(session, lacking, metric, spec) if lacking and not wrong else {}
+    is_complete = all(metric in one.metrics for one in done)
+    matrices = {} if wrong or is_complete else derived(session, row, spec, metric)
     found = [
         RankedTrial(one.number, value, one.value)
         for one in done
-        if (value := one.metrics.get(metric, derived.get(one.id))) is not None and isfinite(value)
+        if (value := one.metrics.get(metric, matrices.get(one.id))) is not None and isfinite(value)
     ]
     if not found:
         raise NotFound(
@@ -96,43 +96,31 @@ def ranked(
     return sorted(found, key=lambda one: (objective.key(one.value), one.number))
 
 
-def page(
-    session: Session,
-    row: Study,
-    order: trial_pages.Order,
-    *,
-    state: TrialState | None,
-    after: tuple[Any, int] | None,
-    limit: int,
-) -> list[tuple[Trial, Any]]:
-    """Trials by what their last confusion matrix gives, whether they have ended or not.
+def values_by(session: Session, study: Study, spec: StudySpec, metric: str) -> dict[int, float]:
+    """Each trial's last value of any metric, by number: as reported, else as its matrix gives it.
 
-    Those without one come last. Every matrix of the study is looked at.
+    Raises:
+        InvalidInput: nothing is known under this name.
     """
-    spec = documents.spec_of(row)
-    listed = trial_pages.metric_of(session, row.id, order.key, state=state)
-    lacking = [trial_id for trial_id, _, value in listed if value is None]
-    derived = _derived(session, lacking, order.key, spec)
-    sign = -1.0 if order.descending else 1.0
-
-    def place(value: float | None, number: int) -> tuple[float, int]:
-        return inf if value is None else sign * value, number
-
-    ordered = sorted(
-        (place(value, number), trial_id, value)
-        for trial_id, number, stored in listed
-        for value in [derived.get(trial_id) if stored is None else stored]
-    )
-    start = place(*after) if after else (-inf, -1)
-    chosen = [(trial_id, value) for at, trial_id, value in ordered if at > start][:limit]
-    found = trial_rows.by_id(session, [trial_id for trial_id, _ in chosen])
-    return [(found[trial_id], value) for trial_id, value in chosen]
-
-
-def _derived(
-    session: Session, trial_ids: list[int], metric: str, spec: StudySpec
-) -> Mapping[int, float | None]:
-    matrices = reports.last_confusions(session, trial_ids)
+    stored = trial_cells.read(session, study.id, [Cell(From.METRIC, metric)])
+    wrong = unknown_metric(metric, spec.dataset.classes)
+    if wrong and all(value is None for _, _, value in stored):
+        raise InvalidInput([Problem(("by",), wrong)])
+    is_complete = all(value is not None for _, _, value in stored)
+    matrices = {} if wrong or is_complete else derived(session, study, spec, metric)
     return {
-        trial_id: compute(metric, matrix, spec.dataset.classes) for trial_id, matrix in matrices
+        number: value
+        for trial_id, number, reported in stored
+        if (value := matrices.get(trial_id) if reported is None else reported) is not None
     }
+
+
+def derived(session: Session, study: Study, spec: StudySpec, metric: str) -> dict[int, float]:
+    """What the last matrix of each trial gives of a metric, by the trial's id."""
+    if unknown_metric(metric, spec.dataset.classes) or metric in (*LOSSES, *MEASURED):
+        return {}
+    classes = spec.dataset.classes
+    sums = matrix_sums.last_sums(session, study, len(classes))
+    found = metric_arrays.compute(metric, sums, classes)
+    is_known = ~np.isnan(found)
+    return dict(zip(sums.ids[is_known].tolist(), found[is_known].tolist(), strict=True))

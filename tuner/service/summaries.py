@@ -134,8 +134,9 @@ def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
     history = leases.history(session, trial.id)
     worker = history[-1][1] if history else None
     summary = views.trial_summary(trial, documents.spec_of(row), worker)
+    own = {"error", "metrics"}
     return TrialView(
-        **{name: getattr(summary, name) for name in TrialSummary.model_fields if name != "error"},
+        **{name: getattr(summary, name) for name in TrialSummary.model_fields if name not in own},
         study_id=row.id,
         study=row.name,
         config=documents.config_of(trial),

@@ -1,46 +1,64 @@
 """Trials of a study in any order, filtered and paged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidInput, Problem
-from tuner.service import cursors, rankings, views
-from tuner.spec.hints import nearest
-from tuner.spec.metrics import metric_names, unknown_metric
-from tuner.spec.space import Choice
+from tuner.service import cursors, filters, rankings, views
+from tuner.service.trial_fields import TrialField, TrialFields, ValueKind
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import Page, TrialSummary
-from tuner.store import leases, trial_pages, trials
+from tuner.store import leases, trial_cells, trial_pages, trials
 from tuner.store.tables import Study, Trial
 from tuner.store.trial_pages import Order
+
+_CHECKS = {ValueKind.NUMBER: cursors.is_number, ValueKind.TIME: cursors.is_moment}
 
 
 @dataclass(frozen=True, slots=True)
 class TrialSelection:
-    """Which trials a list shows, in which order; `sort` is a column, a path or a metric."""
+    """Which trials a list shows, in which order, and which metrics of each.
+
+    `sort` is a column, a path or a metric; `filter` is what `tuner.spec.filters` reads.
+    """
 
     sort: str = "number"
     descending: bool = False
     state: TrialState | None = None
     cursor: str | None = None
     limit: int = 50
+    filter: str = ""
+    metrics: tuple[str, ...] = ()
+
+
+class Placed(NamedTuple):
+    """A trial's id and number, and its sort key."""
+
+    id: int
+    number: int
+    key: Any
 
 
 def page(
     session: Session, study: Study, spec: StudySpec, selection: TrialSelection
 ) -> Page[TrialSummary]:
-    """The trials that are selected. Raises InvalidInput (sort key, cursor)."""
-    order = _order(spec, selection.sort, descending=selection.descending)
-    after = _after(selection.cursor, order) if selection.cursor else None
-    listed = rankings.page if order.is_derived else _by_column
-    found = listed(
-        session, study, order, state=selection.state, after=after, limit=selection.limit + 1
-    )
+    """The trials that are selected. Raises InvalidInput (sort key, filter, metric, cursor)."""
+    fields = TrialFields(spec, trial_cells.reported(session, study.id))
+    by = _sorted_by(fields, selection.sort)
+    after = _after(selection.cursor, by) if selection.cursor else None
+    if selection.filter.strip() or by.name not in trial_pages.COLUMNS:
+        placed = _placed(session, study, fields, selection)
+        total, found = len(placed), _of_placed(session, placed, after, selection)
+    else:
+        order = Order(by.name, descending=selection.descending)
+        state, limit = selection.state, selection.limit + 1
+        found = trial_pages.page(session, study.id, order, state=state, after=after, limit=limit)
+        total = trials.count(session, study.id, state=state)
     shown = found[: selection.limit]
     following = None
     if len(found) > selection.limit:
@@ -49,10 +67,18 @@ def page(
             key.isoformat() if isinstance(key, datetime) else key, last.number
         )
     return Page(
-        items=summaries_of(session, spec, [trial for trial, _ in shown]),
+        items=_with_metrics(session, study, fields, selection, [trial for trial, _ in shown]),
         next=following,
-        total=trials.count(session, study.id, state=selection.state),
+        total=total,
     )
+
+
+def placed(
+    session: Session, study: Study, spec: StudySpec, selection: TrialSelection
+) -> list[Placed]:
+    """Every trial that is selected, in order, whatever the page. Raises InvalidInput."""
+    fields = TrialFields(spec, trial_cells.reported(session, study.id))
+    return _placed(session, study, fields, selection)
 
 
 def summaries_of(
@@ -63,42 +89,107 @@ def summaries_of(
     return tuple(views.trial_summary(trial, spec, holders.get(trial.id)) for trial in shown)
 
 
-def _by_column(
+def _placed(
+    session: Session, study: Study, fields: TrialFields, selection: TrialSelection
+) -> list[Placed]:
+    """Every selected trial in order; those without a sort key come last, each part by number."""
+    by = _sorted_by(fields, selection.sort)
+    wanted = filters.predicate(fields.spec, selection.filter, fields.reported)
+    read = (by,) if wanted is None else (by, *wanted.fields)
+    rows = filters.values(session, study, fields.spec, read, state=selection.state)
+    if wanted is not None:
+        rows = [row for row in rows if wanted.accepts(row.values[1:])]
+    keyed = [Placed(row.id, row.number, _key(by, row.values[0])) for row in rows]
+    known = [one for one in keyed if one.key is not None]
+    known.sort(key=lambda one: one.key, reverse=selection.descending)
+    return [*known, *(one for one in keyed if one.key is None)]
+
+
+def _of_placed(
+    session: Session,
+    placed: list[Placed],
+    after: tuple[Any, int] | None,
+    selection: TrialSelection,
+) -> list[tuple[Trial, Any]]:
+    """The trials after a cursor with their sort keys: a page of them, and one more."""
+    if after is not None:
+        placed = [one for one in placed if _is_beyond(one, *after, selection.descending)]
+    wanted = placed[: selection.limit + 1]
+    rows = trials.by_id(session, [one.id for one in wanted])
+    return [(rows[one.id], one.key) for one in wanted if one.id in rows]
+
+
+def _key(field: TrialField, value: Any) -> Any:
+    """What a value is sorted by: as text where there is more than numbers or times."""
+    if field.kind is ValueKind.NUMBER:
+        return value if isinstance(value, int | float) else None
+    if field.kind is ValueKind.TIME or value is None:
+        return value
+    return filters.plain(value) if isinstance(value, str) else str(filters.plain(value))
+
+
+def _is_beyond(one: Placed, key: Any, number: int, descending: bool) -> bool:
+    """Whether a trial comes after one with this sort key and number."""
+    if key is None or one.key is None:
+        return one.key is None and (key is not None or one.number > number)
+    if one.key == key:
+        return one.number > number
+    return bool(one.key < key) if descending else bool(one.key > key)
+
+
+def _with_metrics(
     session: Session,
     study: Study,
-    order: Order,
-    *,
-    state: TrialState | None,
-    after: tuple[Any, int] | None,
-    limit: int,
-) -> Sequence[tuple[Trial, Any]]:
-    return trial_pages.page(session, study.id, order, state=state, after=after, limit=limit)
+    fields: TrialFields,
+    selection: TrialSelection,
+    shown: Sequence[Trial],
+) -> tuple[TrialSummary, ...]:
+    """These trials with what of their metrics was asked for."""
+    asked = {name: _metric(fields, name) for name in selection.metrics}
+    items = summaries_of(session, fields.spec, shown)
+    if not asked:
+        return items
+    reported = [_reported(trial) for trial in shown]
+    derived: dict[str, Mapping[int, float]] = {}
+    for name, metric in asked.items():
+        if any(metric not in metrics for metrics in reported):
+            derived[name] = rankings.derived(session, study, fields.spec, metric)
+    found = []
+    for item, trial, metrics in zip(items, shown, reported, strict=True):
+        values = {
+            name: metrics.get(metric, derived.get(name, {}).get(trial.id))
+            for name, metric in asked.items()
+        }
+        known = {name: value for name, value in values.items() if value is not None}
+        found.append(item.model_copy(update={"metrics": known}))
+    return tuple(found)
 
 
-def _order(spec: StudySpec, sort: str, *, descending: bool) -> Order:
-    if sort in trial_pages.COLUMNS:
-        return Order(sort, descending=descending, numeric=sort != "state")
-    reported = metric_names(spec.dataset.classes)
-    if sort in reported:
-        return Order(sort, descending=descending, is_metric=True)
-    if sort not in spec.space.root:
-        if unknown_metric(sort, spec.dataset.classes) is None:
-            return Order(sort, descending=descending, is_derived=True)
-        hint = nearest(sort, (*trial_pages.COLUMNS, *spec.space.root, *reported))
-        raise InvalidInput([Problem(("sort",), f"trials cannot be sorted by '{sort}'; {hint}")])
-    numeric = all(
-        not isinstance(dimension, Choice)
-        or all(isinstance(v, int | float) and not isinstance(v, bool) for v in dimension.choice)
-        for dimension in spec.space.root[sort]
-    )
-    return Order(sort, descending=descending, numeric=numeric)
+def _reported(trial: Trial) -> Mapping[str, float]:
+    stored: object = trial.metrics  # a damaged row may have anything there
+    return stored if isinstance(stored, dict) else {}
 
 
-def _after(cursor: str, order: Order) -> tuple[Any, int]:
+def _metric(fields: TrialFields, name: str) -> str:
+    """The metric of a name. Raises InvalidInput."""
+    found = fields.find(name)
+    if found is None or not found.is_metric:
+        found = fields.find(f"metrics.{name}")
+    if found is None:
+        raise InvalidInput([Problem(("metrics",), fields.missing(name))])
+    return found.cell.key
+
+
+def _sorted_by(fields: TrialFields, sort: str) -> TrialField:
+    found = fields.find(sort)
+    if found is None:
+        message = f"trials cannot be sorted by '{sort[:100]}': {fields.missing(sort)}"
+        raise InvalidInput([Problem(("sort",), message)])
+    return found
+
+
+def _after(cursor: str, by: TrialField) -> tuple[Any, int]:
     """Sort key and number of the last trial of the page before."""
-    if order.key == "finished_at":
-        key, number = cursors.read(cursor, [cursors.is_moment, cursors.is_whole])
-        return key and datetime.fromisoformat(key), number
-    fits = cursors.is_number if order.numeric else cursors.is_text
+    fits = _CHECKS.get(by.kind, cursors.is_text)
     key, number = cursors.read(cursor, [fits, cursors.is_whole])
-    return key, number
+    return (datetime.fromisoformat(key) if key and by.kind is ValueKind.TIME else key), number

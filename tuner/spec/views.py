@@ -113,6 +113,9 @@ class TrialSummary(Section):
         default=None, description="Fingerprint of the data that it is trained on, once reported"
     )
     reason: str = ""
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="Of the last step; in lists those that were asked for"
+    )
     seconds: float = 0.0
     created_at: AwareDatetime
     started_at: AwareDatetime | None = None
@@ -148,7 +151,6 @@ class TrialView(TrialSummary):
     study_id: int
     study: str
     config: TrialConfig
-    metrics: dict[str, float] = Field(default_factory=dict, description="Metrics of the last step")
     confusion: tuple[tuple[int, ...], ...] | None = None
     verdict: Verdict = Verdict()
     provenance: dict[str, Any] = Field(default_factory=dict)

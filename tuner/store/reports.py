@@ -2,12 +2,12 @@
 
 import zlib
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from math import isqrt
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, func, insert, literal, select
+from sqlalchemy import func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from tuner.spec.events import EventKind
@@ -158,21 +158,6 @@ def last_confusion(session: Session, trial_id: int) -> Matrix | None:
         .limit(1)
     )
     return None if packed is None else unpack(packed)
-
-
-def last_confusions(session: Session, trial_ids: Sequence[int]) -> Iterator[tuple[int, Matrix]]:
-    """The confusion matrix of the last step of each of these trials that sent one."""
-    for start in range(0, len(trial_ids), _PART):
-        query = (
-            select(Report.trial_id, Report.confusion)
-            .join(Trial, and_(Trial.id == Report.trial_id, Trial.step == Report.step))
-            .where(
-                Report.trial_id.in_(trial_ids[start : start + _PART]),
-                Report.confusion.is_not(None),
-            )
-        )
-        for trial_id, packed in session.execute(query):
-            yield trial_id, unpack(packed or b"")
 
 
 class StepReport(NamedTuple):

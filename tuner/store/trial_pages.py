@@ -1,4 +1,4 @@
-"""Pages of trials, sorted by any key that they have."""
+"""Pages of trials, sorted by a column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,27 +23,10 @@ COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which key trials are sorted: one of `COLUMNS`, a searched path, or a metric.
-
-    One that is derived from matrices is not a column, so that `page` cannot order by it.
-    """
+    """By which of `COLUMNS` trials are sorted."""
 
     key: str = "number"
     descending: bool = False
-    numeric: bool = True
-    is_metric: bool = False
-    is_derived: bool = False
-
-    def column(self) -> ColumnElement[Any]:
-        """The SQL expression to sort by."""
-        if self.key in COLUMNS:
-            return COLUMNS[self.key].expression
-        if self.is_metric:
-            metric: ColumnElement[Any] = Trial.metrics[self.key].as_float()
-            return metric
-        drawn = Trial.params[self.key]
-        key: ColumnElement[Any] = drawn.as_float() if self.numeric else drawn.as_string()
-        return key
 
 
 def page(
@@ -60,7 +43,7 @@ def page(
     Args:
         after: sort key and number of the last trial of the page before.
     """
-    key = order.column()
+    key = COLUMNS[order.key].expression
     query = select(Trial, key).where(Trial.study_id == study_id).limit(limit)
     if state is not None:
         query = query.where(Trial.state == state)
@@ -79,17 +62,3 @@ def _beyond(
         return and_(key.is_(None), Trial.number > number)
     further = key < value if descending else key > value
     return or_(further, and_(key == value, Trial.number > number), key.is_(None))
-
-
-def metric_of(
-    session: Session, study_id: int, metric: str, *, state: TrialState | None
-) -> list[tuple[int, int, float | None]]:
-    """Id, number and last reported value of each trial, of one state or all, by number."""
-    query = (
-        select(Trial.id, Trial.number, Trial.metrics[metric].as_float())
-        .where(Trial.study_id == study_id)
-        .order_by(Trial.number)
-    )
-    if state is not None:
-        query = query.where(Trial.state == state)
-    return [(row[0], row[1], row[2]) for row in session.execute(query)]
