@@ -16,7 +16,14 @@ from tests.house.tree import ROOT, sources, text
 
 PIN = re.compile(r"[a-z0-9][a-z0-9.-]*==[0-9][0-9a-z.]*( ; [^;]+)?")
 PROJECT: dict[str, Any] = tomllib.loads(text("pyproject.toml"))["project"]
-TESTED = ("server", "worker", "tiff", "insight", "dev")  # the extras that `make test` needs
+TESTED = (
+    "server",
+    "worker",
+    "tiff",
+    "insight",
+    "optuna-dashboard",
+    "dev",
+)  # the extras that `make test` needs
 USERS = ("server", "worker", "tiff", "insight")
 # Dependencies that no file of ours imports, and what does.
 INDIRECT = {

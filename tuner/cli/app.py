@@ -22,6 +22,7 @@ from tuner.cli.export import export
 from tuner.cli.failures import explain
 from tuner.cli.import_ import command as import_
 from tuner.cli.init.command import init
+from tuner.cli.optuna_dashboard.command import optuna_dashboard
 from tuner.cli.predict import predict
 from tuner.cli.train.command import train
 from tuner.errors import SegtuneError
@@ -95,6 +96,7 @@ app.command("trials", rich_help_panel=STUDY)(studies.list_trials)
 app.command(rich_help_panel=STUDY)(trial.trial)
 app.command(rich_help_panel=STUDY)(studies.pareto)
 app.command("explain", rich_help_panel=STUDY)(explain_study)
+app.command("optuna-dashboard", rich_help_panel=STUDY)(optuna_dashboard)
 app.command(rich_help_panel=STUDY)(studies.pause)
 app.command(rich_help_panel=STUDY)(studies.resume)
 app.command(rich_help_panel=STUDY)(studies.cancel)
