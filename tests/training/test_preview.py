@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 
 from tests.training import samples
+from tuner.configs.colours import colours
 from tuner.training.data.load import Data
 from tuner.training.ignore import IGNORE
-from tuner.training.preview.palette import colours
 from tuner.training.preview.sheet import Look, described, sheet, write
 
 SMALL = Look(samples=2, epochs=1, cell=96)

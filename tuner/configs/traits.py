@@ -87,10 +87,14 @@ class AugmentTraits(Traits):
 
 
 class DatasetTraits(Traits):
-    """`classes` of its labels in order; `other_classes` where a study may name others instead."""
+    """`classes` of its labels in order; `other_classes` where a study may name others instead.
+
+    `colours` are those that its authors paint the classes in, red, green and blue of 0 … 255.
+    """
 
     kind = "dataset"
     classes: tuple[str, ...] = ()
+    colours: tuple[tuple[int, int, int], ...] = ()
     other_classes: bool = False
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tuner.configs.colours import colours
 from tuner.delivery.attribution import Attribution
 from tuner.delivery.explained import Target
 from tuner.delivery.object_regions import ObjectRegions
-from tuner.training.preview.palette import colours
 from tuner.training.preview.sheet import Pixels
 from tuner.wording import measure
 

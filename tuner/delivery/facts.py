@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import tuner
+from tuner.configs.colours import colours
 from tuner.delivery.trained import TrainedModel
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.spec.stored import dump_config
-from tuner.training.preview.palette import colours
 from tuner.wording import quantity
 
 KEY = "segtune"

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from tuner.atomic import replacing
+from tuner.configs.colours import colours
 from tuner.delivery.file_model import FileModel
 from tuner.delivery.image_input import check_channels, read_pixels
 from tuner.delivery.inputs import InputFile
@@ -21,7 +22,6 @@ from tuner.errors import DataError, Diverged, StorageError
 from tuner.training.data.cache import fit
 from tuner.training.data.split import ImageArray
 from tuner.training.network.resize import resize
-from tuner.training.preview.palette import colours
 
 Drawing = Literal["overlay", "mask", "colour"]
 _SHARE = 0.5  # of the colour in an overlay

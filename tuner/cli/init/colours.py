@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from tuner.cli.init.naming import Names, is_unlabelled, is_void
 from tuner.cli.init.survey import Findings
+from tuner.configs.colours import Colour
 from tuner.errors import DataError
 from tuner.training.data.image_files import colour_of
-from tuner.training.preview.palette import Colour
 from tuner.wording import quantity
 
 _MOST = 256

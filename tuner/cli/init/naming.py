@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tuner.configs.colours import Colour
 from tuner.errors import DataError
 from tuner.training.data import lists
-from tuner.training.preview.palette import Colour
 
 # What a reader meets in a file of that name that holds something else.
 _NO_NAMES = (

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tuner.configs.colours import colours
 from tuner.delivery.evaluation.scoring import ImageScore, Pass
 from tuner.training.data.parts import Part
 from tuner.training.ignore import IGNORE
-from tuner.training.preview.palette import colours
 from tuner.training.preview.sheet import Pixels, visible
 
 _WIDTH = 420  # pixels that a figure has at most

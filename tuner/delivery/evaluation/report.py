@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from tuner.configs.colours import Colour, colours
 from tuner.delivery.evaluation import charts
 from tuner.delivery.evaluation.boundaries import DEPTH, TOLERANCE
 from tuner.delivery.evaluation.calibration import BINS
@@ -14,7 +15,6 @@ from tuner.delivery.evaluation.robustness import Robustness
 from tuner.delivery.report.markup import Markup, element, joined
 from tuner.delivery.report.page import document, facts, notes, panel, scrolling, table
 from tuner.spec.messages import ConfusionMatrix
-from tuner.training.preview.palette import Colour, colours
 from tuner.wording import quantity
 
 _MOST_CELLS = 30  # classes of which a matrix can be read

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tuner.atomic import replacing
+from tuner.configs.colours import Colour, class_colours
 from tuner.spec.config import TrialConfig
 from tuner.training.batches.augmentation import Augmentation, SampleSource, enabled
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.ignore import IGNORE
-from tuner.training.preview.palette import colours
 
 Pixels = NDArray[np.uint8]
 _OPACITY = 0.38
@@ -45,7 +45,7 @@ def sheet(config: TrialConfig, split: DecodedSplit, look: Look = Look()) -> Imag
     columns += [_augmented(config, split, indices, epoch, look) for epoch in _epochs(look)]
     size = _cell_size(columns[0][0][0], look.cell)
     names = ["as it is", *(f"epoch {epoch}" for epoch in _epochs(look))]
-    painter = _Painter(config.dataset.classes, size)
+    painter = _Painter(config.dataset.classes, class_colours(config.dataset), size)
     rows = [[painter.cell(*column[row]) for column in columns] for row in range(len(indices))]
     captions = [split.names[index] for index in indices]
     return painter.page(rows, names, captions, heading=(look.title, described(config)))
@@ -131,11 +131,13 @@ def _cell_size(image: Pixels, width: int) -> tuple[int, int]:
 class _Painter:
     """Draws cells of one size, and the page that holds them."""
 
-    def __init__(self, classes: tuple[str, ...], size: tuple[int, int]) -> None:
+    def __init__(
+        self, classes: tuple[str, ...], colours: tuple[Colour, ...], size: tuple[int, int]
+    ) -> None:
         self._classes = classes
         self._size = size
         self._colours = np.zeros((IGNORE + 1, 3), dtype=np.uint8)
-        self._colours[: len(classes)] = colours(len(classes))
+        self._colours[: len(classes)] = colours
         self._text = ImageFont.load_default(13)
         self._small = ImageFont.load_default(12)
         self._bold = ImageFont.load_default(17)
