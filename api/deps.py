@@ -19,6 +19,7 @@ from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
 
 MAX_ID = 2**31 - 1
+_LONGEST_DETAILS = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,13 @@ class Label:
 
     kind: Annotated[
         Literal[
-            ArtifactKind.CHECKPOINT, ArtifactKind.MODEL, ArtifactKind.LOG, ArtifactKind.PREVIEW
+            ArtifactKind.CHECKPOINT,
+            ArtifactKind.MODEL,
+            ArtifactKind.LOG,
+            ArtifactKind.PREVIEW,
+            ArtifactKind.PHOTOS,
+            ArtifactKind.TRUTH,
+            ArtifactKind.PREDICTIONS,
         ],
         Query(),
     ]
@@ -59,6 +66,15 @@ class Label:
         ),
     ]
     step: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None
+    details: Annotated[
+        str | None,
+        Header(
+            alias="Artifact-Details",
+            max_length=_LONGEST_DETAILS,
+            description="What lies where on a sheet of validation images, as JSON in ASCII; needed "
+            "for these, and for nothing else",
+        ),
+    ] = None
 
 
 # Dependencies are coroutines, because FastAPI sends plain functions through its thread pool.

@@ -38,6 +38,7 @@ from workers.outcomes import needs_checkpoint, needs_log, unfit
 from workers.process import LeaseEnded, TrainerProcess, VerdictEvent
 from workers.protocol import PREVIEW, Saved, Start
 from workers.retries import RetryLimit
+from workers.sheets import Sheets
 from workers.uploads import Uploads
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,10 @@ class Attempt:
             backoff=limits.backoff,
             retries=self._retry_limit(),
         )
-        self._driver = TrainerDriver(assignment, outbox, trainer, stop=stop, limits=limits)
+        self._sheets = Sheets(self._delivery.put, every=limits.examples, clock=limits.clock)
+        self._driver = TrainerDriver(
+            assignment, outbox, trainer, stop=stop, limits=limits, show=self._sheets.take
+        )
         self._refused = threading.Event()
         self._refusal: SegtuneError | None = None
         self._has_preview = False
@@ -127,6 +131,7 @@ class Attempt:
             data_version=self._assignment.data_version,
             threads=self._assignment.threads,
             measure=self._assignment.measure,
+            examples=self._assignment.examples,
         )
         return self._driver.run(
             start,
@@ -178,6 +183,7 @@ class Attempt:
         if unsent is not None and needs_checkpoint(outcome) and not ends_stage:
             self._put(ArtifactKind.CHECKPOINT, unsent.path, unsent.step)
         self._hand_in_preview()
+        self._sheets.close()
         model = self._outbox.files / "model.pt"
         if outcome.kind is OutcomeKind.COMPLETED and model.exists():
             self._put(ArtifactKind.MODEL, model)

@@ -13,6 +13,8 @@ from pathlib import Path
 from tuner.background import duty
 from tuner.spec.config import Section
 from tuner.spec.deployment import Measured
+from tuner.spec.examples import SheetDetails
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Report, Verdict
 from tuner.training.session import Session
 from workers.protocol import (
@@ -24,6 +26,7 @@ from workers.protocol import (
     Reply,
     Reported,
     Saved,
+    SheetDrawn,
     Start,
     Yield,
     line,
@@ -81,6 +84,12 @@ class AgentChannel(Session):
     def checkpoint_saved(self, path: Path, step: int) -> None:
         """Tell that a checkpoint lies on disk."""
         self.send(Saved(path=path, step=step))
+
+    def sheet_drawn(
+        self, kind: ArtifactKind, path: Path, details: SheetDetails, step: int | None
+    ) -> None:
+        """Tell that a sheet of validation images lies on disk."""
+        self.send(SheetDrawn(artifact=kind, path=path, details=details, step=step))
 
     def heartbeat(self) -> None:
         """Tell, once a second at most, that a step was trained."""

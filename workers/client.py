@@ -1,6 +1,7 @@
 """The worker's side of the lease protocol over HTTP, with retries."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +24,7 @@ from tuner.errors import (
     UnsupportedVersion,
 )
 from tuner.spec.deployment import Measured
+from tuner.spec.examples import PICTURES, SheetDetails
 from tuner.spec.messages import (
     ArtifactRef,
     Assignment,
@@ -134,10 +136,20 @@ class ServerClient:
         body = outcome.model_dump_json()
         self._send("POST", f"{_path(lease)}/finish", body, headers={"Lease-Token": token})
 
-    def upload(
-        self, lease: str, token: str, path: Path, *, kind: str, step: int | None = None
+    def upload(  # whose file, and all that is said of it
+        self,
+        lease: str,
+        token: str,
+        path: Path,
+        *,
+        kind: str,
+        step: int | None = None,
+        details: SheetDetails | None = None,
     ) -> ArtifactRef:
-        """Stream a file up as the artifact `kind`; a file renamed over meanwhile does no harm."""
+        """Stream a file up as the artifact `kind`; a file renamed over meanwhile does no harm.
+
+        What a browser shows keeps its file's name, whose ending says what it is.
+        """
         with path.open("rb") as file:
             headers = {
                 "Lease-Token": token,
@@ -145,9 +157,12 @@ class ServerClient:
                 "Content-Length": str(file.tell()),
                 "Content-Type": "application/octet-stream",
             }
+            if details is not None:
+                headers["Artifact-Details"] = json.dumps(details.model_dump(mode="json"))
             file.seek(0)
+            name = path.name if kind in PICTURES else kind
             query = f"?kind={kind}" + (f"&step={step}" if step is not None else "")
-            target = f"{_path(lease)}/artifacts/{quote(kind, safe='')}{query}"
+            target = f"{_path(lease)}/artifacts/{quote(name, safe='')}{query}"
             answer = self._send("PUT", target, _chunks(file), headers=headers, wait=60)
         return _parse(ArtifactRef, answer)
 

@@ -3,13 +3,15 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice, takewhile
 from typing import Self
 
 from tuner.background import duty
-from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerUnreachable
+from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerFailing, ServerUnreachable
 from tuner.spec.deployment import Measured
+from tuner.spec.examples import SHEETS
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Action, Report, Verdict
 from tuner.wording import quantity
 from workers.client import FATAL, ServerClient
@@ -45,6 +47,7 @@ class Delivery:
         header = outbox.header
         self._retries = RetryLimit(lambda: client.renew(header.lease, header.token))
         self._changed = threading.Condition()
+        self._unwanted: set[ArtifactKind] = set()
         self._sent = 0
         self._awaited: int | None = None
         self._verdict = Verdict()
@@ -166,14 +169,43 @@ class Delivery:
             self._client.finish(header.lease, header.token, first.outcome)
             return None
         if isinstance(first, FileEntry):
-            self._client.upload(
-                header.lease, header.token, first.path, kind=first.artifact, step=first.step
-            )
+            hand_in = self._show if first.artifact in SHEETS else self._upload
+            hand_in(first)
             return None
         if isinstance(first, MeasuredEntry):
             return self._client.measure(header.lease, header.token, first.measured).verdict
         reports = tuple(entry.report for entry in batch if isinstance(entry, ReportEntry))
         return self._client.report(header.lease, header.token, reports).verdict
+
+    def _upload(self, file: FileEntry) -> None:
+        header = self._outbox.header
+        self._client.upload(
+            header.lease,
+            header.token,
+            file.path,
+            kind=file.artifact,
+            step=file.step,
+            details=file.details,
+        )
+
+    def _show(self, sheet: FileEntry) -> None:
+        """Hand in a picture, at one attempt if the server answers; nothing of it stays here.
+
+        After a refusal no other of its kind is tried: the server may be of an earlier release.
+        """
+        if sheet.artifact in self._unwanted or not sheet.path.exists():
+            return
+        try:
+            self._upload(sheet)
+        except ServerFailing as error:
+            logger.warning("%s of %s not stored: %s", sheet.artifact, self._name, error)
+        except (ServerUnreachable, *_ENDS):
+            raise
+        except Exception as error:
+            logger.warning("%s of %s are not wanted: %s", sheet.artifact, self._name, error)
+            self._unwanted.add(sheet.artifact)
+        with suppress(OSError):
+            sheet.path.unlink(missing_ok=True)
 
     @property
     def _name(self) -> str:

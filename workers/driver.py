@@ -11,7 +11,17 @@ from workers.limits import Limits
 from workers.outbox import Outbox
 from workers.outcomes import apply_verdict, crashed, hung, trained
 from workers.process import Exited, LeaseEnded, TrainerEvent, TrainerProcess, VerdictEvent
-from workers.protocol import Costed, Finished, Heartbeat, Reply, Reported, Saved, Start, Yield
+from workers.protocol import (
+    Costed,
+    Finished,
+    Heartbeat,
+    Reply,
+    Reported,
+    Saved,
+    SheetDrawn,
+    Start,
+    Yield,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +37,10 @@ class TrainerDriver:
         *,
         stop: threading.Event,
         limits: Limits,
+        show: Callable[[SheetDrawn], None] = lambda drawn: None,
     ) -> None:
+        """`show` gets sheets of validation images."""
+        self._show = show
         self._assignment, self._outbox, self._trainer = assignment, outbox, trainer
         self._stop, self._limits = stop, limits
         self._log_start = trainer.log_size()
@@ -75,6 +88,8 @@ class TrainerDriver:
                 return self._silent()
             case Exited():
                 return self._exited(event)
+            case SheetDrawn():
+                self._show(event)
             case Finished():
                 return trained(event, self._assignment.config)
             case Heartbeat(stage=stage):

@@ -32,6 +32,7 @@ class Limits:
     verdict: float = 5.0  # training goes on without a verdict
     shutdown_grace: float = 30.0  # a worker that shuts down leaves the rest on disk
     checkpoint: float = 0.0  # between two uploads
+    examples: float = 2.0  # between two sheets of predictions; the last of a trial always goes up
     tick: float = 0.5  # between two looks at the stop flag
     backoff: Backoff = Backoff()  # frozen
     crashes: Backoff = Backoff(first=1.0, limit=60.0)  # frozen

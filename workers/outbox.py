@@ -21,6 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from tuner.atomic import replacing
 from tuner.spec.config import Section
 from tuner.spec.deployment import Measured
+from tuner.spec.examples import SheetDetails
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, Report
 
@@ -50,6 +51,7 @@ class FileEntry(Section):
     artifact: ArtifactKind
     path: Path
     step: int | None = None
+    details: SheetDetails | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class OutcomeEntry(Section):

@@ -1,8 +1,8 @@
 """What a worker's agent and its trainer process say to each other, one JSON line per message.
 
 The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` comes one
-`Costed` where there is something to measure, then any number of `Heartbeat`, `Saved` and `Reported`
-(`Costed` and `Reported` are answered by one `Reply` each), then one `Finished`.
+`Costed` where there is something to measure, then any number of `Heartbeat`, `Saved`, `SheetDrawn`
+and `Reported` (`Costed` and `Reported` are answered by one `Reply` each), then one `Finished`.
 The end of the agent's pipe means that the agent is gone, and the trainer ends too.
 """
 
@@ -15,6 +15,8 @@ from pydantic import Field, TypeAdapter
 
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.deployment import Deployment, Measured
+from tuner.spec.examples import SheetDetails
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Outcome, Report, Verdict
 
 # In the trial's folder, once the trainer has drawn it.
@@ -33,6 +35,7 @@ class Start(Section):
     data_version: str | None = None
     threads: int | None = None
     measure: Deployment | None = Field(default=None, exclude_if=lambda value: value is None)
+    examples: int = 0
 
 
 class Reply(Section):
@@ -83,6 +86,16 @@ class Costed(Section):
     measured: Measured
 
 
+class SheetDrawn(Section):
+    """A sheet of validation images lies on disk; nobody answers."""
+
+    kind: Literal["sheet"] = "sheet"
+    artifact: ArtifactKind
+    path: Path
+    details: SheetDetails
+    step: int | None = None
+
+
 class Finished(Section):
     """How the trial ended, with the digest of the config that was really trained."""
 
@@ -93,7 +106,8 @@ class Finished(Section):
 
 Instruction = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
 Message = Annotated[
-    Ready | Heartbeat | Saved | Reported | Costed | Finished, Field(discriminator="kind")
+    Ready | Heartbeat | Saved | Reported | Costed | SheetDrawn | Finished,
+    Field(discriminator="kind"),
 ]
 INSTRUCTIONS: TypeAdapter[Instruction] = TypeAdapter(Instruction)
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Message)

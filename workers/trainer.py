@@ -89,21 +89,26 @@ class Trainer:
         return self.channel.measured(found)
 
     def _trained(self, start: Start, data: "Data", resume: Path | None) -> Outcome:
+        from tuner.training.examples import Examples
         from tuner.training.train import train
 
         threads = start.threads or self.threads
         if threads != self.threads:
             logger.info("training with %s threads, as the trial began", threads)
-        return train(
-            start.config,
-            data,
-            self.channel,
-            folder=start.folder,
-            resume=resume,
-            last_step=start.last_step,
-            steps=start.steps,
-            context=self._context(threads),
-        )
+        with Examples(
+            data.val, start.config.dataset, start.examples, start.folder, self.channel.sheet_drawn
+        ) as examples:
+            return train(
+                start.config,
+                data,
+                self.channel,
+                folder=start.folder,
+                resume=resume,
+                last_step=start.last_step,
+                steps=start.steps,
+                context=self._context(threads),
+                examples=examples,
+            )
 
     def _context(self, threads: int | None) -> "DeviceContext":
         from tuner.training.determinism import DeviceContext

@@ -2,25 +2,38 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import PurePath
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import anyio
 from fastapi import APIRouter, Header, Request, Response, status
 from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from api.deps import App, AppState, ArtifactId, ArtifactName, LeaseId, LeaseToken, UploadLabel
+from api.deps import (
+    App,
+    AppState,
+    ArtifactId,
+    ArtifactName,
+    Label,
+    LeaseId,
+    LeaseToken,
+    UploadLabel,
+)
 from api.errors import TooLarge
-from tuner.errors import Malformed
+from tuner.errors import InvalidInput, Malformed, Problem
 from tuner.service import artifacts
 from tuner.service.artifacts import Stored, Upload
+from tuner.spec.documents import parse_json
+from tuner.spec.examples import PICTURES, SHEETS, SheetDetails
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
+from tuner.spec.validation import invalid
 
 router = APIRouter(tags=["artifacts"])
 CHUNK = 2**20
 BYTES = "application/octet-stream"
-# Only of previews, and only these: a browser draws them and runs nothing in them.
+# Only of pictures, and only these: a browser draws them and runs nothing in them.
 IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp"}
 _BODY = {"schema": {"type": "string", "format": "binary"}}
 
@@ -45,11 +58,12 @@ async def upload_artifact(
 ) -> ArtifactRef:
     """Store a file under a lease; a new checkpoint replaces the trial's older ones."""
     _check_length(request, app)
+    details = _details(label)
 
     def store() -> ArtifactRef:
         artifacts.authorize(app.db, lease, token)
         stored = _receive(request, app, label.digest)
-        file = Upload(name, label.kind, label.step, stored)
+        file = Upload(name, label.kind, label.step, stored, details)
         return artifacts.attach(app.db, lease, token, file, store=app.artifacts)
 
     return await anyio.to_thread.run_sync(store, limiter=app.uploads)
@@ -89,8 +103,30 @@ def download_artifact(
 
 
 def _media(found: ArtifactRef) -> str:
-    is_image = found.kind == ArtifactKind.PREVIEW
+    is_image = found.kind in PICTURES
     return IMAGE_TYPES.get(PurePath(found.name).suffix.lower(), BYTES) if is_image else BYTES
+
+
+def _details(label: Label) -> dict[str, Any] | None:
+    """What a sheet holds, checked. Raises InvalidInput."""
+    where = "Artifact-Details"
+    if label.kind not in SHEETS:
+        if label.details is not None:
+            message = f"a {label.kind} has none; only {', '.join(sorted(SHEETS))} have"
+            raise InvalidInput([Problem((where,), message)])
+        return None
+    if label.details is None:
+        message = f"{label.kind} need this header, which says what lies where on the sheet"
+        raise InvalidInput([Problem((where,), message)])
+    if label.kind == ArtifactKind.PREDICTIONS and label.step is None:
+        raise InvalidInput([Problem(("step",), "predictions are those of a step; name it")])
+    try:
+        found = SheetDetails.model_validate(parse_json(label.details.encode()))
+    except Malformed as error:
+        raise InvalidInput([Problem((where,), str(error))]) from None
+    except ValidationError as error:
+        raise invalid(error, SheetDetails) from None
+    return found.model_dump(mode="json")
 
 
 def _check_length(request: Request, app: AppState) -> None:

@@ -16,11 +16,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
 from tests.databases import PostgresServer
-from tests.store.samples import spec, study_row, trial_row
+from tests.store.samples import NOW, spec, study_row, trial_row
 from tuner.errors import StorageError
+from tuner.store import artifacts
+from tuner.store.artifacts import Stored, Upload
 from tuner.store.engine import Database
 from tuner.store.migrate import current, head, is_current, upgrade
-from tuner.store.tables import Base, Study, Trial
+from tuner.store.tables import Artifact, Base, Study, Trial
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -296,3 +298,24 @@ def test_the_release_before_may_write_to_the_new_tables(database_url: str) -> No
         found = session.execute(select(Trial.number, Trial.parent, Trial.replica)).all()
     db.dispose()
     assert [(0, None, None)] == [tuple(row) for row in found]
+
+
+def test_the_release_before_may_store_files(database_url: str) -> None:
+    """It knows no details, and its rows have none."""
+    db = Database(database_url)
+    before = ", ".join(column.name for column in Artifact.__table__.c if column.name != "details")
+    with db.transaction() as session:
+        study = study_row(spec("old"))
+        session.add(study)
+        session.flush()
+        trial = trial_row(study)
+        session.add(trial)
+        session.flush()
+        artifacts.add(session, trial, Upload("a", "log", None, Stored("a" * 64, 1)), now=NOW)
+        session.execute(text("CREATE TEMPORARY TABLE told AS SELECT * FROM artifacts"))
+        session.execute(text("DELETE FROM artifacts"))
+        session.execute(text(f"INSERT INTO artifacts ({before}) SELECT {before} FROM told"))
+    with db.reading() as session:
+        found = session.execute(select(Artifact.name, Artifact.details)).all()
+    db.dispose()
+    assert [("a", None)] == [tuple(row) for row in found]

@@ -51,6 +51,8 @@ class Upload:
     kind: str
     step: int | None
     content: bytes
+    name: str = ""
+    details: str | None = None
 
 
 @dataclass
@@ -85,7 +87,9 @@ class FakeServer:
             for name, value in changes.items():
                 setattr(self, name, value)
 
-    def answer(self, method: str, target: str, body: bytes, token: str) -> tuple[int, bytes]:
+    def answer(
+        self, method: str, target: str, body: bytes, token: str, details: str | None = None
+    ) -> tuple[int, bytes]:
         """Status and body for one request."""
         parts = urlsplit(target)
         words = parts.path.removeprefix("/api/v1/").split("/")
@@ -105,7 +109,8 @@ class FakeServer:
                 return self._lease(json.loads(body))
             if words[1] in self.stale or token != f"token-of-{words[1]}":
                 return 409, b'{"type": "urn:segtune:lease-lost", "detail": "no longer yours"}'
-            return self._told(words, body, {k: v[0] for k, v in parse_qs(parts.query).items()})
+            query = {k: v[0] for k, v in parse_qs(parts.query).items()}
+            return self._told(words, body, query, details)
 
     def _lease(self, request: dict[str, Any]) -> tuple[int, bytes]:
         self.workers.append(request)
@@ -113,7 +118,9 @@ class FakeServer:
             return 204, b""
         return 200, self.waiting.pop(0).model_dump_json().encode()
 
-    def _told(self, words: list[str], body: bytes, query: dict[str, str]) -> tuple[int, bytes]:
+    def _told(
+        self, words: list[str], body: bytes, query: dict[str, str], details: str | None
+    ) -> tuple[int, bytes]:
         match words[2:]:
             case []:
                 return self._status(self.heartbeat)
@@ -127,7 +134,7 @@ class FakeServer:
                 return self._status(self.verdicts.get(0, Verdict()))
             case ["artifacts", name]:
                 step = int(query["step"]) if "step" in query else None
-                self.uploads.append(Upload(words[1], query["kind"], step, body))
+                self.uploads.append(Upload(words[1], query["kind"], step, body, name, details))
                 ref = ArtifactRef(
                     id=1, name=name, kind=query["kind"], size=len(body), sha256=_sha(body)
                 )
@@ -166,7 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
         fake, body = self.server.fake, self._body()
         token = self.headers.get("Lease-Token", "")
         announced = self.headers.get("Content-SHA256")
-        status, content = fake.answer(self.command, self.path, body, token)
+        details = self.headers.get("Artifact-Details")
+        status, content = fake.answer(self.command, self.path, body, token, details)
         if announced and announced != _sha(body):
             status, content = 422, b'{"type": "urn:segtune:digest-mismatch", "detail": "!"}'
         self.send_response(status)

@@ -1,8 +1,8 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
-Words: heartbeat, measure=MS, report=N, save=N, model, preview, print=TEXT, exit=CODE, kill, hang,
-until-yield, finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A verdict other than
-`continue` ends the trial as a real one does.
+Words: heartbeat, measure=MS, report=N, save=N, sheet=N, model, preview, print=TEXT, exit=CODE,
+kill, hang, until-yield, finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A
+verdict other than `continue` ends the trial as a real one does.
 """
 
 import hashlib
@@ -65,6 +65,17 @@ class Play:
 
     def _do_preview(self, _: str) -> bool:
         (self.folder / "preview.webp").write_bytes(b"picture")
+        return True
+
+    def _do_sheet(self, step: str) -> bool:
+        """Photos for step 0, else the predictions of a step."""
+        kind = "predictions" if int(step) else "photos"
+        path = self.folder / f"{kind}-{step}.png"
+        path.write_bytes(f"{kind} {step}".encode())
+        image = {"index": 3, "name": "straße.png", "size": [4, 8], "box": [0, 0, 8, 4]}
+        details = {"width": 8, "height": 4, "images": [image]}
+        at = {"step": int(step)} if int(step) else {}
+        self.pipes.send(kind="sheet", artifact=kind, path=str(path), details=details, **at)
         return True
 
     def _do_print(self, text: str) -> bool:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
 from tuner.service import confirmations, documents, rankings, views
+from tuner.spec.examples import SHEETS
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
@@ -114,6 +115,7 @@ def best(
             "artifacts": [
                 views.artifact_ref(file).model_dump()
                 for file in artifacts.list_for(session, winner.id)
+                if file.kind not in SHEETS
             ],
         },
         confirmation=(

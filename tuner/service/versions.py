@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from tuner.errors import Conflict
 from tuner.search.fidelity import WHOLE, target
 from tuner.search.rules import Rules
+from tuner.spec.examples import SHEETS
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Outcome, OutcomeKind, Report
 from tuner.spec.states import TrialSource
 from tuner.spec.versions import DataVersions, is_comparable, short
@@ -74,7 +76,8 @@ def note_outcome(
 def begin_anew(session: Session, study: Study, trial: HeldTrial, *, now: datetime) -> None:
     """Take back what a trial reported and stored, so that its next attempt begins at step 1."""
     before = trial.data_version
-    artifacts.drop(session, artifacts.checkpoints(session, trial.id))
+    outdated = {ArtifactKind.CHECKPOINT, *SHEETS}
+    artifacts.drop(session, artifacts.list_for(session, trial.id, outdated))
     rows.begin_anew(session, trial)
     hot.write(session)
     if before is not None and before not in rows.count(session, study.id):

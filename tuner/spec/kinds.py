@@ -28,6 +28,9 @@ class ArtifactKind(StrEnum):
     MODEL = "model"  # the weights of a completed trial; one a trial
     LOG = "log"  # the trainer's last output
     PREVIEW = "preview"  # samples as they are trained on
+    PHOTOS = "photos"  # a sheet of the validation images that are looked at; see `spec.examples`
+    TRUTH = "truth"  # their labels
+    PREDICTIONS = "predictions"  # what an evaluation made of them, a sheet for each step
 
 
 class DeviceKind(StrEnum):

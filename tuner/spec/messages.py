@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.deployment import Deployment
+from tuner.spec.examples import EXAMPLES
 from tuner.spec.kinds import DeviceKind, ErrorKind
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -152,6 +153,11 @@ class Assignment(Section):
         exclude_if=lambda value: value is None,  # workers of the release before do not know it
         description="Where to measure what its network costs, before the first step; "
         "None: nothing to measure",
+    )
+    examples: int = Field(
+        default=EXAMPLES,
+        exclude_if=lambda value: value == EXAMPLES,  # workers of the release before do not know it
+        description="Validation images whose predictions to hand in with each evaluation",
     )
     expires_at: AwareDatetime
     lease_seconds: float

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from tuner.spec import upgrades
 from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
 from tuner.spec.deployment import Deployment
+from tuner.spec.examples import EXAMPLES, MOST
 from tuner.spec.metrics import MEASURED, MINIMIZED
 from tuner.spec.space import SearchSpace
 
@@ -190,6 +191,11 @@ class StudySpec(Section):
     priority: Annotated[int, Field(ge=0, le=100)] = 50
     weight: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=1.0, description="Share of the fleet among studies of equal priority"
+    )
+    examples: Annotated[int, Field(ge=0, le=MOST)] = Field(
+        default=EXAMPLES,
+        exclude_if=lambda value: value == EXAMPLES,  # releases before it do not know the key
+        description="Validation images whose predictions are kept to look at; 0: none",
     )
     spec_version: Annotated[int, Field(ge=1)] = Field(
         default=upgrades.SPEC_VERSION,

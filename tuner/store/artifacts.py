@@ -6,16 +6,17 @@ A name that came over the wire is data in a row; it never becomes a path.
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import DigestMismatch, NotFound, StorageError
+from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.store.held import HeldTrial
 from tuner.store.tables import Artifact, Trial
@@ -39,6 +40,7 @@ class Upload:
     kind: str
     step: int | None
     stored: Stored
+    details: Mapping[str, Any] | None = None
 
 
 class ArtifactStore:
@@ -145,6 +147,7 @@ def add(session: Session, trial: Trial | HeldTrial, upload: Upload, *, now: date
         step=upload.step,
         size=upload.stored.size,
         sha256=upload.stored.sha256,
+        details=None if upload.details is None else dict(upload.details),
         created_at=now,
     )
     session.add(row)
@@ -154,15 +157,47 @@ def add(session: Session, trial: Trial | HeldTrial, upload: Upload, *, now: date
 
 def share(session: Session, row: Artifact, trial: Trial, *, now: datetime) -> Artifact:
     """Let another trial name the same file."""
-    upload = Upload(row.name, row.kind, row.step, Stored(row.sha256, row.size))
+    upload = Upload(row.name, row.kind, row.step, Stored(row.sha256, row.size), row.details)
     return add(session, trial, upload, now=now)
 
 
-def list_for(session: Session, trial_id: int) -> Sequence[Artifact]:
-    """A trial's artifacts, the oldest first."""
-    return session.scalars(
-        select(Artifact).where(Artifact.trial_id == trial_id).order_by(Artifact.id)
-    ).all()
+def list_for(
+    session: Session, trial_id: int, kinds: Collection[str] | None = None
+) -> Sequence[Artifact]:
+    """A trial's artifacts, the oldest first; of these kinds, or of all."""
+    query = select(Artifact).where(Artifact.trial_id == trial_id).order_by(Artifact.id)
+    return session.scalars(query if kinds is None else query.where(Artifact.kind.in_(kinds))).all()
+
+
+def last_sheets(session: Session, trial_ids: Sequence[int]) -> Sequence[Artifact]:
+    """Of each of these trials the last sheet of each kind of them."""
+    last = (
+        select(Artifact.trial_id, Artifact.kind, func.max(Artifact.step).label("step"))
+        .where(Artifact.trial_id.in_(trial_ids), Artifact.kind.in_(SHEETS))
+        .group_by(Artifact.trial_id, Artifact.kind)
+        .subquery()
+    )
+    is_last = or_(Artifact.step == last.c.step, last.c.step.is_(None))
+    same = and_(Artifact.trial_id == last.c.trial_id, Artifact.kind == last.c.kind, is_last)
+    return session.scalars(select(Artifact).join(last, same).order_by(Artifact.id)).all()
+
+
+def details_of_last(session: Session, study_id: int) -> dict[int, Any]:
+    """Details of the last sheet of predictions of each trial of a study, by its number."""
+    last = (
+        select(Artifact.trial_id, func.max(Artifact.step).label("step"))
+        .join(Trial, Trial.id == Artifact.trial_id)
+        .where(Trial.study_id == study_id, Artifact.kind == ArtifactKind.PREDICTIONS)
+        .group_by(Artifact.trial_id)
+        .subquery()
+    )
+    query = (
+        select(Trial.number, Artifact.details)
+        .join(Artifact, Artifact.trial_id == Trial.id)
+        .join(last, and_(Artifact.trial_id == last.c.trial_id, Artifact.step == last.c.step))
+        .where(Artifact.kind == ArtifactKind.PREDICTIONS)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def find(session: Session, artifact_id: int) -> Artifact:

@@ -220,6 +220,7 @@ class Artifact(Base):
     step: Mapped[int | None]
     size: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
+    details: Mapped[dict[str, Any] | None]  # of a sheet of examples: see `spec.examples`
     created_at: Mapped[datetime]
 
 

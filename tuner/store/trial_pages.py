@@ -1,6 +1,6 @@
 """Pages of trials, sorted by a column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,3 +62,10 @@ def _beyond(
         return and_(key.is_(None), Trial.number > number)
     further = key < value if descending else key > value
     return or_(further, and_(key == value, Trial.number > number), key.is_(None))
+
+
+def numbered(session: Session, study_id: int, wanted: Sequence[int]) -> list[Trial]:
+    """Trials by their numbers, in the order of these; those that are gone are left out."""
+    query = select(Trial).where(Trial.study_id == study_id, Trial.number.in_(wanted))
+    found = {trial.number: trial for trial in session.scalars(query)}
+    return [found[number] for number in wanted if number in found]

@@ -11,10 +11,13 @@ from tuner.spec.messages import ConfusionMatrix
 from tuner.training import memory
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.determinism import DeviceContext, autocast
+from tuner.training.examples import Examples
 from tuner.training.ignore import IGNORE
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.resize import resize
 
+# Gets the number of an image, its H×W predictions and its flat K·K counts, on the device.
+Watch = Callable[[int, Tensor, Tensor], None]
 # Scoring keeps nothing for a backward pass, so that more images fit.
 _AT_ONCE = 4
 
@@ -23,11 +26,18 @@ class Evaluation:
     """The validation split of a training, scored with as many images at once as fit."""
 
     def __init__(
-        self, split: DecodedSplit, config: TrialConfig, context: DeviceContext, *, micro_batch: int
+        self,
+        split: DecodedSplit,
+        config: TrialConfig,
+        context: DeviceContext,
+        *,
+        micro_batch: int,
+        examples: Examples | None = None,
     ) -> None:
         """Begin with the images that a training step passes at once, on a GPU with some more."""
         self._split, self._context = split, context
         self._determinism = config.training.determinism
+        self._examples = examples
         self._at_once = min((_AT_ONCE if context.is_cuda else 1) * micro_batch, len(split))
 
     def confusion(self, model: SegmentationModel, heartbeat: Callable[[], None]) -> ConfusionMatrix:
@@ -41,6 +51,7 @@ class Evaluation:
                 determinism=self._determinism,
                 batch_size=at_once,
                 heartbeat=heartbeat,
+                watch=None if self._examples is None else self._examples.watch,
             )
 
         counts, self._at_once = memory.halving(
@@ -52,9 +63,14 @@ class Evaluation:
         )
         return counts
 
+    def publish(self, step: int) -> None:
+        """Let the examples of the last scoring be seen, as those of that step."""
+        if self._examples is not None:
+            self._examples.publish(step)
+
 
 @torch.inference_mode()
-def confusion(
+def confusion(  # noqa: PLR0913  # what to score, and how
     model: SegmentationModel,
     split: DecodedSplit,
     *,
@@ -62,6 +78,7 @@ def confusion(
     determinism: str,
     batch_size: int,
     heartbeat: Callable[[], None] = lambda: None,
+    watch: Watch | None = None,
 ) -> ConfusionMatrix:
     """K×K counts; rows are labels, columns predictions, ignored pixels count nowhere.
 
@@ -86,7 +103,11 @@ def confusion(
         for offset in range(len(batch)):
             label = torch.from_numpy(split.label(start + offset)).to(context.device)
             each = logits[offset : offset + 1].float()
-            counts += count(each, label, classes, align_corners=model.align_corners)
+            predicted = labels_of(each, label, align_corners=model.align_corners)
+            found = tally(predicted, label, classes)
+            counts += found
+            if watch is not None:
+                watch(start + offset, predicted, found)
         heartbeat()
     model.train(was_training)
     return tuple(tuple(row) for row in counts.view(classes, classes).tolist())
@@ -94,8 +115,17 @@ def confusion(
 
 def count(logits: Tensor, label: Tensor, classes: int, *, align_corners: bool = False) -> Tensor:
     """Flat K·K counts of one image: 1×K×h×w logits against H×W labels of uint8."""
+    return tally(labels_of(logits, label, align_corners=align_corners), label, classes)
+
+
+def labels_of(logits: Tensor, label: Tensor, *, align_corners: bool = False) -> Tensor:
+    """The H×W predictions of 1×K×h×w logits at the resolution of a label."""
     size = (label.shape[0], label.shape[1])
-    predicted = resize(logits, size, align_corners=align_corners).argmax(dim=1)[0]
+    return resize(logits, size, align_corners=align_corners).argmax(dim=1)[0]
+
+
+def tally(predicted: Tensor, label: Tensor, classes: int) -> Tensor:
+    """Flat K·K counts of H×W predictions against an H×W label of uint8."""
     valid = label != IGNORE
     # Each pixel as a number, label · K + prediction, and those counted: a histogram is the matrix.
     pairs = label[valid].long() * classes + predicted[valid]

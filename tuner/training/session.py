@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tuner.spec.examples import SheetDetails
+from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Report, Verdict
 
 
@@ -30,3 +32,8 @@ class Session:
 
     def checkpoint_saved(self, path: Path, step: int) -> None:
         """A checkpoint of this step lies on disk."""
+
+    def sheet_drawn(
+        self, kind: ArtifactKind, path: Path, details: SheetDetails, step: int | None
+    ) -> None:
+        """A sheet of validation images lies on disk; called from another thread, at any time."""

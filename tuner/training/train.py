@@ -25,6 +25,7 @@ from tuner.training.cadence import Cadence
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext, autocast
 from tuner.training.evaluate import Evaluation
+from tuner.training.examples import Examples
 from tuner.training.gauges import Gauges
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
@@ -55,13 +56,15 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
     last_step: int = 0,
     steps: int | None = None,
     context: DeviceContext = DeviceContext(),  # noqa: B008  # frozen
+    examples: Examples | None = None,
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
 
     `session` gets every epoch after `last_step`. A training that stands for less than a whole one
     counts as fewer `steps` than it has epochs: the epochs at which the next one is full are scored
     and reported, and after the last the trial is paused. Checkpoints are written into `folder` as
-    seldom as `context` allows, and always when a run ends before its trial does.
+    seldom as `context` allows, and always when a run ends before its trial does. `examples` look on
+    when the validation split is scored; no number depends on them.
 
     Raises:
         Diverged, OutOfMemory: loss or output is not finite; the micro-batch cannot shrink further.
@@ -78,7 +81,9 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         checkpoints = _Checkpoints(state, folder, counting, session)
         stack.enter_context(checkpoints.writer)
         _begin(state, batches, resume)
-        evaluation = Evaluation(data.val, config, context, micro_batch=state.micro_batch)
+        evaluation = Evaluation(
+            data.val, config, context, micro_batch=state.micro_batch, examples=examples
+        )
 
         session.started(state.progress.step, batches.per_epoch, provenance.of(state))
         kind = _report_again(state, counting, session)
@@ -134,6 +139,7 @@ def _train_epochs(
             confusion = evaluation.confusion(state.scored, session.heartbeat)
             rest = {"train_loss": loss_of_epoch, "lr": state.rate(last), **speed, **gauges.device()}
             report = _report(state, counting.step(epoch), confusion, rest)
+            evaluation.publish(report.step)
         state.loss_sum.zero_()
         report = progress.close_epoch(gauges.seconds, report)
         checkpoints.save_if_due()
