@@ -15,7 +15,17 @@ from api.dashboard.routes.session import error_page
 from api.dashboard.words import PageLanguage
 from api.deps import AppState
 from api.prefix import Prefix
-from api.routes import artifacts, events, examples, health, leases, studies, trials, workers
+from api.routes import (
+    artifacts,
+    downloads,
+    events,
+    examples,
+    health,
+    leases,
+    studies,
+    trials,
+    workers,
+)
 from api.security import Guard
 from api.settings import Settings
 from api.upkeep import repeated
@@ -31,7 +41,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
 UPLOADS = 16
 # Routes are tried in this order, and workers ask most often.
-RESOURCES = (leases, artifacts, studies, trials, examples, workers, events, health)
+RESOURCES = (leases, artifacts, studies, trials, downloads, examples, workers, events, health)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -14,8 +14,8 @@ from tuner.spec.views import Page, StepView, TrialSummary, TrialView
 router = APIRouter(prefix="/studies/{study}/trials", tags=["trials"])
 
 
-class TrialQuery(BaseModel):
-    """Order, filter and page of a list of trials."""
+class TrialOrder(BaseModel):
+    """Order and filter of trials, and what of their metrics comes with each."""
 
     sort: str = Field(
         default="number",
@@ -38,6 +38,11 @@ class TrialQuery(BaseModel):
         max_length=50,
         description="Metrics of the last step, or of its matrix, to bring with each trial",
     )
+
+
+class TrialQuery(TrialOrder):
+    """Order, filter and page of a list of trials."""
+
     cursor: Cursor = None
     limit: Limit = 50
 

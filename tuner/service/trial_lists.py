@@ -67,7 +67,9 @@ def page(
             key.isoformat() if isinstance(key, datetime) else key, last.number
         )
     return Page(
-        items=_with_metrics(session, study, fields, selection, [trial for trial, _ in shown]),
+        items=_with_metrics(
+            session, study, fields, [trial for trial, _ in shown], selection.metrics
+        ),
         next=following,
         total=total,
     )
@@ -78,7 +80,18 @@ def placed(
 ) -> list[Placed]:
     """Every trial that is selected, in order, whatever the page. Raises InvalidInput."""
     fields = TrialFields(spec, trial_cells.reported(session, study.id))
+    for name in selection.metrics:
+        _metric(fields, name)
     return _placed(session, study, fields, selection)
+
+
+def by_ids(
+    session: Session, study: Study, spec: StudySpec, ids: Sequence[int], metrics: Sequence[str]
+) -> tuple[TrialSummary, ...]:
+    """Trials by their ids, in this order, with these metrics; whoever is gone is left out."""
+    rows = trials.by_id(session, ids)
+    shown = [rows[trial_id] for trial_id in ids if trial_id in rows]
+    return _with_metrics(session, study, TrialFields(spec, metrics), shown, metrics)
 
 
 def summaries_of(
@@ -141,23 +154,23 @@ def _with_metrics(
     session: Session,
     study: Study,
     fields: TrialFields,
-    selection: TrialSelection,
     shown: Sequence[Trial],
+    metrics: Sequence[str],
 ) -> tuple[TrialSummary, ...]:
     """These trials with what of their metrics was asked for."""
-    asked = {name: _metric(fields, name) for name in selection.metrics}
+    asked = {name: _metric(fields, name) for name in metrics}
     items = summaries_of(session, fields.spec, shown)
     if not asked:
         return items
     reported = [_reported(trial) for trial in shown]
     derived: dict[str, Mapping[int, float]] = {}
     for name, metric in asked.items():
-        if any(metric not in metrics for metrics in reported):
+        if any(metric not in own for own in reported):
             derived[name] = rankings.derived(session, study, fields.spec, metric)
     found = []
-    for item, trial, metrics in zip(items, shown, reported, strict=True):
+    for item, trial, own in zip(items, shown, reported, strict=True):
         values = {
-            name: metrics.get(metric, derived.get(name, {}).get(trial.id))
+            name: own.get(metric, derived.get(name, {}).get(trial.id))
             for name, metric in asked.items()
         }
         known = {name: value for name, value in values.items() if value is not None}

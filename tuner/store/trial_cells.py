@@ -32,6 +32,7 @@ COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
 }
 
 
+_PART = 500
 _NEWEST = 20  # trials whose reports say which metrics there are
 
 
@@ -115,3 +116,15 @@ def reported(session: Session, study_id: int) -> tuple[str, ...]:
     return tuple(
         sorted({name for metrics in found if isinstance(metrics, dict) for name in metrics})
     )
+
+
+def keys(session: Session, study_id: int) -> tuple[set[str], set[str]]:
+    """Paths of the params, and names of the metrics, that any trial of a study has."""
+    params: set[str] = set()
+    metrics: set[str] = set()
+    query = select(Trial.params, Trial.metrics).where(Trial.study_id == study_id)
+    for found in session.execute(query.execution_options(yield_per=_PART)):
+        for names, own in zip((params, metrics), found, strict=True):
+            if isinstance(own, dict):
+                names.update(own)
+    return params, metrics
