@@ -4,23 +4,53 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from api.dashboard.forms import form_fields
-from api.dashboard.trial_table import HistoryAxis, TableQuery
+from api.dashboard.forms import form_fields, form_lists
+from api.dashboard.trial_table import MOST_SELECTED, HistoryAxis, TableQuery, usual_order
+from api.deps import MAX_ID
+from tuner.spec.filters import MOST_CHARACTERS
 from tuner.spec.states import TrialState
+
+_MOST_COLUMNS = 100
 
 
 # A coroutine, because FastAPI sends plain functions through its thread pool.
-async def _table(
+async def _table(  # noqa: PLR0913  # one argument for each query parameter of the page
     *,
-    sort: Annotated[str, Query(max_length=200)] = "number",
-    descending: bool = True,
+    sort: Annotated[str, Query(max_length=300)] = "",
+    descending: bool | None = None,
     state: TrialState | None = None,
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
     skipped: Annotated[int, Query(ge=0)] = 0,
     axis: HistoryAxis = "trials",
+    filter_: Annotated[str, Query(alias="filter", max_length=MOST_CHARACTERS)] = "",
+    by: Annotated[str, Query(max_length=300)] = "",
+    columns: Annotated[
+        list[Annotated[str, Query(max_length=300)]] | None, Query(max_length=_MOST_COLUMNS)
+    ] = None,
+    selected: Annotated[str, Query(max_length=200)] = "",
 ) -> TableQuery:
-    return TableQuery(sort, descending, state, cursor, skipped, axis)
+    usual, descends = usual_order(by.strip())
+    return TableQuery(
+        sort=sort or usual,
+        descending=(True if sort else descends) if descending is None else descending,
+        state=state,
+        cursor=cursor,
+        skipped=skipped,
+        axis=axis,
+        filter=filter_.strip(),
+        by=by.strip(),
+        columns=tuple(dict.fromkeys(columns or ())),
+        selected=_numbers(selected),
+    )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers of a list in an address; what is none of a trial is left out."""
+    parts = [part for part in text.split(",") if part.isascii() and part.isdecimal()]
+    found = [int(part) for part in parts if len(part) <= 10]
+    return tuple(dict.fromkeys(number for number in found if number <= MAX_ID))[:MOST_SELECTED]
 
 
 Table = Annotated[TableQuery, Depends(_table)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]
+Lists = Annotated[dict[str, list[str]], Depends(form_lists)]

@@ -11,13 +11,17 @@ LIMIT = 8_192
 
 async def form_fields(request: Request) -> dict[str, str]:
     """Fields of a small urlencoded form, the last value of each. Raises TooLarge."""
+    return {name: values[-1] for name, values in (await form_lists(request)).items()}
+
+
+async def form_lists(request: Request) -> dict[str, list[str]]:
+    """Fields of a small urlencoded form with all of their values. Raises TooLarge."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > LIMIT:
             raise TooLarge(f"a form may have at most {LIMIT} bytes")
-    fields = parse_qs(body.decode("utf-8", errors="replace"), keep_blank_values=True)
-    return {name: values[-1] for name, values in fields.items()}
+    return parse_qs(body.decode("utf-8", errors="replace"), keep_blank_values=True)
 
 
 def local_path(target: str | None) -> str:

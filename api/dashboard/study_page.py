@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from api.dashboard import facts
+from api.dashboard import facts, table_panel
 from api.dashboard.charts.curves import draw_curves, fold_curves
 from api.dashboard.charts.front import draw_front, draw_volume, fold_front
 from api.dashboard.charts.history import draw_history, fold_history
 from api.dashboard.format import flatten
 from api.dashboard.study_list import state_counts
-from api.dashboard.trial_table import PAGE, TableQuery
+from api.dashboard.table_panel import TrialTable
+from api.dashboard.trial_table import TableQuery
 from tuner.configs.resolve import resolve
 from tuner.service.details import study_detail
 from tuner.service.storage import Database
-from tuner.service.trial_lists import TrialSelection
 from tuner.spec.study import Objective
-from tuner.spec.views import Best, Curve, FrontView, HistoryPoint, Page, StudyView, TrialSummary
+from tuner.spec.views import Best, Curve, FrontView, HistoryPoint, StudyView
 from tuner.wording import improvement, short_paths
 
 
@@ -53,15 +53,6 @@ class FrontFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialTable:
-    """A page of trials, and what asks for the first page and the next one."""
-
-    page: Page[TrialSummary]
-    next: TableQuery | None
-    first: TableQuery | None
-
-
-@dataclass(frozen=True, slots=True)
 class StudyPage:
     """Context of the templates `study.html` and `study_live.html`.
 
@@ -89,7 +80,7 @@ class StudyPage:
 
 def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
     """The page of a study. Raises NotFound, InvalidInput (sort key, cursor)."""
-    found = study_detail(db, study, _asked(query))
+    found, mistake = table_panel.read(query, lambda asked: study_detail(db, study, asked))
     view = found.study
     difference = improvement(view.best_value, view.base_value)
     return StudyPage(
@@ -104,17 +95,13 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
         history=_history(view, found.history, query),
         curves=_curves(view, found.curves),
         front=_front(found.front),
-        table=_table(found.trials, query),
+        table=table_panel.trial_table(found, query, mistake),
         query=query,
         columns=short_paths(tuple(view.spec.space.root)),
         more_objectives=tuple(item.metric for item in view.spec.objectives[1:]),
         live=f"/partials/studies/{view.id}{query.text}",
         events=facts.events_address(view),
     )
-
-
-def _asked(query: TableQuery) -> TrialSelection:
-    return TrialSelection(query.sort, query.descending, query.state, query.cursor, PAGE)
 
 
 def _left(view: StudyView, now: datetime) -> float | None:
@@ -157,12 +144,4 @@ def _front(view: FrontView | None) -> FrontFigure | None:
         corner=folded.corner,
         volume=draw_volume(view),
         count=sum(one.on_front for one in view.steps),
-    )
-
-
-def _table(page: Page[TrialSummary], query: TableQuery) -> TrialTable:
-    return TrialTable(
-        page=page,
-        next=query.following(page.next, len(page.items)) if page.next else None,
-        first=query.first() if query.cursor else None,
     )

@@ -4,17 +4,26 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlencode
 
+from tuner.spec.metrics import MINIMIZED
 from tuner.spec.states import TrialState
 
 PAGE = 50
+MOST_SELECTED = 8  # trials that an address carries, and that can be compared
 HistoryAxis = Literal["trials", "epochs", "hours"]  # what the history is drawn over
+
+
+def usual_order(by: str) -> tuple[str, bool]:
+    """How trials are sorted where nobody says so: the newest first, or the best of a metric."""
+    return (by, by not in MINIMIZED) if by else ("number", True)
 
 
 @dataclass(frozen=True, slots=True)
 class TableQuery:
-    """Order, filter and page of the trial table; `skipped` rows stand before the page.
+    """Which trials the page of a study is about: one address says all that it shows.
 
-    `axis` belongs to the history above it: one address says all that the page shows.
+    `filter` and `by`, a metric that values are taken from in place of the objective, count for
+    the charts as for the table. `columns` are those of the table by name, empty for the usual
+    ones; `skipped` rows stand before its page. `axis` is what the history is drawn over.
     """
 
     sort: str = "number"
@@ -23,20 +32,41 @@ class TableQuery:
     cursor: str | None = None
     skipped: int = 0
     axis: HistoryAxis = "trials"
+    filter: str = ""
+    by: str = ""
+    columns: tuple[str, ...] = ()
+    selected: tuple[int, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Names and values of the query string; the defaults are left out."""
+        parts: list[tuple[str, str]] = []
+        if self.filter:
+            parts.append(("filter", self.filter))
+        if self.by:
+            parts.append(("by", self.by))
+        if (self.sort, self.descending) != usual_order(self.by):
+            parts += [("sort", self.sort), ("descending", str(int(self.descending)))]
+        if self.state:
+            parts.append(("state", self.state.value))
+        parts += [("columns", name) for name in self.columns]
+        if self.selected:
+            parts.append(("selected", ",".join(map(str, self.selected))))
+        if self.cursor:
+            parts += [("cursor", self.cursor), ("skipped", str(self.skipped))]
+        if self.axis != "trials":
+            parts.append(("axis", self.axis))
+        return tuple(parts)
 
     @property
     def text(self) -> str:
         """The query string that asks for this, empty for the defaults."""
-        parts: dict[str, str | int] = {}
-        if self.sort != "number" or not self.descending:
-            parts |= {"sort": self.sort, "descending": int(self.descending)}
-        if self.state:
-            parts["state"] = self.state.value
-        if self.cursor:
-            parts |= {"cursor": self.cursor, "skipped": self.skipped}
-        if self.axis != "trials":
-            parts["axis"] = self.axis
-        return f"?{urlencode(parts)}" if parts else ""
+        return f"?{urlencode(self.pairs)}" if self.pairs else ""
+
+    def without(self, *names: str) -> tuple[tuple[str, str], ...]:
+        """What a form must carry beside its own fields so that the rest stays as it is."""
+        own = {*names, "cursor", "skipped"}
+        return tuple(pair for pair in self.pairs if pair[0] not in own)
 
     def sorted_by(self, column: str, *, descending_first: bool = False) -> "TableQuery":
         """The first page by this column; a second click turns the order round."""
@@ -52,6 +82,19 @@ class TableQuery:
         """The same, with the history drawn over something else."""
         return replace(self, axis=axis)
 
+    def filtered(self, filter_: str = "") -> "TableQuery":
+        """The first page of what another filter lets through."""
+        return replace(self, filter=filter_, cursor=None, skipped=0)
+
+    def ranked_by(self, metric: str = "") -> "TableQuery":
+        """The first page with values of another metric; empty for the objective."""
+        sort, descending = usual_order(metric)
+        return replace(self, by=metric, sort=sort, descending=descending, cursor=None, skipped=0)
+
+    def showing(self, *columns: str) -> "TableQuery":
+        """The same with these columns, or with the usual ones."""
+        return replace(self, columns=columns)
+
     def first(self) -> "TableQuery":
         """The first page of the same list."""
         return replace(self, cursor=None, skipped=0)
@@ -65,3 +108,13 @@ class TableQuery:
         if column != self.sort:
             return "none"
         return "descending" if self.descending else "ascending"
+
+    @property
+    def download(self) -> str:
+        """The query string of the whole table as a file: its trials and order, and its metric."""
+        parts = {"filter": self.filter, "sort": self.sort, "metrics": self.by}
+        asked = {name: value for name, value in parts.items() if value}
+        asked["descending"] = str(int(self.descending))
+        if self.state:
+            asked["state"] = self.state.value
+        return f"?{urlencode(asked)}"

@@ -13,6 +13,7 @@ from api.dashboard.routes.session import ErrorPage, LoginPage
 from api.dashboard.routes.workers import WorkersPage
 from api.dashboard.study_list import StudyList
 from api.dashboard.study_page import StudyPage
+from api.dashboard.table_panel import TablePanel
 from api.dashboard.trial_page import TrialPage
 from tests.dashboard.scenes import Scene
 from tuner.store.engine import Database
@@ -24,6 +25,7 @@ PAGES: dict[str, Any] = {
     "studies/live.html": StudyList,
     "study/page.html": StudyPage,
     "study/live.html": StudyPage,
+    "study/trials.html": TablePanel,
     "trial/page.html": TrialPage,
     "trial/live.html": TrialPage,
     "study/importance.html": ImportancePanel,

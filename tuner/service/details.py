@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
 from tuner.service import documents, pareto, results, summaries, trial_lists
+from tuner.service.trial_fields import TrialFields
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.config import TrialConfig
 from tuner.spec.states import TrialState
@@ -42,6 +43,16 @@ class StudyDetail:
     curves: tuple[Curve, ...]
     front: FrontView | None
     trials: Page[TrialSummary]
+    fields: TrialFields
+
+
+@dataclass(frozen=True, slots=True)
+class TableDetail:
+    """A study and a page of its trials; `fields` are what its filters and columns can name."""
+
+    study: StudyView
+    trials: Page[TrialSummary]
+    fields: TrialFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class TrialDetail:
 
 
 def study_detail(db: Database, study: int | str, selection: TrialSelection) -> StudyDetail:
-    """A study and its selected trials. Raises NotFound, InvalidSpec (sort key, cursor)."""
+    """A study and its selected trials. Raises NotFound, InvalidInput (sort key, filter, cursor)."""
     with db.snapshot() as session:
         row = studies.find(session, study)
         view = summaries.study_view(session, row, now=db.now())
@@ -66,6 +77,19 @@ def study_detail(db: Database, study: int | str, selection: TrialSelection) -> S
             curves=_curves(session, row, view.best_trial),
             front=_front(session, row, view.spec),
             trials=trial_lists.page(session, row, view.spec, selection),
+            fields=trial_lists.fields_of(session, row, view.spec),
+        )
+
+
+def table_detail(db: Database, study: int | str, selection: TrialSelection) -> TableDetail:
+    """A study's selected trials alone. Raises NotFound, InvalidInput (sort key, filter, cursor)."""
+    with db.snapshot() as session:
+        row = studies.find(session, study)
+        view = summaries.study_view(session, row, now=db.now())
+        return TableDetail(
+            study=view,
+            trials=trial_lists.page(session, row, view.spec, selection),
+            fields=trial_lists.fields_of(session, row, view.spec),
         )
 
 

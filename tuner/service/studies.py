@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
 from tuner.store import studies, trials
 from tuner.store.engine import Database
-from tuner.store.tables import Study
+from tuner.store.tables import Study, Trial
 from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
@@ -192,10 +192,29 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
         trial = trials.find(session, row, number)
         if TrialState(trial.state).has_ended:
             raise Conflict(f"trial {number} of '{row.name}' has ended already: {trial.state}")
-        reason = "cancelled by a user"
-        if trial.state == TrialState.RUNNING:
-            trials.set_verdict(trial, Verdict(action=Action.STOP, reason=reason))
-        else:
-            trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
-            lifecycle.close_if_done(session, row, documents.rules_of(row), now=now)
+        _cancel(session, row, trial, now=now)
         return summaries.trial_view(session, row, trial)
+
+
+def cancel_trials(db: Database, study: int | str, numbers: Collection[int]) -> None:
+    """End those of these trials that have not ended, as `cancel_trial` does; all or none.
+
+    Raises:
+        NotFound: no such trial.
+    """
+    with db.transaction() as session:
+        row = studies.lock(session, study)
+        now = db.now()
+        for number in numbers:
+            trial = trials.find(session, row, number)
+            if not TrialState(trial.state).has_ended:
+                _cancel(session, row, trial, now=now)
+
+
+def _cancel(session: Session, row: Study, trial: Trial, *, now: datetime) -> None:
+    reason = "cancelled by a user"
+    if trial.state == TrialState.RUNNING:
+        trials.set_verdict(trial, Verdict(action=Action.STOP, reason=reason))
+    else:
+        trials.move(session, row, trial, TrialState.CANCELLED, now=now, reason=reason)
+        lifecycle.close_if_done(session, row, documents.rules_of(row), now=now)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tuner.configs import paths
+from tuner.spec.filters import write_value
 from tuner.spec.hints import nearest
 from tuner.spec.metrics import metric_names, split_metric, unknown_metric
 from tuner.spec.space import Choice
@@ -98,13 +99,23 @@ class TrialFields:
         if name.startswith("params."):
             return self._param(name.removeprefix("params.")) or self._named(name)
         if name.startswith("metrics."):
-            return self._metric(name.removeprefix("metrics."))
+            return self.metric(name.removeprefix("metrics."))
         return self._named(name)
 
     def names(self) -> tuple[str, ...]:
         """Names to offer: columns, searched paths, and metrics that are reported."""
         metrics = dict.fromkeys((*metric_names(self.spec.dataset.classes), *self.reported))
         return (*COLUMNS, *self.spec.space.root, *metrics)
+
+    def completions(self) -> dict[str, tuple[str, ...]]:
+        """Names to offer, each with its values where these are known."""
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(self.names(), ())
+        found |= {name: field.values for name, field in COLUMNS.items() if field.values}
+        for path, alternatives in self.spec.space.root.items():
+            choices = [one.choice for one in alternatives if isinstance(one, Choice)]
+            said = [write_value(value) for choice in choices for value in choice]
+            found[path] = tuple(dict.fromkeys(text for text in said if text))
+        return found
 
     def missing(self, name: str) -> str:
         """What to say of a name that is none."""
@@ -129,8 +140,8 @@ class TrialFields:
         if name in space:
             return self._param(name)
         if name in metric_names(self.spec.dataset.classes):
-            return self._metric(name)
-        return self._param(name) or self._metric(name) or _of_config(name)
+            return self.metric(name)
+        return self._param(name) or self.metric(name) or _of_config(name)
 
     def _param(self, name: str) -> TrialField | None:
         path = name if name in self.spec.space.root else self._short().get(name)
@@ -138,7 +149,8 @@ class TrialFields:
             return None
         return TrialField(path, _kind(self.spec, path), Cell(From.PARAM, path))
 
-    def _metric(self, name: str) -> TrialField | None:
+    def metric(self, name: str) -> TrialField | None:
+        """The metric of a name, whatever else is called so."""
         if name not in self.reported and unknown_metric(name, self.spec.dataset.classes):
             return None
         return TrialField(name, ValueKind.NUMBER, Cell(From.METRIC, name))

@@ -24,7 +24,8 @@ _CHECKS = {ValueKind.NUMBER: cursors.is_number, ValueKind.TIME: cursors.is_momen
 class TrialSelection:
     """Which trials a list shows, in which order, and which metrics of each.
 
-    `sort` is a column, a path or a metric; `filter` is what `tuner.spec.filters` reads.
+    `sort` is a column, a path or a metric; `filter` is what `tuner.spec.filters` reads. Of
+    `columns` those that are metrics come as well.
     """
 
     sort: str = "number"
@@ -34,6 +35,7 @@ class TrialSelection:
     limit: int = 50
     filter: str = ""
     metrics: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 class Placed(NamedTuple):
@@ -48,7 +50,7 @@ def page(
     session: Session, study: Study, spec: StudySpec, selection: TrialSelection
 ) -> Page[TrialSummary]:
     """The trials that are selected. Raises InvalidInput (sort key, filter, metric, cursor)."""
-    fields = TrialFields(spec, trial_cells.reported(session, study.id))
+    fields = fields_of(session, study, spec)
     by = _sorted_by(fields, selection.sort)
     after = _after(selection.cursor, by) if selection.cursor else None
     if selection.filter.strip() or by.name not in trial_pages.COLUMNS:
@@ -59,6 +61,7 @@ def page(
         state, limit = selection.state, selection.limit + 1
         found = trial_pages.page(session, study.id, order, state=state, after=after, limit=limit)
         total = trials.count(session, study.id, state=state)
+    metrics = (*selection.metrics, *filter(fields.metric, selection.columns))
     shown = found[: selection.limit]
     following = None
     if len(found) > selection.limit:
@@ -67,19 +70,22 @@ def page(
             key.isoformat() if isinstance(key, datetime) else key, last.number
         )
     return Page(
-        items=_with_metrics(
-            session, study, fields, [trial for trial, _ in shown], selection.metrics
-        ),
+        items=_with_metrics(session, study, fields, [trial for trial, _ in shown], metrics),
         next=following,
         total=total,
     )
+
+
+def fields_of(session: Session, study: Study, spec: StudySpec) -> TrialFields:
+    """What filters, sort keys and columns of a study's trials can name."""
+    return TrialFields(spec, trial_cells.reported(session, study.id))
 
 
 def placed(
     session: Session, study: Study, spec: StudySpec, selection: TrialSelection
 ) -> list[Placed]:
     """Every trial that is selected, in order, whatever the page. Raises InvalidInput."""
-    fields = TrialFields(spec, trial_cells.reported(session, study.id))
+    fields = fields_of(session, study, spec)
     for name in selection.metrics:
         _metric(fields, name)
     return _placed(session, study, fields, selection)
@@ -185,10 +191,8 @@ def _reported(trial: Trial) -> Mapping[str, float]:
 
 def _metric(fields: TrialFields, name: str) -> str:
     """The metric of a name. Raises InvalidInput."""
-    found = fields.find(name)
+    found = fields.metric(name) or fields.find(name)
     if found is None or not found.is_metric:
-        found = fields.find(f"metrics.{name}")
-    if found is None:
         raise InvalidInput([Problem(("metrics",), fields.missing(name))])
     return found.cell.key
 

@@ -132,15 +132,26 @@ def write(expression: Expression) -> str:
     """The filter as text that `parse` reads back as the same."""
     match expression:
         case Condition(name, op, given):
-            return f"{_word(name)} {op} {_literal(given.value)}"
+            return f"{_word(name)} {op} {write_value(given.value)}"
         case Among(name, given):
-            return f"{_word(name)} in [{', '.join(_literal(one.value) for one in given)}]"
+            return f"{_word(name)} in [{', '.join(write_value(one.value) for one in given)}]"
         case Negation(part):
             return f"not {_inside(part, Every | Some)}"
         case Every(parts):
             return " and ".join(_inside(part, Every | Some) for part in parts)
         case Some(parts):
             return " or ".join(_inside(part, Some) for part in parts)
+
+
+def write_value(value: object) -> str:
+    """A value as a filter says it; empty for one that it cannot say."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _word(value)
+    return repr(value) if isinstance(value, int | float) else ""
 
 
 def conditions(expression: Expression) -> Iterator[Condition | Among]:
@@ -172,14 +183,6 @@ def _word(text: str) -> str:
             return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _literal(value: Literal) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _word(value) if isinstance(value, str) else repr(value)
 
 
 def _tokens(text: str) -> Iterator[_Token]:

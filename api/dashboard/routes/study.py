@@ -1,16 +1,18 @@
 """The page of one study, and the changes that it offers."""
 
+from dataclasses import replace
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.dashboard import render
-from api.dashboard.deps import Table
+from api.dashboard import addresses, render
+from api.dashboard.deps import Lists, Table
 from api.dashboard.importance_panel import importance_panel
 from api.dashboard.study_page import study_page
+from api.dashboard.table_panel import table_panel
 from api.deps import App, Db, StudyRef
-from tuner.service import studies
+from tuner.service import overview, studies
 from tuner.service.importance import Method
 from tuner.spec.views import StudyChange
 
@@ -34,6 +36,12 @@ def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> 
     return render.page(request, "study/live.html", study_page(db, study, query))
 
 
+@router.get("/partials/studies/{study}/trials")
+def show_trials(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
+    """The table of trials alone, for another filter, order or page of it."""
+    return render.page(request, "study/trials.html", table_panel(db, study, query))
+
+
 @router.get("/partials/studies/{study}/importance")
 def show_importance(
     request: Request,
@@ -44,6 +52,16 @@ def show_importance(
     """Which params mattered, for the page of a study to add when it is there."""
     context = importance_panel(app.db, app.importance, study, method)
     return render.page(request, "study/importance.html", context)
+
+
+@router.post("/studies/{study}/trials/cancel")
+def cancel_trials(app: App, study: StudyRef, query: Table, fields: Lists) -> Response:
+    """Cancel the selected trials that have not ended, and go back to the table."""
+    view = overview.study(app.db, study)
+    chosen = addresses.of_study(addresses.parse(fields.get("trials", ())), view.id)
+    studies.cancel_trials(app.db, view.id, chosen)
+    app.notify()
+    return RedirectResponse(f"/studies/{view.id}{replace(query, selected=()).text}#trials", 303)
 
 
 @router.post("/studies/{study}/{action}")

@@ -12,6 +12,7 @@ export class Live {
     this.cost = 0;
     this.seen = new Date();
     document.addEventListener("visibilitychange", () => this.follow(true));
+    document.addEventListener("segtune:refetch", () => this.soon(0));
     addEventListener("pagehide", () => this.stop());
     addEventListener("pageshow", (event) => event.persisted && this.follow(true));
     this.follow(false);
