@@ -129,6 +129,14 @@ def test_metrics_derive_from_the_confusion_matrix(straight: tuple[Path, Script])
         assert {"train_loss", "lr", "images_per_second", "data_wait"} <= report.metrics.keys()
 
 
+def test_a_report_says_how_many_images_were_seen(straight: tuple[Path, Script]) -> None:
+    """Counted since the first epoch, each as often as it was seen."""
+    seen = [report.metrics["images"] for report in straight[1].reports]
+
+    assert seen == [seen[0] * epoch for epoch in range(1, len(seen) + 1)]
+    assert seen[0] > 0
+
+
 def test_a_checkpoint_that_costs_too_much_waits(scenes: Data, tmp_path: Path) -> None:
     """A short run that may wait writes none, and ends with the same weights file."""
     script = Script()

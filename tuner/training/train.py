@@ -137,7 +137,13 @@ def _train_epochs(
         report = None
         if counting.completes_step(epoch):
             confusion = evaluation.confusion(state.scored, session.heartbeat)
-            rest = {"train_loss": loss_of_epoch, "lr": state.rate(last), **speed, **gauges.device()}
+            rest = {
+                "train_loss": loss_of_epoch,
+                "lr": state.rate(last),
+                "images": float(epoch * batches.per_epoch * batches.size),  # seen so far
+                **speed,
+                **gauges.device(),
+            }
             report = _report(state, counting.step(epoch), confusion, rest)
             evaluation.publish(report.step)
         state.loss_sum.zero_()
