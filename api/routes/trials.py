@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 
 from api.deps import After, App, Cursor, Db, Limit, StudyRef, TrialBody, TrialNumber
-from tuner.service import overview, studies
+from tuner.service import overview, retries, studies
 from tuner.spec.filters import MOST_CHARACTERS
 from tuner.spec.states import TrialState
 from tuner.spec.views import Page, StepView, TrialSummary, TrialView
@@ -74,6 +74,14 @@ def get_trial(db: Db, study: StudyRef, number: TrialNumber) -> TrialView:
 def cancel_trial(app: App, study: StudyRef, number: TrialNumber) -> TrialView:
     """End one trial; its worker hears of it with its next report or heartbeat."""
     view = studies.cancel_trial(app.db, study, number)
+    app.notify()
+    return view
+
+
+@router.post("/{number}/retry")
+def retry_trial(app: App, study: StudyRef, number: TrialNumber) -> TrialView:
+    """Let a failed trial wait for a worker again, with its params and all its attempts."""
+    view = retries.retry(app.db, study, number)
     app.notify()
     return view
 

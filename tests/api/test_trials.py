@@ -65,6 +65,23 @@ def test_cancel(client: TestClient) -> None:
     assert client.post(cancel).status_code == 409
 
 
+def test_retry(client: TestClient) -> None:
+    """A failed trial is handed out again as its next attempt; before it failed that is refused."""
+    client.post("/api/v1/studies", json=study())
+    lease = client.post("/api/v1/leases", json={"worker": "w"}).json()
+    retry = f"/api/v1/studies/street/trials/{lease['trial']}/retry"
+    early = client.post(retry)
+    url, headers = f"/api/v1/leases/{lease['lease']}", {"Lease-Token": lease["token"]}
+    failed = {"kind": "failed", "error": "boom", "error_kind": "exception"}
+    client.post(f"{url}/finish", json=failed, headers=headers)
+    view = client.post(retry)
+    again = client.post("/api/v1/leases", json={"worker": "w"}).json()
+
+    assert 409 == early.status_code
+    assert (200, "waiting") == (view.status_code, view.json()["state"])
+    assert (lease["trial"], 2) == (again["trial"], again["attempt"])
+
+
 def test_unknown_trial(client: TestClient) -> None:
     """A number that no trial has is not found, however large."""
     client.post("/api/v1/studies", json=study())

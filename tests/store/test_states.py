@@ -22,7 +22,7 @@ from tests.store.fleet import LEASE_SECONDS, Fleet
 from tests.store.samples import spec
 from tests.store.story import assert_story_is_legal
 from tuner.errors import Conflict, LeaseLost
-from tuner.service import overview, studies, upkeep
+from tuner.service import overview, retries, studies, upkeep
 from tuner.spec.messages import Action, Assignment, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import StudyChange
@@ -167,6 +167,24 @@ class Machine(RuleBasedStateMachine):
                 studies.cancel_trial(self.db, self.name, number)
         else:
             studies.cancel_trial(self.db, self.name, number)
+
+    @rule(pick=PICK)
+    def retry_trial(self, pick: int) -> None:
+        """A user has a failed trial tried again; any other is refused, as is an ended study."""
+        numbers = sorted(self.model.values)
+        if not numbers:
+            return
+        number = numbers[pick % len(numbers)]
+        has_failed = overview.trial(self.db, self.name, number).state is TrialState.FAILED
+        is_over = overview.study(self.db, self.name).state in {
+            StudyState.CANCELLED,
+            StudyState.FAILED,
+        }
+        if has_failed and not is_over:
+            retries.retry(self.db, self.name, number)
+        else:
+            with pytest.raises(Conflict):
+                retries.retry(self.db, self.name, number)
 
     @invariant()
     def running_trials_are_held(self) -> None:

@@ -23,14 +23,19 @@ def test_a_lost_worker_sends_its_trial_back() -> None:
     assert TrialState.WAITING.may_become(TrialState.RUNNING)
 
 
-@pytest.mark.parametrize(
-    "state",
-    [TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED, TrialState.CANCELLED],
-)
+@pytest.mark.parametrize("state", [TrialState.COMPLETED, TrialState.PRUNED, TrialState.CANCELLED])
 def test_ended_trials_stay_ended(state: TrialState) -> None:
     """Nothing follows an end."""
     assert state.has_ended
     assert not any(state.may_become(other) for other in TrialState)
+
+
+def test_a_failed_trial_has_ended_and_may_be_tried_again() -> None:
+    """A user may let it wait once more, and nothing else follows."""
+    assert TrialState.FAILED.has_ended
+    assert [TrialState.WAITING] == [
+        other for other in TrialState if TrialState.FAILED.may_become(other)
+    ]
 
 
 def test_a_finished_study_may_run_on() -> None:

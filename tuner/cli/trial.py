@@ -1,4 +1,4 @@
-"""`segtune trial`: one trial of a study, with the whole text of its error."""
+"""Commands on one trial of a study: show it with its error in full, try a failed one again."""
 
 from typing import Annotated
 
@@ -6,10 +6,12 @@ import typer
 
 from tuner.cli.options import ServerOption, StudyArgument, TokenOption, connect
 
+NumberArgument = Annotated[int, typer.Argument(min=0, help="Number of the trial in its study.")]
+
 
 def trial(
     study: StudyArgument,
-    number: Annotated[int, typer.Argument(min=0, help="Number of the trial in its study.")],
+    number: NumberArgument,
     json: Annotated[bool, typer.Option("--json", help="All that is known of it, as JSON.")] = False,
     server: ServerOption = None,
     token: TokenOption = None,
@@ -24,3 +26,14 @@ def trial(
     tables.show(tables.trial(found))
     if found.error:
         typer.echo(f"\n{found.error.strip()}")
+
+
+def retry(
+    study: StudyArgument,
+    number: NumberArgument,
+    server: ServerOption = None,
+    token: TokenOption = None,
+) -> None:
+    """Try a failed trial again: same params, all its attempts anew."""
+    found = connect(server, token).retry_trial(study, number)
+    typer.echo(f"trial {found.number} of {found.study} is {found.state.value}")

@@ -231,6 +231,10 @@ class Client:
         """End one trial."""
         return self._get(TrialView, "POST", f"{_study(study)}/trials/{number}/cancel")
 
+    def retry_trial(self, study: StudyId, number: int) -> TrialView:
+        """Let a failed trial wait again, with its params and all its attempts."""
+        return self._get(TrialView, "POST", f"{_study(study)}/trials/{number}/retry")
+
     def steps(self, study: StudyId, number: int, *, after: int = 0) -> tuple[StepView, ...]:
         """The metrics of each step of a trial."""
         path = f"{_study(study)}/trials/{number}/steps"
@@ -254,8 +258,7 @@ class Client:
         Raises:
             NotFound: no trial has completed, or none stored what the metric derives from.
         """
-        query = _given({"objective": objective, "direction": direction})
-        return self._get(Best, "GET", f"{_study(study)}/best", params=query)
+        return self._list(Best, f"{_study(study)}/best", objective=objective, direction=direction)
 
     def ranking(
         self, study: StudyId, objective: str, *, direction: str | None = None
@@ -288,17 +291,13 @@ class Client:
 
         `fanova` takes the server seconds: while the reply's `state` is `computing`, ask again.
         """
-        path = f"{_study(study)}/importance"
         asked = {"objective": objective, "direction": direction, "method": method}
-        return self._list(ImportanceView, path, **asked)
+        return self._list(ImportanceView, f"{_study(study)}/importance", **asked)
 
     def explanation(
         self, study: StudyId, *, objective: str | None = None, direction: str | None = None
     ) -> ExplanationView:
-        """What mattered: importance with its uncertainty, interactions, the best tenth, failures.
-
-        By the objectives or any other metric; it takes the server some seconds.
-        """
+        """Importance, interactions, the best tenth and failures, by any metric; takes seconds."""
         query = _given({"objective": objective, "direction": direction})
         path = f"{_study(study)}/explanation"
         return self._get(ExplanationView, "GET", path, params=query, timeout=_PATIENT)

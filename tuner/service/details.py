@@ -65,6 +65,15 @@ class TrialDetail:
     steps: tuple[StepView, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TrialSteps:
+    """What a trial reported, and of how many epochs."""
+
+    spec: StudySpec
+    epochs: int
+    steps: tuple[StepView, ...]
+
+
 def study_detail(db: Database, study: int | str, selection: TrialSelection) -> StudyDetail:
     """A study and its selected trials. Raises NotFound, InvalidInput (sort key, filter, cursor)."""
     with db.snapshot() as session:
@@ -104,6 +113,16 @@ def trial_detail(db: Database, study: int | str, number: int) -> TrialDetail:
             trial=summaries.trial_view(session, row, trial),
             base=_base(session, row),
             steps=results.steps(session, trial),
+        )
+
+
+def trial_steps(db: Database, study: int | str, number: int) -> TrialSteps:
+    """The steps of a trial alone, for its curves. Raises NotFound, Unreadable."""
+    with db.snapshot() as session:
+        row = studies.find(session, study)
+        trial = trials.find(session, row, number)
+        return TrialSteps(
+            spec=documents.spec_of(row), epochs=trial.epochs, steps=results.steps(session, trial)
         )
 
 

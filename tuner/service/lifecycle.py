@@ -40,6 +40,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     if fault is not None:
         outcome = outcome.model_copy(update={"kind": OutcomeKind.YIELDED})
     state, reason = _destination(session, held, spec, outcome, fault, now=now)
+    leases.note_reason(attempt, reason)
     if outcome.kind is OutcomeKind.OUTDATED and state is TrialState.WAITING:
         versions.begin_anew(session, study, trial, now=now)
     if state is TrialState.COMPLETED:

@@ -132,7 +132,7 @@ def trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
 
 def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
     history = leases.history(session, trial.id)
-    worker = history[-1][1] if history else None
+    worker = history[-1][1].name if history else None
     summary = views.trial_summary(trial, documents.spec_of(row), worker)
     own = {"error", "metrics"}
     return TrialView(
@@ -145,6 +145,6 @@ def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
         verdict=trials.verdict_of(trial),
         error=trial.error,
         provenance=trial.provenance,
-        attempt_history=tuple(views.attempt_view(attempt, name) for attempt, name in history),
+        attempt_history=tuple(views.attempt_view(attempt, worker) for attempt, worker in history),
         artifacts=tuple(map(views.artifact_ref, artifacts.list_for(session, trial.id))),
     )

@@ -178,17 +178,19 @@ def step_view(report: tables.Report) -> StepView:
     )
 
 
-def attempt_view(attempt: tables.Attempt, worker: str) -> AttemptView:
-    """One lease of a trial."""
+def attempt_view(attempt: tables.Attempt, worker: tables.Worker) -> AttemptView:
+    """One lease of a trial, and the device that its worker has."""
     return AttemptView(
         number=attempt.number,
-        worker=worker,
+        worker=worker.name,
+        device=capabilities_of(worker.name, worker.capabilities).device,
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
         expires_at=attempt.expires_at if attempt.ended_at is None else None,
         outcome=attempt.outcome,
         error=attempt.error,
         error_kind=attempt.error_kind,
+        reason=attempt.reason or "",
     )
 
 

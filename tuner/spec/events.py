@@ -14,5 +14,5 @@ class EventKind(StrEnum):
     TRIAL_STARTED = "trial.started"
     TRIAL_REPORTED = "trial.reported"
     TRIAL_PAUSED = "trial.paused"
-    TRIAL_WAITING = "trial.waiting"  # lost its worker, was given back, or promoted
+    TRIAL_WAITING = "trial.waiting"  # lost its worker, given back, promoted, or tried again
     TRIAL_ENDED = "trial.ended"

@@ -36,8 +36,13 @@ class TrialState(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the trial has ended for good."""
-        return not TRIAL_MOVES[self]
+        """Whether nothing more is trained of the trial, unless a user has it tried again."""
+        return self in {
+            TrialState.COMPLETED,
+            TrialState.PRUNED,
+            TrialState.FAILED,
+            TrialState.CANCELLED,
+        }
 
     def may_become(self, new: "TrialState") -> bool:
         """Whether `new` may follow; staying put is not a move."""
@@ -97,6 +102,6 @@ TRIAL_MOVES: dict[TrialState, frozenset[TrialState]] = {
     TrialState.PAUSED: frozenset({TrialState.WAITING, TrialState.PRUNED, TrialState.CANCELLED}),
     TrialState.COMPLETED: frozenset(),
     TrialState.PRUNED: frozenset(),
-    TrialState.FAILED: frozenset(),
+    TrialState.FAILED: frozenset({TrialState.WAITING}),  # tried again by a user
     TrialState.CANCELLED: frozenset(),
 }

@@ -5,7 +5,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, Field
 
 from tuner.spec.config import Section, TrialConfig
-from tuner.spec.messages import ArtifactRef, Capabilities, Verdict
+from tuner.spec.messages import ArtifactRef, Capabilities, Device, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Confirmation, Objective, StudySpec
 from tuner.spec.upgrades import SPEC_VERSION
@@ -79,9 +79,7 @@ class StudyView(StudySummary):
         default=(), description="Versions of the data in order of appearance"
     )
     epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
-    seconds_saved: float = Field(
-        default=0.0, description="Device time of those epochs, at the pace of each trial"
-    )
+    seconds_saved: float = Field(default=0.0, description="Their time, at the pace of each trial")
 
 
 class TrialSummary(Section):
@@ -137,12 +135,14 @@ class AttemptView(Section):
 
     number: int
     worker: str
+    device: Device = Field(default=Device(), description="What the worker trains on, as of now")
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
     outcome: str | None = None
     error: str | None = None
     error_kind: str | None = None
+    reason: str = Field(default="", description="Why its trial went where it did then")
 
 
 class TrialView(TrialSummary):

@@ -19,6 +19,7 @@ class HeldAttempt:
     outcome: str | None
     error: str | None
     error_kind: str | None
+    reason: str | None
 
 
 @dataclass(slots=True)

@@ -217,7 +217,7 @@ class Batch:
                 renewed.setdefault(attempt.expires_at, []).append(attempt.id)
         for moment, ids in renewed.items():
             pipeline.write(session, sql.RENEW, [{"ids": _padded(ids), "expires_at": moment}])
-        ends = ("ended_at", "outcome", "error", "error_kind")
+        ends = ("ended_at", "outcome", "error", "error_kind", "reason")
         pipeline.write(
             session, sql.END_LEASE, [_values(a, ends) for a in changed if a.ended_at is not None]
         )

@@ -18,6 +18,7 @@ from tuner.store.held import HeldAttempt, HeldTrial
 from tuner.store.tables import Attempt, Report, Study, Trial, Worker
 
 LOSSES = (OutcomeKind.LOST, OutcomeKind.CRASHED, OutcomeKind.HUNG)
+_COUNTS = Attempt.number > func.coalesce(Trial.forgiven, 0)  # no retry has forgiven the attempt
 
 
 class Held(NamedTuple):
@@ -147,6 +148,11 @@ def end(attempt: HeldAttempt, outcome: Outcome, *, now: datetime) -> None:
     attempt.error_kind = outcome.error_kind
 
 
+def note_reason(attempt: HeldAttempt, reason: str) -> None:
+    """Keep why the trial of an ended lease went where it did."""
+    attempt.reason = reason or None
+
+
 def list_expired(
     session: Session,
     *,
@@ -187,7 +193,8 @@ def count_losses(session: Session, trial: HeldTrial) -> int:
         session.scalar(
             select(func.count())
             .select_from(Attempt)
-            .where(Attempt.trial_id == trial.id, Attempt.outcome.in_(LOSSES))
+            .join(Trial, Trial.id == Attempt.trial_id)
+            .where(Attempt.trial_id == trial.id, Attempt.outcome.in_(LOSSES), _COUNTS)
         )
         or 0
     )
@@ -200,8 +207,10 @@ def count_returns(session: Session, trial: HeldTrial, worker_id: int) -> int:
         session.scalar(
             select(func.count())
             .select_from(Attempt)
+            .join(Trial, Trial.id == Attempt.trial_id)
             .where(
                 Attempt.trial_id == trial.id,
+                _COUNTS,
                 Attempt.worker_id == worker_id,
                 Attempt.error.is_not(None),
                 Attempt.outcome.not_in(LOSSES),
@@ -224,15 +233,15 @@ def trained_elsewhere(session: Session, study_id: int, worker_id: int) -> bool:
     return session.scalar(reported) is not None
 
 
-def history(session: Session, trial_id: int) -> Sequence[tuple[Attempt, str]]:
-    """Every lease of a trial with its worker's name, in order."""
+def history(session: Session, trial_id: int) -> Sequence[tuple[Attempt, Worker]]:
+    """Every lease of a trial with its worker, in order."""
     query = (
-        select(Attempt, Worker.name)
+        select(Attempt, Worker)
         .join(Worker, Worker.id == Attempt.worker_id)
         .where(Attempt.trial_id == trial_id)
         .order_by(Attempt.number)
     )
-    return [(attempt, name) for attempt, name in session.execute(query)]
+    return [(attempt, worker) for attempt, worker in session.execute(query)]
 
 
 def holders(session: Session, trial_ids: Sequence[int]) -> dict[int, str]:

@@ -8,7 +8,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from tuner.spec.events import EventKind
 from tuner.spec.messages import Report as Message
@@ -114,9 +114,12 @@ def _best(objective: Objective, known: float | None, value: float | None) -> flo
 
 
 def list_for(session: Session, trial_id: int, *, after: int = 0) -> Sequence[Report]:
-    """A trial's reports after a step, in order."""
+    """A trial's reports after a step, in order, without their matrices: those are megabytes."""
     return session.scalars(
-        select(Report).where(Report.trial_id == trial_id, Report.step > after).order_by(Report.step)
+        select(Report)
+        .options(defer(Report.confusion, raiseload=True))
+        .where(Report.trial_id == trial_id, Report.step > after)
+        .order_by(Report.step)
     ).all()
 
 

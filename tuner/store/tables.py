@@ -126,6 +126,7 @@ class Trial(Base):
     threads: Mapped[int | None]  # CPU threads that it began with, where its numbers need them
     parent: Mapped[int | None]  # number of the trial that it confirms, or is a copy of
     replica: Mapped[int | None]  # which of the fresh seeds confirms its parent, from 0
+    forgiven: Mapped[int | None]  # the last attempt before a retry: up to it none counts any more
     study: Mapped[Study] = relationship(lazy="raise")
 
 
@@ -174,6 +175,7 @@ class Attempt(Base):
     outcome: Mapped[str | None] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
     error_kind: Mapped[str | None] = mapped_column(String(32))
+    reason: Mapped[str | None] = mapped_column(Text)  # why its trial went where it did then
     trial: Mapped[Trial] = relationship(lazy="raise")
     worker: Mapped[Worker] = relationship(lazy="raise")
 

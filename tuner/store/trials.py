@@ -154,6 +154,14 @@ def begin(
     move(session, study, trial, TrialState.RUNNING, now=now)
 
 
+def retry(session: Session, study: Study, trial: Trial, *, now: datetime) -> None:
+    """Let a failed trial of a locked study wait again, as if none of its attempts had been lost."""
+    move(session, study, trial, TrialState.WAITING, now=now, reason="tried again by a user")
+    trial.forgiven = trial.attempts
+    trial.error = trial.error_kind = None
+    trial.finished_at = trial.study_epochs = trial.study_seconds = None
+
+
 def take_measurements(trial: Trial | HeldTrial, metrics: Mapping[str, float]) -> None:
     """Give a trial what its network costs; from then on it is among the metrics of each step."""
     trial.metrics = {**trial.metrics, **metrics}
