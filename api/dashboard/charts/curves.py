@@ -11,6 +11,7 @@ from markupsafe import Markup
 from api.dashboard.charts.axes import Axis, linear, trimmed
 from api.dashboard.charts.frame import chart, grid
 from api.dashboard.charts.svg import Position, element, line, percent, stretched
+from api.dashboard.charts.thin import thin
 from tuner import wording
 from tuner.spec.states import TrialState
 from tuner.spec.views import Curve
@@ -28,7 +29,7 @@ class Line:
     trial: int
     state: TrialState
     role: Role
-    points: tuple[tuple[int, float], ...]
+    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +101,13 @@ def _role(curve: Curve, best: int | None) -> Role:
     return "best" if curve.trial == best else "ended"
 
 
-def _thin(curve: Curve, limit: int) -> tuple[tuple[int, float], ...]:
+def _thin(curve: Curve, limit: int) -> tuple[tuple[float, float], ...]:
     points = [
-        (step, value)
+        (float(step), value)
         for step, value in zip(curve.steps, curve.values, strict=True)
         if math.isfinite(value)
     ]
-    stride = max(1, math.ceil(len(points) / limit))
-    return tuple(
-        point
-        for index, point in enumerate(points, start=1)
-        if index % stride == 0 or index in (1, len(points))
-    )
+    return thin(points, limit)
 
 
 def _hues(curves: Curves) -> dict[int, str]:
@@ -125,7 +121,7 @@ def _places(curves: Curves, item: Line) -> list[Position]:
 
 def _last(item: Line) -> str:
     step, value = item.points[-1]
-    return f"{wording.measure(value)} at epoch {step}"
+    return f"{wording.measure(value)} at epoch {step:g}"
 
 
 def _ends(curves: Curves, hues: Mapping[int, str], what: str) -> list[Markup]:
