@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from api.dashboard.forms import form_fields, form_lists
+from api.dashboard.trial_query import Across, Shares, TrialChoice, View
 from api.dashboard.trial_table import MOST_SELECTED, HistoryAxis, TableQuery, usual_order
 from api.deps import MAX_ID
 from tuner.spec.filters import MOST_CHARACTERS
@@ -51,6 +52,18 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(number for number in found if number <= MAX_ID))[:MOST_SELECTED]
 
 
+async def _trial(
+    *,
+    view: View = "overview",
+    metric: Annotated[list[str] | None, Query(max_length=100)] = None,
+    axis: Across = "epochs",
+    smooth: Annotated[float, Query(ge=0, le=0.99)] = 0.0,
+    matrix: Shares = "recall",
+) -> TrialChoice:
+    return TrialChoice(view, tuple(metric or ()), axis, smooth, matrix)
+
+
+Shown = Annotated[TrialChoice, Depends(_trial)]
 Table = Annotated[TableQuery, Depends(_table)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]
 Lists = Annotated[dict[str, list[str]], Depends(form_lists)]

@@ -11,6 +11,7 @@ from tuner.spec.study import Objective
 from tuner.spec.views import StudySummary, StudyView
 
 _MIN_ENDED = 3
+PACE = ("images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation")  # of an epoch
 _ABSENT = object()
 
 

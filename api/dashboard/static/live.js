@@ -12,7 +12,10 @@ export class Live {
     this.cost = 0;
     this.seen = new Date();
     document.addEventListener("visibilitychange", () => this.follow(true));
-    document.addEventListener("segtune:refetch", () => this.soon(0));
+    document.addEventListener("segtune:refetch", () => {
+      clearTimeout(this.waiting);
+      this.refetch();
+    });
     addEventListener("pagehide", () => this.stop());
     addEventListener("pageshow", (event) => event.persisted && this.follow(true));
     this.follow(false);
@@ -49,10 +52,12 @@ export class Live {
 
   async refetch() {
     const began = performance.now();
+    const asked = this.root.dataset.live;
     try {
-      const answer = await fetch(this.root.dataset.live, { headers: { Accept: "text/html" } });
+      const answer = await fetch(asked, { headers: { Accept: "text/html" } });
       if (answer.redirected) return location.reload();
       if (!answer.ok) throw new Error(answer.statusText);
+      if (asked !== this.root.dataset.live) return; // another one was asked for meanwhile
       const fresh = new DOMParser().parseFromString(`<div>${await answer.text()}</div>`, "text/html").body.firstChild;
       this.seen = new Date();
       if (!selectsInside(this.root)) {

@@ -10,6 +10,7 @@ export function morph(old, fresh) {
     old.nodeValue = fresh.nodeValue;
     return;
   }
+  if (old.classList.contains("drawn")) fresh.classList.add("drawn"); // a script drew over it
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
   }
@@ -25,13 +26,13 @@ export function morph(old, fresh) {
 export function morphChildren(old, fresh) {
   const staying = new Set([...fresh.children].map((child) => child.id));
   const named = [...old.children].filter((child) => child.id);
-  for (const child of named) if (!staying.has(child.id)) child.remove();
+  for (const child of named) if (!staying.has(child.id) && !isKept(child)) child.remove();
   const known = new Map(named.filter((child) => staying.has(child.id)).map((child) => [child.id, child]));
   let here = old.firstChild;
   for (const node of [...fresh.childNodes]) {
     const match = node.id && known.get(node.id);
     if (match) {
-      while (here && !here.id) here = removed(here);
+      while (here && !here.id && !isKept(here)) here = removed(here);
       if (match === here) here = here.nextSibling;
       else old.insertBefore(match, here);
       morph(match, node);
@@ -44,7 +45,12 @@ export function morphChildren(old, fresh) {
       if (added.nodeName === "TR") flash(added);
     }
   }
-  while (here) here = removed(here);
+  while (here) here = isKept(here) ? here.nextSibling : removed(here);
+}
+
+// What a script has drawn, and the server knows nothing of.
+function isKept(node) {
+  return node.dataset?.keep !== undefined;
 }
 
 function removed(node) {

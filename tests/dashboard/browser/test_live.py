@@ -65,7 +65,7 @@ def test_trial_page_follows_its_reports(visit: Visit, server: str, scene: Scene)
     expect(visit.page.locator("#pulse")).to_have_text("Live")
     scene.report(work, 1, 2)
     expect(visit.page.locator("#facts")).to_contain_text("2 / 12")
-    expect(visit.page.locator("#chart-1 path")).to_have_count(1)
+    expect(visit.page.locator("#plots path.line").first).to_have_count(1)
     assert visit.complaints == []
 
 

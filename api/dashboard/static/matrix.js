@@ -1,0 +1,35 @@
+// A confusion matrix of many classes as an image: pointing at a cell says what it holds.
+import { t } from "./words.js";
+
+async function counts(element) {
+  if (element.counted !== element.dataset.step) {
+    element.counted = element.dataset.step;
+    element.counts = fetch(element.dataset.src, { headers: { Accept: "application/json" } })
+      .then((answer) => (answer.ok ? answer.json() : null))
+      .catch(() => null);
+  }
+  return element.counts;
+}
+
+async function say(element, event) {
+  const image = element.querySelector("svg");
+  const classes = JSON.parse(element.dataset.classes);
+  const box = image.getBoundingClientRect();
+  const column = Math.floor((event.clientX - box.left) / box.width * classes.length);
+  const row = Math.floor((event.clientY - box.top) / box.height * classes.length);
+  const found = await counts(element);
+  const count = found?.[row]?.[column];
+  if (count === undefined) return;
+  const whole = found[row].reduce((sum, one) => sum + one, 0);
+  element.querySelector("[role=status]").textContent = t("{label} predicted as {predicted}: {count} pixels, {share} % of the label’s", {
+    label: classes[row], predicted: classes[column],
+    count: count.toLocaleString(document.documentElement.lang),
+    share: whole ? (count / whole * 100).toPrecision(2) : 0,
+  });
+}
+
+export function start(element) {
+  element.addEventListener("pointermove", (event) => {
+    if (event.target.closest("svg")) say(element, event);
+  });
+}
