@@ -12,8 +12,8 @@ from tuner.spec.study import StudySpec
 from tuner.spec.views import TrialSummary
 from tuner.wording import short_paths
 
-Source = Literal["fact", "param", "metric", "objective"]
-Look = Literal["state", "value", "metric", "epochs", "setting", "duration", "time", "text", "why"]
+ColumnSource = Literal["fact", "param", "metric", "objective"]
+CellLook = Literal["state", "value", "metric", "epochs", "setting", "duration", "time", "text", "why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class TrialColumn:
 
     name: str
     label: str
-    look: Look
-    source: Source = "fact"
+    look: CellLook
+    source: ColumnSource = "fact"
     title: str = ""
     descending_first: bool = False
     position: int = 0  # of an objective
@@ -54,7 +54,7 @@ class ColumnGroup:
 
 
 # Attributes of a trial: label, look, what the label means, whether large values come first.
-_FACTS: Mapping[str, tuple[str, Look, str, bool]] = {
+_FACTS: Mapping[str, tuple[str, CellLook, str, bool]] = {
     "state": (message("state"), "state", "", False),
     "best_value": (message("best"), "metric", message("Best of any epoch"), True),
     "step": (message("epochs"), "epochs", message("Trained, of the full budget"), True),
