@@ -7,18 +7,17 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from api.dashboard import facts, table_panel
+from api.dashboard.best_panel import BestPanel, best_panel
 from api.dashboard.charts.curves import draw_curves, fold_curves
 from api.dashboard.charts.front import draw_front, draw_volume, fold_front
 from api.dashboard.charts.history import draw_history, fold_history
-from api.dashboard.format import flatten
 from api.dashboard.study_list import state_counts
 from api.dashboard.table_panel import TrialTable
 from api.dashboard.trial_table import TableQuery
-from tuner.configs.resolve import resolve
 from tuner.service.details import study_detail
 from tuner.service.storage import Database
 from tuner.spec.study import Objective
-from tuner.spec.views import Best, Curve, FrontView, HistoryPoint, StudyView
+from tuner.spec.views import Curve, FrontView, HistoryPoint, StudyView
 from tuner.wording import improvement, short_paths
 
 
@@ -65,8 +64,7 @@ class StudyPage:
     gain: float | None
     tone: str
     left: float | None
-    best: Best | None
-    recipe: tuple[facts.Difference, ...]
+    best: BestPanel | None
     history: HistoryFigure
     curves: CurvesFigure
     front: FrontFigure | None
@@ -90,8 +88,7 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
         gain=difference,
         tone=facts.tone(view.objective, difference),
         left=_left(view, datetime.now(UTC)),
-        best=found.best,
-        recipe=_recipe(view, found.best),
+        best=best_panel(view, found.best),
         history=_history(view, found.history, query),
         curves=_curves(view, found.curves),
         front=_front(found.front),
@@ -110,14 +107,6 @@ def _left(view: StudyView, now: datetime) -> float | None:
     if not view.state.has_ended:
         bounds.append(facts.until_deadline(view, now))
     return min((bound for bound in bounds if bound is not None), default=None)
-
-
-def _recipe(view: StudyView, best: Best | None) -> tuple[facts.Difference, ...]:
-    """Searched params of the best trial beside the base recipe's."""
-    if best is None:
-        return ()
-    base = flatten(resolve(view.spec.base, view.spec.dataset, {}).model_dump(mode="json"))
-    return facts.differences(best.params, {path: base.get(path) for path in best.params})
 
 
 def _history(view: StudyView, points: Sequence[HistoryPoint], query: TableQuery) -> HistoryFigure:

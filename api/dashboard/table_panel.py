@@ -66,6 +66,7 @@ class _Read(Protocol):
     def fields(self) -> TrialFields: ...
 
 
+_OF_BY = {"by", "metrics", "objective"}  # where a metric that nobody knows is complained of
 R = TypeVar("R", bound=_Read)
 
 
@@ -120,7 +121,7 @@ def _selection(query: TableQuery) -> TrialSelection:
         cursor=query.cursor,
         limit=PAGE,
         filter=query.filter,
-        metrics=(query.by,) if query.by else (),
+        by=query.by,
         columns=query.columns,
     )
 
@@ -135,7 +136,7 @@ def _without_mistake(
         at = int(problem.source.removeprefix("character ")) - 1
         mistake = TableMistake("filter", problem.message, query.filter[:at], query.filter[at:])
         return replace(query, filter="", cursor=None), mistake
-    if query.by and (place == "metrics" or (place == "sort" and query.sort == query.by)):
+    if query.by and (place in _OF_BY or (place == "sort" and query.sort == query.by)):
         return query.ranked_by(), TableMistake("by", problem.message)
     raise error
 

@@ -70,6 +70,7 @@ _FACTS: Mapping[str, tuple[str, CellLook, str, bool]] = {
     "error_kind": (message("error kind"), "text", "", False),
     "data_version": (message("data version"), "text", message("Of the data set"), False),
 }
+_OTHERS = tuple(name for name in _FACTS if name != "state")
 _AFTER = ("seconds", "worker", "finished_at", "reason")
 
 
@@ -80,7 +81,7 @@ def offered(fields: TrialFields, by: str) -> tuple[ColumnGroup, ...]:
     metrics = [name for name in known if name not in MEASURED]
     measured = [name for name in MEASURED if spec.deployment is not None]
     groups = (
-        ColumnGroup(_("Trial"), (*_values(spec, by), *map(_fact, _FACTS))),
+        ColumnGroup(_("Trial"), (_fact("state"), *_values(spec, by), *map(_fact, _OTHERS))),
         ColumnGroup(_("Params"), _params(spec)),
         ColumnGroup(_("Metrics of the last epoch"), tuple(map(_metric, metrics))),
         ColumnGroup(_("Measured"), tuple(map(_metric, measured))),

@@ -7,6 +7,7 @@ import pytest
 from jinja2 import meta, nodes
 from starlette.testclient import TestClient
 
+from api.dashboard.compare_page import ComparePage
 from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.render import FOLDER, environment
 from api.dashboard.routes.session import ErrorPage, LoginPage
@@ -28,6 +29,8 @@ PAGES: dict[str, Any] = {
     "study/trials.html": TablePanel,
     "trial/page.html": TrialPage,
     "trial/live.html": TrialPage,
+    "compare/page.html": ComparePage,
+    "compare/live.html": ComparePage,
     "study/importance.html": ImportancePanel,
     "workers/page.html": WorkersPage,
     "workers/live.html": WorkersPage,

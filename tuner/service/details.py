@@ -81,7 +81,7 @@ def study_detail(db: Database, study: int | str, selection: TrialSelection) -> S
         view = summaries.study_view(session, row, now=db.now())
         return StudyDetail(
             study=view,
-            best=_best(session, row, view),
+            best=_best(session, row, view, selection.by or None),
             history=results.history(session, row),
             curves=_curves(session, row, view.best_trial),
             front=_front(session, row, view.spec),
@@ -126,11 +126,11 @@ def trial_steps(db: Database, study: int | str, number: int) -> TrialSteps:
         )
 
 
-def _best(session: Session, row: Study, view: StudyView) -> Best | None:
+def _best(session: Session, row: Study, view: StudyView, by: str | None) -> Best | None:
     if view.best_trial is None:
         return None
     try:
-        return results.best(session, row, view.spec)
+        return results.best(session, row, view.spec, objective=by)
     except NotFound:
         return None
 

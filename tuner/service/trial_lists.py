@@ -24,8 +24,9 @@ _CHECKS = {ValueKind.NUMBER: cursors.is_number, ValueKind.TIME: cursors.is_momen
 class TrialSelection:
     """Which trials a list shows, in which order, and which metrics of each.
 
-    `sort` is a column, a path or a metric; `filter` is what `tuner.spec.filters` reads. Of
-    `columns` those that are metrics come as well.
+    `sort` is a column, a path or a metric; `filter` is what `tuner.spec.filters` reads. `by` is a
+    metric that values are taken from in place of the objective; it comes with each trial, and of
+    `columns` those that are metrics do.
     """
 
     sort: str = "number"
@@ -35,6 +36,7 @@ class TrialSelection:
     limit: int = 50
     filter: str = ""
     metrics: tuple[str, ...] = ()
+    by: str = ""
     columns: tuple[str, ...] = ()
 
 
@@ -61,7 +63,10 @@ def page(
         state, limit = selection.state, selection.limit + 1
         found = trial_pages.page(session, study.id, order, state=state, after=after, limit=limit)
         total = trials.count(session, study.id, state=state)
-    metrics = (*selection.metrics, *filter(fields.metric, selection.columns))
+    also = ((selection.by,) if selection.by else ()) + tuple(
+        filter(fields.metric, selection.columns)
+    )
+    metrics = (*selection.metrics, *also)
     shown = found[: selection.limit]
     following = None
     if len(found) > selection.limit:

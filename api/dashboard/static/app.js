@@ -19,7 +19,7 @@ async function startModules() {
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-copy]");
+  const button = event.target.closest("[data-copy], [data-copy-from]");
   if (button) copy(button);
   const turn = event.target.closest("[data-turn]");
   if (turn) {

@@ -4,7 +4,8 @@ import { t } from "./words.js";
 export async function copy(button) {
   const label = button.textContent;
   try {
-    await navigator.clipboard.writeText(button.dataset.copy);
+    const source = button.dataset.copyFrom && document.getElementById(button.dataset.copyFrom);
+    await navigator.clipboard.writeText(source ? source.textContent : button.dataset.copy);
     button.textContent = t("copied");
   } catch {
     const code = button.parentElement.querySelector("code");

@@ -90,7 +90,7 @@ class Table {
     if (form.method !== "get" || event.submitter?.formMethod === "post" || form.id === "selection") return;
     event.preventDefault();
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
-    if (form.closest("#columns")) this.rememberColumns(query.getAll("columns"));
+    if (form.closest("#columns")) this.orderColumns(query);
     form.closest("details")?.removeAttribute("open");
     this.go(`${this.panel.dataset.page}?${query}`);
   }
@@ -109,6 +109,16 @@ class Table {
   // ── Columns ──
 
   get key() { return `segtune_columns_${this.study}`; }
+
+  // What is shown already keeps its place; what is new comes after it.
+  orderColumns(query) {
+    const wanted = query.getAll("columns");
+    const shown = [...this.panel.querySelectorAll("thead [data-column]")].map((cell) => cell.dataset.column);
+    const names = [...shown.filter((name) => wanted.includes(name)), ...wanted.filter((name) => !shown.includes(name))];
+    query.delete("columns");
+    for (const name of names) query.append("columns", name);
+    this.rememberColumns(names);
+  }
 
   rememberColumns(names) {
     try {
