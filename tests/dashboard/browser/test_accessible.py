@@ -10,7 +10,16 @@ from tests.dashboard.scenes import Scene
 from tuner.store.engine import Database
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-PATHS = ("/", "/studies/1", "/studies/1/trials/1", "/workers", "/login", "/nowhere")
+PATHS = (
+    "/",
+    "/studies/1",
+    "/studies/1?filter=mio%20%3E%20.2",
+    "/studies/1/trials/1",
+    "/compare?trials=1:1,1:2",
+    "/workers",
+    "/login",
+    "/nowhere",
+)
 
 
 @pytest.fixture

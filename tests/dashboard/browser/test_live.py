@@ -12,7 +12,7 @@ from tests.browsers import Visit, Windows
 from tests.dashboard.scenes import Scene
 from tuner.store.engine import Database
 
-PATHS = ("/", "/studies/1", "/studies/1/trials/1", "/workers")
+PATHS = ("/", "/studies/1", "/studies/1/trials/1", "/compare?trials=1:1,1:2", "/workers")
 
 
 @pytest.fixture
