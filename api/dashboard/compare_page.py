@@ -224,7 +224,7 @@ def _param(path: str, values: Sequence[Any]) -> ComparedRow:
 
 
 def _results(trials: Sequence[TrialView]) -> tuple[ComparedRow, ...]:
-    """Metrics of the last step that are no class's own."""
+    """Metrics of the last step that belong to no class."""
     names = [
         name for name in _metrics(trials) if not name.startswith("iou.") or name == "iou.worst"
     ]

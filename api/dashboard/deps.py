@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
+from api.dashboard import addresses
+from api.dashboard.compare_page import CompareQuery
 from api.dashboard.forms import form_fields, form_lists
 from api.dashboard.trial_query import Across, Shares, TrialChoice, View
 from api.dashboard.trial_table import MOST_SELECTED, HistoryAxis, TableQuery, usual_order
@@ -63,6 +65,22 @@ async def _trial(
     return TrialChoice(view, tuple(metric or ()), axis, smooth, matrix)
 
 
+_MOST_ADDRESSES = 200  # fields of one name; eight are compared, the others noted
+_Addresses = Annotated[
+    list[Annotated[str, Query(max_length=300)]] | None, Query(max_length=_MOST_ADDRESSES)
+]
+
+
+async def _compared(
+    *,
+    trials: _Addresses = None,
+    metric: Annotated[str, Query(max_length=300)] = "",
+    all_: Annotated[bool, Query(alias="all")] = False,
+) -> CompareQuery:
+    return CompareQuery(addresses.parse(trials or ()), metric.strip(), all_)
+
+
+Comparison = Annotated[CompareQuery, Depends(_compared)]
 Shown = Annotated[TrialChoice, Depends(_trial)]
 Table = Annotated[TableQuery, Depends(_table)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]

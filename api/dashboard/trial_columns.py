@@ -13,7 +13,9 @@ from tuner.spec.views import TrialSummary
 from tuner.wording import short_paths
 
 ColumnSource = Literal["fact", "param", "metric", "objective"]
-CellLook = Literal["state", "value", "metric", "epochs", "setting", "duration", "time", "text", "why"]
+CellLook = Literal[
+    "state", "value", "metric", "epochs", "setting", "duration", "time", "text", "why"
+]
 
 
 @dataclass(frozen=True, slots=True)
