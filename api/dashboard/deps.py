@@ -80,7 +80,7 @@ async def _compared(
     return CompareQuery(addresses.parse(trials or ()), metric.strip(), all_)
 
 
-Comparison = Annotated[CompareQuery, Depends(_compared)]
+CompareAddress = Annotated[CompareQuery, Depends(_compared)]
 Shown = Annotated[TrialChoice, Depends(_trial)]
 Table = Annotated[TableQuery, Depends(_table)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]
