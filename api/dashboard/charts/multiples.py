@@ -16,6 +16,7 @@ from tuner.spec.metrics import MINIMIZED
 POINTS = 800  # of a curve: two for each pixel of a small chart
 _DIGITS = 6
 _LARGE = 10
+_DENSE = 200  # points, from which a thick line hides its own ups and downs
 _EXACT = frozenset({"lr"})  # has no noise to smooth away
 _WITHOUT_BEST = frozenset({"lr", *SPEED})  # of which more is not better, or less
 
@@ -64,6 +65,7 @@ def draw_multiple(all_of: Multiples, one: Multiple) -> Markup:
     x = linear((0, all_of.end), count=4, whole=all_of.unit in {"epochs", "images"})
     y = linear((one.low, one.high), count=3)
     drawn = one.smoothed or one.points
+    kind = "line dense" if len(drawn) > _DENSE and not one.smoothed else "line"
     raw = [element("path", class_="raw", d=_path(one.points, x, y))] if one.smoothed else []
     breaks = [
         element("line", class_="resumed", x1=percent(x.position(at)), x2=percent(x.position(at)),
@@ -73,7 +75,7 @@ def draw_multiple(all_of: Multiples, one: Multiple) -> Markup:
     return chart(
         grid(x, y),
         *breaks,
-        stretched(*raw, element("path", class_="line", d=_path(drawn, x, y))),
+        stretched(*raw, element("path", class_=kind, d=_path(drawn, x, y))),
         *_marks(one, drawn, x, y),
         label=f"{one.metric} over {all_of.unit}, now {said(one.last)}",
     )

@@ -29,7 +29,9 @@ async function say(element, event) {
 }
 
 export function start(element) {
-  element.addEventListener("pointermove", (event) => {
-    if (event.target.closest("svg")) say(element, event);
-  });
+  for (const kind of ["pointermove", "pointerdown"]) {
+    element.addEventListener(kind, (event) => {
+      if (event.target.closest("svg")) say(element, event);
+    });
+  }
 }

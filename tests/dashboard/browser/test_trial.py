@@ -119,3 +119,19 @@ def test_everything_open_is_accessible_and_fits(
     assert [] == [(one["id"], one["nodes"]) for one in found.response["violations"]]
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     assert visit.complaints == []
+
+
+def test_a_matrix_of_many_classes_is_read_by_pointing(
+    visit: Visit, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too small for numbers, it says what lies under the pointer, and lists the largest."""
+    monkeypatch.setattr("api.dashboard.confusion.LEGIBLE", 2)
+    page = visit.page
+    page.goto(f"{server}/studies/1/trials/0")
+    image = page.locator("#matrix svg")
+    box = image.bounding_box()
+    assert box is not None
+    image.hover(position={"x": box["width"] / 18, "y": box["height"] / 18})
+    expect(page.locator("#matrix-said")).to_contain_text("sky predicted as sky")
+    expect(page.locator("#mistakes tbody tr")).to_have_count(12)
+    assert visit.complaints == []

@@ -3,6 +3,7 @@ import { frame } from "../chart.js";
 import { t } from "../words.js";
 
 const HEIGHT = 188, NARROW = 330, MOST = 3;
+const DENSE = 200; // points, from which a thick line hides its own ups and downs
 const LEFT = 46, RIGHT = 52, TOP = 34, BOTTOM = 26;
 const zooms = new WeakMap(); // what part of the axis is looked at, by element
 const watched = new WeakMap(); // the data that an element shows, and its columns
@@ -20,7 +21,11 @@ export function short(value) {
 
 function at(place, unit) {
   const count = Number.isInteger(place) ? place.toLocaleString() : place.toPrecision(3);
-  return unit === "epochs" ? t("epoch {count}", { count }) : `${count} ${t(unit)}`;
+  const words = {
+    epochs: t("epoch {count}", { count }), images: t("{count} images", { count }), hours: t("{count} hours", { count }),
+    minutes: t("{count} minutes", { count }), seconds: t("{count} seconds", { count }),
+  };
+  return words[unit];
 }
 
 function told(items, data) {
@@ -43,7 +48,7 @@ function series(line, index, data, look) {
   };
   const shown = {
     ...shared, id: `shown-${index}`, data: line.smoothed.length ? line.smoothed : line.points,
-    lineStyle: { color: colour, width: 2 }, itemStyle: { color: colour }, z: 3,
+    lineStyle: { color: colour, width: line.points.length > DENSE && !line.smoothed.length ? 1.2 : 2 }, itemStyle: { color: colour }, z: 3,
     endLabel: { show: true, formatter: () => short(line.last), color: look.text, fontSize: 11.5, fontWeight: 600, distance: 6 },
     markPoint: {
       silent: true, symbol: "circle", symbolSize: 9, label: { show: false },
