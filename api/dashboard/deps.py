@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from api.dashboard import addresses
+from api.dashboard.chart_query import ChartQuery
 from api.dashboard.compare_page import CompareQuery
 from api.dashboard.forms import form_fields, form_lists
 from api.dashboard.trial_query import Across, Shares, TrialChoice, View
@@ -14,6 +15,7 @@ from tuner.spec.filters import MOST_CHARACTERS
 from tuner.spec.states import TrialState
 
 _MOST_COLUMNS = 100
+Charts = Annotated[ChartQuery, Depends()]
 
 
 # A coroutine, because FastAPI sends plain functions through its thread pool.
@@ -31,6 +33,7 @@ async def _table(  # noqa: PLR0913  # one argument for each query parameter of t
         list[Annotated[str, Query(max_length=300)]] | None, Query(max_length=_MOST_COLUMNS)
     ] = None,
     selected: Annotated[str, Query(max_length=200)] = "",
+    charts: Charts,
 ) -> TableQuery:
     usual, descends = usual_order(by.strip())
     return TableQuery(
@@ -44,6 +47,7 @@ async def _table(  # noqa: PLR0913  # one argument for each query parameter of t
         by=by.strip(),
         columns=tuple(dict.fromkeys(columns or ())),
         selected=_numbers(selected),
+        charts=charts,
     )
 
 

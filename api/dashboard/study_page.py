@@ -7,17 +7,21 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from api.dashboard import facts, table_panel
+from api.dashboard.analysis import AnalysisSection, analysis_section, tab_of
 from api.dashboard.best_panel import BestPanel, best_panel
+from api.dashboard.charts.curve_data import metric_groups, placed_curves, takes_log
 from api.dashboard.charts.curves import draw_curves, fold_curves
 from api.dashboard.charts.front import draw_front, draw_volume, fold_front
 from api.dashboard.charts.history import draw_history, fold_history
 from api.dashboard.study_list import state_counts
 from api.dashboard.table_panel import TrialTable
 from api.dashboard.trial_table import TableQuery
+from tuner.service.charts.curves import StudyCurves
+from tuner.service.charts.front import axes as front_axes
 from tuner.service.details import study_detail
 from tuner.service.storage import Database
 from tuner.spec.study import Objective
-from tuner.spec.views import Curve, FrontView, HistoryPoint, StudyView
+from tuner.spec.views import FrontView, HistoryPoint, StudyView
 from tuner.wording import improvement, short_paths
 
 
@@ -33,22 +37,31 @@ class HistoryFigure:
 
 @dataclass(frozen=True, slots=True)
 class CurvesFigure:
-    """Learning curves; `svg` is None before the first report."""
+    """Learning curves of a metric, of `shown` trials of all that have reported.
+
+    `svg` is None before the first report of it; `groups` are the metrics that there are.
+    """
 
     svg: Markup | None
+    metric: str
+    groups: Mapping[str, Sequence[str]]
     running: int
-    ended: int
+    shown: int
+    total: int
+    has_images: bool
+    log: bool
 
 
 @dataclass(frozen=True, slots=True)
 class FrontFigure:
-    """The Pareto front, and its hypervolume over time."""
+    """The Pareto front, and its hypervolume over time; `axes` are what it can be drawn over."""
 
     view: FrontView
     svg: Markup
     corner: str
     volume: Markup
     count: int
+    axes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +87,23 @@ class StudyPage:
     more_objectives: tuple[str, ...]
     live: str
     events: str
+    analysis: AnalysisSection | None
 
 
-def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
-    """The page of a study. Raises NotFound, InvalidInput (sort key, cursor)."""
-    found, mistake = table_panel.read(query, lambda asked: study_detail(db, study, asked))
+def study_page(
+    db: Database, study: int | str, query: TableQuery, *, whole: bool = True
+) -> StudyPage:
+    """The page of a study, or what changes on it: without the analysis, which follows by itself.
+
+    Raises:
+        NotFound: no such study, or no such analysis.
+        InvalidInput: the sort key, the cursor or a metric.
+    """
+    tab = tab_of(query).read if whole else None
+    found, mistake = table_panel.read(
+        query,
+        lambda asked: study_detail(db, study, asked, curves=query.charts.curves, analysis=tab),
+    )
     view = found.study
     difference = improvement(view.best_value, view.base_value)
     return StudyPage(
@@ -90,14 +115,15 @@ def study_page(db: Database, study: int | str, query: TableQuery) -> StudyPage:
         left=_left(view, datetime.now(UTC)),
         best=best_panel(view, found.best),
         history=_history(view, found.history, query),
-        curves=_curves(view, found.curves),
-        front=_front(found.front),
+        curves=_curves(view, found.curves, query),
+        front=_front(view, found.front),
         table=table_panel.trial_table(found, query, mistake),
         query=query,
         columns=short_paths(tuple(view.spec.space.root)),
         more_objectives=tuple(item.metric for item in view.spec.objectives[1:]),
         live=f"/partials/studies/{view.id}{query.text}",
         events=facts.events_address(view),
+        analysis=analysis_section(found.analysis, view, query) if whole else None,
     )
 
 
@@ -115,14 +141,24 @@ def _history(view: StudyView, points: Sequence[HistoryPoint], query: TableQuery)
     return HistoryFigure(svg, folded.outside, shown=len(folded.marks), all=len(points))
 
 
-def _curves(view: StudyView, curves: Sequence[Curve]) -> CurvesFigure:
-    folded = fold_curves(curves, best=view.best_trial, epochs=view.spec.most_epochs)
-    svg = draw_curves(folded, name=view.objective.metric) if folded.lines else None
-    faint = sum(line.role != "running" for line in folded.lines)
-    return CurvesFigure(svg, running=len(folded.lines) - faint, ended=faint)
+def _curves(view: StudyView, found: StudyCurves, query: TableQuery) -> CurvesFigure:
+    charts = query.charts
+    placed = placed_curves(found, over=charts.over, smooth=charts.smooth)
+    epochs = view.spec.most_epochs if charts.over == "epoch" else 1
+    folded = fold_curves(placed, best=found.best, epochs=epochs)
+    return CurvesFigure(
+        svg=draw_curves(folded, name=found.metric) if folded.lines else None,
+        metric=found.metric,
+        groups=metric_groups(found),
+        running=sum(line.role == "running" for line in folded.lines),
+        shown=len(found.curves),
+        total=found.total,
+        has_images=found.counts_images or charts.over == "images",
+        log=takes_log(found.metric, charts.scale),
+    )
 
 
-def _front(view: FrontView | None) -> FrontFigure | None:
+def _front(study: StudyView, view: FrontView | None) -> FrontFigure | None:
     """Charts of the front; None with one objective, or before a trial has completed."""
     if view is None or not view.steps:
         return None
@@ -133,4 +169,5 @@ def _front(view: FrontView | None) -> FrontFigure | None:
         corner=folded.corner,
         volume=draw_volume(view),
         count=sum(one.on_front for one in view.steps),
+        axes=front_axes(view.objectives, study.spec.constraints),
     )

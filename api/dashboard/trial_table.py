@@ -1,9 +1,10 @@
 """The trial table: what its address asks for, and the links that ask for something else."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import urlencode
 
+from api.dashboard.chart_query import ChartQuery
 from tuner.spec.metrics import MINIMIZED
 from tuner.spec.states import TrialState
 
@@ -23,7 +24,8 @@ class TableQuery:
 
     `filter` and `by`, a metric that values are taken from in place of the objective, count for
     the charts as for the table. `columns` are those of the table by name, empty for the usual
-    ones; `skipped` rows stand before its page. `axis` is what the history is drawn over.
+    ones; `skipped` rows stand before its page. `axis` is what the history is drawn over,
+    `charts` what the others show.
     """
 
     sort: str = "number"
@@ -36,6 +38,7 @@ class TableQuery:
     by: str = ""
     columns: tuple[str, ...] = ()
     selected: tuple[int, ...] = ()
+    charts: ChartQuery = field(default_factory=ChartQuery)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -56,7 +59,7 @@ class TableQuery:
             parts += [("cursor", self.cursor), ("skipped", str(self.skipped))]
         if self.axis != "trials":
             parts.append(("axis", self.axis))
-        return tuple(parts)
+        return (*parts, *self.charts.parts.items())
 
     @property
     def text(self) -> str:
@@ -94,6 +97,10 @@ class TableQuery:
     def showing(self, *columns: str) -> "TableQuery":
         """The same with these columns, or with the usual ones."""
         return replace(self, columns=columns)
+
+    def charting(self, **chosen: object) -> "TableQuery":
+        """The same, with charts that show something else."""
+        return replace(self, charts=replace(self.charts, **chosen))  # type: ignore[arg-type]  # each field is checked when the link is followed
 
     def first(self) -> "TableQuery":
         """The first page of the same list."""

@@ -7,6 +7,7 @@ import pytest
 from jinja2 import meta, nodes
 from starlette.testclient import TestClient
 
+from api.dashboard.analysis import TABS, AnalysisPage
 from api.dashboard.compare_page import ComparePage
 from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.render import FOLDER, environment
@@ -31,6 +32,7 @@ PAGES: dict[str, Any] = {
     "trial/live.html": TrialPage,
     "compare/page.html": ComparePage,
     "compare/live.html": ComparePage,
+    "study/analysis.html": AnalysisPage,
     "study/importance.html": ImportancePanel,
     "workers/page.html": WorkersPage,
     "workers/live.html": WorkersPage,
@@ -39,18 +41,24 @@ PAGES: dict[str, Any] = {
 }
 
 
+def _meant(template: Any) -> list[str]:
+    """The template of that name, or those of all tabs where it is the open one's."""
+    known = isinstance(template, nodes.Const)
+    return [template.value] if known else [f"study/{tab}.html" for tab in TABS]
+
+
 def _others(template: str) -> set[str]:
     """Templates that one extends, includes or imports."""
     tree = environment().parse((FOLDER / "templates" / template).read_text(encoding="utf-8"))
     found: list[Any] = list(tree.find_all((nodes.Extends, nodes.Include, nodes.Import)))
-    return {node.template.value for node in found}
+    return {name for node in found for name in _meant(node.template)}
 
 
 def _names(template: str) -> set[str]:
     """Names that a template takes from its context, with those of what it extends and includes."""
     tree = environment().parse((FOLDER / "templates" / template).read_text(encoding="utf-8"))
     found: list[Any] = [*tree.find_all(nodes.Extends), *tree.find_all(nodes.Include)]
-    others = [node.template.value for node in found]
+    others = [name for node in found for name in _meant(node.template)]
     return meta.find_undeclared_variables(tree).union(*map(_names, others))
 
 

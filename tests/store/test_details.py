@@ -8,6 +8,7 @@ from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import InvalidInput, NotFound
 from tuner.service import results
+from tuner.service.charts.curves import CurveChoice
 from tuner.service.details import study_detail, trial_detail
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.states import TrialState
@@ -33,16 +34,16 @@ def test_a_study_is_shown_at_one_moment(
     fleet = played(database)
     history = results.history
 
-    def interrupted(*args: Any) -> Any:
+    def interrupted(*args: Any, **options: Any) -> Any:
         fleet.train(fleet.take("w2"), value=0.9)
-        return history(*args)
+        return history(*args, **options)
 
     monkeypatch.setattr(results, "history", interrupted)
     for ended in (3, 4):
         found = study_detail(database, "streets", ALL)
         assert found.study.counts.ended == len(found.history) == ended
         assert sum(trial.state.has_ended for trial in found.trials.items) == ended
-        assert sum(curve.state.has_ended for curve in found.curves) == ended
+        assert sum(curve.state.has_ended for curve in found.curves.curves) == ended
         assert found.best is not None
         assert found.best.trial == found.study.best_trial == {3: 1, 4: 4}[ended]
 
@@ -66,22 +67,20 @@ def test_a_trial_is_shown_at_one_moment(
     assert (found.trial.step, [step.step for step in found.steps]) == (1, [1])
 
 
-def test_the_best_curve_is_always_among_those_shown(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_curve_is_always_among_those_shown(database: Database) -> None:
     """However many trials have ended since, once and beside the running ones."""
     played(database)
-    monkeypatch.setattr("tuner.service.details.ENDED_CURVES", 1)
-    found = study_detail(database, "streets", ALL)
-    assert [curve.trial for curve in found.curves] == [2, 1, 3]
-    assert found.curves[-1].state is TrialState.RUNNING
+    found = study_detail(database, "streets", ALL, curves=CurveChoice(most=2))
+    assert [curve.trial for curve in found.curves.curves] == [1, 3]
+    assert found.curves.curves[-1].state is TrialState.RUNNING
+    assert (found.curves.best, found.curves.total) == (1, 4)
 
 
 def test_a_study_without_results_has_a_page(database: Database) -> None:
     """Nothing is made up before a worker asks."""
     Fleet(database).submit(spec())
     found = study_detail(database, "streets", ALL)
-    assert (found.best, found.history, found.curves, found.front) == (None, (), (), None)
+    assert (found.best, found.history, found.curves.curves, found.front) == (None, (), (), None)
     assert found.trials.items == ()
 
 

@@ -1,19 +1,23 @@
 """Everything about one study or one trial at one moment: what a page shows, in one read."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
 from tuner.service import documents, pareto, results, summaries, trial_lists
+from tuner.service.charts import curves as learning_curves
+from tuner.service.charts import history
+from tuner.service.charts.curves import CurveChoice, StudyCurves
+from tuner.service.charts.reading import ReadChart
+from tuner.service.charts.selection import ChartSelection
 from tuner.service.trial_fields import TrialFields
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.config import TrialConfig
-from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.spec.views import (
     Best,
-    Curve,
     FrontView,
     HistoryPoint,
     Page,
@@ -26,13 +30,10 @@ from tuner.store import studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 
-RUNNING_CURVES, ENDED_CURVES = 24, 40
-_ENDED = frozenset(state for state in TrialState if state.has_ended)
-
 
 @dataclass(frozen=True, slots=True)
 class StudyDetail:
-    """A study with what it has found; `curves` are those of running trials and of some ended ones.
+    """A study with what it has found.
 
     `front` is None with one objective, `best` while no trial can be called so.
     """
@@ -40,10 +41,11 @@ class StudyDetail:
     study: StudyView
     best: Best | None
     history: tuple[HistoryPoint, ...]
-    curves: tuple[Curve, ...]
+    curves: StudyCurves
     front: FrontView | None
     trials: Page[TrialSummary]
     fields: TrialFields
+    analysis: Any = None  # what the reader of an open tab found
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +76,33 @@ class TrialSteps:
     steps: tuple[StepView, ...]
 
 
-def study_detail(db: Database, study: int | str, selection: TrialSelection) -> StudyDetail:
-    """A study and its selected trials. Raises NotFound, InvalidInput (sort key, filter, cursor)."""
+def study_detail(
+    db: Database,
+    study: int | str,
+    selection: TrialSelection,
+    *,
+    curves: CurveChoice | None = None,
+    analysis: ReadChart | None = None,
+) -> StudyDetail:
+    """A study and its selected trials, which its charts are about as its table is.
+
+    Raises:
+        NotFound: no such study.
+        InvalidInput: the sort key, the cursor, the filter or a metric.
+    """
     with db.snapshot() as session:
         row = studies.find(session, study)
         view = summaries.study_view(session, row, now=db.now())
+        shown = ChartSelection(selection.state, selection.filter, selection.by)
         return StudyDetail(
             study=view,
             best=_best(session, row, view, selection.by or None),
-            history=results.history(session, row),
-            curves=_curves(session, row, view.best_trial),
+            history=history.points(session, row, shown),
+            curves=learning_curves.read(session, row, shown, curves or CurveChoice()),
             front=_front(session, row, view.spec),
             trials=trial_lists.page(session, row, view.spec, selection),
             fields=trial_lists.fields_of(session, row, view.spec),
+            analysis=analysis(session, row, shown) if analysis else None,
         )
 
 
@@ -100,6 +116,16 @@ def table_detail(db: Database, study: int | str, selection: TrialSelection) -> T
             trials=trial_lists.page(session, row, view.spec, selection),
             fields=trial_lists.fields_of(session, row, view.spec),
         )
+
+
+def analysis_detail(
+    db: Database, study: int | str, shown: ChartSelection, analysis: ReadChart
+) -> tuple[StudyView, Any]:
+    """A study and what a reader finds in it. Raises NotFound, Unreadable, InvalidInput."""
+    with db.snapshot() as session:
+        row = studies.find(session, study)
+        view = summaries.study_view(session, row, now=db.now())
+        return view, analysis(session, row, shown)
 
 
 def trial_detail(db: Database, study: int | str, number: int) -> TrialDetail:
@@ -133,15 +159,6 @@ def _best(session: Session, row: Study, view: StudyView, by: str | None) -> Best
         return results.best(session, row, view.spec, objective=by)
     except NotFound:
         return None
-
-
-def _curves(session: Session, row: Study, best: int | None) -> tuple[Curve, ...]:
-    """Running trials over some of the ended ones; the best always among them."""
-    ended = list(trials.newest(session, row.id, states=_ENDED, limit=ENDED_CURVES))
-    if best is not None and all(trial.number != best for trial in ended):
-        ended.append(trials.find(session, row, best))
-    running = trials.newest(session, row.id, states={TrialState.RUNNING}, limit=RUNNING_CURVES)
-    return results.curves(session, row, [*ended, *running])
 
 
 def _front(session: Session, row: Study, spec: StudySpec) -> FrontView | None:

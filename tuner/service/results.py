@@ -1,6 +1,6 @@
 """What trials of a study have reached: learning curves, the history, and the best."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -8,7 +8,7 @@ from tuner.errors import NotFound
 from tuner.service import confirmations, documents, rankings, views
 from tuner.spec.examples import SHEETS
 from tuner.spec.states import StudyState, TrialState
-from tuner.spec.study import StudySpec
+from tuner.spec.study import Objective, StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
 from tuner.spec.views import Best, Curve, HistoryPoint, StepView
 from tuner.store import artifacts, reports, studies, trials
@@ -54,13 +54,27 @@ def curves(
     )
 
 
-def history(session: Session, study: Study) -> tuple[HistoryPoint, ...]:
-    """Ended trials in order of ending, with the best feasible value so far."""
-    objective = documents.spec_of(study).objective
+def history(
+    session: Session,
+    study: Study,
+    *,
+    only: Collection[int] | None = None,
+    by: Objective | None = None,
+    values: Mapping[int, float] | None = None,
+) -> tuple[HistoryPoint, ...]:
+    """Ended trials in order of ending, with the best feasible value so far.
+
+    Args:
+        only: numbers of the trials that count; None is all.
+        by: what is best where it is not the study's objective, with each trial's `values` of it.
+    """
+    objective = by or documents.spec_of(study).objective
     ranked = DataVersions.of(study.data_versions).ranked
     points, best = [], None
     for one in trials.ended(session, study.id):
-        value = one.value
+        if only is not None and one.number not in only:
+            continue
+        value = one.value if values is None else values.get(one.number)
         counts = one.feasible and is_comparable(one.data_version, ranked)
         if one.state == TrialState.COMPLETED and counts and value is not None:
             best = value if best is None or objective.is_better(value, best) else best

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 from markupsafe import Markup
 
@@ -14,7 +14,6 @@ from api.dashboard.charts.svg import Position, element, line, percent, stretched
 from api.dashboard.charts.thin import thin
 from tuner import wording
 from tuner.spec.states import TrialState
-from tuner.spec.views import Curve
 from tuner.wording import quantity
 
 Role = Literal["ended", "best", "running"]
@@ -32,6 +31,30 @@ class Line:
     points: tuple[tuple[float, float], ...]
 
 
+class CurveLike(Protocol):
+    """One trial's metric by step."""
+
+    @property
+    def trial(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def state(self) -> TrialState:
+        """Where it is."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[float]:
+        """Where it reported, rising."""
+        ...
+
+    @property
+    def values(self) -> Sequence[float]:
+        """What it reported there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Curves:
     """Lines in drawing order, the ones that matter last."""
@@ -42,19 +65,22 @@ class Curves:
 
 
 def fold_curves(
-    curves: Sequence[Curve], *, best: int | None = None, epochs: int = 1, points: int = 60
+    curves: Sequence[CurveLike], *, best: int | None = None, epochs: int = 1, points: int = 60
 ) -> Curves:
     """Order lines by weight, thin each to about `points`, and fit the axes."""
     lines = [
         Line(curve.trial, curve.state, _role(curve, best), _thin(curve, points)) for curve in curves
     ]
-    order: dict[Role, int] = {"ended": 0, "best": 1, "running": 2}
-    shown = sorted(
-        (item for item in lines if item.points), key=lambda item: (order[item.role], item.trial)
-    )
+    shown = sorted((item for item in lines if item.points), key=weight)
     last = max((item.points[-1][0] for item in shown), default=1)
     values = [value for item in shown for _, value in item.points]
     return Curves(tuple(shown), linear((0, max(last, epochs)), whole=True), trimmed(values))
+
+
+def weight(line: Line) -> tuple[int, int]:
+    """Where a line is drawn: ended ones lie below, running ones on top."""
+    order: dict[Role, int] = {"ended": 0, "best": 1, "running": 2}
+    return order[line.role], line.trial
 
 
 def draw_curves(curves: Curves, *, name: str, ends: Literal["trial", "value"] = "trial") -> Markup:
@@ -95,13 +121,13 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     return moved
 
 
-def _role(curve: Curve, best: int | None) -> Role:
+def _role(curve: CurveLike, best: int | None) -> Role:
     if curve.state is TrialState.RUNNING:
         return "running"
     return "best" if curve.trial == best else "ended"
 
 
-def _thin(curve: Curve, limit: int) -> tuple[tuple[float, float], ...]:
+def _thin(curve: CurveLike, limit: int) -> tuple[tuple[float, float], ...]:
     points = [
         (float(step), value)
         for step, value in zip(curve.steps, curve.values, strict=True)

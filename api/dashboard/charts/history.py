@@ -1,14 +1,14 @@
 """The optimisation history: `fold_history` picks what is shown, `draw_history` writes the SVG."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from markupsafe import Markup
 
 from api.dashboard.charts.axes import Axis, linear, robust
 from api.dashboard.charts.frame import POINTS, chart, finite, grid
+from api.dashboard.charts.sample import columns, representative, short
 from api.dashboard.charts.svg import element, percent, steps, stretched
 from tuner import wording
 from tuner.spec.states import TrialState
@@ -25,6 +25,53 @@ class Mark:
     trial: int
     state: TrialState
     value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryData:
+    """The history as a script draws it: of each mark a cell in every column.
+
+    A mark that stopped early did so after `steps` of its `epochs`; `low` and `high` hold all but
+    the far tail of failures.
+    """
+
+    metric: str
+    axis: str
+    better_high: bool
+    base: float | None
+    best: tuple[tuple[float, float], ...]
+    best_trial: int | None
+    low: float
+    high: float
+    across: float
+    ended: int
+    rungs: tuple[int, ...]
+    trials: tuple[object, ...]
+    places: tuple[object, ...]
+    values: tuple[object, ...]
+    states: tuple[object, ...]
+    steps: tuple[object, ...]
+    epochs: tuple[object, ...]
+    params: tuple[object, ...]
+
+
+class MarkFacts(Protocol):
+    """What is known of a trial beside its result."""
+
+    @property
+    def params(self) -> Mapping[str, object]:
+        """What it was drawn with."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Where it stopped."""
+        ...
+
+    @property
+    def epochs(self) -> int:
+        """Its full budget."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +104,7 @@ def fold_history(
     limit: int = POINTS,
     axis: Literal["trials", "epochs", "hours"] = "trials",
 ) -> HistoryChart:
-    """Keep every improvement, and of the other trials an even sample of about `limit`.
+    """Keep every improvement, and of the other trials about `limit` that stand for all.
 
     `axis` is what lies across: the order of ending, or what the whole study had spent by then.
     """
@@ -75,10 +122,8 @@ def fold_history(
             best.append((places[index], value))
             record.add(index)
             holder = point.trial
-    stride = max(1, math.ceil(len(marks) / limit))
-    kept = tuple(
-        mark for index, mark in enumerate(marks) if index in record or (index + 1) % stride == 0
-    )
+    record.update(representative([mark.value for mark in marks], limit))
+    kept = tuple(marks[index] for index in sorted(record))
     values = [mark.value for mark in kept if mark.value is not None]
     y = robust([*values, *([base] if base is not None else [])], better_high=better_high)
     x = linear((0, max([*places, 0.0]) or 1.0), whole=axis != "hours")
@@ -114,6 +159,50 @@ def draw_history(history: HistoryChart, *, name: str) -> Markup:
         *_levels(history),
         label=f"{name} of {quantity(history.ended, 'ended trial')} in the order of ending, "
         f"best so far {wording.metric(history.best[-1][1] if history.best else None)}",
+    )
+
+
+def history_data(
+    history: HistoryChart,
+    facts: Mapping[int, MarkFacts],
+    *,
+    metric: str,
+    axis: str,
+    rungs: Sequence[int] = (),
+) -> HistoryData:
+    """The history for a script, with what each drawn trial was."""
+    rows = [
+        (
+            mark.trial,
+            short(mark.place),
+            short(mark.value),
+            mark.state,
+            facts[mark.trial].step,
+            facts[mark.trial].epochs,
+            wording.params(facts[mark.trial].params),
+        )
+        for mark in history.marks
+    ]
+    trials, places, values, states, done, epochs, params = columns(rows, 7)
+    return HistoryData(
+        metric=metric,
+        axis=axis,
+        better_high=history.better_high,
+        base=history.base,
+        best=history.best,
+        best_trial=history.best_trial,
+        low=history.y.low,
+        high=history.y.high,
+        across=history.x.high,
+        ended=history.ended,
+        rungs=tuple(rungs),
+        trials=trials,
+        places=places,
+        values=values,
+        states=states,
+        steps=done,
+        epochs=epochs,
+        params=params,
     )
 
 

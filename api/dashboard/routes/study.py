@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.dashboard import addresses, render
+from api.dashboard.analysis import analysis_page
 from api.dashboard.deps import Lists, Table
 from api.dashboard.importance_panel import importance_panel
 from api.dashboard.study_page import study_page
@@ -33,7 +34,14 @@ def show_study(request: Request, db: Db, study: StudyRef, query: Table) -> Respo
 @router.get("/partials/studies/{study}")
 def show_study_live(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
     """What changes on the page of a study."""
-    return render.page(request, "study/live.html", study_page(db, study, query))
+    page = study_page(db, study, query, whole=False)
+    return render.page(request, "study/live.html", page)
+
+
+@router.get("/partials/studies/{study}/analysis")
+def show_analysis(request: Request, db: Db, study: StudyRef, query: Table) -> Response:
+    """The analysis that is open on the page of a study."""
+    return render.page(request, "study/analysis.html", analysis_page(db, study, query))
 
 
 @router.get("/partials/studies/{study}/trials")

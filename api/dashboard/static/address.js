@@ -6,18 +6,33 @@ export function read(name) {
   return new URLSearchParams(location.search).get(name);
 }
 
-// An empty value takes its name out. `push` makes an entry that the back button returns from.
-export function write(values, { push = false } = {}) {
+// An empty value takes its name out. `push` makes an entry that the back button returns from;
+// `quiet` tells no one, where the page shows already what the address is to say.
+export function write(values, { push = false, quiet = false } = {}) {
   const query = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(values)) {
     if (value === null || value === undefined || value === "") query.delete(name);
     else query.set(name, value);
   }
   const text = query.toString();
-  const address = location.pathname + (text ? `?${text}` : "") + location.hash;
+  move(location.pathname + (text ? `?${text}` : "") + location.hash, { push, quiet });
+}
+
+// What a link of this page would lead to, without leaving it: scripts and the live page follow.
+// A stretch of a chart that is enlarged stays so.
+export function go(link) {
+  const query = new URLSearchParams(link.search);
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    if (name.startsWith("zoom.") && !query.has(name)) query.set(name, value);
+  }
+  const text = query.toString();
+  move(link.pathname + (text ? `?${text}` : ""), { push: true });
+}
+
+function move(address, { push = false, quiet = false }) {
   if (address === location.pathname + location.search + location.hash) return;
   history[push ? "pushState" : "replaceState"](null, "", address);
-  for (const listener of listeners) listener();
+  if (!quiet) tell();
 }
 
 export function onChange(listener) {
@@ -25,4 +40,8 @@ export function onChange(listener) {
   return () => listeners.delete(listener);
 }
 
-addEventListener("popstate", () => { for (const listener of listeners) listener(); });
+function tell() {
+  for (const listener of listeners) listener();
+}
+
+addEventListener("popstate", tell);

@@ -1,4 +1,5 @@
 // Entry of all pages: no build step, one module for each thing that a page can do.
+import { go } from "./address.js";
 import { copy } from "./copy.js";
 import { listen } from "./keys.js";
 import { later } from "./later.js";
@@ -28,9 +29,25 @@ document.addEventListener("click", (event) => {
     place.dataset.later = turn.dataset.turn;
     later(place);
   }
+  const stay = event.target.closest("a[data-stay]");
+  if (stay && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)) {
+    event.preventDefault();
+    go(stay);
+  }
   const mark = event.target.closest(".chart [data-trial]");
   const base = mark?.closest("[data-trials]")?.dataset.trials;
   if (base) location.href = base + mark.dataset.trial;
+});
+// A form of choices is followed at once; what is chosen by default is not said in the address.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-stay]");
+  if (!form) return;
+  const address = new URL(form.action);
+  address.search = "";
+  for (const [name, value] of new FormData(form)) {
+    if (form.elements[name]?.dataset?.default !== value) address.searchParams.append(name, value);
+  }
+  go(address);
 });
 document.getElementById("theme").addEventListener("click", switchTheme);
 document.addEventListener("segtune:refreshed", () => { startModules(); localTimes(); });
