@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api import errors, openapi
 from api.dashboard import routes as pages
 from api.dashboard.routes.session import error_page
+from api.dashboard.viewers import SharedPartials, shared_answers
 from api.dashboard.words import PageLanguage
 from api.deps import AppState
 from api.prefix import Prefix
@@ -28,6 +29,7 @@ from api.routes import (
 )
 from api.security import Guard
 from api.settings import Settings
+from api.sharing import Shared
 from api.upkeep import repeated
 from api.waiting import Notifier
 from tuner import __version__
@@ -81,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(resource.router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router)
+    app.add_middleware(SharedPartials)
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(PageLanguage)
     errors.install(app)
@@ -95,6 +98,7 @@ def close_waits(app: FastAPI) -> None:
     if state is not None:
         state.work.close()
         state.changes.close()
+        state.partials.close()
 
 
 @contextmanager
@@ -109,6 +113,8 @@ def _open(settings: Settings, background: Background) -> Iterator[AppState]:
             work=Notifier(),
             changes=Notifier(),
             uploads=CapacityLimiter(UPLOADS),
+            partials=shared_answers(),
+            streams=Shared(),
         )
 
 

@@ -1,13 +1,15 @@
 """What routes are given: with `api.dashboard.deps` the only `Depends` of the server."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Header, Path, Query, Request
+from starlette.types import Message
 
 from api import bodies
 from api.settings import Settings
+from api.sharing import Shared
 from api.waiting import Notifier
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Searches
@@ -22,6 +24,14 @@ MAX_ID = 2**31 - 1
 _LONGEST_DETAILS = 32_768
 
 
+class EventChunk(NamedTuple):
+    """Events of a study in the form of a stream: the last one's number, how many, and the bytes."""
+
+    last: int
+    count: int
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class AppState:
     """What one server process holds open."""
@@ -33,6 +43,8 @@ class AppState:
     importance: ImportanceCache
     work: Notifier  # wakes idle workers when there may be a trial
     changes: Notifier  # wakes event streams when there may be an event
+    partials: Shared[tuple[Message, ...]]  # of live pages, for all who look at the same
+    streams: Shared[EventChunk]  # what event streams read, likewise
     uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting
 
     def notify(self, most: int | None = None) -> None:

@@ -1,17 +1,18 @@
 """A study's events as a stream (server-sent events)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from api.deps import MAX_ID, App, AppState, StudyRef
+from api.deps import MAX_ID, App, AppState, EventChunk, StudyRef
 from tuner.errors import NotFound
 from tuner.service import overview
-from tuner.spec.views import Event
+from tuner.service.storage import Database
 
 router = APIRouter(tags=["events"])
 KEEP_ALIVE_SECONDS = 15.0
@@ -56,22 +57,29 @@ async def _follow(request: Request, app: AppState, study: int, seq: int) -> Asyn
     while not app.changes.is_closed and not await request.is_disconnected():
         version = app.changes.version
         try:
-            events = await run_in_threadpool(overview.events, app.db, study, after=seq, limit=PAGE)
+            chunk = await app.streams.get((study, seq), partial(_read, app.db, study, seq))
         except NotFound:
             return
-        if events:
-            seq, spoken = events[-1].seq, loop.time()
-            yield _encode(events)
+        if chunk.count:
+            seq, spoken = chunk.last, loop.time()
+            yield chunk.body
         elif loop.time() - spoken >= KEEP_ALIVE_SECONDS:
             spoken = loop.time()
             yield _PING
-        if len(events) < PAGE:
+        if chunk.count < PAGE:
             await app.changes.wait(version, spoken + KEEP_ALIVE_SECONDS - loop.time())
             await asyncio.sleep(_BREATH_SECONDS)
 
 
-def _encode(events: Sequence[Event]) -> bytes:
-    return "".join(
+async def _read(db: Database, study: int, seq: int) -> EventChunk:
+    """The events after a number, once for all streams that have come so far."""
+    return await run_in_threadpool(_chunk, db, study, seq)
+
+
+def _chunk(db: Database, study: int, seq: int) -> EventChunk:
+    events = overview.events(db, study, after=seq, limit=PAGE)
+    body = "".join(
         f"id: {event.seq}\nevent: {event.kind}\ndata: {event.model_dump_json()}\n\n"
         for event in events
-    ).encode()
+    )
+    return EventChunk(events[-1].seq if events else seq, len(events), body.encode())

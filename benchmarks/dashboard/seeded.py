@@ -77,17 +77,23 @@ class Seeding:
             self.epochs += last
             ended = state not in {"running", "paused"}
             began = self.began + timedelta(minutes=number)
-            yield self._trial(number, params, state, found, began), {
-                "id": f"{number:032d}",
-                "trial_id": number + 1,
-                "number": 1,
-                "worker_id": self.workers[number % WORKERS],
-                "token_hash": "",
-                "started_at": began,
-                "expires_at": self.now + timedelta(days=1),
-                "ended_at": None if state == "running" else began + timedelta(minutes=50),
-                "outcome": {"running": None, "paused": "paused"}.get(state, state if ended else ""),
-            }, found
+            yield (
+                self._trial(number, params, state, found, began),
+                {
+                    "id": f"{number:032d}",
+                    "trial_id": number + 1,
+                    "number": 1,
+                    "worker_id": self.workers[number % WORKERS],
+                    "token_hash": "",
+                    "started_at": began,
+                    "expires_at": self.now + timedelta(days=1),
+                    "ended_at": None if state == "running" else began + timedelta(minutes=50),
+                    "outcome": {"running": None, "paused": "paused"}.get(
+                        state, state if ended else ""
+                    ),
+                },
+                found,
+            )
 
     def _params(self) -> dict[str, Any]:
         draw = self.random

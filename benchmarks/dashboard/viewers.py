@@ -125,7 +125,9 @@ class _Seconds:
     values: list[float] = field(default_factory=list)
 
 
-def _obey(orders: Any, answers: Any, run: Callable[[_Seconds], Any], wait: Callable[..., Any]) -> None:
+def _obey(
+    orders: Any, answers: Any, run: Callable[[_Seconds], Any], wait: Callable[..., Any]
+) -> None:
     """Start, mark and stop `run` as ordered; `run` gives what `wait` waits for."""
     answers.put("ready")
     while orders.get() == "start":

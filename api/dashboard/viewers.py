@@ -1,0 +1,77 @@
+"""Live pages fetch their partials again and again: those who look at the same share each answer."""
+
+import sys
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.sharing import Shared
+
+# A fifth of a processor for all live pages together; two threads at most, because rendering holds
+# the interpreter that reports wait for.
+_REST, _AT_ONCE = 4.0, 2
+# Headers that no page depends on; whatever else differs between two readers keeps them apart.
+_IGNORED = frozenset(
+    {b"user-agent", b"connection", b"referer", b"accept-encoding", b"dnt", b"priority", b"pragma",
+     b"cache-control"}
+)  # fmt: skip
+_SWITCH_SECONDS, _USUAL_SWITCH_SECONDS = 0.0005, sys.getswitchinterval()
+Answer = tuple[Message, ...]
+
+
+def shared_answers() -> Shared[Answer]:
+    """What one server process keeps of the answers in the making."""
+    return Shared(rest=_REST, at_once=_AT_ONCE)
+
+
+class SharedPartials:
+    """Renders a partial once for all who wait for it; stands behind what decides who may come in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with what is shared, or pass the request on."""
+        is_partial = scope["type"] == "http" and scope["path"].startswith("/partials/")
+        if not is_partial or scope["method"] != "GET":
+            return await self._app(scope, receive, send)
+        answers: Shared[Answer] = scope["app"].state.opened.partials
+        for message in await answers.get(_question(scope), lambda: self._answer(scope)):
+            await send(message)
+
+    async def _answer(self, scope: Scope) -> Answer:
+        messages = list[Message]()
+
+        async def keep(message: Message) -> None:
+            messages.append(message)
+
+        with _yielding():
+            await self._app(scope, _nothing, keep)
+        return tuple(messages)
+
+
+@contextmanager
+def _yielding() -> Iterator[None]:
+    """Let threads that answer workers have the interpreter sooner while a page is rendered."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(_USUAL_SWITCH_SECONDS)
+
+
+async def _nothing() -> Message:
+    """The body of a GET request."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _question(scope: Scope) -> Hashable:
+    headers = tuple(
+        sorted(
+            (name, value)
+            for name, value in scope["headers"]
+            if name not in _IGNORED and not name.startswith(b"sec-")
+        )
+    )
+    return scope["scheme"], scope["path"], scope["query_string"], headers
