@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import errors, openapi
 from api.dashboard import routes as pages
+from api.dashboard.reader import Reader
 from api.dashboard.routes.session import error_page
 from api.dashboard.viewers import SharedPartials, shared_answers
 from api.dashboard.words import PageLanguage
@@ -46,8 +47,12 @@ UPLOADS = 16
 RESOURCES = (leases, artifacts, studies, trials, downloads, examples, workers, events, health)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the application; its database is opened and migrated when it starts."""
+def create_app(settings: Settings | None = None, *, with_reader: bool = False) -> FastAPI:
+    """Build the application; its database is opened and migrated when it starts.
+
+    Args:
+        with_reader: let a process of its own render the refreshes of live pages.
+    """
     settings = settings or Settings()
 
     @asynccontextmanager
@@ -57,7 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await run_in_threadpool(searches.load_samplers)  # and so for this
         with (
             task_queue("background") as background,
-            _open(settings, background) as state,
+            _open(settings, background, Reader(settings) if with_reader else None) as state,
             _upkeep(state),
         ):
             state.work.open()
@@ -99,10 +104,12 @@ def close_waits(app: FastAPI) -> None:
         state.work.close()
         state.changes.close()
         state.partials.close()
+        if state.reader is not None:
+            state.reader.close()
 
 
 @contextmanager
-def _open(settings: Settings, background: Background) -> Iterator[AppState]:
+def _open(settings: Settings, background: Background, reader: Reader | None) -> Iterator[AppState]:
     with storage.opened(settings.database_url, settings.artifact_folder) as stored:
         yield AppState(
             settings=settings,
@@ -114,6 +121,7 @@ def _open(settings: Settings, background: Background) -> Iterator[AppState]:
             changes=Notifier(),
             uploads=CapacityLimiter(UPLOADS),
             partials=shared_answers(),
+            reader=reader,
             streams=Shared(),
         )
 

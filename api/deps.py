@@ -5,9 +5,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Header, Path, Query, Request
-from starlette.types import Message
 
 from api import bodies
+from api.dashboard.reader import Answer, Reader
 from api.settings import Settings
 from api.sharing import Shared
 from api.waiting import Notifier
@@ -28,7 +28,7 @@ class EventChunk(NamedTuple):
     """Events of a study in the form of a stream: the last one's number, how many, and the bytes."""
 
     last: int
-    count: int
+    number: int
     body: bytes
 
 
@@ -43,7 +43,8 @@ class AppState:
     importance: ImportanceCache
     work: Notifier  # wakes idle workers when there may be a trial
     changes: Notifier  # wakes event streams when there may be an event
-    partials: Shared[tuple[Message, ...]]  # of live pages, for all who look at the same
+    partials: Shared[Answer]  # of live pages, for all who look at the same
+    reader: Reader | None  # the process that renders them, in a server of its own
     streams: Shared[EventChunk]  # what event streams read, likewise
     uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting
 

@@ -35,7 +35,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
     prepare(settings)
     with listen(settings) as listener:
-        Server(settings, listener, ready=ready).run(sockets=[listener])
+        Server(settings, listener, ready=ready, with_reader=True).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -47,8 +47,9 @@ class Server(uvicorn.Server):
         listener: socket.socket,
         *,
         ready: Callable[[str], None] | None = None,
+        with_reader: bool = False,
     ) -> None:
-        self._app = create_app(settings)
+        self._app = create_app(settings, with_reader=with_reader)
         self._url = local_address(settings.host, listener.getsockname()[1])
         self._tell = ready
         config = uvicorn.Config(

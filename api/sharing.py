@@ -37,11 +37,15 @@ class Shared(Generic[T]):
         rest: after a turn its question rests for this many times what it took, times the number of
             questions that are asked again and again: all of them together take no more of a
             processor than one part in 1 + `rest`. A question that is new does not wait.
+        least_rest: seconds for which it rests at least.
         at_once: how many answers may be in the making.
     """
 
-    def __init__(self, *, rest: float = 0.0, at_once: int | None = None) -> None:
+    def __init__(
+        self, *, rest: float = 0.0, least_rest: float = 0.0, at_once: int | None = None
+    ) -> None:
         self._rest = rest
+        self._least_rest = least_rest
         self._places: AbstractAsyncContextManager[Any] = (
             nullcontext() if at_once is None else asyncio.Semaphore(at_once)
         )
@@ -81,7 +85,7 @@ class Shared(Generic[T]):
     async def _wait_for(self, turns: _Turns) -> None:
         """Keep the distance from the question's turn before."""
         asked = sum(each.is_recent for each in self._turns.values())
-        rest = min(_LONGEST_REST, turns.cost * self._rest * asked)
+        rest = min(_LONGEST_REST, max(self._least_rest, turns.cost * self._rest * asked))
         left = turns.ended + rest - monotonic()
         if left > 0:
             with suppress(TimeoutError):

@@ -6,41 +6,47 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.dashboard.reader import READING, Answer, Reader, takes_gzip
 from api.sharing import Shared
 
 # A fifth of a processor for all live pages together; two threads at most, because rendering holds
 # the interpreter that reports wait for.
-_REST, _AT_ONCE = 4.0, 2
+_REST, _LEAST_REST_SECONDS, _AT_ONCE = 4.0, 0.4, 2
 # Headers that no page depends on; whatever else differs between two readers keeps them apart.
 _IGNORED = frozenset(
     {b"user-agent", b"connection", b"referer", b"accept-encoding", b"dnt", b"priority", b"pragma",
      b"cache-control"}
 )  # fmt: skip
 _SWITCH_SECONDS, _USUAL_SWITCH_SECONDS = 0.0005, sys.getswitchinterval()
-Answer = tuple[Message, ...]
 
 
 def shared_answers() -> Shared[Answer]:
     """What one server process keeps of the answers in the making."""
-    return Shared(rest=_REST, at_once=_AT_ONCE)
+    return Shared(rest=_REST, least_rest=_LEAST_REST_SECONDS, at_once=_AT_ONCE)
 
 
 class SharedPartials:
-    """Renders a partial once for all who wait for it; stands behind what decides who may come in."""
+    """Renders a partial once for all who wait; stands behind what decides who may come in."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with what is shared, or pass the request on."""
-        is_partial = scope["type"] == "http" and scope["path"].startswith("/partials/")
-        if not is_partial or scope["method"] != "GET":
-            return await self._app(scope, receive, send)
+        if not _is_shared(scope):
+            await self._app(scope, receive, send)
+            return
         answers: Shared[Answer] = scope["app"].state.opened.partials
         for message in await answers.get(_question(scope), lambda: self._answer(scope)):
             await send(message)
 
     async def _answer(self, scope: Scope) -> Answer:
+        reader: Reader | None = scope["app"].state.opened.reader
+        found = None if reader is None else await reader.answer(scope)
+        return await self._here(scope) if found is None else found
+
+    async def _here(self, scope: Scope) -> Answer:
+        """The answer of this process."""
         messages = list[Message]()
 
         async def keep(message: Message) -> None:
@@ -66,6 +72,13 @@ async def _nothing() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
+def _is_shared(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "GET" or READING in scope:
+        return False
+    path: str = scope["path"]
+    return path.startswith("/partials/")
+
+
 def _question(scope: Scope) -> Hashable:
     headers = tuple(
         sorted(
@@ -74,4 +87,4 @@ def _question(scope: Scope) -> Hashable:
             if name not in _IGNORED and not name.startswith(b"sec-")
         )
     )
-    return scope["scheme"], scope["path"], scope["query_string"], headers
+    return scope["scheme"], scope["path"], scope["query_string"], takes_gzip(scope), headers

@@ -60,13 +60,13 @@ async def _follow(request: Request, app: AppState, study: int, seq: int) -> Asyn
             chunk = await app.streams.get((study, seq), partial(_read, app.db, study, seq))
         except NotFound:
             return
-        if chunk.count:
+        if chunk.number:
             seq, spoken = chunk.last, loop.time()
             yield chunk.body
         elif loop.time() - spoken >= KEEP_ALIVE_SECONDS:
             spoken = loop.time()
             yield _PING
-        if chunk.count < PAGE:
+        if chunk.number < PAGE:
             await app.changes.wait(version, spoken + KEEP_ALIVE_SECONDS - loop.time())
             await asyncio.sleep(_BREATH_SECONDS)
 

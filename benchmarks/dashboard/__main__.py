@@ -66,7 +66,7 @@ class _Run:
     def all(self, parts: Sequence[str]) -> dict[str, Any]:
         """The rows of the parts."""
         rows: dict[str, Any] = {}
-        sizes = SIZES[-1:] if self._quick else SIZES
+        sizes = SIZES[-1:] if self._quick or set(parts) == {"pages"} else SIZES
         for trials in sizes:
             with self._study(trials) as url, server(url) as (address, process):
                 if "openings" in parts:
@@ -77,7 +77,7 @@ class _Run:
                     rows |= manners.event(self._browser, address, rounds=rounds)
                 if trials == sizes[-1] and "pages" in parts:
                     rows |= viewers.measure(
-                        address, process, windows=1 if self._quick else 5, seconds=5
+                        address, process, windows=1 if self._quick else 4, seconds=5
                     )
             self._tell(trials, rows)
             if "ratio_seconds" in rows and "pages" not in parts:

@@ -126,7 +126,8 @@ class Seeding:
     def _quality(self, params: dict[str, Any]) -> float:
         good = 2e-2 if params["optimizer.name"] == "sgd" else 4e-4
         distance = abs(math.log10(params["optimizer.lr"] / good))
-        return max(0.15, 0.8 - 0.2 * distance**1.5 - 0.002 * params["augment.rotate"])
+        lost: float = 0.2 * distance**1.5 + 0.002 * params["augment.rotate"]
+        return max(0.15, 0.8 - lost)
 
     def _report(self, number: int, step: int, quality: float) -> dict[str, Any]:
         share = 1 - math.exp(-step / (self.full * 0.3))
@@ -227,7 +228,7 @@ def _settle(db: Database) -> None:
         connection.exec_driver_sql("ANALYZE")
         if db.engine.dialect.name == "postgresql":
             connection.exec_driver_sql(
-                "SELECT setval(pg_get_serial_sequence('trials', 'id'), (SELECT max(id) FROM trials))"
+                "SELECT setval(pg_get_serial_sequence('trials', 'id'), max(id)) FROM trials"
             )
 
 

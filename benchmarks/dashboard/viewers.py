@@ -87,7 +87,7 @@ def _summary(found: Measured, seconds: float) -> dict[str, Any]:
 
 
 class _Helper:
-    """A process that does something between `start` and `stop`, and then says how long each took."""
+    """A process that does something from `start` to `stop`, and then says how long each took."""
 
     def __init__(self, context: Any, work: Callable[..., None], *arguments: Any) -> None:
         self._orders, self._answers = context.Queue(), context.Queue()

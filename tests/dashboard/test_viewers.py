@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.dashboard import study_page
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
+from tuner.service import details
 from tuner.store.engine import Database
 
 PARTIAL = "/partials/studies/1"
@@ -19,13 +19,13 @@ PARTIAL = "/partials/studies/1"
 def renderings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with every study page that is read from the database."""
     found: list[str] = []
-    read = study_page.study_detail
+    read = details.study_detail
 
     def counted(db: Database, study: Any, *others: Any) -> Any:
         found.append(str(study))
         return read(db, study, *others)
 
-    monkeypatch.setattr(study_page, "study_detail", counted)
+    monkeypatch.setattr("api.dashboard.study_page.study_detail", counted)
     return found
 
 

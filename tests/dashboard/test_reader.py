@@ -1,0 +1,86 @@
+"""The process that renders live pages: the same pages, and none the less when it is not there."""
+
+import asyncio
+import gzip
+import os
+import signal
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.types import Message
+
+from api.app import create_app
+from api.dashboard.reader import Reader, compressed
+from api.settings import Settings
+from tests.dashboard.scenes import Scene
+from tuner.store.engine import Database
+
+PARTIAL = "/partials/studies/1"
+START: Message = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/html"), (b"content-length", b"5")],
+}
+
+
+async def child_of(app: FastAPI) -> int:
+    """The process id of the application's child, once that can answer."""
+    reader: Reader = app.state.opened.reader
+    await reader.answer({"type": "http", "method": "GET", "path": "/", "headers": []})
+    assert reader.started is not None
+    return await asyncio.wrap_future(reader.started)
+
+
+def test_the_child_renders_what_the_server_would(settings: Settings, db: Database) -> None:
+    """Its page is the server's own; without it, and after it was killed, the server renders."""
+    Scene.submit(db).play(3)
+
+    async def scene() -> list[httpx.Response]:
+        app = create_app(settings, with_reader=True)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+            before = await client.get(PARTIAL)
+            process = await child_of(app)
+            by_child = await client.get(PARTIAL)
+            missing = await client.get("/partials/studies/9")
+            os.kill(process, signal.SIGKILL)
+            after = await client.get(PARTIAL)
+            app.state.opened.reader.close()
+            return [before, by_child, after, missing]
+
+    before, by_child, after, missing = asyncio.run(scene())
+    by_server = before.text
+
+    assert "content-encoding" not in before.headers
+    assert by_child.headers["content-encoding"] == "gzip"
+    assert by_child.headers["content-security-policy"] == before.headers["content-security-policy"]
+    assert by_child.text.count("<tr id=") == by_server.count("<tr id=") == 3
+    assert (after.status_code, missing.status_code) == (200, 404)
+
+
+def test_a_long_page_is_compressed() -> None:
+    """Its length is that of what is sent, and a cache tells the two apart."""
+    text = b"<p>" * 1_000
+    start, body = compressed([START, {"type": "http.response.body", "body": text}])
+    headers = dict(start["headers"])
+
+    assert gzip.decompress(body["body"]) == text
+    assert headers[b"content-length"] == str(len(body["body"])).encode()
+    assert headers[b"vary"] == b"accept-encoding"
+
+
+@pytest.mark.parametrize(
+    ("extra", "text"), [([], b"short"), ([(b"content-encoding", b"br")], b"x" * 5_000)]
+)
+def test_what_gains_nothing_stays(extra: list[tuple[bytes, bytes]], text: bytes) -> None:
+    """A short body, and one that is coded already."""
+    messages: list[Message] = [
+        {**START, "headers": [*START["headers"], *extra]},
+        {"type": "http.response.body", "body": text},
+    ]
+
+    assert compressed(messages) == tuple(messages)
