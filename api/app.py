@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from datetime import timedelta
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -128,7 +129,8 @@ def _open(settings: Settings, background: Background, reader: Reader | None) -> 
 
 def _upkeep(state: AppState) -> AbstractContextManager[None]:
     def duty() -> int:
-        changes = upkeep.run(state.db, state.artifacts)
+        undo = timedelta(seconds=state.settings.undo_seconds)
+        changes = upkeep.run(state.db, state.artifacts, undo=undo)
         if changes:
             state.notify()
         return changes

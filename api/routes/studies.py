@@ -109,10 +109,23 @@ def clone_study(app: App, study: StudyRef, request: CopyBody, response: Response
 
 
 @router.delete("/{study}", status_code=status.HTTP_204_NO_CONTENT)
-def delete_study(app: App, study: StudyRef) -> None:
-    """Delete a study and all that hangs under it; 409 while its trials run."""
-    studies.delete(app.db, study)
+def delete_study(
+    app: App,
+    study: StudyRef,
+    *,
+    cancel: Annotated[bool, Query(description="Also while trials run: their work is lost")] = False,
+) -> None:
+    """Delete a study and all that hangs under it; for a while it can be restored."""
+    studies.delete(app.db, study, cancel=cancel)
     app.notify()
+
+
+@router.post("/{study}/restore")
+def restore_study(app: App, study: StudyRef) -> StudyView:
+    """Bring back a study that was deleted lately, by its id or the name that it had."""
+    view = studies.restore(app.db, study)
+    app.notify()
+    return view
 
 
 @router.get("/{study}/curves")

@@ -141,6 +141,19 @@ def test_delete(client: TestClient) -> None:
     assert client.get("/api/v1/studies/idle").status_code == 404
 
 
+def test_undo_a_deletion(client: TestClient) -> None:
+    """A deleted study comes back by its name, and one with running trials can be cancelled away."""
+    client.post("/api/v1/studies", json=study())
+    client.post("/api/v1/leases", json={"worker": "w"})
+
+    assert client.delete("/api/v1/studies/street", params={"cancel": True}).status_code == 204
+    restored = client.post("/api/v1/studies/street/restore")
+    assert restored.status_code == 200
+    assert restored.json()["state"] == "cancelled"
+    assert client.post("/api/v1/studies/street/restore").status_code == 409
+    assert client.post("/api/v1/studies/none/restore").status_code == 404
+
+
 def test_best(any_client: TestClient) -> None:
     """The best configuration comes as JSON and as YAML, and both say the same."""
     any_client.post("/api/v1/studies", json=study())

@@ -101,6 +101,8 @@ app.command("optuna-dashboard", rich_help_panel=STUDY)(optuna_dashboard)
 app.command(rich_help_panel=STUDY)(studies.pause)
 app.command(rich_help_panel=STUDY)(studies.resume)
 app.command(rich_help_panel=STUDY)(studies.cancel)
+app.command(rich_help_panel=STUDY)(studies.delete)
+app.command(rich_help_panel=STUDY)(studies.restore)
 
 app.command("init", rich_help_panel=FILES)(init)
 app.command("check-data", rich_help_panel=FILES)(check_data.check_data)

@@ -203,6 +203,26 @@ def cancel(study: StudyArgument, server: ServerOption = None, token: TokenOption
     _tell(connect(server, token).cancel(study))
 
 
+def delete(
+    study: StudyArgument,
+    stop: Annotated[
+        bool, typer.Option("--cancel", help="Also while its trials run: their work is lost.")
+    ] = False,
+    server: ServerOption = None,
+    token: TokenOption = None,
+) -> None:
+    """Delete a study with all its trials; for some minutes it can be restored."""
+    client = connect(server, token)
+    found = client.study(study)
+    client.delete(found.id, cancel=stop)
+    typer.echo(f"study {found.name} is deleted; bring it back with `segtune restore {found.id}`")
+
+
+def restore(study: StudyArgument, server: ServerOption = None, token: TokenOption = None) -> None:
+    """Bring back a study that was deleted some minutes ago."""
+    _tell(connect(server, token).restore(study))
+
+
 def _warn(study: Any) -> None:
     """What its owner should know, on standard error: standard output is the result's alone."""
     for warning in study.warnings:

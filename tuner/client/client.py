@@ -150,9 +150,13 @@ class Client:
         request = CloneRequest(name=name, changes=changes)
         return self._get(StudyView, "POST", f"{_study(study)}/clone", **_body(request))
 
-    def delete(self, study: StudyId) -> None:
-        """Delete a study and all that hangs under it."""
-        self._send("DELETE", _study(study))
+    def delete(self, study: StudyId, *, cancel: bool = False) -> None:
+        """Delete a study and all that hangs under it; `cancel` does so while trials run, too."""
+        self._send("DELETE", _study(study), params=_given({"cancel": cancel or None}))
+
+    def restore(self, study: StudyId) -> StudyView:
+        """Bring back a study that was deleted lately, by its id or the name that it had."""
+        return self._get(StudyView, "POST", f"{_study(study)}/restore")
 
     def wait(
         self,

@@ -13,15 +13,16 @@ from tuner.configs import checks, paths
 from tuner.configs.checks import capabilities
 from tuner.configs.checks.names import path_problems_of
 from tuner.configs.seeds import trial_config
-from tuner.errors import Conflict, InvalidSpec, Problem, Unreadable
+from tuner.errors import Conflict, InvalidSpec, NotFound, Problem, Unreadable
 from tuner.service import documents, lifecycle, summaries, transfers
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, StudyView, TrialView
-from tuner.store import studies, trials
+from tuner.store import deletion, studies, trials
 from tuner.store.engine import Database
+from tuner.store.references import is_id
 from tuner.store.tables import Study, Trial
 from tuner.wording import quantity
 
@@ -120,22 +121,60 @@ def _free_name(session: Session, name: str) -> str:
     )
 
 
-def delete(db: Database, study: int | str) -> None:
-    """Remove a study with its trials, reports and events; its files go with the next upkeep.
+def delete(db: Database, study: int | str, *, cancel: bool = False) -> None:
+    """Hide a study at once; upkeep removes it some minutes later, until when it can be restored.
 
-    Workers that train for a study which cannot be read lose their leases with it.
+    Workers that train for it lose their leases: of a study which cannot be read always, of another
+    one if it may be cancelled for that.
 
     Raises:
-        Conflict: trials of it are running; cancel it first.
+        NotFound: there is no such study.
+        Conflict: trials of it are running, and it may not be cancelled.
     """
     with db.transaction() as session:
         row = studies.lock(session, study)
+        now = db.now()
         running = studies.load(session, [row.id])[row.id].running
-        if running and _can_be_steered(session, row, now=db.now()):
-            ended = StudyState(row.state).has_ended
-            remedy = "delete it when their workers have stopped" if ended else "cancel it first"
-            raise Conflict(f"study '{row.name}' has {quantity(running, 'running trial')}; {remedy}")
-        studies.remove(session, row)
+        if running and _can_be_steered(session, row, now=now):
+            has_ended = StudyState(row.state).has_ended
+            if not cancel:
+                wait = "wait until their workers have stopped" if has_ended else "cancel it first"
+                many = quantity(running, "running trial")
+                raise Conflict(f"study '{row.name}' has {many}; {wait}, or let deletion cancel it")
+            if not has_ended:
+                lifecycle.cancel(session, row, now=now)
+        deletion.hide(session, row, now=now)
+        logger.info("study %s (id %s) deleted", row.deleted_name, row.id)
+
+
+def restore(db: Database, study: int | str) -> StudyView:
+    """Bring a deleted study back as it was; under another name if its own was given away.
+
+    Raises:
+        NotFound: no study of that id or name was deleted lately.
+        Conflict: it is not deleted.
+    """
+    with db.transaction() as session:
+        row = deletion.lock(session, study)
+        if row is None or row.deleted_name is None:
+            raise _not_deleted(session, study)
+        now, name = db.now(), row.deleted_name
+        if name in studies.names_like(session, name):
+            name = _free_name(session, name)
+        deletion.show(session, row, name, now=now)
+        logger.info("study %s (id %s) restored", name, row.id)
+        return summaries.study_view(session, row, now=now)
+
+
+def _not_deleted(session: Session, study: int | str) -> Conflict | NotFound:
+    try:
+        row = studies.find(session, study)
+    except NotFound:
+        what = "id" if is_id(study) else "name"
+        return NotFound(
+            f"no deleted study has the {what} '{study}'; after a while it is removed for good"
+        )
+    return Conflict(f"study '{row.name}' is not deleted: it is {row.state}")
 
 
 def _can_be_steered(session: Session, row: Study, *, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from tuner.service import budget, documents, lifecycle
 from tuner.service.isolation import in_a_line
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
-from tuner.store import artifacts, leases, studies
+from tuner.store import artifacts, deletion, leases, studies
 from tuner.store.artifacts import ArtifactStore
 from tuner.store.engine import Database
 from tuner.store.tables import Study
@@ -19,18 +19,21 @@ from tuner.store.tables import Study
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 BATCH = 100
+UNDO_TIME = timedelta(minutes=10)  # in which a deleted study can be restored
 ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
 
 
-def run(db: Database, store: ArtifactStore | None = None) -> int:
+def run(db: Database, store: ArtifactStore | None = None, *, undo: timedelta = UNDO_TIME) -> int:
     """Release expired leases, end overdue studies, forget old keys, delete orphaned files.
 
+    What was deleted before the `undo` time is removed for good.
     Gives the number of leases that were released and studies that were ended. What fails is
     logged, and tried again the next time; nothing else waits for it.
     """
     released = _tried("release of expired leases", partial(release_expired, db))
     closed = _tried("end of overdue studies", partial(close_overdue, db))
     _tried("removal of old keys", partial(_forget, db))
+    _tried("removal of deleted studies", partial(remove_deleted, db, undo))
     if store is not None:
         _tried("removal of orphaned files", partial(sweep, db, store))
     return (released or 0) + (closed or 0)
@@ -119,6 +122,26 @@ def _close(db: Database, study_id: int) -> bool:
         study = studies.lock(session, study_id)
         lifecycle.close_if_done(session, study, documents.rules_of(study), now=db.now())
         return StudyState(study.state).has_ended
+
+
+def remove_deleted(db: Database, undo: timedelta = UNDO_TIME) -> int:
+    """Remove studies that were deleted before the undo time; give the number of those gone.
+
+    In parts, some of them each time: a large one keeps neither the database nor upkeep busy.
+    """
+    with db.reading() as session:
+        before = db.now() - undo
+        found = deletion.due(session, before=before, limit=BATCH)
+    gone = parts = 0
+    for study_id in found:
+        while parts < BATCH:
+            parts += 1
+            with db.transaction() as session:
+                if not deletion.remove_part(session, study_id, before=before):
+                    gone += 1
+                    logger.info("deleted study %s removed", study_id)
+                    break
+    return gone
 
 
 def sweep(db: Database, store: ArtifactStore) -> int:

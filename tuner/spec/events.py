@@ -7,7 +7,7 @@ class EventKind(StrEnum):
     """What an event tells; `docs/api.md` says what each carries."""
 
     STUDY_CREATED = "study.created"
-    STUDY_CHANGED = "study.changed"  # another state, budget, priority or weight
+    STUDY_CHANGED = "study.changed"  # another state, budget or priority; deleted, restored
     STUDY_WARNED = "study.warned"
     STUDY_FINISHED = "study.finished"  # it has ended, however it did
     TRIAL_CREATED = "trial.created"

@@ -19,7 +19,7 @@ from tuner.errors import DigestMismatch, NotFound, StorageError
 from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.store.held import HeldTrial
-from tuner.store.tables import Artifact, Trial
+from tuner.store.tables import Artifact, Study, Trial
 
 JUST_NOW = 10.0  # seconds between a file's arrival and its row, at most
 
@@ -202,7 +202,12 @@ def details_of_last(session: Session, study_id: int) -> dict[int, Any]:
 
 def find(session: Session, artifact_id: int) -> Artifact:
     """The artifact of that id. Raises NotFound."""
-    row = session.get(Artifact, artifact_id)
+    row = session.scalar(
+        select(Artifact)
+        .join(Trial, Trial.id == Artifact.trial_id)
+        .join(Study, Study.id == Trial.study_id)
+        .where(Artifact.id == artifact_id, Study.deleted_at.is_(None))
+    )
     if row is None:
         raise NotFound(f"no artifact has the id {artifact_id}; it may have been replaced")
     return row

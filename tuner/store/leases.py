@@ -96,7 +96,7 @@ def locked(session: Session, lease: str, token: str) -> Held:
 def look(session: Session, lease: str, token: str) -> Held:
     """The lease, ended or not, for reading. Raises LeaseLost."""
     study = session.get(Study, study_of(lease))
-    if study is None:
+    if study is None or study.deleted_at is not None:
         raise _unknown(lease)
     return _read(session, lease, token, study)
 

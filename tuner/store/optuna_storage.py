@@ -87,7 +87,8 @@ class OptunaStorage(BaseStorage):
     def get_study_id_from_name(self, study_name: str) -> int:
         """The study's id. Raises KeyError."""
         with self._db.reading() as session:
-            study_id = session.scalar(select(Study.id).where(Study.name == study_name))
+            known = select(Study.id).where(Study.name == study_name, Study.deleted_at.is_(None))
+            study_id = session.scalar(known)
         if study_id is None:
             raise KeyError(f"no study is called '{study_name}'")
         return study_id
@@ -115,7 +116,8 @@ class OptunaStorage(BaseStorage):
     def get_all_studies(self) -> list[FrozenStudy]:
         """Every study that can be read, by id; of another one the log tells."""
         with self._db.reading() as session:
-            rows = session.scalars(select(Study).order_by(Study.id)).all()
+            shown = select(Study).where(Study.deleted_at.is_(None))
+            rows = session.scalars(shown.order_by(Study.id)).all()
         found = list[FrozenStudy]()
         for study in rows:
             try:
@@ -128,9 +130,9 @@ class OptunaStorage(BaseStorage):
         """The trial of that id. Raises KeyError."""
         with self._db.reading() as session:
             trial = session.get(Trial, trial_id)
-            if trial is None:
+            study = None if trial is None else session.get(Study, trial.study_id)
+            if trial is None or study is None or study.deleted_at is not None:
                 raise KeyError(f"no trial has the id {trial_id}")
-            study = session.get_one(Study, trial.study_id)
             self._refresh(session, study, {trial.id: _Version(trial.revision, trial.step)})
         return self._frozen[trial_id][1]
 

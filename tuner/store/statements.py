@@ -52,14 +52,14 @@ STUDY = tuple(column.key for column in _STUDIES.c)
 NEW_TRIAL = tuple(column.key for column in _TRIALS.c if column.key != "id")
 LOCK = (
     select(Study)
-    .where(Study.id.in_(bindparam("ids", expanding=True)))
+    .where(Study.id.in_(bindparam("ids", expanding=True)), Study.deleted_at.is_(None))
     .order_by(Study.id)  # whoever locks several does so in one order
     .with_for_update()
     .execution_options(populate_existing=True)
 )
 LOCK_ROWS = (
     select(*_STUDIES.c)
-    .where(_STUDIES.c.id.in_(bindparam("ids", expanding=True)))
+    .where(_STUDIES.c.id.in_(bindparam("ids", expanding=True)), _STUDIES.c.deleted_at.is_(None))
     .order_by(_STUDIES.c.id)
     .with_for_update()
 )
@@ -91,7 +91,7 @@ NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities, _WORKERS
 OPEN = (StudyState.QUEUED, StudyState.RUNNING)  # may hand out trials
 OPEN_STUDIES = (
     select(*_STUDIES.c)
-    .where(_STUDIES.c.state.in_(OPEN))
+    .where(_STUDIES.c.state.in_(OPEN), _STUDIES.c.deleted_at.is_(None))
     .order_by(_STUDIES.c.priority.desc(), _STUDIES.c.id)
 )
 _LOADS = (
@@ -101,7 +101,9 @@ _LOADS = (
 )
 LOAD = _LOADS.where(_TRIALS.c.study_id.in_(bindparam("ids", expanding=True)))
 OPEN_LOADS = _LOADS.where(
-    _TRIALS.c.study_id.in_(select(_STUDIES.c.id).where(_STUDIES.c.state.in_(OPEN)))
+    _TRIALS.c.study_id.in_(
+        select(_STUDIES.c.id).where(_STUDIES.c.state.in_(OPEN), _STUDIES.c.deleted_at.is_(None))
+    )
 )
 ADD_LEASE, ADD_REPORT, ADD_EVENT = insert(_ATTEMPTS), insert(_REPORTS), insert(_EVENTS)
 ADD_TRIAL = insert(_TRIALS).inline()  # nobody asks for the ids

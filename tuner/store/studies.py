@@ -4,18 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, false, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, IllegalMove, NotFound
 from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState, TrialState
-from tuner.store import events, hot, pipeline, statements
+from tuner.store import deletion, events, hot, pipeline, statements
 from tuner.store.held import KnownWorker
 from tuner.store.pipeline import Query
+from tuner.store.references import is_id, key
 from tuner.store.tables import IdempotencyKey, Study, Trial
 
-_LONGEST_ID = 18  # digits that every database's integers have
 OPEN = statements.OPEN
 
 
@@ -52,21 +52,21 @@ def find(session: Session, study: int | str) -> Study:
     Raises:
         NotFound: there is none.
     """
-    row = session.scalar(select(Study).where(_key(study)))
+    meant = key(study, Study.name.expression)
+    row = session.scalar(select(Study).where(meant, Study.deleted_at.is_(None)))
     if row is not None:
         return row
-    what = "id" if isinstance(study, int) or is_id(study) else "name"
-    raise NotFound(f"no study has the {what} '{study}'; `segtune studies` lists them")
-
-
-def is_id(study: str) -> bool:
-    """Whether a text means a study's id: one of digits alone never means a name."""
-    return study.isascii() and study.isdecimal()
+    what = "id" if is_id(study) else "name"
+    remedy = "`segtune studies` lists them"
+    if deletion.find(session, study) is not None:
+        remedy = f"it was deleted, and `segtune restore {study}` brings it back"
+    raise NotFound(f"no study has the {what} '{study}'; {remedy}")
 
 
 def exists(session: Session, study_id: int) -> bool:
     """Whether there is a study of that id."""
-    return session.scalar(select(Study.id).where(Study.id == study_id)) is not None
+    query = select(Study.id).where(Study.id == study_id, Study.deleted_at.is_(None))
+    return session.scalar(query) is not None
 
 
 def lock(session: Session, study: int | str) -> Study:
@@ -83,23 +83,17 @@ def lock(session: Session, study: int | str) -> Study:
     return batch.studies[study_id]
 
 
-def _key(study: int | str) -> ColumnElement[bool]:
-    if isinstance(study, str) and not is_id(study):
-        return Study.name == study
-    known = len(str(study)) <= _LONGEST_ID
-    return Study.id == int(study) if known else false()
-
-
 def list_in(session: Session, states: Sequence[StudyState]) -> Sequence[Study]:
     """Studies in any of these states, by id."""
-    return session.scalars(select(Study).where(Study.state.in_(states)).order_by(Study.id)).all()
+    query = select(Study).where(Study.state.in_(states), Study.deleted_at.is_(None))
+    return session.scalars(query.order_by(Study.id)).all()
 
 
 def list_newest(
     session: Session, *, state: StudyState | None, before: int | None, limit: int
 ) -> Sequence[Study]:
     """Studies with a lower id than `before`, newest first."""
-    query = select(Study).order_by(Study.id.desc()).limit(limit)
+    query = select(Study).where(Study.deleted_at.is_(None)).order_by(Study.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Study.state == state)
     if before is not None:
@@ -229,11 +223,6 @@ def replace_spec(
     study.spec = dict(spec)
     study.priority, study.weight = spec["priority"], spec["weight"]
     events.append(session, study, EventKind.STUDY_CHANGED, now=now, **changed)
-
-
-def remove(session: Session, study: Study) -> None:
-    """Delete a locked study, and with it its trials, reports and events."""
-    session.delete(study)
 
 
 def remember(session: Session, key: str, *, body_hash: str, study_id: int, now: datetime) -> None:

@@ -83,6 +83,9 @@ class Study(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     data_versions: Mapped[dict[str, Any] | None]  # of its trials: see `spec.versions`
+    # Hidden from everything since then, until upkeep removes it: see `store.deletion`.
+    deleted_at: Mapped[datetime | None]
+    deleted_name: Mapped[str | None] = mapped_column(String(100))  # None too once it is removed
 
 
 class Trial(Base):
