@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import App, ChangeBody, CopyBody, Cursor, Db, Limit, SpecBody, StudyRef
-from tuner.service import explanations, importance, overview, pareto, planning, rankings, studies
+from tuner.service import (
+    explanations,
+    importance,
+    overview,
+    pareto,
+    planning,
+    rankings,
+    studies,
+    study_lists,
+)
+from tuner.service.study_lists import StudySelection, StudySort
 from tuner.spec import yaml_core
 from tuner.spec.explanation import ExplanationView
 from tuner.spec.states import StudyState, TrialState
@@ -78,11 +88,28 @@ def create_study(  # noqa: PLR0913  # one argument for each parameter of the rou
 
 
 @router.get("")
-def list_studies(
-    db: Db, *, state: StudyState | None = None, cursor: Cursor = None, limit: Limit = 50
+def list_studies(  # noqa: PLR0913  # one argument for each query parameter of the list
+    db: Db,
+    *,
+    search: Annotated[
+        str, Query(max_length=200, description="Words of the name, the data set or the networks")
+    ] = "",
+    state: StudyState | None = None,
+    sort: StudySort = "created",
+    descending: Annotated[
+        bool | None, Query(description="Default: by name and state no, by all else yes")
+    ] = None,
+    deleted: Annotated[
+        bool, Query(description="Only those that were deleted lately and can be restored")
+    ] = False,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Page[StudySummary]:
-    """Studies, newest first."""
-    return overview.studies(db, state=state, cursor=cursor, limit=limit)
+    """Studies, newest first, or in another order."""
+    if deleted:
+        return Page(items=study_lists.deleted(db))
+    selection = StudySelection(search, state, sort, descending, cursor, limit)
+    return study_lists.page(db, selection)
 
 
 @router.get("/{study}")

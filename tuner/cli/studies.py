@@ -117,7 +117,20 @@ def best(
 
 
 def list_studies(
+    search: Annotated[
+        str | None, typer.Argument(help="Words of the name, the data set or the networks.")
+    ] = None,
     state: Annotated[str | None, typer.Option(help="Only studies in this state.")] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            help="created, name, state, best, gain, progress, priority or hours; "
+            "-created: the other way round."
+        ),
+    ] = "created",
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Only those that `segtune restore` brings back.")
+    ] = False,
     server: ServerOption = None,
     token: TokenOption = None,
 ) -> None:
@@ -127,9 +140,16 @@ def list_studies(
     from tuner.cli.show import tables
     from tuner.spec.states import StudyState
 
-    found = tuple(connect(server, token).studies(state=_state(StudyState, state)))
+    wanted = {"search": search, "state": _state(StudyState, state)}
+    key = sort.removeprefix("-")
+    # What a key is read in by itself is the server's to say; a minus turns it round.
+    descending = (key in {"name", "state"}) if sort.startswith("-") else None
+    found = tuple(
+        connect(server, token).studies(**wanted, sort=key, descending=descending, deleted=deleted)
+    )
     if not found:
-        typer.echo("no study; submit one with `segtune submit study.yaml`")
+        is_all = not (search or state or deleted)
+        typer.echo("no study; submit one with `segtune submit study.yaml`" if is_all else "none")
         return
     tables.show(tables.studies(found, datetime.now(UTC)))
 

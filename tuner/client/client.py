@@ -121,9 +121,24 @@ class Client:
         query = _given({"dry_run": True, "epoch_seconds": epoch_seconds, "workers": workers})
         return self._get(Plan, "POST", "studies", content=content, headers=headers, params=query)
 
-    def studies(self, *, state: StudyState | str | None = None) -> Iterator[StudySummary]:
-        """Every study, newest first, fetched page by page."""
-        return self._pages(Page[StudySummary], "studies", {"state": state})
+    def studies(
+        self,
+        *,
+        search: str | None = None,
+        state: StudyState | str | None = None,
+        sort: str | None = None,
+        descending: bool | None = None,
+        deleted: bool = False,
+    ) -> Iterator[StudySummary]:
+        """Every study, newest first or in another order, fetched page by page.
+
+        Args:
+            search: words of the name, the data set or the networks.
+            sort: created, name, state, best, gain, progress, priority or hours.
+            deleted: only those that were deleted lately and can be restored.
+        """
+        query = {"search": search, "state": state, "sort": sort, "descending": descending}
+        return self._pages(Page[StudySummary], "studies", {**query, "deleted": deleted or None})
 
     def study(self, study: StudyId) -> StudyView:
         """One study by id or name."""

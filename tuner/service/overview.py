@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
-from tuner.service import cursors, documents, results, summaries, trial_lists, views
+from tuner.service import documents, results, study_lists, summaries, trial_lists, views
 from tuner.service.pareto import front_trials
+from tuner.service.study_lists import StudySelection
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
@@ -33,14 +34,8 @@ def studies(
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[StudySummary]:
-    """Studies, newest first. Raises InvalidInput for a cursor that this server did not give."""
-    before = cursors.read(cursor, [cursors.is_whole])[0] if cursor else None
-    with db.reading() as session:
-        found = study_rows.list_newest(session, state=state, before=before, limit=limit + 1)
-        shown = found[:limit]
-        items = summaries.summaries(session, shown, now=db.now())
-    following = cursors.write(shown[-1].id) if len(found) > limit else None
-    return Page(items=items, next=following)
+    """Studies, newest first; for any other order see `study_lists.page`. Raises InvalidInput."""
+    return study_lists.page(db, StudySelection(state=state, cursor=cursor, limit=limit))
 
 
 def study(db: Database, study: int | str) -> StudyView:

@@ -9,12 +9,15 @@ from sqlalchemy.orm import Session
 from tuner.service import confirmations, documents, views
 from tuner.service.demands import Member, waiting_for
 from tuner.service.faults import Known, kept_from, read
+from tuner.service.tracks import Track, tracks
+from tuner.service.views import Standing
 from tuner.spec.messages import Capabilities
 from tuner.spec.states import TrialState
 from tuner.spec.versions import DataVersion, DataVersions
 from tuner.spec.views import StudySummary, StudyView, TrialSummary, TrialView
 from tuner.store import artifacts, hot, leases, reports, studies, trials, workers
 from tuner.store import versions as version_rows
+from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
 
 GONE_AFTER = timedelta(seconds=120)  # a worker that was silent for so long, and holds no trial
@@ -32,40 +35,70 @@ class Present(NamedTuple):
         return Member(self.name, self.capabilities, kept_from(self.known, study_id))
 
 
-def summaries(
-    session: Session, shown: Collection[Study], *, now: datetime
-) -> tuple[StudySummary, ...]:
-    """Each study with its counts, its best, and why it waits."""
+def summaries(db: Database, session: Session, shown: Collection[Study]) -> tuple[StudySummary, ...]:
+    """Each study with its counts, its best so far, and why it waits."""
     counts = studies.count_trials(session, [row.id for row in shown])
     idle = any(_may_wait(row, counts[row.id]) for row in shown)
-    present = fleet(session, now=now) if idle else ()
-    return tuple(_shown(session, row, counts[row.id], present) for row in shown)
+    present = fleet(session, now=db.now()) if idle else ()
+    known = tracks(db, session, shown)
+    return tuple(_shown(session, row, counts[row.id], present, known.get(row.id)) for row in shown)
 
 
 def _shown(
-    session: Session, row: Study, counts: Mapping[TrialState, int], present: Collection[Present]
+    session: Session,
+    row: Study,
+    counts: Mapping[TrialState, int],
+    present: Collection[Present],
+    track: Track | None,
 ) -> StudySummary:
     try:
-        return _summary(session, row, counts, present)
+        standing = _standing(session, row) if track is None else standing_of(session, row, track)
+        return _summary(row, counts, present, standing)
     except documents.DAMAGED as error:
         return views.damaged_study(row, counts, error)
 
 
+def standing_of(session: Session, row: Study, track: Track) -> Standing:
+    """What a study's trials have come to, by its track. Raises Unreadable."""
+    best_value, best_trial = track.best, track.trial
+    if row.confirmations:  # then the leader may be another one
+        best = confirmations.leader(session, row, documents.spec_of(row))
+        best_value, best_trial = (best.value, best.number) if best else (None, None)
+    return Standing(
+        best_value=best_value,
+        best_trial=best_trial,
+        base_value=track.base,
+        epochs_saved=0 if row.copies else track.epochs_saved,
+        seconds_saved=0.0 if row.copies else track.seconds_saved,
+        trend=track.trend(),
+    )
+
+
+def _standing(session: Session, row: Study) -> Standing:
+    """What a study's trials have come to, asked of the database. Raises Unreadable."""
+    best = confirmations.leader(session, row, documents.spec_of(row))
+    epochs_saved, seconds_saved = trials.saved(session, row)
+    return Standing(
+        best_value=None if best is None else best.value,
+        best_trial=None if best is None else best.number,
+        base_value=trials.base_value(session, row),
+        epochs_saved=epochs_saved,
+        seconds_saved=seconds_saved,
+    )
+
+
 def _summary(
-    session: Session, row: Study, counts: Mapping[TrialState, int], present: Collection[Present]
+    row: Study,
+    counts: Mapping[TrialState, int],
+    present: Collection[Present],
+    standing: Standing,
 ) -> StudySummary:
     spec = documents.spec_of(row)
     fleet = [worker.for_study(row.id) for worker in present]
     reason = None
     if _may_wait(row, counts):
         reason = waiting_for(spec.resources, fleet, spec.deployment)
-    return views.study_summary(
-        row,
-        counts,
-        best=confirmations.leader(session, row, spec),
-        base_value=trials.base_value(session, row),
-        waiting_for=reason,
-    )
+    return views.study_summary(row, counts, standing, waiting_for=reason)
 
 
 def _may_wait(row: Study, counts: Mapping[TrialState, int]) -> bool:
@@ -96,17 +129,13 @@ def _view(session: Session, row: Study, *, now: datetime) -> StudyView:
     spec = documents.spec_of(row)
     counts = studies.count_trials(session, [row.id])[row.id]
     present = fleet(session, now=now) if _may_wait(row, counts) else ()
-    summary = _summary(session, row, counts, present)
-    epochs_saved, seconds_saved = trials.saved(session, row)
+    summary = _summary(row, counts, present, _standing(session, row))
     return StudyView(
         **{name: getattr(summary, name) for name in StudySummary.model_fields},
         spec=spec,
         last_event=row.event_seq,
-        device_seconds=row.seconds,
         warnings=tuple(studies.warnings_of(row).values()),
         data_versions=_data_versions(session, row),
-        epochs_saved=epochs_saved,
-        seconds_saved=seconds_saved,
     )
 
 

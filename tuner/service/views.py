@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -29,19 +29,29 @@ logger = logging.getLogger(__name__)
 _MESSAGE = 1000  # of an error text in a list of trials; the whole may have 20,000 and a traceback
 
 
+class Standing(NamedTuple):
+    """What a study's trials have come to."""
+
+    best_value: float | None
+    best_trial: int | None
+    base_value: float | None
+    epochs_saved: int
+    seconds_saved: float
+    trend: tuple[tuple[int, float], ...] = ()
+
+
 def study_summary(
     study: tables.Study,
     counts: Mapping[TrialState, int],
+    standing: Standing,
     *,
-    best: tables.Trial | None,
-    base_value: float | None,
     waiting_for: str | None = None,
 ) -> StudySummary:
     """A study as a list shows it. Raises Unreadable."""
     spec = documents.spec_of(study)
     return StudySummary(
         id=study.id,
-        name=study.name,
+        name=study.deleted_name or study.name,
         state=StudyState(study.state),
         reason=study.reason,
         priority=study.priority,
@@ -49,13 +59,13 @@ def study_summary(
         budget=spec.search.trials + study.confirmations + study.copies,
         counts=TrialCounts(**{state.value: number for state, number in counts.items()}),
         epochs=study.epochs,
-        best_value=None if best is None else best.value,
-        best_trial=None if best is None else best.number,
-        base_value=base_value,
+        device_seconds=study.seconds,
+        deleted_at=study.deleted_at,
         created_at=study.created_at,
         started_at=study.started_at,
         finished_at=study.finished_at,
         waiting_for=waiting_for,
+        **standing._asdict(),
     )
 
 
@@ -67,7 +77,8 @@ def damaged_study(
     ended = [state for state in StudyState if state.has_ended and state == study.state]
     return StudySummary(
         id=study.id,
-        name=study.name,
+        name=study.deleted_name or study.name,
+        deleted_at=study.deleted_at,
         state=ended[0] if ended else StudyState.FAILED,
         reason=documents.why(error, f"study '{study.name}'"),
         readable=False,

@@ -66,6 +66,19 @@ class StudySummary(Section):
     finished_at: AwareDatetime | None = None
     waiting_for: str | None = Field(default=None, description="Why no worker can train it now")
     readable: bool = Field(default=True, description="Whether this release reads its document")
+    device_seconds: float = 0.0
+    epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
+    seconds_saved: float = Field(
+        default=0.0, description="Device time of those epochs, at the pace of each trial"
+    )
+    trend: tuple[tuple[int, float], ...] = Field(
+        default=(),
+        max_length=30,
+        description="In lists: the best value after so many ended trials, where it improved",
+    )
+    deleted_at: AwareDatetime | None = Field(
+        default=None, description="Until it is removed for good it can be restored"
+    )
 
 
 class StudyView(StudySummary):
@@ -73,13 +86,10 @@ class StudyView(StudySummary):
 
     spec: StudySpec
     last_event: int = Field(default=0, description="Number of the latest event: follow from there")
-    device_seconds: float = 0.0
     warnings: tuple[str, ...] = Field(default=(), description="What its owner should know")
     data_versions: tuple[DataVersion, ...] = Field(
         default=(), description="Versions of the data in order of appearance"
     )
-    epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
-    seconds_saved: float = Field(default=0.0, description="Their time, at the pace of each trial")
 
 
 class TrialSummary(Section):

@@ -89,18 +89,6 @@ def list_in(session: Session, states: Sequence[StudyState]) -> Sequence[Study]:
     return session.scalars(query.order_by(Study.id)).all()
 
 
-def list_newest(
-    session: Session, *, state: StudyState | None, before: int | None, limit: int
-) -> Sequence[Study]:
-    """Studies with a lower id than `before`, newest first."""
-    query = select(Study).where(Study.deleted_at.is_(None)).order_by(Study.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(Study.state == state)
-    if before is not None:
-        query = query.where(Study.id < before)
-    return session.scalars(query).all()
-
-
 def count_trials(session: Session, study_ids: Sequence[int]) -> dict[int, dict[TrialState, int]]:
     """Number of trials in each state, by study."""
     counts: dict[int, dict[TrialState, int]] = {study_id: {} for study_id in study_ids}
