@@ -89,7 +89,7 @@ def test_what_the_server_refuses_is_reported_with_the_place(suffix: str, tmp_pat
     lines = _complaint(_run("submit", str(path))).splitlines()
 
     assert lines[0] == "error: 2 problems"
-    assert lines[1].startswith(f"  - {path}:4:12: space.optimizer.lr")
+    assert lines[1].startswith(f"  - {path}:4:29: space.optimizer.lr")
     assert lines[2].startswith(f"  - {path}:5:3: space.optimizer.momentun: ")
 
 

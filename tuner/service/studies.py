@@ -106,14 +106,17 @@ def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
         now = db.now()
         original = studies.find(session, study)
         document = {**documents.spec_of(original).dump(), **request.changes}
-        document["name"] = request.name or _free_name(session, original.name)
+        document["name"] = request.name or free_name(session, original.name)
         spec = checks.parse(document)
         transfers.require_finished(session, spec)
         copy = studies.add(session, spec.dump(), now=now)
         return summaries.study_view(session, copy, now=now)
 
 
-def _free_name(session: Session, name: str) -> str:
+def free_name(session: Session, name: str) -> str:
+    """A name that no study has, of the wanted one and a number if it must be."""
+    if name not in studies.names_like(session, name):
+        return name
     name = name[:LONGEST_STEM]
     taken = studies.names_like(session, name)
     return next(
@@ -158,9 +161,7 @@ def restore(db: Database, study: int | str) -> StudyView:
         row = deletion.lock(session, study)
         if row is None or row.deleted_name is None:
             raise _not_deleted(session, study)
-        now, name = db.now(), row.deleted_name
-        if name in studies.names_like(session, name):
-            name = _free_name(session, name)
+        now, name = db.now(), free_name(session, row.deleted_name)
         deletion.show(session, row, name, now=now)
         logger.info("study %s (id %s) restored", name, row.id)
         return summaries.study_view(session, row, now=now)

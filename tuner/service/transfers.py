@@ -22,11 +22,12 @@ _READ = 1000  # trials of one study
 
 def require_finished(session: Session, spec: StudySpec) -> None:
     """Raise InvalidSpec for each study of `warm_start` that is unknown or has not ended."""
-    if found := list(_problems(session, spec)):
+    if found := list(problems(session, spec)):
         raise InvalidSpec(found)
 
 
-def _problems(session: Session, spec: StudySpec) -> Iterator[Problem]:
+def problems(session: Session, spec: StudySpec) -> Iterator[Problem]:
+    """Each study of `warm_start` that is unknown or has not ended."""
     for index, name in enumerate(spec.search.warm_start):
         place = ("search", "warm_start", index)
         try:

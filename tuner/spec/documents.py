@@ -55,13 +55,33 @@ class Document:
     value: Any
     places: Mapping[Location, Place] = field(default_factory=dict)
 
+    def place_of(self, location: Location) -> Place:
+        """Where a location stands: the value itself, or the innermost around it that is written.
+
+        One of a list of one is found where it stands without the list, and what `<<` brings in
+        where it was brought in. What is nowhere is at the beginning.
+        """
+        written = self._written(location)
+        return self.places.get(written, Place(1, 1))
+
     def placed(self, problem: Problem, name: str = "") -> Problem:
-        """The problem with where it stands: the value itself, or the innermost around it."""
-        known = (problem.location[:length] for length in range(len(problem.location), 0, -1))
-        place = next((self.places[part] for part in known if part in self.places), None)
-        if place is None:
+        """The problem with where it stands, if anything of its location is written."""
+        if not self._written(problem.location):
             return replace(problem, source=name)
+        place = self.place_of(problem.location)
         return replace(problem, source=f"{name}:{place[0]}:{place[1]}" if name else str(place))
+
+    def _written(self, location: Location) -> Location:
+        """As much of a location as the text has."""
+        here: Location = ()
+        for part in location:
+            ways = ((*here, part), (*here, "<<", part))
+            found = next((way for way in ways if way in self.places), None)
+            if found is not None:
+                here = found
+            elif not isinstance(part, int):
+                break
+        return here
 
 
 def read(raw: bytes, language: Language, name: str = "") -> Document:
@@ -71,13 +91,18 @@ def read(raw: bytes, language: Language, name: str = "") -> Document:
         Malformed: it is not of that language, has a key twice, or grows without bounds.
         InvalidInput: it holds values that JSON does not know.
     """
-    text = _decoded(raw)
-    found = _read_json(text) if language == "json" else _read_yaml(text)
+    found = parse(raw, language)
     try:
         check_plain(found.value)
     except InvalidInput as error:
         raise InvalidInput([found.placed(problem, name) for problem in error.problems]) from None
     return found
+
+
+def parse(raw: bytes, language: Language) -> Document:
+    """A document whose values may be none that can be stored. Raises Malformed."""
+    text = _decoded(raw)
+    return _read_json(text) if language == "json" else _read_yaml(text)
 
 
 def parse_json(raw: bytes) -> Any:

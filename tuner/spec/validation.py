@@ -71,12 +71,9 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel] | None) -> Problem:
 
 
 def _place(location: Location) -> Location:
-    """The location without what pydantic adds: the tag that repeats a range's kind."""
-    kept: list[str | int] = []
-    for part in location:
-        if not (part in {"float", "int", "choice"} and kept and kept[-1] == part):
-            kept.append(part)
-    return tuple(kept)
+    """The location without what pydantic adds: the tag between a range and what is in it."""
+    is_tagged = location[:1] == ("space",) and location[3:4] in {("float",), ("int",), ("choice",)}
+    return (*location[:3], *location[4:]) if is_tagged and len(location) > 4 else location
 
 
 def _lacks_quotes(item: Mapping[str, Any]) -> bool:
