@@ -7,7 +7,7 @@ from fastapi import Depends, Query
 from api.dashboard import addresses
 from api.dashboard.chart_query import ChartQuery
 from api.dashboard.compare_page import CompareQuery
-from api.dashboard.forms import form_fields, form_lists
+from api.dashboard.forms import form_fields, form_lists, text_fields
 from api.dashboard.trial_query import Across, Shares, TrialChoice, View
 from api.dashboard.trial_table import MOST_SELECTED, HistoryAxis, TableQuery, usual_order
 from api.deps import MAX_ID
@@ -89,3 +89,4 @@ Shown = Annotated[TrialChoice, Depends(_trial)]
 Table = Annotated[TableQuery, Depends(_table)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]
 Lists = Annotated[dict[str, list[str]], Depends(form_lists)]
+TextFields = Annotated[dict[str, str], Depends(text_fields)]

@@ -1,27 +1,39 @@
 """Forms of the dashboard: their fields, and where to go after them."""
 
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
 from fastapi import Request
 
-from api.errors import TooLarge
+from api.documents import read
+from tuner.spec.documents import MAX_BYTES
 
 LIMIT = 8_192
+TEXT_LIMIT = 3 * MAX_BYTES["yaml"] + LIMIT  # a sign takes up to three in a form
 
 
 async def form_fields(request: Request) -> dict[str, str]:
-    """Fields of a small urlencoded form, the last value of each. Raises TooLarge."""
-    return {name: values[-1] for name, values in (await form_lists(request)).items()}
+    """Fields of a small urlencoded form, the last value of each. Raises TooLarge, Malformed."""
+    return _last(await _lists(request, LIMIT))
 
 
 async def form_lists(request: Request) -> dict[str, list[str]]:
-    """Fields of a small urlencoded form with all of their values. Raises TooLarge."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LIMIT:
-            raise TooLarge(f"a form may have at most {LIMIT} bytes")
+    """Fields of a small urlencoded form with all of their values. Raises TooLarge, Malformed."""
+    return await _lists(request, LIMIT)
+
+
+async def text_fields(request: Request) -> dict[str, str]:
+    """Fields of a form that holds a whole study. Raises TooLarge, Malformed."""
+    return _last(await _lists(request, TEXT_LIMIT))
+
+
+async def _lists(request: Request, limit: int) -> dict[str, list[str]]:
+    body = await read(request, limit)
     return parse_qs(body.decode("utf-8", errors="replace"), keep_blank_values=True)
+
+
+def _last(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    return {name: values[-1] for name, values in lists.items()}
 
 
 def local_path(target: str | None) -> str:

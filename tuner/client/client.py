@@ -146,7 +146,10 @@ class Client:
 
     def change(self, study: StudyId, **changes: Any) -> StudyView:
         """Change a study's state, or any other key of `StudyChange`: trials, max_hours, …"""
-        return self._get(StudyView, "PATCH", _study(study), **_body(StudyChange(**changes)))
+        # What is left out stays as it is, and None says that there is no limit any more.
+        content = StudyChange(**changes).model_dump_json(exclude_unset=True)
+        headers = {"Content-Type": "application/json"}
+        return self._get(StudyView, "PATCH", _study(study), content=content, headers=headers)
 
     def pause(self, study: StudyId) -> StudyView:
         """Hand out no new trials; running ones hand in a checkpoint."""

@@ -11,8 +11,39 @@ _SPREAD = {"dataset", "base", "space"}  # always a key a line
 
 
 def essential(spec: StudySpec) -> dict[str, Any]:
-    """What a study says beyond the defaults; it means the same study."""
-    return spec.model_dump(mode="json", exclude_defaults=True)
+    """What a study says beyond the defaults, as shortly as can be; it means the same study."""
+    document = spec.model_dump(mode="json", exclude_defaults=True)
+    if "space" in document:
+        document["space"] = {path: _ranges(found) for path, found in document["space"].items()}
+    if "search" in document:
+        document["search"] = {key: _short(value) for key, value in document["search"].items()}
+    return document
+
+
+def _ranges(alternatives: list[dict[str, Any]]) -> Any:
+    """The ranges of a path, a single one by itself, with its conditions behind it."""
+    found = [
+        {**{key: value for key, value in one.items() if key != "when"}, **_when(one)}
+        for one in alternatives
+    ]
+    return found[0] if len(found) == 1 else found
+
+
+def _when(one: Mapping[str, Any]) -> dict[str, Any]:
+    if not one.get("when"):
+        return {}
+    return {"when": {path: _alone(allowed) for path, allowed in one["when"].items()}}
+
+
+def _alone(allowed: Any) -> Any:
+    """The only value that is allowed by itself, unless it is a list."""
+    is_one = isinstance(allowed, list) and len(allowed) == 1 and not isinstance(allowed[0], list)
+    return allowed[0] if is_one else allowed
+
+
+def _short(value: Any) -> Any:
+    """A sampler or pruner without options by its name."""
+    return value["name"] if isinstance(value, dict) and value.keys() == {"name"} else value
 
 
 def written(document: Mapping[str, Any]) -> str:

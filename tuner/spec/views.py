@@ -380,15 +380,17 @@ class Event(Section):
 
 
 class StudyChange(Section):
-    """What a user may change in a study that exists; None leaves a thing as it is."""
+    """What a user may change in a study that exists; what is left out stays as it is."""
 
     state: Literal["running", "paused", "cancelled"] | None = None
     priority: int | None = Field(default=None, ge=0, le=100)
     weight: float | None = Field(default=None, gt=0, le=1000)
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     parallel: int | None = Field(default=None, ge=1, le=100_000)
-    max_hours: float | None = Field(default=None, gt=0)
-    max_wall_hours: float | None = Field(default=None, gt=0, le=1_000_000)
+    max_hours: float | None = Field(default=None, gt=0, description="null: no limit any more")
+    max_wall_hours: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="null: no limit any more"
+    )
     confirm: Confirmation | None = Field(
         default=None, description="Train the leaders again with fresh seeds, also afterwards"
     )

@@ -6,8 +6,19 @@ origin of forms, and the token.
 
 from fastapi import APIRouter
 
-from api.dashboard.routes import charts, compare, session, static, studies, study, trial, workers
+from api.dashboard.routes import (
+    charts,
+    compare,
+    controls,
+    new,
+    session,
+    static,
+    studies,
+    study,
+    trial,
+    workers,
+)
 
 router = APIRouter(include_in_schema=False)
-for _page in (charts, compare, session, static, studies, study, trial, workers):
+for _page in (charts, compare, session, static, studies, new, study, controls, trial, workers):
     router.include_router(_page.router)

@@ -1,7 +1,6 @@
-"""The page of one study, and the changes that it offers."""
+"""The page of one study, and what becomes of the trials that are selected on it."""
 
 from dataclasses import replace
-from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -15,14 +14,8 @@ from api.dashboard.table_panel import table_panel
 from api.deps import App, Db, StudyRef
 from tuner.service import overview, studies
 from tuner.service.importance import Method
-from tuner.spec.views import StudyChange
 
 router = APIRouter()
-_STATES: dict[str, Literal["running", "paused", "cancelled"]] = {
-    "resume": "running",
-    "pause": "paused",
-    "cancel": "cancelled",
-}
 
 
 @router.get("/studies/{study}")
@@ -70,13 +63,3 @@ def cancel_trials(app: App, study: StudyRef, query: Table, fields: Lists) -> Res
     studies.cancel_trials(app.db, view.id, chosen)
     app.notify()
     return RedirectResponse(f"/studies/{view.id}{replace(query, selected=()).text}#trials", 303)
-
-
-@router.post("/studies/{study}/{action}")
-def change_study(
-    app: App, study: StudyRef, action: Literal["pause", "resume", "cancel"]
-) -> Response:
-    """Pause, resume or cancel a study, and go back to its page."""
-    view = studies.change(app.db, study, StudyChange(state=_STATES[action]))
-    app.notify()
-    return RedirectResponse(f"/studies/{view.id}", 303)

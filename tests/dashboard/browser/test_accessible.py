@@ -12,6 +12,7 @@ from tuner.store.engine import Database
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PATHS = (
     "/",
+    "/new",
     "/studies/1",
     "/studies/1?filter=mio%20%3E%20.2",
     "/studies/1/trials/1",
