@@ -1,6 +1,6 @@
 """What the dashboard's routes are given, beside what `api.deps` has."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 
@@ -8,11 +8,14 @@ from api.dashboard import addresses
 from api.dashboard.chart_query import ChartQuery
 from api.dashboard.compare_page import CompareQuery
 from api.dashboard.forms import form_fields, form_lists, text_fields
+from api.dashboard.new_page import StartingPoint
+from api.dashboard.study_list import ListQuery
 from api.dashboard.trial_query import Across, Shares, TrialChoice, View
 from api.dashboard.trial_table import MOST_SELECTED, HistoryAxis, TableQuery, usual_order
-from api.deps import MAX_ID
+from api.deps import MAX_ID, Cursor
+from tuner.service.study_lists import StudySort
 from tuner.spec.filters import MOST_CHARACTERS
-from tuner.spec.states import TrialState
+from tuner.spec.states import StudyState, TrialState
 
 _MOST_COLUMNS = 100
 Charts = Annotated[ChartQuery, Depends()]
@@ -84,9 +87,33 @@ async def _compared(
     return CompareQuery(addresses.parse(trials or ()), metric.strip(), all_)
 
 
+async def _listing(  # one argument for each query parameter of the list
+    *,
+    search: Annotated[str, Query(max_length=200)] = "",
+    state: StudyState | None = None,
+    sort: StudySort = "created",
+    descending: bool | None = None,
+    cursor: Cursor = None,
+    skipped: Annotated[int, Query(ge=0)] = 0,
+) -> ListQuery:
+    return ListQuery(" ".join(search.split()), state, sort, descending, cursor, skipped)
+
+
+async def _begin(
+    *,
+    clone: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = None,
+    sample: Literal["camvid", "demo"] = "camvid",
+    preset: Annotated[list[str] | None, Query(max_length=20)] = None,
+) -> StartingPoint:
+    # A form sends an empty name for each section that is left as the sample has it.
+    return StartingPoint(clone, sample, tuple(name for name in preset or () if name))
+
+
 CompareAddress = Annotated[CompareQuery, Depends(_compared)]
 Shown = Annotated[TrialChoice, Depends(_trial)]
 Table = Annotated[TableQuery, Depends(_table)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]
 Lists = Annotated[dict[str, list[str]], Depends(form_lists)]
 TextFields = Annotated[dict[str, str], Depends(text_fields)]
+Listing = Annotated[ListQuery, Depends(_listing)]
+Begin = Annotated[StartingPoint, Depends(_begin)]

@@ -11,7 +11,7 @@ from tuner.spec.study_text import written
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """A line of the text: whether there is a mistake in it, and what is said of it."""
 
     number: int
@@ -19,7 +19,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckedText:
     """Context of the template `new/verdict.html`: mistakes and warnings, or the plan.
 
     `examples` are whole configs as text.
@@ -30,7 +30,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartingPoint:
     """What a study begins from: a study that exists, or a sample with presets in it."""
 
     clone: str | None = None
@@ -54,13 +54,13 @@ class NewPage:
 
     draft: Draft
     examples: tuple[str, ...]
-    lines: tuple[Line, ...]
-    start: Start
+    lines: tuple[TextLine, ...]
+    start: StartingPoint
     samples: Sequence[str]
     choices: tuple[PresetChoice, ...]
 
 
-def begun(db: Database, start: Start) -> NewPage:
+def begun(db: Database, start: StartingPoint) -> NewPage:
     """The page with a text to begin from. Raises NotFound, Unreadable, InvalidInput."""
     if start.clone:
         text = drafts.copied(db, start.clone)
@@ -69,7 +69,7 @@ def begun(db: Database, start: Start) -> NewPage:
     return checked(drafts.check(db, text), start)
 
 
-def checked(draft: Draft, start: Start) -> NewPage:
+def checked(draft: Draft, start: StartingPoint) -> NewPage:
     """The page with a text as somebody wrote it, and what is to be said of it."""
     return NewPage(
         draft=draft,
@@ -81,18 +81,18 @@ def checked(draft: Draft, start: Start) -> NewPage:
     )
 
 
-def verdict(draft: Draft) -> Verdict:
+def checked_text(draft: Draft) -> CheckedText:
     """What is to be said of a text."""
-    return Verdict(draft, _examples(draft))
+    return CheckedText(draft, _examples(draft))
 
 
-def lines_of(text: str, mistakes: Sequence[Mistake]) -> tuple[Line, ...]:
+def lines_of(text: str, mistakes: Sequence[Mistake]) -> tuple[TextLine, ...]:
     """Every line with the first mistake in it, and how many more there are."""
     said: dict[int, list[str]] = {}
     for one in mistakes:
         said.setdefault(one.line, []).append(one.message)
     return tuple(
-        Line(number, _joined(said.get(number, ()))) for number in range(1, text.count("\n") + 2)
+        TextLine(number, _joined(said.get(number, ()))) for number in range(1, text.count("\n") + 2)
     )
 
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from api.dashboard.analysis import TABS, AnalysisPage
 from api.dashboard.compare_page import ComparePage
 from api.dashboard.importance_panel import ImportancePanel
-from api.dashboard.new_page import NewPage, Verdict
+from api.dashboard.new_page import CheckedText, NewPage
 from api.dashboard.render import FOLDER, environment
 from api.dashboard.routes.session import ErrorPage, LoginPage
 from api.dashboard.routes.workers import WorkersPage
@@ -27,7 +27,7 @@ PAGES: dict[str, Any] = {
     "studies/page.html": StudyList,
     "studies/live.html": StudyList,
     "new/page.html": NewPage,
-    "new/verdict.html": Verdict,
+    "new/verdict.html": CheckedText,
     "study/page.html": StudyPage,
     "study/live.html": StudyPage,
     "study/trials.html": TablePanel,

@@ -18,7 +18,7 @@ from tuner.spec.messages import OutcomeKind
 from tuner.spec.states import StudyState
 from tuner.spec.views import StudySummary
 from tuner.store.engine import Database
-from tuner.store.study_lists import EndedTrial
+from tuner.store.study_lists import EndedRow
 from tuner.store.tables import Study, Trial
 
 FIELDS = ("best_value", "best_trial", "base_value", "epochs_saved", "device_seconds", "counts")
@@ -231,7 +231,7 @@ def test_a_list_reads_no_trial_twice(
     fleet.train(fleet.take(), value=0.9)
     asked = list[int]()
 
-    def ended(session: Session, study_ids: Sequence[int]) -> Iterator[EndedTrial]:
+    def ended(session: Session, study_ids: Sequence[int]) -> Iterator[EndedRow]:
         asked.extend(study_ids)
         return iter(())
 

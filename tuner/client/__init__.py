@@ -9,6 +9,7 @@ Every method raises ServerUnreachable when no answer comes, Unauthorized for a w
 NotFound, Conflict or InvalidInput for what the server refuses, ServerError for anything else.
 """
 
-from tuner.client.client import DEFAULT_SERVER, Client, StudyId, StudyInput
+from tuner.client.client import DEFAULT_SERVER, Client
+from tuner.client.requests import StudyId, StudyInput
 
 __all__ = ["DEFAULT_SERVER", "Client", "StudyId", "StudyInput"]

@@ -1,26 +1,24 @@
 """The client: a method for each thing that the REST interface does."""
 
-import json
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NoReturn, TypeVar
-from urllib.parse import quote
+from typing import Any, Literal, TypeVar
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.answers import error_of, messages, save, unreachable
+from tuner.client import requests
+from tuner.client.requests import StudyId, StudyInput
 from tuner.client.streams import Stream, answer_of
-from tuner.errors import InvalidInput, Problem, ServerError, ServerUnreachable
+from tuner.errors import ServerError, ServerUnreachable
 from tuner.spec.address import checked
-from tuner.spec.config import Section
 from tuner.spec.explanation import ExplanationView
 from tuner.spec.states import StudyState, TrialState
-from tuner.spec.study import StudySpec
 from tuner.spec.validation import summary
 from tuner.spec.views import (
     Best,
@@ -46,8 +44,6 @@ from tuner.transport import transport_to
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 _PATIENT = 120.0  # seconds, for what the server computes when it is asked
-StudyInput = StudySpec | Mapping[str, Any] | str | os.PathLike[str]
-StudyId = int | str
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
@@ -99,7 +95,7 @@ class Client:
     def submit(self, study: StudyInput, *, idempotency_key: str | None = None) -> StudyView:
         """Submit a study: a StudySpec, a mapping, or the path of a YAML or JSON file."""
         key = idempotency_key or uuid.uuid4().hex
-        content, kind = _document(study)
+        content, kind = requests.document(study)
         headers = {"Content-Type": kind, "Idempotency-Key": key}
         return self._get(StudyView, "POST", "studies", content=content, headers=headers)
 
@@ -116,9 +112,11 @@ class Client:
             epoch_seconds: of one epoch; as in an earlier study of the same data set when None.
             workers: that train at the same time; `parallel` when None.
         """
-        content, kind = _document(study)
+        content, kind = requests.document(study)
         headers = {"Content-Type": kind}
-        query = _given({"dry_run": True, "epoch_seconds": epoch_seconds, "workers": workers})
+        query = requests.given(
+            {"dry_run": True, "epoch_seconds": epoch_seconds, "workers": workers}
+        )
         return self._get(Plan, "POST", "studies", content=content, headers=headers, params=query)
 
     def studies(
@@ -142,14 +140,13 @@ class Client:
 
     def study(self, study: StudyId) -> StudyView:
         """One study by id or name."""
-        return self._get(StudyView, "GET", _study(study))
+        return self._get(StudyView, "GET", requests.study(study))
 
     def change(self, study: StudyId, **changes: Any) -> StudyView:
         """Change a study's state, or any other key of `StudyChange`: trials, max_hours, …"""
         # What is left out stays as it is, and None says that there is no limit any more.
-        content = StudyChange(**changes).model_dump_json(exclude_unset=True)
-        headers = {"Content-Type": "application/json"}
-        return self._get(StudyView, "PATCH", _study(study), content=content, headers=headers)
+        body = requests.body(StudyChange(**changes), keep_null=True)
+        return self._get(StudyView, "PATCH", requests.study(study), **body)
 
     def pause(self, study: StudyId) -> StudyView:
         """Hand out no new trials; running ones hand in a checkpoint."""
@@ -166,15 +163,19 @@ class Client:
     def clone(self, study: StudyId, *, name: str | None = None, **changes: Any) -> StudyView:
         """Copy a study's document, with top-level keys replaced, into a new study."""
         request = CloneRequest(name=name, changes=changes)
-        return self._get(StudyView, "POST", f"{_study(study)}/clone", **_body(request))
+        return self._get(
+            StudyView, "POST", f"{requests.study(study)}/clone", **requests.body(request)
+        )
 
     def delete(self, study: StudyId, *, cancel: bool = False) -> None:
         """Delete a study and all that hangs under it; `cancel` does so while trials run, too."""
-        self._send("DELETE", _study(study), params=_given({"cancel": cancel or None}))
+        self._send(
+            "DELETE", requests.study(study), params=requests.given({"cancel": cancel or None})
+        )
 
     def restore(self, study: StudyId) -> StudyView:
         """Bring back a study that was deleted lately, by its id or the name that it had."""
-        return self._get(StudyView, "POST", f"{_study(study)}/restore")
+        return self._get(StudyView, "POST", f"{requests.study(study)}/restore")
 
     def wait(
         self,
@@ -238,39 +239,43 @@ class Client:
             "metrics": list(metrics) or None,
             "limit": 200,
         }
-        return self._pages(Page[TrialSummary], f"{_study(study)}/trials", query)
+        return self._pages(Page[TrialSummary], f"{requests.study(study)}/trials", query)
 
     def trial(self, study: StudyId, number: int) -> TrialView:
         """One trial with its config, attempts and artifacts."""
-        return self._get(TrialView, "GET", f"{_study(study)}/trials/{number}")
+        return self._get(TrialView, "GET", f"{requests.study(study)}/trials/{number}")
 
     def enqueue(self, study: StudyId, params: Mapping[str, Any]) -> TrialView:
         """Add a trial with these params; every other path keeps the base's value."""
         request = TrialRequest(params=dict(params))
-        return self._get(TrialView, "POST", f"{_study(study)}/trials", **_body(request))
+        return self._get(
+            TrialView, "POST", f"{requests.study(study)}/trials", **requests.body(request)
+        )
 
     def cancel_trial(self, study: StudyId, number: int) -> TrialView:
         """End one trial."""
-        return self._get(TrialView, "POST", f"{_study(study)}/trials/{number}/cancel")
+        return self._get(TrialView, "POST", f"{requests.study(study)}/trials/{number}/cancel")
 
     def retry_trial(self, study: StudyId, number: int) -> TrialView:
         """Let a failed trial wait again, with its params and all its attempts."""
-        return self._get(TrialView, "POST", f"{_study(study)}/trials/{number}/retry")
+        return self._get(TrialView, "POST", f"{requests.study(study)}/trials/{number}/retry")
 
     def steps(self, study: StudyId, number: int, *, after: int = 0) -> tuple[StepView, ...]:
         """The metrics of each step of a trial."""
-        path = f"{_study(study)}/trials/{number}/steps"
+        path = f"{requests.study(study)}/trials/{number}/steps"
         return self._list(tuple[StepView, ...], path, after=after)
 
     def curves(
         self, study: StudyId, *, metric: str | None = None, limit: int = 50
     ) -> tuple[Curve, ...]:
         """One metric of the trials of a study over their steps; the objective by default."""
-        return self._list(tuple[Curve, ...], f"{_study(study)}/curves", metric=metric, limit=limit)
+        return self._list(
+            tuple[Curve, ...], f"{requests.study(study)}/curves", metric=metric, limit=limit
+        )
 
     def history(self, study: StudyId) -> tuple[HistoryPoint, ...]:
         """Ended trials in the order of ending, with the best value up to each."""
-        return self._list(tuple[HistoryPoint, ...], f"{_study(study)}/history")
+        return self._list(tuple[HistoryPoint, ...], f"{requests.study(study)}/history")
 
     def best(
         self, study: StudyId, *, objective: str | None = None, direction: str | None = None
@@ -280,18 +285,18 @@ class Client:
         Raises:
             NotFound: no trial has completed, or none stored what the metric derives from.
         """
-        return self._list(Best, f"{_study(study)}/best", objective=objective, direction=direction)
+        return self._list(Best, f"{requests.study(study)}/best", objective=objective, direction=direction)
 
     def ranking(
         self, study: StudyId, objective: str, *, direction: str | None = None
     ) -> tuple[Ranked, ...]:
         """Feasible completed trials by any metric, the best first; nothing is trained."""
-        path = f"{_study(study)}/ranking"
+        path = f"{requests.study(study)}/ranking"
         return self._list(tuple[Ranked, ...], path, objective=objective, direction=direction)
 
     def pareto(self, study: StudyId) -> tuple[TrialSummary, ...]:
         """Trials that no other trial beats in every objective."""
-        return self._list(tuple[TrialSummary, ...], f"{_study(study)}/pareto")
+        return self._list(tuple[TrialSummary, ...], f"{requests.study(study)}/pareto")
 
     def front(self, study: StudyId, *, reference: Sequence[float] | None = None) -> FrontView:
         """Completed trials in the order of ending, with the hypervolume up to each.
@@ -299,7 +304,7 @@ class Client:
         Args:
             reference: one value per objective; the worst seen of each when None.
         """
-        return self._list(FrontView, f"{_study(study)}/front", reference=reference)
+        return self._list(FrontView, f"{requests.study(study)}/front", reference=reference)
 
     def importance(
         self,
@@ -314,14 +319,14 @@ class Client:
         `fanova` takes the server seconds: while the reply's `state` is `computing`, ask again.
         """
         asked = {"objective": objective, "direction": direction, "method": method}
-        return self._list(ImportanceView, f"{_study(study)}/importance", **asked)
+        return self._list(ImportanceView, f"{requests.study(study)}/importance", **asked)
 
     def explanation(
         self, study: StudyId, *, objective: str | None = None, direction: str | None = None
     ) -> ExplanationView:
         """Importance, interactions, the best tenth and failures, by any metric; takes seconds."""
-        query = _given({"objective": objective, "direction": direction})
-        path = f"{_study(study)}/explanation"
+        query = requests.given({"objective": objective, "direction": direction})
+        path = f"{requests.study(study)}/explanation"
         return self._get(ExplanationView, "GET", path, params=query, timeout=_PATIENT)
 
     def workers(self) -> tuple[WorkerView, ...]:
@@ -343,7 +348,7 @@ class Client:
         return self._parse(model, self._send(method, path, **request))
 
     def _list(self, kind: type[T], path: str, **query: Any) -> T:
-        return self._parse(kind, self._send("GET", path, params=_given(query)))
+        return self._parse(kind, self._send("GET", path, params=requests.given(query)))
 
     def _pages(self, page: type[Page[Any]], path: str, query: Mapping[str, Any]) -> Iterator[Any]:
         cursor: str | None = None
@@ -378,7 +383,7 @@ class Client:
 
     def _stream_events(self, study: StudyId, after: int) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        path, timeout = f"{_study(study)}/events", httpx.Timeout(30, read=60)
+        path, timeout = f"{requests.study(study)}/events", httpx.Timeout(30, read=60)
         with self._stream("GET", path, headers=headers, timeout=timeout) as response:
             try:
                 for data in messages(response.iter_lines()):
@@ -387,34 +392,3 @@ class Client:
                         yield event
             except httpx.TransportError as error:
                 raise unreachable(self.server, error) from error
-
-
-def _document(study: StudyInput) -> tuple[bytes, str]:
-    if isinstance(study, StudySpec):
-        return study.model_dump_json().encode(), "application/json"
-    if isinstance(study, Mapping):
-        return json.dumps(study).encode(), "application/json"
-    path = Path(study)
-    try:
-        kind = "application/json" if path.suffix == ".json" else "application/yaml"
-        return path.read_bytes(), kind
-    except OSError as error:
-        _unreadable(path, error)
-
-
-def _unreadable(path: Path, error: OSError) -> NoReturn:
-    message = f"cannot read the study file {path}: {error.strerror}; give the path of a YAML file"
-    raise InvalidInput([Problem((), message)]) from error
-
-
-def _study(study: StudyId) -> str:
-    return f"studies/{quote(str(study), safe='')}"
-
-
-def _body(model: Section) -> dict[str, Any]:
-    content = model.model_dump_json(exclude_none=True)
-    return {"content": content, "headers": {"Content-Type": "application/json"}}
-
-
-def _given(query: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in query.items() if value is not None}

@@ -12,7 +12,7 @@ from tuner.spec.states import StudyState
 from tuner.spec.views import Page, StudySummary
 from tuner.store import deletion, study_lists
 from tuner.store.engine import Database
-from tuner.store.study_lists import Brief, Filter
+from tuner.store.study_lists import Brief, StudyFilter
 from tuner.wording import improvement
 
 StudySort = Literal["created", "name", "state", "best", "gain", "progress", "priority", "hours"]
@@ -41,9 +41,9 @@ class StudySelection:
         return self.sort not in _ASCENDING if self.descending is None else self.descending
 
     @property
-    def filter(self) -> Filter:
+    def filter(self) -> StudyFilter:
         """What the rows must fulfil."""
-        return Filter(self.search, self.state)
+        return StudyFilter(self.search, self.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def listing(db: Database, selection: StudySelection) -> StudyListing:
         return StudyListing(
             page=_page(db, session, selection),
             states=states,
-            all=sum(study_lists.count(session, Filter()).values()),
+            all=sum(study_lists.count(session, StudyFilter()).values()),
             deleted=summaries.summaries(db, session, hidden),
         )
 
@@ -153,7 +153,7 @@ def _keys(
         track = known[brief.id]
         if brief.id not in rows:
             return track.best
-        return summaries.standing_of(session, rows[brief.id], track).best_value
+        return summaries.result_of(session, rows[brief.id], track).best_value
 
     def gain(brief: Brief) -> float | None:
         track = known[brief.id]

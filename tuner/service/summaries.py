@@ -10,7 +10,7 @@ from tuner.service import confirmations, documents, views
 from tuner.service.demands import Member, waiting_for
 from tuner.service.faults import Known, kept_from, read
 from tuner.service.tracks import Track, tracks
-from tuner.service.views import Standing
+from tuner.service.views import StudyResult
 from tuner.spec.messages import Capabilities
 from tuner.spec.states import TrialState
 from tuner.spec.versions import DataVersion, DataVersions
@@ -52,19 +52,19 @@ def _shown(
     track: Track | None,
 ) -> StudySummary:
     try:
-        standing = _standing(session, row) if track is None else standing_of(session, row, track)
-        return _summary(row, counts, present, standing)
+        result = _result(session, row) if track is None else result_of(session, row, track)
+        return _summary(row, counts, present, result)
     except documents.DAMAGED as error:
         return views.damaged_study(row, counts, error)
 
 
-def standing_of(session: Session, row: Study, track: Track) -> Standing:
+def result_of(session: Session, row: Study, track: Track) -> StudyResult:
     """What a study's trials have come to, by its track. Raises Unreadable."""
     best_value, best_trial = track.best, track.trial
     if row.confirmations:  # then the leader may be another one
         best = confirmations.leader(session, row, documents.spec_of(row))
         best_value, best_trial = (best.value, best.number) if best else (None, None)
-    return Standing(
+    return StudyResult(
         best_value=best_value,
         best_trial=best_trial,
         base_value=track.base,
@@ -74,11 +74,11 @@ def standing_of(session: Session, row: Study, track: Track) -> Standing:
     )
 
 
-def _standing(session: Session, row: Study) -> Standing:
+def _result(session: Session, row: Study) -> StudyResult:
     """What a study's trials have come to, asked of the database. Raises Unreadable."""
     best = confirmations.leader(session, row, documents.spec_of(row))
     epochs_saved, seconds_saved = trials.saved(session, row)
-    return Standing(
+    return StudyResult(
         best_value=None if best is None else best.value,
         best_trial=None if best is None else best.number,
         base_value=trials.base_value(session, row),
@@ -91,14 +91,14 @@ def _summary(
     row: Study,
     counts: Mapping[TrialState, int],
     present: Collection[Present],
-    standing: Standing,
+    result: StudyResult,
 ) -> StudySummary:
     spec = documents.spec_of(row)
     fleet = [worker.for_study(row.id) for worker in present]
     reason = None
     if _may_wait(row, counts):
         reason = waiting_for(spec.resources, fleet, spec.deployment)
-    return views.study_summary(row, counts, standing, waiting_for=reason)
+    return views.study_summary(row, counts, result, waiting_for=reason)
 
 
 def _may_wait(row: Study, counts: Mapping[TrialState, int]) -> bool:
@@ -129,7 +129,7 @@ def _view(session: Session, row: Study, *, now: datetime) -> StudyView:
     spec = documents.spec_of(row)
     counts = studies.count_trials(session, [row.id])[row.id]
     present = fleet(session, now=now) if _may_wait(row, counts) else ()
-    summary = _summary(row, counts, present, _standing(session, row))
+    summary = _summary(row, counts, present, _result(session, row))
     return StudyView(
         **{name: getattr(summary, name) for name in StudySummary.model_fields},
         spec=spec,

@@ -18,12 +18,12 @@ from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.versions import DataVersions, is_comparable
 from tuner.store import study_lists
 from tuner.store.engine import Database
-from tuner.store.study_lists import Brief, EndedTrial
+from tuner.store.study_lists import Brief, EndedRow
 from tuner.store.tables import Study
 
 POINTS = 30  # of a sparkline
 _KEPT = 10_000  # studies
-Point = tuple[int, float]  # trials that had ended, and the best value by then
+TrendPoint = tuple[int, float]  # trials that had ended, and the best value by then
 
 
 @dataclass(slots=True)
@@ -38,11 +38,11 @@ class Track:
     best: float | None = None
     trial: int | None = None
     base: float | None = None
-    improvements: tuple[Point, ...] = ()
+    improvements: tuple[TrendPoint, ...] = ()
     epochs_saved: int = 0
     seconds_saved: float = 0.0
 
-    def trend(self) -> tuple[Point, ...]:
+    def trend(self) -> tuple[TrendPoint, ...]:
         """Improvements up to now, so few that they can be drawn in a corner."""
         if not self.improvements:
             return ()
@@ -50,14 +50,14 @@ class Track:
         shown = thinned(self.improvements, POINTS - 1)
         return (*shown, (self.ended, last[1])) if self.ended > last[0] else shown
 
-    def extended(self, ended: Iterable[EndedTrial]) -> "Track":
+    def extended(self, ended: Iterable[EndedRow]) -> "Track":
         """It with further ended trials, in the order of their ending."""
         longer = replace(self)
         for one in ended:
             longer._add(one)
         return longer
 
-    def _add(self, one: EndedTrial) -> None:
+    def _add(self, one: EndedRow) -> None:
         self.numbers |= 1 << one.number
         self.ended += 1
         left = one.epochs - one.step
@@ -83,7 +83,7 @@ class Track:
             self.trial = min(self.trial, number)
 
 
-def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
+def thinned(points: Sequence[TrendPoint], most: int) -> tuple[TrendPoint, ...]:
     """So many of the points, the first and the last among them, evenly by their number."""
     if len(points) <= most:
         return tuple(points)
@@ -153,7 +153,7 @@ def _brought_up(
 
 
 def _read(session: Session, unknown: dict[int, Track]) -> dict[int, Track]:
-    ended: dict[int, list[EndedTrial]] = {study_id: [] for study_id in unknown}
+    ended: dict[int, list[EndedRow]] = {study_id: [] for study_id in unknown}
     for one in study_lists.ended(session, list(unknown)):
         ended[one.study_id].append(one)
     return {study_id: track.extended(ended[study_id]) for study_id, track in unknown.items()}

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _MESSAGE = 1000  # of an error text in a list of trials; the whole may have 20,000 and a traceback
 
 
-class Standing(NamedTuple):
+class StudyResult(NamedTuple):
     """What a study's trials have come to."""
 
     best_value: float | None
@@ -43,7 +43,7 @@ class Standing(NamedTuple):
 def study_summary(
     study: tables.Study,
     counts: Mapping[TrialState, int],
-    standing: Standing,
+    result: StudyResult,
     *,
     waiting_for: str | None = None,
 ) -> StudySummary:
@@ -65,7 +65,7 @@ def study_summary(
         started_at=study.started_at,
         finished_at=study.finished_at,
         waiting_for=waiting_for,
-        **standing._asdict(),
+        **result._asdict(),
     )
 
 

@@ -68,17 +68,9 @@ class StudySummary(Section):
     readable: bool = Field(default=True, description="Whether this release reads its document")
     device_seconds: float = 0.0
     epochs_saved: int = Field(default=0, description="Epochs that pruned trials did not train")
-    seconds_saved: float = Field(
-        default=0.0, description="Device time of those epochs, at the pace of each trial"
-    )
-    trend: tuple[tuple[int, float], ...] = Field(
-        default=(),
-        max_length=30,
-        description="In lists: the best value after so many ended trials, where it improved",
-    )
-    deleted_at: AwareDatetime | None = Field(
-        default=None, description="Until it is removed for good it can be restored"
-    )
+    seconds_saved: float = Field(default=0.0, description="Device time, at the pace of each trial")
+    trend: tuple[tuple[int, float], ...] = Field(default=(), description="Best by ended trials")
+    deleted_at: AwareDatetime | None = Field(default=None, description="It can be restored yet")
 
 
 class StudyView(StudySummary):
@@ -388,9 +380,7 @@ class StudyChange(Section):
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     parallel: int | None = Field(default=None, ge=1, le=100_000)
     max_hours: float | None = Field(default=None, gt=0, description="null: no limit any more")
-    max_wall_hours: float | None = Field(
-        default=None, gt=0, le=1_000_000, description="null: no limit any more"
-    )
+    max_wall_hours: float | None = Field(default=None, gt=0, le=1_000_000, description="As above")
     confirm: Confirmation | None = Field(
         default=None, description="Train the leaders again with fresh seeds, also afterwards"
     )

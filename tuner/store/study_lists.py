@@ -32,15 +32,15 @@ _TEXTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class StudyFilter:
     """Which studies a list shows: each word of `search` somewhere in them, and one state or all."""
 
     search: str = ""
     state: StudyState | None = None
 
-    def without_state(self) -> "Filter":
+    def without_state(self) -> "StudyFilter":
         """The same in every state."""
-        return Filter(self.search)
+        return StudyFilter(self.search)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What the rows must fulfil."""
@@ -70,7 +70,7 @@ class Brief(NamedTuple):
     spec: Mapping[str, Any]
 
 
-class EndedTrial(NamedTuple):
+class EndedRow(NamedTuple):
     """What a trial ended with, of which study, at which event."""
 
     study_id: int
@@ -89,7 +89,7 @@ class EndedTrial(NamedTuple):
 
 def newest(
     session: Session,
-    wanted: Filter,
+    wanted: StudyFilter,
     *,
     descending: bool = True,
     beyond: int | None = None,
@@ -102,7 +102,7 @@ def newest(
     return session.scalars(query.order_by(Study.id.desc() if descending else Study.id)).all()
 
 
-def briefs(session: Session, wanted: Filter) -> list[Brief]:
+def briefs(session: Session, wanted: StudyFilter) -> list[Brief]:
     """Every study that is wanted, in no order."""
     columns = [getattr(Study, name) for name in Brief._fields]
     return [Brief(*row) for row in session.execute(select(*columns).where(*wanted.conditions()))]
@@ -114,29 +114,29 @@ def by_id(session: Session, ids: Sequence[int]) -> list[Study]:
     return [found[study_id] for study_id in ids if study_id in found]
 
 
-def count(session: Session, wanted: Filter) -> dict[str, int]:
+def count(session: Session, wanted: StudyFilter) -> dict[str, int]:
     """Number of studies by state."""
     query = select(Study.state, func.count()).where(*wanted.conditions()).group_by(Study.state)
     return dict(session.execute(query).all())
 
 
-def ended(session: Session, study_ids: Sequence[int]) -> Iterator[EndedTrial]:
+def ended(session: Session, study_ids: Sequence[int]) -> Iterator[EndedRow]:
     """Ended trials of these studies in the order of their ending."""
     for start in range(0, len(study_ids), _TOGETHER):
         part = study_ids[start : start + _TOGETHER]
         yield from _read(session, _query(and_(Trial.study_id.in_(part), Trial.state.in_(_ENDED))))
 
 
-def changed(session: Session, study_id: int, *, since: int) -> list[EndedTrial]:
+def changed(session: Session, study_id: int, *, since: int) -> list[EndedRow]:
     """Trials of a study that changed after an event; those that have ended in order."""
     query = _query(and_(Trial.study_id == study_id, Trial.revision > since))
     return list(_read(session, query))
 
 
 def _query(condition: ColumnElement[bool]) -> Select[Any]:
-    columns = [getattr(Trial, name) for name in EndedTrial._fields]
+    columns = [getattr(Trial, name) for name in EndedRow._fields]
     return select(*columns).where(condition).order_by(Trial.finished_at, Trial.number)
 
 
-def _read(session: Session, query: Select[Any]) -> Iterator[EndedTrial]:
-    return (EndedTrial(*row) for row in session.execute(query))
+def _read(session: Session, query: Select[Any]) -> Iterator[EndedRow]:
+    return (EndedRow(*row) for row in session.execute(query))

@@ -1,14 +1,12 @@
 """The page on which a study is written, checked at every keystroke, and submitted."""
 
-from typing import Annotated, Literal
-
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from api.dashboard import render
-from api.dashboard.deps import TextFields
-from api.dashboard.new_page import Start, begun, checked, verdict
+from api.dashboard.deps import Begin, TextFields
+from api.dashboard.new_page import begun, checked, checked_text
 from api.deps import App, Db
 from api.documents import read
 from tuner.service import drafts
@@ -16,20 +14,6 @@ from tuner.service.drafts import Draft
 from tuner.spec.documents import MAX_BYTES
 
 router = APIRouter()
-
-
-# A coroutine, because FastAPI sends plain functions through its thread pool.
-async def _start(
-    *,
-    clone: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = None,
-    sample: Literal["camvid", "demo"] = "camvid",
-    preset: Annotated[list[str] | None, Query(max_length=20)] = None,
-) -> Start:
-    # A form sends an empty name for each section that is left as the sample has it.
-    return Start(clone, sample, tuple(name for name in preset or () if name))
-
-
-Begin = Annotated[Start, Depends(_start)]
 
 
 @router.get("/new")
@@ -57,4 +41,4 @@ async def check_text(request: Request, db: Db) -> Response:
     text = (await read(request, 2 * MAX_BYTES["yaml"])).decode("utf-8", errors="replace")
     # Every corner of the space is tried: too long for the event loop.
     found = await run_in_threadpool(drafts.check, db, text)
-    return render.page(request, "new/verdict.html", verdict(found))
+    return render.page(request, "new/verdict.html", checked_text(found))
