@@ -285,7 +285,9 @@ class Client:
         Raises:
             NotFound: no trial has completed, or none stored what the metric derives from.
         """
-        return self._list(Best, f"{requests.study(study)}/best", objective=objective, direction=direction)
+        return self._list(
+            Best, f"{requests.study(study)}/best", objective=objective, direction=direction
+        )
 
     def ranking(
         self, study: StudyId, objective: str, *, direction: str | None = None
