@@ -15,9 +15,10 @@ from api.dashboard.per_class import ClassScore, class_scores
 from api.dashboard.trial_query import TrialChoice
 from api.dashboard.trial_series import Groups, groups, has_images, places, series, shown
 from api.dashboard.words import gettext as _
+from tuner.configs.colours import class_colours
 from tuner.service.details import TrialDetail, trial_detail, trial_steps
 from tuner.service.storage import Database
-from tuner.spec.config import TrialConfig
+from tuner.spec.config import DatasetConfig, TrialConfig
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef, OutcomeKind
 from tuner.spec.metrics import MEASURED
@@ -79,6 +80,7 @@ class TrialPage:
     tone: str
     curves: CurvesPanel
     classes: tuple[ClassScore, ...]
+    colours: Mapping[str, str]
     before: int | None
     confusion: ConfusionFigure | None
     pace: Mapping[str, float]
@@ -123,6 +125,7 @@ def trial_page(
         classes=class_scores(
             names, trial.metrics, trial.confusion, before=earlier.metrics if earlier else {}
         ),
+        colours=_colours(trial.config.dataset),
         before=earlier.step if earlier else None,
         confusion=confusion_figure(trial.confusion, names, query.matrix),
         pace={name: trial.metrics[name] for name in facts.PACE if name in trial.metrics},
@@ -178,6 +181,15 @@ def _curves(
         has_images=has_images(steps),
         src=src,
     )
+
+
+def _colours(dataset: DatasetConfig) -> dict[str, str]:
+    """The colour in which each class is painted wherever it is looked at, as CSS has it."""
+    found = class_colours(dataset)
+    return {
+        name: "#{:02x}{:02x}{:02x}".format(*colour)
+        for name, colour in zip(dataset.classes, found, strict=True)
+    }
 
 
 def _actions(found: TrialDetail, form: CloneForm | None) -> Actions:

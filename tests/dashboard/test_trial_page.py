@@ -145,11 +145,21 @@ def test_classes_show_their_change_since_the_evaluation_before(
     """The difference of the last two epochs; after the first epoch there is none."""
     html = client.get("/studies/1/trials/2").text
     before, after = (step.metrics["iou.car"] for step in overview.steps(scene.db, STUDY, 2)[-2:])
-    row = re.search(r'<tr id="class-\d+"><th scope="row">car</th>.*?</tr>', html, re.DOTALL)
+    row = re.search(
+        r'<tr id="class-\d+"><th scope="row">(?:<svg.*?</svg>)?car</th>.*?</tr>', html, re.DOTALL
+    )
 
     assert row is not None
     assert f"{abs(after - before):.3f}" in row.group()
     assert "change since epoch 2" in html
+
+
+def test_classes_have_the_colours_of_their_masks(client: TestClient, scene: Scene) -> None:
+    """Each its own, as it is painted in pictures."""
+    html = client.get("/studies/1/trials/2").text
+    found = re.findall(r'class="swatch".*?fill="(#[0-9a-f]{6})"', html)
+
+    assert 9 == len(found) == len(set(found))
 
 
 def test_curves_are_numbers_for_a_script(client: TestClient, scene: Scene) -> None:
