@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import errors, openapi
 from api.dashboard import routes as pages
-from api.dashboard.reader import Reader
+from api.dashboard.reader import PageProcess
 from api.dashboard.routes.session import error_page
 from api.dashboard.viewers import SharedPartials, shared_answers
 from api.dashboard.words import PageLanguage
@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None, *, with_reader: bool = False) -
         await run_in_threadpool(searches.load_samplers)  # and so for this
         with (
             task_queue("background") as background,
-            _open(settings, background, Reader(settings) if with_reader else None) as state,
+            _open(settings, background, PageProcess(settings) if with_reader else None) as state,
             _upkeep(state),
         ):
             state.work.open()
@@ -110,7 +110,9 @@ def close_waits(app: FastAPI) -> None:
 
 
 @contextmanager
-def _open(settings: Settings, background: Background, reader: Reader | None) -> Iterator[AppState]:
+def _open(
+    settings: Settings, background: Background, reader: PageProcess | None
+) -> Iterator[AppState]:
     with storage.opened(settings.database_url, settings.artifact_folder) as stored:
         yield AppState(
             settings=settings,

@@ -7,7 +7,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Header, Path, Query, Request
 
 from api import bodies
-from api.dashboard.reader import Answer, Reader
+from api.dashboard.reader import PageMessages, PageProcess
 from api.settings import Settings
 from api.sharing import Shared
 from api.waiting import Notifier
@@ -43,8 +43,8 @@ class AppState:
     importance: ImportanceCache
     work: Notifier  # wakes idle workers when there may be a trial
     changes: Notifier  # wakes event streams when there may be an event
-    partials: Shared[Answer]  # of live pages, for all who look at the same
-    reader: Reader | None  # the process that renders them, in a server of its own
+    partials: Shared[PageMessages]  # of live pages, for all who look at the same
+    reader: PageProcess | None  # the process that renders them, in a server of its own
     streams: Shared[EventChunk]  # what event streams read, likewise
     uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting
 

@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
         """Open the app state and answer."""
         await super().startup(sockets)
         if self.started:
-            _settle()
+            _freeze_start()
             logger.info("serving at %s", self._url)
             if self._tell is not None:
                 self._tell(self._url)
@@ -78,7 +78,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _settle() -> None:
+def _freeze_start() -> None:
     """Leave what was loaded at the start out of later garbage collections, which would look through
     all of it each time, a tenth of a second long, and keep every report waiting.
     """

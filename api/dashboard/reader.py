@@ -24,7 +24,7 @@ from starlette.types import Message, Scope
 from api.settings import Settings
 
 logger = logging.getLogger(__name__)
-Answer = tuple[Message, ...]
+PageMessages = tuple[Message, ...]
 READING = "segtune.reading"  # in the scope of a request that has come to this process already
 _KEPT = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string",
          "root_path", "headers", "client", "server")  # fmt: skip
@@ -35,7 +35,7 @@ _app: FastAPI
 _loop: asyncio.AbstractEventLoop
 
 
-class Reader:
+class PageProcess:
     """Answers GET requests in a child process; belongs to one event loop."""
 
     def __init__(self, settings: Settings) -> None:
@@ -43,7 +43,7 @@ class Reader:
         self._pool: ProcessPoolExecutor | None = None
         self.started: Future[int] | None = None  # the child's process id, once it can answer
 
-    async def answer(self, scope: Scope) -> Answer | None:
+    async def answer(self, scope: Scope) -> PageMessages | None:
         """The messages of the answer; None where the child is not there, or not yet."""
         if self._pool is None:
             self._start()
@@ -104,11 +104,11 @@ def _ready() -> int:
     return os.getpid()
 
 
-def _answer(request: dict[str, Any]) -> Answer:
+def _answer(request: dict[str, Any]) -> PageMessages:
     return asyncio.run_coroutine_threadsafe(_ask({**request, READING: True}), _loop).result()
 
 
-async def _ask(scope: Scope) -> Answer:
+async def _ask(scope: Scope) -> PageMessages:
     """The messages of the answer, compressed where the browser takes it so."""
     messages = list[Message]()
 
@@ -134,7 +134,7 @@ def takes_gzip(scope: Scope) -> bool:
     return "gzip" in names
 
 
-def compressed(messages: Sequence[Message]) -> Answer:
+def compressed(messages: Sequence[Message]) -> PageMessages:
     """The messages of a whole answer with a gzip body; a short or coded one stays as it is."""
     start, body = messages[0], b"".join(message.get("body", b"") for message in messages[1:])
     headers = MutableHeaders(raw=list(start["headers"]))
@@ -143,5 +143,5 @@ def compressed(messages: Sequence[Message]) -> Answer:
     packed = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
     headers["content-encoding"] = "gzip"
     headers["content-length"] = str(len(packed))
-    headers.add_vary_header("accept-encoding")
+    headers["vary"] = "accept-encoding"  # pages have none of their own
     return {**start, "headers": headers.raw}, {"type": "http.response.body", "body": packed}

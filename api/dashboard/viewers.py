@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.dashboard.reader import READING, Answer, Reader, takes_gzip
+from api.dashboard.reader import READING, PageMessages, PageProcess, takes_gzip
 from api.sharing import Shared
 
 # A fifth of a processor for all live pages together; two threads at most, because rendering holds
@@ -20,7 +20,7 @@ _IGNORED = frozenset(
 _SWITCH_SECONDS, _USUAL_SWITCH_SECONDS = 0.0005, sys.getswitchinterval()
 
 
-def shared_answers() -> Shared[Answer]:
+def shared_answers() -> Shared[PageMessages]:
     """What one server process keeps of the answers in the making."""
     return Shared(rest=_REST, least_rest=_LEAST_REST_SECONDS, at_once=_AT_ONCE)
 
@@ -32,20 +32,20 @@ class SharedPartials:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with what is shared, or pass the request on."""
+        """PageMessages with what is shared, or pass the request on."""
         if not _is_shared(scope):
             await self._app(scope, receive, send)
             return
-        answers: Shared[Answer] = scope["app"].state.opened.partials
+        answers: Shared[PageMessages] = scope["app"].state.opened.partials
         for message in await answers.get(_question(scope), lambda: self._answer(scope)):
             await send(message)
 
-    async def _answer(self, scope: Scope) -> Answer:
-        reader: Reader | None = scope["app"].state.opened.reader
+    async def _answer(self, scope: Scope) -> PageMessages:
+        reader: PageProcess | None = scope["app"].state.opened.reader
         found = None if reader is None else await reader.answer(scope)
         return await self._here(scope) if found is None else found
 
-    async def _here(self, scope: Scope) -> Answer:
+    async def _here(self, scope: Scope) -> PageMessages:
         """The answer of this process."""
         messages = list[Message]()
 

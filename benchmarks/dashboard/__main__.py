@@ -49,12 +49,12 @@ def main() -> None:
     result: dict[str, Any] = describe("optuna-dashboard", "fastapi", "sqlalchemy")
     with chromium() as browser:
         for kind in options.databases:
-            run = _Run(browser, kind, quick=options.quick)
+            run = _OnDatabase(browser, kind, quick=options.quick)
             result |= {f"{kind}_{name}": value for name, value in run.all(options.parts).items()}
     conclude(result)
 
 
-class _Run:
+class _OnDatabase:
     """Every part on one kind of database."""
 
     def __init__(self, browser: Browser, kind: str, *, quick: bool) -> None:

@@ -63,7 +63,7 @@ def opened(browser: Browser, tool: Tool, *, seconds: float) -> Opening | None:
     try:
         page.add_init_script(WATCH % (tool.first, _SAID, "performance.now()"))
         first = shown(page, tool.address, seconds=seconds)
-        counted.settle()
+        counted.wait_until_quiet()
         own, library = counted.split(tool.library)
         return Opening(first, own, library)
     except Error:
@@ -93,7 +93,7 @@ class Counted:
         session.on("Network.dataReceived", self._received)
         session.on("Network.loadingFinished", self._finished)
 
-    def settle(self) -> None:
+    def wait_until_quiet(self) -> None:
         """Wait until a second has brought nothing new, half a minute at most."""
         before = -1
         for _ in range(30):

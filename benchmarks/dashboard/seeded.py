@@ -218,11 +218,11 @@ def fill(url: str, trials: int, epochs: int) -> None:
             session.execute(insert(Report), waiting)
         row.epochs, row.seconds = seeding.epochs, 14.0 * seeding.epochs
         row.event_seq = seeding.epochs + trials
-    _settle(db)
+    _analyze(db)
     db.dispose()
 
 
-def _settle(db: Database) -> None:
+def _analyze(db: Database) -> None:
     """What a database does by itself in time: statistics, and on PostgreSQL the next ids."""
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from api.app import create_app
-from api.dashboard.reader import Reader, compressed
+from api.dashboard.reader import PageProcess, compressed
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
 from tuner.store.engine import Database
@@ -26,7 +26,7 @@ START: Message = {
 
 async def child_of(app: FastAPI) -> int:
     """The process id of the application's child, once that can answer."""
-    reader: Reader = app.state.opened.reader
+    reader: PageProcess = app.state.opened.reader
     await reader.answer({"type": "http", "method": "GET", "path": "/", "headers": []})
     assert reader.started is not None
     return await asyncio.wrap_future(reader.started)
