@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from tuner.service import drafts
-from tuner.service.drafts import Draft, Mistake, PresetChoice
+from tuner.service.drafts import Draft, PlacedProblem, PresetChoice
 from tuner.service.storage import Database
 from tuner.spec.study_text import written
 
@@ -86,7 +86,7 @@ def checked_text(draft: Draft) -> CheckedText:
     return CheckedText(draft, _examples(draft))
 
 
-def lines_of(text: str, mistakes: Sequence[Mistake]) -> tuple[TextLine, ...]:
+def lines_of(text: str, mistakes: Sequence[PlacedProblem]) -> tuple[TextLine, ...]:
     """Every line with the first mistake in it, and how many more there are."""
     said: dict[int, list[str]] = {}
     for one in mistakes:

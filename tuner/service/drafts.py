@@ -23,7 +23,7 @@ SAMPLES = samples.NAMES
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class PlacedProblem:
     """What is wrong with a text, and where; line and column count from 1."""
 
     line: int
@@ -37,7 +37,7 @@ class Draft:
     """What a text says: a plan if it is a study, else what is wrong with it, from the top down."""
 
     text: str
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[PlacedProblem, ...] = ()
     warnings: tuple[str, ...] = ()
     plan: Plan | None = None
 
@@ -114,7 +114,7 @@ def preset_choices() -> tuple[PresetChoice, ...]:
 class _Mistaken(Exception):
     """A text that is not a study, with what is wrong."""
 
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+    def __init__(self, mistakes: Iterable[PlacedProblem]) -> None:
         self.mistakes = tuple(sorted(mistakes, key=lambda one: (one.line, one.column)))
 
 
@@ -149,14 +149,14 @@ def _parsed(text: str) -> Document:
     limit = MAX_BYTES["yaml"]
     if len(raw) > limit:
         message = f"the text is larger than {limit // 1024} KiB: not a study"
-        raise _Mistaken([Mistake(1, 1, message)])
+        raise _Mistaken([PlacedProblem(1, 1, message)])
     language: Language = "json" if _looks_like_json(text) else "yaml"
     try:
         return parse(raw, language)
     except Malformed as error:
         line, column = error.line or 1, error.column or 1
         last = text.count("\n") + 1
-        raise _Mistaken([Mistake(min(line, last), column, error.message)]) from None
+        raise _Mistaken([PlacedProblem(min(line, last), column, error.message)]) from None
 
 
 def _looks_like_json(text: str) -> bool:
@@ -165,7 +165,7 @@ def _looks_like_json(text: str) -> bool:
     return not head and (not rest.strip() or rest.lstrip().startswith(('"', "}")))
 
 
-def _placed(document: Document, problem: Problem, last: int) -> Mistake:
+def _placed(document: Document, problem: Problem, last: int) -> PlacedProblem:
     line, column = document.place_of(problem.location)
     path = ".".join(map(str, problem.location))
-    return Mistake(min(line, last), column, problem.message, path)
+    return PlacedProblem(min(line, last), column, problem.message, path)

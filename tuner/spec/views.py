@@ -79,9 +79,7 @@ class StudyView(StudySummary):
     spec: StudySpec
     last_event: int = Field(default=0, description="Number of the latest event: follow from there")
     warnings: tuple[str, ...] = Field(default=(), description="What its owner should know")
-    data_versions: tuple[DataVersion, ...] = Field(
-        default=(), description="Versions of the data in order of appearance"
-    )
+    data_versions: tuple[DataVersion, ...] = Field(default=(), description="By appearance")
 
 
 class TrialSummary(Section):
