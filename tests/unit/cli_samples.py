@@ -127,6 +127,13 @@ class ScriptedClient:
         """The study, alone."""
         return iter(self.views[:1])
 
+    def delete(self, study: int | str, *, cancel: bool = False) -> None:
+        """Nothing is left to answer."""
+
+    def restore(self, study: int | str) -> StudyView:
+        """The study, as it was."""
+        return self.views[0]
+
     def best(self, study: int | str, *, objective: str | None = None) -> Best:
         """The best configuration, confirmed."""
         return best()

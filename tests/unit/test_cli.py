@@ -276,3 +276,12 @@ def test_workers_on_the_processor_share_its_cores(monkeypatch: pytest.MonkeyPatc
     names: list[Any] = [each.arguments[each.arguments.index("--name") + 1] for each in commands]
     assert {each.environment["SEGTUNE_THREADS"] for each in commands} == {"2"}
     assert len(set(names)) == 2
+
+
+def test_a_deletion_says_how_to_undo_it(scripted: ScriptedClient) -> None:
+    """By the id, which stays the study's own whatever is submitted meanwhile."""
+    result = _run("delete", "streets")
+    study_id = scripted.views[0].id
+    assert result.exit_code == 0
+    assert f"bring it back with `segtune restore {study_id}`" in result.stdout
+    assert _run("restore", str(study_id)).stdout == "study streets is finished\n"

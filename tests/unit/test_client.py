@@ -209,6 +209,24 @@ def test_a_study_changes_state(method: str, state: str) -> None:
     assert (request.method, json.loads(request.content)) == ("PATCH", {"state": state})
 
 
+def test_a_limit_is_taken_away_by_none() -> None:
+    """What is named is sent, None too; what is not named stays as it is."""
+    server = Server(ok(view("running")))
+    server.client().change("streets", max_hours=None, trials=9)
+    (request,) = server.requests
+    assert json.loads(request.content) == {"max_hours": None, "trials": 9}
+
+
+def test_a_list_is_asked_for_as_it_is_to_be() -> None:
+    """Search, order and what was deleted are parameters of the request; defaults are not sent."""
+    server = Server(ok({"items": [], "next": None}), ok({"items": [], "next": None}))
+    list(server.client().studies(search="road", sort="gain", descending=False, deleted=True))
+    list(server.client().studies())
+    first, second = (dict(request.url.params) for request in server.requests)
+    assert first == {"search": "road", "sort": "gain", "descending": "false", "deleted": "true"}
+    assert second == {}
+
+
 def test_waiting_ends_with_the_study() -> None:
     """`wait` asks until the study has ended."""
     server = Server(ok(view("queued")), ok(view("running")), ok(view("finished")))

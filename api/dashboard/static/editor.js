@@ -36,9 +36,10 @@ class Editor {
   // ── The text is kept ──
 
   keep(note, discard) {
-    const original = this.text.value;
+    const original = this.text.defaultValue;
     const kept = sessionStorage.getItem(this.store);
-    if (kept !== null && kept !== original) {
+    if (this.text.value !== original) this.changed(); // typed before this script was there
+    else if (kept !== null && kept !== original) {
       this.text.value = kept;
       note.hidden = false;
       this.soon(0);

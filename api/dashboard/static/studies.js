@@ -40,4 +40,5 @@ export function start(form) {
     narrow();
   });
   onChange(load);
+  if (box.value.trim() !== (read("search") ?? "")) narrow(); // typed before this script was there
 }
