@@ -6,7 +6,7 @@ export async function later(place) {
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
     place.replaceChildren(...fresh.childNodes);
-    document.dispatchEvent(new Event("segtune:refreshed"));
+    document.dispatchEvent(new CustomEvent("segtune:refreshed", { detail: place }));
     if (place.querySelector("[data-again]")) setTimeout(later, 2000, place);
   } catch { /* the next visit asks again */ }
 }

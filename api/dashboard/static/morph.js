@@ -64,7 +64,9 @@ function says(row) {
   return [...row.cells].filter((cell) => !cell.querySelector("time")).map((cell) => cell.textContent).join("|");
 }
 
+// A table that changes all the time says `data-quiet`.
 function flash(row) {
+  if (row.closest("[data-quiet]")) return;
   row.classList.remove("fresh");
   void row.offsetWidth; // starts the animation anew
   row.classList.add("fresh");

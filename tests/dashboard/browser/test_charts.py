@@ -99,7 +99,7 @@ def test_a_choice_changes_the_chart_and_not_the_page(
     expect(page.locator("#over-epochs")).to_have_attribute("aria-current", "true")
     expect(page).to_have_url(re.compile("axis=epochs"))
     page.wait_for_function(
-        'echarts.getInstanceByDom(document.getElementById("history-plot"))'
+        '() => echarts.getInstanceByDom(document.getElementById("history-plot"))'
         ".getOption().xAxis[0].max > 40"
     )
     page.go_back()
@@ -132,4 +132,50 @@ def test_a_chart_that_leaves_the_page_is_disposed_of(
         }"""
     )
     assert page.evaluate("window.old.isDisposed()") is True
+    assert visit.complaints == []
+
+
+def test_another_metric_is_drawn_in_place(visit: Visit, server: str, scene: Scene) -> None:
+    """It is in the address, on a logarithmic axis for a loss; the page is not loaded again."""
+    page = visit.page
+    page.goto(f"{server}/studies/1")
+    page.evaluate("window.untouched = true")
+    lines = drawn(page, "curves", "o.series.length")
+    assert lines == 18
+    page.locator("#curves-metric").select_option("train_loss")
+    expect(page).to_have_url(re.compile(r"\?metric=train_loss$"))
+    page.wait_for_function(
+        '() => echarts.getInstanceByDom(document.getElementById("curves-plot"))'
+        '.getOption().yAxis[0].type === "log"'
+    )
+    assert page.evaluate("window.untouched") is True
+    page.go_back()
+    expect(page.locator("#curves-metric")).to_have_value("miou")
+    assert visit.complaints == []
+
+
+def test_analyses_are_drawn_one_at_a_time(visit: Visit, server: str, scene: Scene) -> None:
+    """A tab is a link; its chart comes when it is open, and the other's is disposed of."""
+    page = visit.page
+    page.goto(f"{server}/studies/1")
+    for name in ("timeline", "survival", "sources"):
+        page.locator(f"#analysis-{name}").click()
+        assert drawn(page, name, "o.series.length") > 0
+        expect(page.locator("#analysis figure")).to_have_count(1)
+    expect(page).to_have_url(re.compile("analysis=sources"))
+    page.go_back()
+    expect(page.locator("#survival")).to_be_visible()
+    assert visit.complaints == []
+
+
+def test_charts_obey_the_filter_of_the_table(visit: Visit, server: str, scene: Scene) -> None:
+    """History and curves show what the table shows."""
+    visit.page.goto(f"{server}/studies/1?filter=state+%3D+completed")
+    states = drawn(
+        visit.page,
+        "history",
+        "o.series.filter((one) => one.type === 'scatter').map((one) => one.id)",
+    )
+    assert states == ["completed"]
+    assert drawn(visit.page, "curves", "o.series.length") < 18
     assert visit.complaints == []

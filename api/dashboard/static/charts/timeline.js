@@ -16,7 +16,7 @@ export function option(data, look) {
   if (!data.starts.length) return null;
   const { axis, base } = frame(look);
   const kinds = Object.keys(WORDS).filter((kind) => data.kinds.includes(kind));
-  const wide = Math.min(140, Math.max(...data.workers.map((name) => name.length)) * 7 + 12);
+  const wide = Math.min(150, data.workers.reduce((most, name) => Math.max(most, name.length), 0) * 7.5 + 26);
   const zoom = zooming(look);
   const crowded = data.workers.length > MOST_LANES;
   if (crowded) {
