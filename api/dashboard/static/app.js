@@ -50,7 +50,14 @@ document.addEventListener("change", (event) => {
   go(address);
 });
 document.getElementById("theme").addEventListener("click", switchTheme);
-document.addEventListener("segtune:refreshed", () => { startModules(); localTimes(); });
+// A box that was turned by hand no longer follows what the server says is chosen.
+function followChoices() {
+  for (const box of document.querySelectorAll("form[data-stay] select")) {
+    const chosen = [...box.options].find((option) => option.defaultSelected);
+    if (chosen && !chosen.selected) chosen.selected = true;
+  }
+}
+document.addEventListener("segtune:refreshed", () => { startModules(); localTimes(); followChoices(); });
 listen();
 localTimes();
 const root = document.querySelector("[data-live]");

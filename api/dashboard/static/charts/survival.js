@@ -31,7 +31,7 @@ export function option(data, look) {
 function say(data, rung) {
   const lines = [`{b|${t("epoch {epoch}: {came} came", { epoch: number(rung.epoch), came: number(rung.came) })}}`];
   for (const [name, , words] of PARTS) if (rung[name]) lines.push(`${number(rung[name])} ${t(words)}`);
-  if (rung.saved) lines.push(`{m|${t("{epochs} epochs saved", { epochs: number(rung.saved) })}}`);
+  if (rung.saved) lines.push(`{m|${t("epochs saved: {number}", { number: number(rung.saved) })}}`);
   if (rung.trials.length) lines.push(`{m|${t("stopped")}: ${rung.trials.map((trial) => `#${trial}`).join(" ")}${rung.stopped > rung.trials.length ? " …" : ""}}`);
   return lines.join("\n");
 }
