@@ -1,10 +1,12 @@
 """What every chart has: its axes, its description, and how much it draws."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
-from api.dashboard.charts.axes import Axis
+from api.dashboard.charts.axes import Axis, linear
 from api.dashboard.charts.svg import element, percent
 
 POINTS = 800
@@ -25,6 +27,17 @@ def grid(x: Axis, y: Axis) -> Markup:
             element("text", x.label(tick), x=place, y="100%", dy="18", text_anchor="middle")
         )
     return element("g", *parts, class_="grid")
+
+
+def grid_of(across: Sequence[tuple[float, str]], y: Axis) -> Markup:
+    """As `grid`, with named places across."""
+    upright = linear((0, 1), count=1, whole=True)
+    lines = grid(replace(upright, ticks=()), y)
+    names = [
+        element("text", label, x=percent(place), y="100%", dy="18", text_anchor="middle")
+        for place, label in across
+    ]
+    return element("g", lines, *names, class_="grid")
 
 
 def chart(*children: Markup, label: str) -> Markup:
