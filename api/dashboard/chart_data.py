@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from api.dashboard.chart_query import Relation
 from api.dashboard.charts.curve_data import CurvesData, curves_data
 from api.dashboard.charts.frame import POINTS
 from api.dashboard.charts.front_data import FrontData, VolumeData, front_data, volume_data
@@ -12,6 +13,7 @@ from api.dashboard.charts.history import HistoryData, fold_history, history_data
 from api.dashboard.charts.sources import SourcesData, sources_data
 from api.dashboard.charts.survival import SurvivalData, survival_data
 from api.dashboard.charts.timeline import TimelineData, fold_timeline, timeline_data
+from api.dashboard.relation_data import relation_chart
 from api.dashboard.trial_table import TableQuery
 from tuner.service.charts import curves as curve_rows
 from tuner.service.charts import front as front_rows
@@ -104,7 +106,26 @@ def volume(db: Database, study: str, asked: ChartRequest) -> VolumeData:
     return volume_data(read(db, study, asked.selection, front_rows.read))
 
 
+@dataclass(frozen=True, slots=True)
+class NoChart:
+    """What there is to draw where a study has not what a chart needs."""
+
+    empty: bool = True
+
+
 Chart = Callable[[Database, str, ChartRequest], "DataclassInstance"]
+
+
+def _related(name: Relation) -> Chart:
+    """The data of a chart of how params and results relate, whichever the page shows."""
+
+    def relate(db: Database, study: str, asked: ChartRequest) -> "DataclassInstance":
+        found = relation_chart(db, study, asked.query.charting(relation=name))
+        return found or NoChart()
+
+    return relate
+
+
 CHARTS: Mapping[str, Chart] = {
     "history": history,
     "curves": curves,
@@ -114,4 +135,5 @@ CHARTS: Mapping[str, Chart] = {
     "survival": survival,
     "sources": sources,
     "lineage": sources,
+    **{name: _related(name) for name in get_args(Relation)},
 }

@@ -8,6 +8,7 @@ from api.dashboard import addresses
 from api.dashboard.chart_query import ChartQuery
 from api.dashboard.compare_page import CompareQuery
 from api.dashboard.forms import form_fields, form_lists, text_fields
+from api.dashboard.narrowing import AxisForm
 from api.dashboard.new_page import StartingPoint
 from api.dashboard.study_list import ListQuery
 from api.dashboard.trial_query import Across, Shares, TrialChoice, View
@@ -109,10 +110,28 @@ async def _begin(
     return StartingPoint(clone, sample, tuple(name for name in preset or () if name))
 
 
+_Short = Annotated[str, Query(max_length=60)]
+_Values = Annotated[list[Annotated[str, Query(max_length=300)]] | None, Query(max_length=200)]
+
+
+async def _axis(  # noqa: PLR0913  # one argument for each field of the form
+    *,
+    name: Annotated[str, Query(min_length=1, max_length=300)],
+    low: _Short = "",
+    high: _Short = "",
+    span: _Values = None,
+    value: _Values = None,
+    missing: bool = False,
+    of: Annotated[int, Query(ge=0)] = 0,
+) -> AxisForm:
+    return AxisForm(name, low, high, tuple(span or ()), tuple(value or ()), missing, of)
+
+
 CompareAddress = Annotated[CompareQuery, Depends(_compared)]
 Shown = Annotated[TrialChoice, Depends(_trial)]
 Table = Annotated[TableQuery, Depends(_table)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]
+Narrowing = Annotated[AxisForm, Depends(_axis)]
 Lists = Annotated[dict[str, list[str]], Depends(form_lists)]
 TextFields = Annotated[dict[str, str], Depends(text_fields)]
 Listing = Annotated[ListQuery, Depends(_listing)]

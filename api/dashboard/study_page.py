@@ -13,8 +13,10 @@ from api.dashboard.charts.curve_data import metric_groups, placed_curves, takes_
 from api.dashboard.charts.curves import draw_curves, fold_curves
 from api.dashboard.charts.front import draw_front, draw_volume, fold_front
 from api.dashboard.charts.history import draw_history, fold_history
+from api.dashboard.relation_data import selection
+from api.dashboard.relations_panel import RelationsPanel, relations_panel
 from api.dashboard.study_list import state_counts
-from api.dashboard.table_panel import TrialTable
+from api.dashboard.table_panel import TrialTable, understood
 from api.dashboard.trial_table import TableQuery
 from tuner.service.charts.curves import StudyCurves
 from tuner.service.charts.front import axes as front_axes
@@ -88,12 +90,13 @@ class StudyPage:
     live: str
     events: str
     analysis: AnalysisSection | None
+    relations: RelationsPanel | None
 
 
 def study_page(
     db: Database, study: int | str, query: TableQuery, *, whole: bool = True
 ) -> StudyPage:
-    """The page of a study, or what changes on it: without the analysis, which follows by itself.
+    """The page of a study, or what changes on it: without what a script follows by itself.
 
     Raises:
         NotFound: no such study, or no such analysis.
@@ -102,7 +105,14 @@ def study_page(
     tab = tab_of(query).read if whole else None
     found, mistake = table_panel.read(
         query,
-        lambda asked: study_detail(db, study, asked, curves=query.charts.curves, analysis=tab),
+        lambda asked: study_detail(
+            db,
+            study,
+            asked,
+            curves=query.charts.curves,
+            analysis=tab,
+            points=selection(query) if whole else None,
+        ),
     )
     view = found.study
     difference = improvement(view.best_value, view.base_value)
@@ -124,6 +134,9 @@ def study_page(
         live=f"/partials/studies/{view.id}{query.text}",
         events=facts.events_address(view),
         analysis=analysis_section(found.analysis, view, query) if whole else None,
+        relations=(
+            relations_panel(found.points, understood(query, mistake)) if found.points else None
+        ),
     )
 
 

@@ -96,6 +96,13 @@ def read(query: TableQuery, detail: Callable[[TrialSelection], R]) -> tuple[R, T
             query, mistake = _without_mistake(query, error)
 
 
+def understood(query: TableQuery, mistake: TableMistake | None) -> TableQuery:
+    """The query without what is wrong with it."""
+    if mistake is None:
+        return query
+    return query.filtered() if mistake.field == "filter" else query.ranked_by()
+
+
 def trial_table(found: _Read, query: TableQuery, mistake: TableMistake | None) -> TrialTable:
     """The table of what was read."""
     page, fields = found.trials, found.fields

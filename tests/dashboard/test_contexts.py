@@ -11,6 +11,7 @@ from api.dashboard.analysis import TABS, AnalysisPage
 from api.dashboard.compare_page import ComparePage
 from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.new_page import CheckedText, NewPage
+from api.dashboard.relations_panel import RelationsPage
 from api.dashboard.render import FOLDER, environment
 from api.dashboard.routes.session import ErrorPage, LoginPage
 from api.dashboard.routes.workers import WorkersPage
@@ -37,6 +38,7 @@ PAGES: dict[str, Any] = {
     "compare/live.html": ComparePage,
     "study/analysis.html": AnalysisPage,
     "study/importance.html": ImportancePanel,
+    "study/relations.html": RelationsPage,
     "workers/page.html": WorkersPage,
     "workers/live.html": WorkersPage,
     "login.html": LoginPage,

@@ -1,6 +1,6 @@
 """Everything about one study or one trial at one moment: what a page shows, in one read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from tuner.service.charts.reading import ReadChart
 from tuner.service.charts.selection import ChartSelection
 from tuner.service.trial_fields import TrialFields
 from tuner.service.trial_lists import TrialSelection
+from tuner.service.trial_points import PointSelection, StudyPoints, beside, points_of
 from tuner.spec.config import TrialConfig
 from tuner.spec.study import StudySpec
 from tuner.spec.views import (
@@ -46,6 +47,7 @@ class StudyDetail:
     trials: Page[TrialSummary]
     fields: TrialFields
     analysis: Any = None  # what the reader of an open tab found
+    points: tuple[StudyPoints, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,11 @@ def study_detail(
     *,
     curves: CurveChoice | None = None,
     analysis: ReadChart | None = None,
+    points: PointSelection | None = None,
 ) -> StudyDetail:
     """A study and its selected trials, which its charts are about as its table is.
+
+    With `points` also every trial, as charts relate params to results.
 
     Raises:
         NotFound: no such study.
@@ -103,6 +108,7 @@ def study_detail(
             trials=trial_lists.page(session, row, view.spec, selection),
             fields=trial_lists.fields_of(session, row, view.spec),
             analysis=analysis(session, row, shown) if analysis else None,
+            points=_points(session, row, selection, points),
         )
 
 
@@ -163,6 +169,16 @@ def _best(session: Session, row: Study, view: StudyView, by: str | None) -> Best
 
 def _front(session: Session, row: Study, spec: StudySpec) -> FrontView | None:
     return pareto.view(session, row, spec) if len(spec.objectives) > 1 else None
+
+
+def _points(
+    session: Session, row: Study, selection: TrialSelection, asked: PointSelection | None
+) -> tuple[StudyPoints, ...]:
+    if asked is None:
+        return ()
+    asked = replace(asked, filter=selection.filter, by=next(iter(selection.metrics), None))
+    own = points_of(session, row, asked)
+    return (own, *beside(session, own, asked))
 
 
 def _base(session: Session, row: Study) -> TrialConfig | None:

@@ -11,6 +11,7 @@ from api.dashboard.routes import (
     compare,
     controls,
     new,
+    relations,
     session,
     static,
     studies,
@@ -20,5 +21,17 @@ from api.dashboard.routes import (
 )
 
 router = APIRouter(include_in_schema=False)
-for _page in (charts, compare, session, static, studies, new, study, controls, trial, workers):
+for _page in (
+    charts,
+    compare,
+    relations,
+    session,
+    static,
+    studies,
+    new,
+    study,
+    controls,
+    trial,
+    workers,
+):
     router.include_router(_page.router)
