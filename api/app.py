@@ -25,6 +25,7 @@ from api.routes import (
     examples,
     health,
     leases,
+    queue,
     studies,
     trials,
     workers,
@@ -45,7 +46,18 @@ logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
 UPLOADS = 16
 # Routes are tried in this order, and workers ask most often.
-RESOURCES = (leases, artifacts, studies, trials, downloads, examples, workers, events, health)
+RESOURCES = (
+    leases,
+    artifacts,
+    studies,
+    trials,
+    downloads,
+    examples,
+    workers,
+    queue,
+    events,
+    health,
+)
 
 
 def create_app(settings: Settings | None = None, *, with_reader: bool = False) -> FastAPI:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from fastapi import Request
 from fastapi.routing import APIRoute
@@ -19,6 +19,7 @@ from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.study import StudySpec
 from tuner.spec.validation import invalid
 from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
+from tuner.spec.vitals import Vitals
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,6 +40,7 @@ class Body(Generic[M]):
     limit: int = MEBIBYTE
     scrub: bool = False
     media_types: tuple[str, ...] = ("application/json",)
+    is_required: ClassVar[bool] = True
 
     async def __call__(self, request: Request) -> M:
         """The body, validated."""
@@ -51,6 +53,19 @@ class Body(Generic[M]):
         if len(raw) > _LONG:
             return await run_in_threadpool(_validated, self.model, raw)
         return _validated(self.model, raw)
+
+
+class OptionalBody(Body[M]):
+    """A dependency that reads a body which may be left out, as workers of earlier releases do."""
+
+    is_required = False
+
+    async def __call__(self, request: Request) -> M:
+        """The body, validated; with nothing in it where there is none."""
+        has_one = "transfer-encoding" in request.headers
+        if not has_one and request.headers.get("content-length", "0") == "0":
+            return self.model()
+        return await super().__call__(request)
 
 
 class StudyBody(Body[StudySpec]):
@@ -72,6 +87,14 @@ CHANGE = Body(StudyChange, example={"state": "paused"})
 COPY = Body(CloneRequest, example={"name": "camvid-street-2", "changes": {"priority": 80}})
 NEW_TRIAL = Body(TrialRequest, example={"params": {"model.decoder": "ocr", "optimizer.lr": 0.02}})
 ASK = Body(LeaseRequest, example={"worker": "gpu-1", "wait": 20})
+VITALS = OptionalBody(
+    Vitals,
+    example={
+        "usage": {"utilisation": 0.97, "memory_gb": 9.2, "memory_total_gb": 16.0},
+        "log": "epoch 3: miou 0.412, train_loss 0.83\n",
+    },
+    scrub=True,
+)
 BATCH = Body(
     ReportBatch,
     example={

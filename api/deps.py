@@ -19,6 +19,7 @@ from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
 from tuner.spec.study import StudySpec
 from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
+from tuner.spec.vitals import Vitals
 
 MAX_ID = 2**31 - 1
 _LONGEST_DETAILS = 32_768
@@ -131,6 +132,7 @@ ChangeBody = Annotated[StudyChange, Depends(bodies.CHANGE)]
 CopyBody = Annotated[CloneRequest, Depends(bodies.COPY)]
 TrialBody = Annotated[TrialRequest, Depends(bodies.NEW_TRIAL)]
 LeaseBody = Annotated[LeaseRequest, Depends(bodies.ASK)]
+VitalsBody = Annotated[Vitals, Depends(bodies.VITALS)]
 ReportsBody = Annotated[ReportBatch, Depends(bodies.BATCH)]
 MeasuredBody = Annotated[Measured, Depends(bodies.MEASURED)]
 OutcomeBody = Annotated[Outcome, Depends(bodies.END)]

@@ -90,7 +90,10 @@ def _request_body(body: Body[Any]) -> Schema:
         "schema": {"$ref": f"#/components/schemas/{body.model.__name__}Input"},
         "example": deepcopy(body.example),
     }
-    return {"required": True, "content": {kind: dict(content) for kind in body.media_types}}
+    return {
+        "required": body.is_required,
+        "content": {kind: dict(content) for kind in body.media_types},
+    }
 
 
 def _problem(text: str) -> Schema:

@@ -48,6 +48,14 @@ def quantity(amount: float, thing: str) -> str:
     return f"{text} {thing}{'es' if thing.endswith('s') else 's'}"
 
 
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Names in a sentence: a, a and b, a, b and c, a, b, c and 2 more."""
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    *others, last = names or ("",)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def setting(value: object) -> str:
     """A value of a config: as `number`, but whole numbers without separators."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else number(value)

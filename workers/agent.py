@@ -287,6 +287,7 @@ def _start(agent: Agent) -> TrainerProcess:
     return TrainerProcess(
         settings.home / "logs" / f"{agent.identity.name}.log",
         command=[*agent.command, *options],
+        device=device,
         env=devices.environment(os.environ, device, agent.threads),
     )
 

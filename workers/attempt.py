@@ -26,7 +26,15 @@ from pathlib import Path
 from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
-from tuner.spec.messages import Assignment, Outcome, OutcomeKind, Report, Unfitness, Verdict
+from tuner.spec.messages import (
+    Assignment,
+    LeaseStatus,
+    Outcome,
+    OutcomeKind,
+    Report,
+    Unfitness,
+    Verdict,
+)
 from workers import recovery
 from workers.client import FATAL, ServerClient
 from workers.delivery import Delivery
@@ -40,6 +48,7 @@ from workers.protocol import PREVIEW, Saved, Start
 from workers.retries import RetryLimit
 from workers.sheets import Sheets
 from workers.uploads import Uploads
+from workers.vitals import Pulse
 
 logger = logging.getLogger(__name__)
 _LOG_BYTES = 1 << 20
@@ -61,11 +70,15 @@ class Attempt:
         self._assignment, self._outbox = assignment, outbox
         self._trainer, self._client = trainer, client
         self._stop, self._limits = stop, limits
+        self._pulse = Pulse(
+            trainer.usage, self._log_tail, secrets=(assignment.token, *client.secrets)
+        )
         self._delivery = Delivery(
             outbox,
             client,
             on_verdict=self._on_verdict,
             on_refusal=self._on_refusal,
+            log=self._pulse.log,
             backoff=limits.backoff,
         )
         self._uploads = Uploads(
@@ -230,13 +243,22 @@ class Attempt:
     # ── Duties in the background ─────────────────────────────────────────────────────────────
 
     def _heartbeat(self) -> AbstractContextManager[None]:
-        lease, token = self._assignment.lease, self._assignment.token
         return lease_heartbeat(
-            lambda: self._client.renew(lease, token),
+            self._renew,
             interval=self._assignment.lease_seconds / 3,
             on_verdict=self._on_verdict,
             on_refusal=self._on_refusal,
         )
+
+    def _renew(self) -> LeaseStatus:
+        vitals = self._pulse.vitals()
+        lease, token = self._assignment.lease, self._assignment.token
+        status = self._client.renew(lease, token, vitals)
+        self._pulse.arrived(vitals)
+        return status
+
+    def _log_tail(self, size: int) -> str:
+        return self._driver.log_tail(size)
 
     def _retry_limit(self) -> RetryLimit:
         lease, token = self._assignment.lease, self._assignment.token

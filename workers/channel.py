@@ -1,5 +1,6 @@
 """The trainer's end of the pipes to its agent: trials and verdicts in, reports and news out."""
 
+import logging
 import math
 import os
 import queue
@@ -15,7 +16,7 @@ from tuner.spec.config import Section
 from tuner.spec.deployment import Measured
 from tuner.spec.examples import SheetDetails
 from tuner.spec.kinds import ArtifactKind
-from tuner.spec.messages import Report, Verdict
+from tuner.spec.messages import Action, Report, Verdict
 from tuner.training.session import Session
 from workers.protocol import (
     INSTRUCTIONS,
@@ -32,6 +33,7 @@ from workers.protocol import (
     line,
 )
 
+logger = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 _WORKING_SECONDS = 1e-4  # of processor time in a second tell work from waiting
 
@@ -74,7 +76,10 @@ class AgentChannel(Session):
     def report(self, report: Report) -> Verdict:
         """Tell the metrics of a step and wait for the verdict."""
         self.send(Reported(report=report))
-        return self._verdicts.get()
+        verdict = self._verdicts.get()
+        if verdict.action is not Action.CONTINUE:
+            logger.info("it is to %s: %s", verdict.action, verdict.reason)
+        return verdict
 
     def measured(self, measured: Measured) -> Verdict:
         """Tell what the network costs and wait for the verdict."""

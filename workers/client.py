@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 import tuner
 from tuner.answers import Answer, error_of, save, unreachable
 from tuner.errors import (
+    LeaseLost,
     SegtuneError,
     ServerError,
     ServerFailing,
@@ -26,6 +27,7 @@ from tuner.errors import (
 from tuner.spec.deployment import Measured
 from tuner.spec.examples import PICTURES, SheetDetails
 from tuner.spec.messages import (
+    DRAINED,
     ArtifactRef,
     Assignment,
     LeaseRequest,
@@ -36,6 +38,7 @@ from tuner.spec.messages import (
     Unfitness,
 )
 from tuner.spec.validation import summary
+from tuner.spec.vitals import Vitals
 from tuner.transport import pool_for
 from tuner.wording import quantity
 from workers.limits import Backoff
@@ -76,11 +79,17 @@ class ServerClient:
         self._server_pool = pool_for(server)
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         self._headers = {**self._server_pool.headers, **bearer}
+        self._token, self._is_drained = token, False
 
     def close(self) -> None:
         """Close the connections."""
         pool = self._server_pool.pool
         pool.clear() if isinstance(pool, urllib3.ProxyManager) else pool.close()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must appear in no log: the server's token."""
+        return () if self._token is None else (self._token,)
 
     def lease(self, request: LeaseRequest) -> Assignment | None:
         """Ask for a trial; None when there is none within `request.wait` seconds.
@@ -93,12 +102,24 @@ class ServerClient:
         unsaid = {"unfit"} if request.unfit is None else None
         body = request.model_dump_json(exclude=unsaid)
         answer = self._send("POST", "leases", body, wait=request.wait)
+        self._note_drained(answer.headers.get(DRAINED) == "true")
         if answer.status == HTTPStatus.NO_CONTENT:
             return None
         try:
             return Assignment.model_validate_json(answer.body)
         except ValidationError as error:
             raise self._unreadable(answer, error) from error
+
+    def _note_drained(self, is_drained: bool) -> None:
+        """Log once that a user has drained the worker, and once that this is over."""
+        if is_drained and not self._is_drained:
+            logger.info(
+                "this worker is drained: it gets no trial until `segtune undrain` or the page of "
+                "workers lets it go on; stop it whenever you like"
+            )
+        elif self._is_drained and not is_drained:
+            logger.info("this worker is not drained any more")
+        self._is_drained = is_drained
 
     def _unreadable(self, answer: Answer, error: ValidationError) -> SegtuneError:
         """The error for an answer that is not an assignment, or one of a newer server."""
@@ -113,9 +134,14 @@ class ServerClient:
             self.finish(lease, token, unfit(Unfitness.MACHINE, 0, message))
         return UnsupportedVersion(message)
 
-    def renew(self, lease: str, token: str) -> LeaseStatus:
-        """Say that the worker is alive."""
-        return _parse(LeaseStatus, self._send("PUT", _path(lease), headers={"Lease-Token": token}))
+    def renew(self, lease: str, token: str, vitals: Vitals | None = None) -> LeaseStatus:
+        """Say that the worker is alive, and how it is; a lease is not lost over what it says."""
+        headers, path = {"Lease-Token": token}, _path(lease)
+        if vitals is None:
+            return _parse(LeaseStatus, self._send("PUT", path, headers=headers))
+        body = vitals.model_dump_json(exclude_none=True)
+        answer = self._send_or("PUT", path, body, headers=headers, instead=None)
+        return _parse(LeaseStatus, answer)
 
     def report(self, lease: str, token: str, reports: tuple[Report, ...]) -> LeaseStatus:
         """Hand in reports, in rising order of step."""
@@ -133,8 +159,14 @@ class ServerClient:
 
     def finish(self, lease: str, token: str, outcome: Outcome) -> None:
         """Say how the attempt ended; saying it twice is fine."""
+        headers, path = {"Lease-Token": token}, f"{_path(lease)}/finish"
         body = outcome.model_dump_json()
-        self._send("POST", f"{_path(lease)}/finish", body, headers={"Lease-Token": token})
+        if outcome.log is None:
+            self._send("POST", path, body, headers=headers)
+            return
+        # A server of the release before does not know the log, and refuses it.
+        bare = outcome.model_copy(update={"log": None}).model_dump_json()
+        self._send_or("POST", path, body, headers=headers, instead=bare)
 
     def upload(  # whose file, and all that is said of it
         self,
@@ -207,6 +239,18 @@ class ServerClient:
                 return result
         raise AssertionError("delays have no end")
 
+    def _send_or(
+        self, method: str, path: str, body: str, *, headers: Mapping[str, str], instead: str | None
+    ) -> Answer:
+        """Send a body, or where that is refused for good another one with less in it."""
+        try:
+            return self._send(method, path, body, headers=headers)
+        except (LeaseLost, ServerUnreachable, *FATAL):
+            raise
+        except SegtuneError as error:
+            logger.debug("%s refused a part of %s %s: %s", self.server, method, path, error)
+            return self._send(method, path, instead, headers=headers)
+
     def _send(
         self,
         method: str,
@@ -224,7 +268,7 @@ class ServerClient:
             headers={**kind, **(headers or {})},
             timeout=urllib3.Timeout(connect=self._timeout, read=self._timeout + wait),
         )
-        answer = Answer(self._url(path), response.status, response.data)
+        answer = Answer(self._url(path), response.status, response.data, response.headers)
         self._check(answer)
         return answer
 

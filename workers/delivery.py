@@ -39,8 +39,11 @@ class Delivery:
         *,
         on_verdict: Callable[[Verdict], None],
         on_refusal: Callable[[SegtuneError], None],
+        log: Callable[[], str] = str,
         backoff: Backoff | None = None,
     ) -> None:
+        """Send what `log` gives with the outcome: it is not kept in the outbox."""
+        self._log = log
         self._outbox, self._client = outbox, client
         self._on_verdict, self._on_refusal = on_verdict, on_refusal
         self._backoff = backoff or Backoff()
@@ -166,7 +169,8 @@ class Delivery:
     def _deliver(self, batch: tuple[Entry, ...]) -> Verdict | None:
         header, first = self._outbox.header, batch[0]
         if isinstance(first, OutcomeEntry):
-            self._client.finish(header.lease, header.token, first.outcome)
+            outcome = first.outcome.model_copy(update={"log": self._log() or None})
+            self._client.finish(header.lease, header.token, outcome)
             return None
         if isinstance(first, FileEntry):
             hand_in = self._show if first.artifact in SHEETS else self._upload

@@ -17,8 +17,10 @@ from pydantic import ValidationError
 
 from tuner.errors import SegtuneError
 from tuner.spec.config import Section
-from tuner.spec.messages import Verdict
+from tuner.spec.messages import Device, Verdict
+from tuner.spec.vitals import Usage
 from workers.protocol import MESSAGES, Message, line
+from workers.usage import UsageMeter
 
 logger = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "workers.trainer")
@@ -65,7 +67,12 @@ class TrainerProcess:
     """One trainer process, from its start to its end; all that happens comes as an event."""
 
     def __init__(
-        self, log_file: Path, *, command: Sequence[str] = COMMAND, env: Mapping[str, str]
+        self,
+        log_file: Path,
+        *,
+        command: Sequence[str] = COMMAND,
+        env: Mapping[str, str],
+        device: Device = Device(),  # noqa: B008  # frozen
     ) -> None:
         """Start it; it adds the numbers of its two pipes to the command."""
         self.log_file = log_file
@@ -86,6 +93,7 @@ class TrainerProcess:
             )
         os.close(read_commands)
         os.close(write_messages)
+        self._meter = UsageMeter(device, self._process.pid)
         self._commands = os.fdopen(write_commands, "wb")
         self._reader = threading.Thread(
             target=self._read, args=(os.fdopen(read_messages, "rb"),), daemon=True
@@ -127,6 +135,10 @@ class TrainerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
+
+    def usage(self) -> Usage:
+        """How busy its device is, and the memory that it needs."""
+        return self._meter.read()
 
     def log_size(self) -> int:
         """Bytes of output so far."""

@@ -20,6 +20,7 @@ from tuner.errors import DataChanged, SegtuneError, TrainingError
 from tuner.spec.config import DatasetConfig
 from tuner.spec.deployment import Deployment
 from tuner.spec.messages import Outcome, OutcomeKind, Unfitness, Verdict
+from tuner.wording import LOG_FORMAT, quantity
 from workers.channel import AgentChannel
 from workers.protocol import (
     PREVIEW,
@@ -50,10 +51,15 @@ class Trainer:
 
     def run(self, start: Start) -> Finished:
         """Train one trial; every exception becomes an outcome."""
+        model, epochs = start.config.model, start.config.training.epochs
+        logger.info("%s on %s for %s", model.decoder, model.encoder, quantity(epochs, "epoch"))
         try:
             outcome = self._train(start)
         except Exception as error:
             outcome = failure(error, start.last_step)
+            logger.info("it ends: %s", outcome.error)
+        else:
+            logger.info("it ends: %s at epoch %d", outcome.kind, outcome.step)
         return Finished(outcome=outcome, digest=digest(start.config))
 
     def _train(self, start: Start) -> Outcome:
@@ -191,6 +197,13 @@ def check_device(device: str) -> None:
         ) from error
 
 
+def _log_ours() -> None:
+    """Put out what we say of a trial: it is what its page shows while it runs."""
+    logging.basicConfig(format=LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S")
+    for name in (__name__, "tuner", "workers"):  # other libraries only warn
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what comes, until the agent closes its pipe."""
     parser = argparse.ArgumentParser(prog="python -m workers.trainer")
@@ -202,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("read", type=int)
     parser.add_argument("write", type=int)
     options = parser.parse_args(arguments)
+    _log_ours()
     channel = AgentChannel(options.read, options.write)
     trainer = Trainer(
         channel,

@@ -17,9 +17,11 @@ from api.deps import (
     MeasuredBody,
     OutcomeBody,
     ReportsBody,
+    VitalsBody,
 )
 from tuner.service import assignments, leases
-from tuner.spec.messages import Assignment, LeaseRequest, LeaseStatus
+from tuner.service.assignments import Answer
+from tuner.spec.messages import DRAINED, Assignment, LeaseRequest, LeaseStatus
 
 router = APIRouter(prefix="/leases", tags=["leases"])
 # One trial that ended frees one place; each worker that finds work wakes as many again.
@@ -29,22 +31,33 @@ _WAKE = 8
 @router.post(
     "",
     response_model=Assignment,
-    responses={204: {"description": "No trial for this worker within the time it would wait"}},
+    responses={
+        204: {
+            "description": "No trial for this worker within the time it would wait",
+            "headers": {
+                DRAINED: {
+                    "description": "A user has drained it: it gets none until that is undone",
+                    "schema": {"type": "string", "const": "true"},
+                }
+            },
+        }
+    },
 )
 async def take_trial(request: Request, app: App, ask: LeaseBody) -> Response:
     """Ask for a trial, and wait up to `wait` seconds for one."""
-    assignment = await _take(request, app, ask)
-    if assignment is None:
-        return Response(status_code=status.HTTP_204_NO_CONTENT)
+    answer = await _take(request, app, ask)
+    if answer.assignment is None:
+        headers = {DRAINED: "true"} if answer.is_drained else None
+        return Response(status_code=status.HTTP_204_NO_CONTENT, headers=headers)
     app.notify(_WAKE)
-    return _json(assignment)
+    return _json(answer.assignment)
 
 
 @router.put("/{lease}", response_model=LeaseStatus)
-async def renew_lease(app: App, lease: LeaseId, token: LeaseToken) -> Response:
-    """Say that the worker is alive; the reply carries a verdict."""
+async def renew_lease(app: App, lease: LeaseId, token: LeaseToken, vitals: VitalsBody) -> Response:
+    """Say that the worker is alive, and how it is; the reply carries a verdict."""
     seconds = app.settings.lease_seconds
-    job = leases.renewal(app.db, lease, token, lease_seconds=seconds)
+    job = leases.renewal(app.db, lease, token, lease_seconds=seconds, vitals=vitals)
     answer = await wrap_future(app.db.soon(job))
     return _json(answer)
 
@@ -81,25 +94,25 @@ async def finish_lease(app: App, lease: LeaseId, token: LeaseToken, end: Outcome
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-async def _take(request: Request, app: AppState, ask: LeaseRequest) -> Assignment | None:
+async def _take(request: Request, app: AppState, ask: LeaseRequest) -> Answer:
     """Try until there is a trial, the time is up, or nobody would hear the answer."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + ask.wait
     while True:
         version = app.work.version
-        assignment = await run_in_threadpool(
-            assignments.take,
+        answer = await run_in_threadpool(
+            assignments.answer,
             app.db,
             ask,
             lease_seconds=app.settings.lease_seconds,
             searches=app.searches,
         )
         left = deadline - loop.time()
-        if assignment is not None or left <= 0 or app.work.is_closed:
-            return assignment
+        if answer.assignment is not None or left <= 0 or app.work.is_closed:
+            return answer
         await app.work.wait(version, left)
         if await request.is_disconnected():  # a lease for nobody would run out unused
-            return None
+            return Answer(None)
 
 
 def _json(view: Assignment | LeaseStatus) -> Response:

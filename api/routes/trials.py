@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 
-from api.deps import After, App, Cursor, Db, Limit, StudyRef, TrialBody, TrialNumber
-from tuner.service import overview, retries, studies
+from api.deps import MAX_ID, After, App, Cursor, Db, Limit, StudyRef, TrialBody, TrialNumber
+from tuner.service import fleet, overview, retries, studies
 from tuner.spec.filters import MOST_CHARACTERS
+from tuner.spec.fleet import LogView
 from tuner.spec.states import TrialState
 from tuner.spec.views import Page, StepView, TrialSummary, TrialView
 
@@ -84,6 +85,19 @@ def retry_trial(app: App, study: StudyRef, number: TrialNumber) -> TrialView:
     view = retries.retry(app.db, study, number)
     app.notify()
     return view
+
+
+@router.get("/{number}/log")
+def show_log(
+    db: Db,
+    study: StudyRef,
+    number: TrialNumber,
+    attempt: Annotated[
+        int | None, Query(ge=1, le=MAX_ID, description="Which attempt; the last one if left out")
+    ] = None,
+) -> LogView:
+    """The last output of a trial's attempt, as its worker sent it with the last heartbeat."""
+    return fleet.log(db, study, number, attempt=attempt)
 
 
 @router.get("/{number}/steps")

@@ -22,7 +22,7 @@ from tuner.store import artifacts
 from tuner.store.artifacts import Stored, Upload
 from tuner.store.engine import Database
 from tuner.store.migrate import current, head, is_current, upgrade
-from tuner.store.tables import Artifact, Base, Study, Trial
+from tuner.store.tables import Artifact, Attempt, Base, Study, Trial, Worker
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -277,6 +277,37 @@ def test_lineage_of_the_release_before_becomes_columns(database_url: str) -> Non
     none = (None, None)
     lineage = [none, (0, 0), (0, 2), (1, None), none, none, none, none, none]
     assert [(*pair, attrs) for pair, (_, attrs) in zip(lineage, rows, strict=True)] == found
+
+
+def test_the_release_before_may_write_leases_and_workers(database_url: str) -> None:
+    """It names no column of how workers are, and what it does not know of is empty."""
+    db = Database(database_url)
+    with db.transaction() as session:
+        study = study_row(spec("old"))
+        session.add(study)
+        session.flush()
+        session.add(trial_row(study))
+        session.flush()
+        now = "'2026-01-01 12:00:00.000000'"
+        session.execute(
+            text(
+                "INSERT INTO workers (id, name, capabilities, trials_done, first_seen_at, "
+                f"last_seen_at) VALUES (1, 'w1', '{{}}', 0, {now}, {now})"
+            )
+        )
+        session.execute(
+            text(
+                "INSERT INTO attempts (id, trial_id, number, worker_id, token_hash, expires_at, "
+                "started_at) SELECT 'a', id, 1, 1, 'x', "
+                f"{now}, {now} FROM trials"
+            )
+        )
+        session.execute(text(f"UPDATE attempts SET ended_at = {now}, outcome = 'lost'"))
+    with db.reading() as session:
+        attempt = session.execute(select(Attempt.renewed_at, Attempt.usage)).one()
+        drained_at = session.scalar(select(Worker.drained_at))
+    db.dispose()
+    assert (*attempt, drained_at) == (None, None, None)
 
 
 def test_the_release_before_may_write_to_the_new_tables(database_url: str) -> None:

@@ -5,6 +5,7 @@ from tuner.service import assignments, leases, studies
 from tuner.service.searches import Searches
 from tuner.spec.messages import (
     Assignment,
+    Capabilities,
     LeaseRequest,
     LeaseStatus,
     Outcome,
@@ -15,9 +16,11 @@ from tuner.spec.messages import (
 )
 from tuner.spec.study import StudySpec
 from tuner.spec.views import StudyView
+from tuner.spec.vitals import Vitals
 from tuner.store.engine import Database
 
 LEASE_SECONDS = 60.0
+ANYTHING = Capabilities()  # of a worker that says nothing of itself
 
 
 class Fleet:
@@ -33,9 +36,11 @@ class Fleet:
         view, _ = studies.submit(self.db, document or spec())
         return view
 
-    def ask(self, worker: str = "w1", *, study: str | None = None) -> Assignment | None:
+    def ask(
+        self, worker: str = "w1", *, study: str | None = None, can: Capabilities = ANYTHING
+    ) -> Assignment | None:
         """Ask for a trial; None if there is none."""
-        request = LeaseRequest(worker=worker, study=study)
+        request = LeaseRequest(worker=worker, study=study, capabilities=can)
         return assignments.take(
             self.db, request, lease_seconds=self.lease_seconds, searches=self.searches
         )
@@ -75,9 +80,11 @@ class Fleet:
             searches=self.searches,
         )
 
-    def heartbeat(self, held: Assignment) -> LeaseStatus:
-        """Renew the lease."""
-        return leases.heartbeat(self.db, held.lease, held.token, lease_seconds=self.lease_seconds)
+    def heartbeat(self, held: Assignment, vitals: Vitals | None = None) -> LeaseStatus:
+        """Renew the lease, and say how the worker is."""
+        return leases.heartbeat(
+            self.db, held.lease, held.token, lease_seconds=self.lease_seconds, vitals=vitals
+        )
 
     def finish(self, held: Assignment, kind: OutcomeKind = OutcomeKind.COMPLETED) -> None:
         """End the lease."""

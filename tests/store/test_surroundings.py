@@ -7,9 +7,10 @@ from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.service import assignments, leases, overview, studies
 from tuner.service.faults import TRIES
+from tuner.spec.fleet import WorkerView
 from tuner.spec.messages import Capabilities, LeaseRequest, Outcome, OutcomeKind, Unfitness
 from tuner.spec.states import StudyState, TrialState
-from tuner.spec.views import StudyChange, StudyView, TrialView, WorkerView
+from tuner.spec.views import StudyChange, StudyView, TrialView
 from tuner.store.engine import Database
 
 

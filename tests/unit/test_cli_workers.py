@@ -11,8 +11,8 @@ from tests.unit.cli_samples import NOON, event, view
 from tuner.cli import workers as command
 from tuner.cli.app import app
 from tuner.cli.show import narration, screen
+from tuner.spec.fleet import WorkerView
 from tuner.spec.messages import Capabilities
-from tuner.spec.views import WorkerView
 
 
 class Fleet:

@@ -72,6 +72,11 @@ class FakeServer:
     uploads: list[Upload] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     workers: list[dict[str, Any]] = field(default_factory=list)
+    vitals: list[dict[str, Any]] = field(default_factory=list)  # bodies of heartbeats
+    logs: list[str] = field(default_factory=list)  # of ends
+    drained: bool = False
+    is_older: bool = False  # of the release before: it knows neither vitals nor logs
+    refuses_vitals: bool = False
     address: str = ""
     on_request: Callable[["FakeServer", str], None] | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -123,7 +128,7 @@ class FakeServer:
     ) -> tuple[int, bytes]:
         match words[2:]:
             case []:
-                return self._status(self.heartbeat)
+                return self._beat(body)
             case ["reports"]:
                 batch = ReportBatch.model_validate_json(body)
                 new = [r.step for r in batch.reports if r.step not in self.steps]
@@ -140,9 +145,22 @@ class FakeServer:
                 )
                 return 201, ref.model_dump_json().encode()
             case ["finish"]:
-                self.finished.append((words[1], Outcome.model_validate_json(body)))
-                return 204, b""
+                return self._end(words[1], json.loads(body))
         return 404, b"{}"
+
+    def _beat(self, body: bytes) -> tuple[int, bytes]:
+        if body and not self.is_older:
+            self.vitals.append(json.loads(body))
+        refused = bool(body) and self.refuses_vitals
+        return (413, b"too much") if refused else self._status(self.heartbeat)
+
+    def _end(self, lease: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        if self.is_older and "log" in body:
+            problem = {"location": ["log"], "message": "extra inputs are not permitted"}
+            return 422, json.dumps({"detail": "not valid", "problems": [problem]}).encode()
+        self.logs += [body.pop("log")] if "log" in body else []
+        self.finished.append((lease, Outcome.model_validate(body)))
+        return 204, b""
 
     def _status(self, verdict: Verdict) -> tuple[int, bytes]:
         status = LeaseStatus(verdict=verdict, expires_at=datetime.now(UTC))
@@ -178,6 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         if announced and announced != _sha(body):
             status, content = 422, b'{"type": "urn:segtune:digest-mismatch", "detail": "!"}'
         self.send_response(status)
+        if fake.drained and status == 204 and self.path.endswith("/leases"):
+            self.send_header("Segtune-Drained", "true")
         if status != 204:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

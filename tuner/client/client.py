@@ -18,6 +18,7 @@ from tuner.client.streams import Stream, answer_of
 from tuner.errors import ServerError, ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.explanation import ExplanationView
+from tuner.spec.fleet import LogView, LostTrial, QueueView, WorkerView
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.validation import summary
 from tuner.spec.views import (
@@ -38,7 +39,6 @@ from tuner.spec.views import (
     TrialRequest,
     TrialSummary,
     TrialView,
-    WorkerView,
 )
 from tuner.transport import transport_to
 
@@ -265,6 +265,10 @@ class Client:
         path = f"{requests.study(study)}/trials/{number}/steps"
         return self._list(tuple[StepView, ...], path, after=after)
 
+    def log(self, study: StudyId, number: int, *, attempt: int | None = None) -> LogView:
+        """The last output of a trial's attempt, of the last one if none is given."""
+        return self._list(LogView, f"{requests.study(study)}/trials/{number}/log", attempt=attempt)
+
     def curves(
         self, study: StudyId, *, metric: str | None = None, limit: int = 50
     ) -> tuple[Curve, ...]:
@@ -334,6 +338,22 @@ class Client:
     def workers(self) -> tuple[WorkerView, ...]:
         """Every worker that the server knows."""
         return self._list(tuple[WorkerView, ...], "workers")
+
+    def drain(self, worker: str) -> WorkerView:
+        """Let a worker end the trial that it has, and give it no other."""
+        return self._get(WorkerView, "POST", f"{requests.worker(worker)}/drain")
+
+    def undrain(self, worker: str) -> WorkerView:
+        """Give a drained worker trials again."""
+        return self._get(WorkerView, "POST", f"{requests.worker(worker)}/undrain")
+
+    def lost_trials(self, worker: str | None = None) -> Iterator[LostTrial]:
+        """Attempts that workers have lost, the last ones first, fetched page by page."""
+        return self._pages(Page[LostTrial], "workers/lost", requests.given({"worker": worker}))
+
+    def queue(self) -> QueueView:
+        """Studies in the order in which workers are given their trials, and what each waits for."""
+        return self._list(QueueView, "queue")
 
     def download(self, artifact: int, path: str | os.PathLike[str]) -> Path:
         """Save an artifact; the file appears only when it is whole. Raises DigestMismatch."""

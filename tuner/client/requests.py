@@ -39,6 +39,11 @@ def study(name: StudyId) -> str:
     return f"studies/{quote(str(name), safe='')}"
 
 
+def worker(name: str) -> str:
+    """The path of a worker."""
+    return f"workers/{quote(name, safe='')}"
+
+
 def body(model: Section, *, keep_null: bool = False) -> dict[str, Any]:
     """A JSON body without what is None, or without what was left out."""
     content = model.model_dump_json(exclude_none=not keep_null, exclude_unset=keep_null)

@@ -43,12 +43,26 @@ _MOST_DRAWS = 16  # for one request, of networks that are known to break a bound
 def take(
     db: Database, request: LeaseRequest, *, lease_seconds: float, searches: Searches
 ) -> Assignment | None:
+    """What `answer` gives, without the reason for giving none."""
+    return answer(db, request, lease_seconds=lease_seconds, searches=searches).assignment
+
+
+class Answer(NamedTuple):
+    """A trial, or that there is none, and whether that is because the worker is drained."""
+
+    assignment: Assignment | None
+    is_drained: bool = False
+
+
+def answer(
+    db: Database, request: LeaseRequest, *, lease_seconds: float, searches: Searches
+) -> Answer:
     """Give the worker a trial: the study is chosen, its row locked, params drawn, a lease granted.
 
     A study that was deleted meanwhile is passed over; one that cannot be read, or whose draw
     fails, is failed with its reason, and the next one is asked.
-    None when no open study has a trial that this worker may train now, or when it says that it is
-    unfit to train any.
+    None when no open study has a trial that this worker may train now, when it says that it is
+    unfit to train any, or when a user has drained it.
 
     Raises:
         StorageError: the database did not do its part for some study, and no other had a trial.
@@ -73,12 +87,12 @@ def take(
             continue
         if assignment is not None:
             prefetch.order(db, searches, study_id, rules)
-            return assignment
+            return Answer(assignment)
     if refused is not None:
         raise refused
     with db.transaction() as session:
         _note(session, request, now=db.now())
-    return None
+    return Answer(None, turn.is_drained)
 
 
 def _take_from(

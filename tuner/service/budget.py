@@ -10,7 +10,13 @@ from tuner.wording import quantity
 
 def may_draw(study: Study, rules: Rules) -> bool:
     """Whether the search has trials left to draw; neither confirmations nor copies are drawn."""
-    return study.trial_count - study.confirmations - study.copies < rules.trial_limit
+    return left(study, rules) > 0
+
+
+def left(study: Study, rules: Rules) -> int:
+    """How many trials the search has left to draw."""
+    drawn = study.trial_count - study.confirmations - study.copies
+    return max(0, rules.trial_limit - drawn)
 
 
 def is_spent(study: Study, spec: StudySpec, *, now: datetime) -> bool:

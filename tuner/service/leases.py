@@ -35,6 +35,7 @@ from tuner.spec.messages import (
 )
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import StudySpec
+from tuner.spec.vitals import Vitals
 from tuner.store import leases, reports, studies, trials, workers
 from tuner.store.engine import Database
 from tuner.store.group import Job
@@ -46,17 +47,39 @@ from tuner.wording import quantity
 logger = logging.getLogger(__name__)
 
 
-def heartbeat(db: Database, lease: str, token: str, *, lease_seconds: float) -> LeaseStatus:
-    """Renew the lease; the reply carries a verdict. Raises LeaseLost."""
-    return db.together(renewal(db, lease, token, lease_seconds=lease_seconds))
+def heartbeat(
+    db: Database,
+    lease: str,
+    token: str,
+    *,
+    lease_seconds: float,
+    vitals: Vitals | None = None,
+) -> LeaseStatus:
+    """Renew the lease, and note what its worker says of itself; the reply carries a verdict.
+
+    Raises:
+        LeaseLost: the lease is not the trial's any more.
+    """
+    return db.together(renewal(db, lease, token, lease_seconds=lease_seconds, vitals=vitals))
 
 
-def renewal(db: Database, lease: str, token: str, *, lease_seconds: float) -> Job[LeaseStatus]:
+def renewal(
+    db: Database,
+    lease: str,
+    token: str,
+    *,
+    lease_seconds: float,
+    vitals: Vitals | None = None,
+) -> Job[LeaseStatus]:
     """What `heartbeat` does, as a job."""
 
     def renew(session: Session) -> LeaseStatus:
         held, now = leases.hold(session, lease, token), db.moment(session)
         leases.renew(held.attempt, now=now, seconds=lease_seconds)
+        if vitals is not None and vitals.usage is not None:
+            leases.note_usage(session, held.attempt, vitals.usage.model_dump(mode="json"))
+        if vitals is not None and vitals.log is not None:
+            leases.keep_log(session, held.attempt, vitals.log, now=now)
         verdict = verdict_now(held.study, held.trial, documents.spec_of(held.study), now=now)
         return LeaseStatus(verdict=verdict, expires_at=held.attempt.expires_at)
 
@@ -168,6 +191,8 @@ def ending(db: Database, lease: str, token: str, outcome: Outcome) -> Job[None]:
                 "missing reports first"
             )
         now = db.moment(session)
+        if outcome.log is not None:
+            leases.keep_log(session, held.attempt, outcome.log, now=now)
         lifecycle.end_attempt(session, held, outcome, now=now)
         is_done = TrialState(held.trial.state).has_ended
         workers.ended(session, held.attempt.worker_id, is_done=is_done, now=now)

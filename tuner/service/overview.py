@@ -6,6 +6,7 @@ from tuner.service import documents, results, study_lists, summaries, trial_list
 from tuner.service.pareto import front_trials
 from tuner.service.study_lists import StudySelection
 from tuner.service.trial_lists import TrialSelection
+from tuner.spec.fleet import WorkerView
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -18,7 +19,6 @@ from tuner.spec.views import (
     StudyView,
     TrialSummary,
     TrialView,
-    WorkerView,
 )
 from tuner.store import events as event_rows
 from tuner.store import studies as study_rows
@@ -143,12 +143,11 @@ def workers(db: Database) -> tuple[WorkerView, ...]:
     with db.reading() as session:
         now = db.now()
         cutoff = now - summaries.GONE_AFTER
-        found = {row[0].id: row for row in worker_rows.list_all(session)}
+        found = {row.worker.id: row for row in worker_rows.list_all(session)}
+        lost = worker_rows.count_lost(session)
         return tuple(
-            views.worker_view(
-                worker, trial, study, gone=trial is None and worker.last_seen_at < cutoff, now=now
-            )
-            for worker, trial, study in found.values()
+            views.worker_view(row, lost=lost.get(key, 0), gone_before=cutoff, now=now)
+            for key, row in found.items()
         )
 
 

@@ -1,4 +1,4 @@
-"""Which study a worker is asked to work for."""
+"""Which study a worker is asked to work for; `queue` shows the same decisions."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tuner.errors import NewerDocument
 from tuner.search.rules import Rules
 from tuner.service import budget, demands, documents, faults
+from tuner.spec.fleet import Why
 from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
 from tuner.spec.study import StudySpec
@@ -23,6 +24,7 @@ class Turn(NamedTuple):
 
     ready: Sequence[tuple[int, Rules]]
     damaged: Mapping[int, Exception]
+    is_drained: bool = False  # a user lets the worker have no further trial
 
 
 def in_turn(db: Database, request: LeaseRequest) -> Turn:
@@ -33,8 +35,10 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     damaged, now = dict[int, Exception](), db.now()
     with db.reading() as session:
         asked = studies.asked(session, request.worker)
+    if asked.is_drained:
+        return Turn((), {}, is_drained=True)
     known = faults.read(asked.unfit)
-    placed = list[tuple[_Place, Rules]]()
+    placed = list[tuple[Place, Rules]]()
     for study, load in asked.studies:
         if request.study not in {None, study.name}:
             continue
@@ -42,10 +46,10 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
             rules = documents.rules_of(study)
             if (
                 not faults.bars(known, study.id, now=now)
-                and _has_work_for(rules.spec, request.capabilities)
+                and has_work_for(rules.spec, request.capabilities)
                 and may_hand_out(study, load, now=now)
             ):
-                placed.append((_place(study, load), rules))
+                placed.append((place_of(study, load), rules))
         except NewerDocument as error:
             logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
         except documents.DAMAGED as error:
@@ -54,14 +58,14 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     return Turn([(place.id, rules) for place, rules in placed], damaged)
 
 
-def _has_work_for(spec: StudySpec, capabilities: Capabilities) -> bool:
+def has_work_for(spec: StudySpec, capabilities: Capabilities) -> bool:
     """Whether a worker could train a trial of the study, or measure what its network costs."""
     if demands.fits(spec.resources, capabilities):
         return True
     return spec.deployment is not None and demands.measures(spec.deployment, capabilities)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where a study stands among those that are asked: the lowest comes first."""
 
     priority: float
@@ -69,8 +73,9 @@ class _Place(NamedTuple):
     id: int
 
 
-def _place(study: Study, load: studies.Load) -> _Place:
-    return _Place(-study.priority, load.running / study.weight, study.id)
+def place_of(study: Study, load: studies.Load) -> Place:
+    """Where a study stands: priority, then running trials by weight, then age."""
+    return Place(-study.priority, load.running / study.weight, study.id)
 
 
 def is_at_work(study: Study, *, now: datetime) -> bool:
@@ -83,9 +88,16 @@ def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
     """Whether an open study may have a trial to give: one that waits or is at a rung, or one
     still to be drawn.
     """
+    return held_back(study, load, now=now) is None
+
+
+def held_back(study: Study, load: studies.Load, *, now: datetime) -> Why | None:
+    """Why a study gives no trial to anybody now; None where it may have one to give."""
     rules = documents.rules_of(study)
-    return (
-        is_at_work(study, now=now)
-        and load.running < rules.spec.search.parallel
-        and (load.waiting > 0 or load.paused > 0 or budget.may_draw(study, rules))
-    )
+    if not is_at_work(study, now=now):
+        return Why.PAUSED if study.state == StudyState.PAUSED else Why.SPENT
+    if load.running >= rules.spec.search.parallel:
+        return Why.PARALLEL
+    if load.waiting or load.paused or budget.may_draw(study, rules):
+        return None
+    return Why.DRAWN

@@ -20,6 +20,7 @@ from tuner.store import versions as version_rows
 from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
 
+DRAINED = "it is drained; `segtune undrain` lets it take trials again"
 GONE_AFTER = timedelta(seconds=120)  # a worker that was silent for so long, and holds no trial
 
 
@@ -29,10 +30,13 @@ class Present(NamedTuple):
     name: str
     capabilities: Capabilities
     known: Known
+    is_drained: bool = False
+    id: int = 0
 
     def for_study(self, study_id: int) -> Member:
         """It as that study sees it."""
-        return Member(self.name, self.capabilities, kept_from(self.known, study_id))
+        unfit = DRAINED if self.is_drained else kept_from(self.known, study_id)
+        return Member(self.name, self.capabilities, unfit)
 
 
 def summaries(db: Database, session: Session, shown: Collection[Study]) -> tuple[StudySummary, ...]:
@@ -113,6 +117,8 @@ def fleet(session: Session, *, now: datetime) -> tuple[Present, ...]:
             worker.name,
             views.capabilities_of(worker.name, worker.capabilities),
             read(worker.unfit, now=now),
+            worker.drained_at is not None,
+            worker.id,
         )
         for worker in workers.living(session, since=now - GONE_AFTER)
     )

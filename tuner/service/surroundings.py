@@ -112,7 +112,7 @@ def _fleet(
             continue
         if faults.agrees(known, study.id, kind):
             agreeing.append(each)
-        elif not others and not faults.bars(known, study.id, now=now):
+        elif not others and not each.drained_at and not faults.bars(known, study.id, now=now):
             others = demands.fits(
                 spec.resources, views.capabilities_of(each.name, each.capabilities)
             )

@@ -4,13 +4,14 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 from math import isfinite
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from tuner.service import documents, faults
 from tuner.spec.config import TrialConfig
 from tuner.spec.failures import gist
+from tuner.spec.fleet import WorkerState, WorkerView
 from tuner.spec.messages import ArtifactRef, Capabilities
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Objective, StudySpec
@@ -21,9 +22,10 @@ from tuner.spec.views import (
     StudySummary,
     TrialCounts,
     TrialSummary,
-    WorkerView,
 )
+from tuner.spec.vitals import Usage
 from tuner.store import lineage, tables
+from tuner.store.workers import WorkerRow
 
 logger = logging.getLogger(__name__)
 _MESSAGE = 1000  # of an error text in a list of trials; the whole may have 20,000 and a traceback
@@ -234,26 +236,46 @@ def capabilities_of(worker: str, document: Any) -> Capabilities:
     return found
 
 
-def worker_view(
-    worker: tables.Worker,
-    trial: tables.Trial | None,
-    study: tables.Study | None,
-    *,
-    gone: bool,
-    now: datetime,
-) -> WorkerView:
+def worker_view(row: WorkerRow, *, lost: int, gone_before: datetime, now: datetime) -> WorkerView:
     """A worker and what it is doing, or why it can do nothing."""
+    worker, attempt, trial, study = row
     unfit = faults.described(faults.read(worker.unfit, now=now))
-    free: Literal["gone", "unfit", "idle"] = "gone" if gone else "unfit" if unfit else "idle"
+    renewed_at = None if attempt is None else attempt.renewed_at
+    seen = max(worker.last_seen_at, renewed_at or worker.last_seen_at)
+    speed = None if trial is None else _mapping(trial.metrics).get("images_per_second")
     return WorkerView(
         name=worker.name,
-        state=free if trial is None else "busy",
+        state=_worker_state(row, unfit=unfit, is_gone=seen < gone_before),
         unfit_reason=unfit,
+        drained_at=worker.drained_at,
         capabilities=capabilities_of(worker.name, worker.capabilities),
         study=None if study is None else study.name,
         study_id=None if study is None else study.id,
         trial=None if trial is None else trial.number,
+        step=None if trial is None else trial.step,
+        epochs=None if trial is None else trial.epochs,
+        images_per_second=_number(speed) or None,
+        usage=None if attempt is None else _usage(worker.name, attempt.usage),
+        lost=lost,
         first_seen_at=worker.first_seen_at,
-        last_seen_at=worker.last_seen_at,
+        last_seen_at=seen,
         trials_done=worker.trials_done,
     )
+
+
+def _worker_state(row: WorkerRow, *, unfit: str | None, is_gone: bool) -> WorkerState:
+    is_drained = row.worker.drained_at is not None
+    if row.attempt is not None:
+        return "draining" if is_drained else "busy"
+    if is_gone:
+        return "gone"
+    return "drained" if is_drained else "unfit" if unfit else "idle"
+
+
+def _usage(worker: str, document: Any) -> Usage | None:
+    """How busy a worker's device was, as far as this release understands it."""
+    try:
+        return None if document is None else Usage.model_validate(document)
+    except ValidationError as error:
+        logger.debug("usage of worker %s cannot be read: %s", worker, error)
+        return None

@@ -9,12 +9,15 @@ from tuner.spec.config import Section, TrialConfig
 from tuner.spec.deployment import Deployment
 from tuner.spec.examples import EXAMPLES
 from tuner.spec.kinds import DeviceKind, ErrorKind
+from tuner.spec.vitals import LogTail
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 WorkerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
 Step = Annotated[int, Field(ge=1, le=100_000)]
 MetricName = Annotated[str, Field(min_length=1, max_length=300)]
 ConfusionMatrix = tuple[tuple[int, ...], ...]
+# Header of an answer without a trial; a body would be refused by workers of the release before.
+DRAINED = "Segtune-Drained"
 _MOST_PIXELS = 2**63 - 1  # what a count may be: an int64
 _LONGEST_STEP = 1e8  # seconds, three years: sums of them stay finite
 
@@ -220,6 +223,11 @@ class Outcome(Section):
     )
     provenance: dict[str, Any] = Field(
         default_factory=dict, description="Data fingerprint, versions, device, micro-batch"
+    )
+    log: LogTail | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,  # servers of the release before do not know it
+        description="The trainer's last output: 200 lines and 16 KiB are kept",
     )
 
     @property

@@ -5,7 +5,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, Field
 
 from tuner.spec.config import Section, TrialConfig
-from tuner.spec.messages import ArtifactRef, Capabilities, Device, Verdict
+from tuner.spec.messages import ArtifactRef, Device, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.study import Confirmation, Objective, StudySpec
 from tuner.spec.upgrades import SPEC_VERSION
@@ -338,25 +338,6 @@ class Plan(Section):
     confirm_epochs: int = 0
     cost: Cost | None = Field(default=None, description="None while an epoch's time is unknown")
     examples: tuple[TrialConfig, ...]
-
-
-class WorkerView(Section):
-    """A worker and what it is doing."""
-
-    name: str
-    state: Literal["busy", "idle", "unfit", "gone"]
-    unfit_reason: str | None = Field(
-        default=None,
-        description="What in its surroundings keeps it from a study, or from all; it tries again "
-        "by itself",
-    )
-    capabilities: Capabilities
-    study: str | None = None
-    study_id: int | None = None
-    trial: int | None = None
-    first_seen_at: AwareDatetime
-    last_seen_at: AwareDatetime
-    trials_done: int = 0
 
 
 class Event(Section):

@@ -15,6 +15,7 @@ class HeldAttempt:
     worker_id: int
     token_hash: str
     expires_at: datetime
+    renewed_at: datetime | None
     ended_at: datetime | None
     outcome: str | None
     error: str | None
@@ -67,6 +68,7 @@ class KnownWorker(NamedTuple):
     id: int
     capabilities: dict[str, Any]
     unfit: dict[str, Any] | None
+    drained_at: datetime | None
 
 
 class Seen(NamedTuple):

@@ -26,6 +26,8 @@ from tuner.store.tables import Study, Trial
 Rows = Iterable[Sequence[Any]]
 _Read = tuple[Sequence[Query], Callable[..., None]]  # queries, and what takes in their rows
 _BATCH = "batch"  # where a session keeps its own
+_RENEWAL = ("expires_at", "renewed_at")  # what a renewal changes of a lease, and what its end does
+_END = ("ended_at", "outcome", "error", "error_kind", "reason")
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Batch:
     new_leases: list[tuple[Trial, dict[str, Any]]] = field(default_factory=list)
     new_reports: list[dict[str, Any]] = field(default_factory=list)
     new_events: list[dict[str, Any]] = field(default_factory=list)
+    usages: dict[str, dict[str, Any]] = field(default_factory=dict)  # by lease
+    logs: dict[str, dict[str, Any]] = field(default_factory=dict)  # rows, by lease
     workers: dict[str, KnownWorker] = field(default_factory=dict)
     unfit: set[str] = field(default_factory=set)  # leases of workers with a reason not to train
     counts: dict[int, dict[str, int]] = field(default_factory=dict)  # trials by study and state
@@ -177,6 +181,7 @@ class Batch:
             new.clear()
         self._save_trials(session)
         self._save_attempts(session)
+        self._save_logs(session)
 
     def moment(self, clock: Callable[[], datetime]) -> datetime:
         """The time when it was first asked for."""
@@ -211,18 +216,31 @@ class Batch:
             for key, attempt in sorted(self.attempts.items())
             if attempt != self._read_attempts[key]
         ]
-        renewed: dict[datetime, list[str]] = {}
-        for attempt in changed:
-            if attempt.ended_at is None:
-                renewed.setdefault(attempt.expires_at, []).append(attempt.id)
-        for moment, ids in renewed.items():
-            pipeline.write(session, sql.RENEW, [{"ids": _padded(ids), "expires_at": moment}])
-        ends = ("ended_at", "outcome", "error", "error_kind", "reason")
-        pipeline.write(
-            session, sql.END_LEASE, [_values(a, ends) for a in changed if a.ended_at is not None]
-        )
+        renewed: dict[tuple[Any, ...], list[str]] = {}
+        held = [attempt for attempt in changed if attempt.ended_at is None]
+        for attempt in held:
+            if attempt.id not in self.usages:
+                times = (attempt.expires_at, attempt.renewed_at)
+                renewed.setdefault(times, []).append(attempt.id)
+        for times, ids in renewed.items():
+            values = dict(zip(_RENEWAL, times, strict=True))
+            pipeline.write(session, sql.RENEW, [{"ids": _padded(ids), **values}])
+        told = [
+            {**_values(attempt, _RENEWAL), "usage": self.usages.pop(attempt.id)}
+            for attempt in held
+            if attempt.id in self.usages
+        ]
+        pipeline.write(session, sql.SAVE_LEASE, told)
+        ended = [_values(attempt, _END) for attempt in changed if attempt.ended_at is not None]
+        pipeline.write(session, sql.SAVE_LEASE, ended)
         for attempt in changed:
             self._read_attempts[attempt.id] = replace(attempt)
+
+    def _save_logs(self, session: Session) -> None:
+        if self.logs:
+            pipeline.write(session, sql.DROP_LOG, [{"ids": _padded(sorted(self.logs))}])
+            pipeline.write(session, sql.ADD_LOG, [self.logs[key] for key in sorted(self.logs)])
+            self.logs.clear()
 
 
 def prepare(session: Session, needs: Sequence[Need]) -> None:

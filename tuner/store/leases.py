@@ -3,9 +3,9 @@
 import hashlib
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.store import hot, studies
 from tuner.store.group import Need
 from tuner.store.held import HeldAttempt, HeldTrial
-from tuner.store.tables import Attempt, Report, Study, Trial, Worker
+from tuner.store.tables import Attempt, AttemptLog, Report, Study, Trial, Worker
 
 LOSSES = (OutcomeKind.LOST, OutcomeKind.CRASHED, OutcomeKind.HUNG)
 _COUNTS = Attempt.number > func.coalesce(Trial.forgiven, 0)  # no retry has forgiven the attempt
@@ -138,6 +138,18 @@ def _unknown(lease: str) -> LeaseLost:
 def renew(attempt: HeldAttempt, *, now: datetime, seconds: float) -> None:
     """Extend the lease from now on."""
     attempt.expires_at = now + timedelta(seconds=seconds)
+    attempt.renewed_at = now
+
+
+def note_usage(session: Session, attempt: HeldAttempt, usage: Mapping[str, Any]) -> None:
+    """Write down with the renewal how busy the worker's device is."""
+    hot.batch_of(session).usages[attempt.id] = dict(usage)
+
+
+def keep_log(session: Session, attempt: HeldAttempt, text: str, *, now: datetime) -> None:
+    """Keep the end of an attempt's log, in place of the one before."""
+    row = {"attempt_id": attempt.id, "text": text, "updated_at": now}
+    hot.batch_of(session).logs[attempt.id] = row
 
 
 def end(attempt: HeldAttempt, outcome: Outcome, *, now: datetime) -> None:
@@ -242,6 +254,24 @@ def history(session: Session, trial_id: int) -> Sequence[tuple[Attempt, Worker]]
         .order_by(Attempt.number)
     )
     return [(attempt, worker) for attempt, worker in session.execute(query)]
+
+
+def last_log(
+    session: Session, trial_id: int, number: int | None
+) -> tuple[Attempt, str, AttemptLog | None] | None:
+    """An attempt of a trial, the last one for None, with its worker's name and its log."""
+    query = (
+        select(Attempt, Worker.name, AttemptLog)
+        .join(Worker, Worker.id == Attempt.worker_id)
+        .outerjoin(AttemptLog, AttemptLog.attempt_id == Attempt.id)
+        .where(Attempt.trial_id == trial_id)
+        .order_by(Attempt.number.desc())
+        .limit(1)
+    )
+    if number is not None:
+        query = query.where(Attempt.number == number)
+    row = session.execute(query).first()
+    return None if row is None else (row[0], row[1], row[2])
 
 
 def holders(session: Session, trial_ids: Sequence[int]) -> dict[int, str]:

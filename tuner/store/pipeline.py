@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, Insert, Select, TypeDecorator, Update
+from sqlalchemy import Delete, Dialect, Insert, Select, TypeDecorator, Update
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -57,7 +57,9 @@ def writing(session: Session) -> Iterator[None]:
         yield
 
 
-def write(session: Session, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> None:
+def write(
+    session: Session, statement: Insert | Update | Delete, rows: Sequence[Mapping[str, Any]]
+) -> None:
     """Write rows of the same columns, within `writing`; nothing is sent for no rows.
 
     SQLAlchemy says how, once; running a statement through it costs more than the database.
@@ -131,7 +133,7 @@ def _send(driver: Any, dialect: Dialect, query: Query) -> _Answer:
 
 @lru_cache(maxsize=512)
 def _compiled_write(
-    dialect: Dialect, statement: Insert | Update, columns: tuple[str, ...]
+    dialect: Dialect, statement: Insert | Update | Delete, columns: tuple[str, ...]
 ) -> tuple[SQLCompiler, Mapping[str, Any]]:
     compiled = statement.compile(dialect=dialect, column_keys=columns)
     assert isinstance(compiled, SQLCompiler)

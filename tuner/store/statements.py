@@ -5,11 +5,11 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
 
 from tuner.spec.states import StudyState, TrialState
-from tuner.store.held import HeldAttempt, HeldTrial, Seen
-from tuner.store.tables import Attempt, Event, Report, Study, Trial, Worker
+from tuner.store.held import HeldAttempt, HeldTrial, KnownWorker, Seen
+from tuner.store.tables import Attempt, AttemptLog, Event, Report, Study, Trial, Worker
 
 
 def _names(record: type) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def _table(model: Any) -> Table:
 
 _STUDIES = _table(Study)
 _ATTEMPTS, _TRIALS, _WORKERS = _table(Attempt), _table(Trial), _table(Worker)
-_REPORTS, _EVENTS = _table(Report), _table(Event)
+_REPORTS, _EVENTS, _LOGS = _table(Report), _table(Event), _table(AttemptLog)
 ATTEMPT, TRIAL = _names(HeldAttempt), _names(HeldTrial)
 # What a report changes of its trial, and what else an end changes.
 PROGRESS = (
@@ -75,7 +75,10 @@ LEASES = (
 )
 SAVE_TRIAL = update(_TRIALS).where(_TRIALS.c.id == bindparam("which"))
 RENEW = update(_ATTEMPTS).where(_ATTEMPTS.c.id.in_(bindparam("ids", expanding=True)))
-END_LEASE = update(_ATTEMPTS).where(_ATTEMPTS.c.id == bindparam("which"))
+SAVE_LEASE = update(_ATTEMPTS).where(_ATTEMPTS.c.id == bindparam("which"))
+# Where it is written anew whole: an upsert would be another statement on each database.
+DROP_LOG = delete(_LOGS).where(_LOGS.c.attempt_id.in_(bindparam("ids", expanding=True)))
+ADD_LOG = insert(_LOGS)
 SAVE_WORKER = (
     update(_WORKERS)
     .where(_WORKERS.c.id == bindparam("which"))
@@ -85,7 +88,7 @@ SAVE_WORKER = (
 )
 
 
-NAMED = select(_WORKERS.c.name, _WORKERS.c.id, _WORKERS.c.capabilities, _WORKERS.c.unfit).where(
+NAMED = select(_WORKERS.c.name, *(_WORKERS.c[name] for name in KnownWorker._fields)).where(
     _WORKERS.c.name.in_(bindparam("names", expanding=True))
 )
 OPEN = (StudyState.QUEUED, StudyState.RUNNING)  # may hand out trials

@@ -128,6 +128,7 @@ class Asked(NamedTuple):
     """What decides which study a worker is given a trial of."""
 
     unfit: Mapping[str, Any] | None  # what keeps the worker from training, as its row has it
+    is_drained: bool  # whether a user lets it have no further trial
     studies: Sequence[tuple[Study, Load]]  # open ones, highest priority and oldest first
 
 
@@ -144,7 +145,8 @@ def asked(session: Session, worker: str) -> Asked:
     found = [hot.study_from(row) for row in rows]
     loads = _loads([study.id for study in found], counts)
     known = KnownWorker(*named[0][1:]) if named else None
-    return Asked(known and known.unfit, [(study, loads[study.id]) for study in found])
+    is_drained = known is not None and known.drained_at is not None
+    return Asked(known and known.unfit, is_drained, [(study, loads[study.id]) for study in found])
 
 
 def load_of(session: Session, study: Study) -> Load:

@@ -143,6 +143,7 @@ class Worker(Base):
     capabilities: Mapped[dict[str, Any]]
     trials_done: Mapped[int] = mapped_column(default=0)
     unfit: Mapped[dict[str, Any] | None]  # what keeps it from a study, or from all: see faults.py
+    drained_at: Mapped[datetime | None]  # since when a user lets it have no further trial
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
 
@@ -165,6 +166,13 @@ class Attempt(Base):
             sqlite_where=text("ended_at IS NULL"),
             postgresql_where=text("ended_at IS NULL"),
         ),
+        Index(
+            "ix_attempts_ended_at_id_lost",
+            "ended_at",
+            "id",
+            sqlite_where=text("outcome IN ('lost', 'crashed', 'hung')"),
+            postgresql_where=text("outcome IN ('lost', 'crashed', 'hung')"),
+        ),
         Index("uq_attempts_trial_id_number", "trial_id", "number", unique=True),
     )
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -173,6 +181,8 @@ class Attempt(Base):
     worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime]
+    renewed_at: Mapped[datetime | None]  # when its worker was last heard of
+    usage: Mapped[dict[str, Any] | None]  # of its worker's device, at the last heartbeat: `Usage`
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(16))
@@ -181,6 +191,17 @@ class Attempt(Base):
     reason: Mapped[str | None] = mapped_column(Text)  # why its trial went where it did then
     trial: Mapped[Trial] = relationship(lazy="raise")
     worker: Mapped[Worker] = relationship(lazy="raise")
+
+
+class AttemptLog(Base):
+    """The end of an attempt's log; beside its row, which every report writes."""
+
+    __tablename__ = "attempt_logs"
+    attempt_id: Mapped[str] = mapped_column(
+        ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True
+    )
+    text: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[datetime]
 
 
 class Report(Base):

@@ -8,7 +8,7 @@ from api.dashboard import render
 from api.deps import Db
 from api.prefix import prefix_of
 from tuner.service import overview
-from tuner.spec.views import WorkerView
+from tuner.spec.fleet import WorkerView
 
 router = APIRouter()
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.cli.show import sentences
+from tuner.spec.fleet import WorkerView
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.versions import short
-from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView, WorkerView
+from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView
 from tuner.wording import ago, duration, params, quantity
 
 if TYPE_CHECKING:

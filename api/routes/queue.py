@@ -1,0 +1,15 @@
+"""The queue: what waits for workers, and why."""
+
+from fastapi import APIRouter
+
+from api.deps import Db
+from tuner.service import queue
+from tuner.spec.fleet import QueueView
+
+router = APIRouter(prefix="/queue", tags=["workers"])
+
+
+@router.get("")
+def show_queue(db: Db) -> QueueView:
+    """Every study that is not over, in the order in which workers are given their trials."""
+    return queue.queue(db)
