@@ -109,6 +109,9 @@ StudyRef = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Id or name of a study")
 ]
 TrialNumber = Annotated[int, Path(ge=0, le=MAX_ID, description="Number within the study")]
+AttemptNumber = Annotated[
+    int | None, Query(ge=1, le=MAX_ID, description="Which attempt; the last one if left out")
+]
 ArtifactId = Annotated[int, Path(ge=1, le=MAX_ID)]
 ArtifactName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 LeaseId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

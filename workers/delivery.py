@@ -43,7 +43,7 @@ class Delivery:
         backoff: Backoff | None = None,
     ) -> None:
         """Send what `log` gives with the outcome: it is not kept in the outbox."""
-        self._log = log
+        self._last_output = log
         self._outbox, self._client = outbox, client
         self._on_verdict, self._on_refusal = on_verdict, on_refusal
         self._backoff = backoff or Backoff()
@@ -169,7 +169,7 @@ class Delivery:
     def _deliver(self, batch: tuple[Entry, ...]) -> Verdict | None:
         header, first = self._outbox.header, batch[0]
         if isinstance(first, OutcomeEntry):
-            outcome = first.outcome.model_copy(update={"log": self._log() or None})
+            outcome = first.outcome.model_copy(update={"log": self._last_output() or None})
             self._client.finish(header.lease, header.token, outcome)
             return None
         if isinstance(first, FileEntry):

@@ -22,26 +22,26 @@ class Pulse:
         secrets: tuple[str, ...] = (),
     ) -> None:
         """Ask `usage` how busy the device is, and `log` for so many last bytes of output."""
-        self._usage, self._log = usage, log
+        self._usage, self._output = usage, log
         self._secrets = (*secrets, *secrets_in(os.environ))
-        self._told: str | None = None
+        self._sent: str | None = None
 
     def vitals(self) -> Vitals:
         """How busy the device is, and the log where it has changed."""
         said = self.log()
-        return Vitals(usage=self._usage(), log=None if said == (self._told or "") else said)
+        return Vitals(usage=self._usage(), log=None if said == (self._sent or "") else said)
 
     def arrived(self, vitals: Vitals) -> None:
         """Note that the server has taken it in."""
         if vitals.log is not None:
-            self._told = vitals.log
+            self._sent = vitals.log
 
     def log(self) -> str:
         """The end of the log as it may leave this machine; empty where it cannot be read."""
         try:
-            text = self._log(_READ)
+            text = self._output(_READ)
         except OSError:
-            return self._told or ""
+            return self._sent or ""
         return tail(text, secrets=self._secrets, is_cut=len(text.encode()) >= _READ)
 
 

@@ -13,7 +13,7 @@ from api.dashboard.new_page import StartingPoint
 from api.dashboard.study_list import ListQuery
 from api.dashboard.trial_query import Across, Shares, TrialChoice, View
 from api.dashboard.trial_table import MOST_SELECTED, HistoryAxis, TableQuery, usual_order
-from api.deps import MAX_ID, Cursor
+from api.deps import MAX_ID, AttemptNumber, Cursor
 from tuner.service.study_lists import StudySort
 from tuner.spec.filters import MOST_CHARACTERS
 from tuner.spec.states import StudyState, TrialState
@@ -69,8 +69,9 @@ async def _trial(
     axis: Across = "epochs",
     smooth: Annotated[float, Query(ge=0, le=0.99)] = 0.0,
     matrix: Shares = "recall",
+    attempt: AttemptNumber = None,
 ) -> TrialChoice:
-    return TrialChoice(view, tuple(metric or ()), axis, smooth, matrix)
+    return TrialChoice(view, tuple(metric or ()), axis, smooth, matrix, attempt)
 
 
 _MOST_ADDRESSES = 200  # fields of one name; eight are compared, the others noted

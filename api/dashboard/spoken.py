@@ -20,6 +20,8 @@ STATES = (
     message("failed"),
     message("cancelled"),
     message("busy"),
+    message("draining"),
+    message("drained"),
     message("idle"),
     message("unfit"),
     message("gone"),

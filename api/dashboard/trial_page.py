@@ -19,6 +19,7 @@ from tuner.configs.colours import class_colours
 from tuner.service.details import TrialDetail, trial_detail, trial_steps
 from tuner.service.storage import Database
 from tuner.spec.config import DatasetConfig, TrialConfig
+from tuner.spec.fleet import LogView
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef, OutcomeKind
 from tuner.spec.metrics import MEASURED
@@ -91,6 +92,7 @@ class TrialPage:
     attempts: str
     artifacts: Mapping[str, tuple[ArtifactRef, ...]]
     preview: ArtifactRef | None
+    log: LogView | None
     per_epoch: float | None
     left: float | None
     last_number: int
@@ -107,7 +109,7 @@ def trial_page(
     form: CloneForm | None = None,
 ) -> TrialPage:
     """The page of a trial, with a form as it was filled. Raises NotFound, Unreadable."""
-    found = trial_detail(db, study, number)
+    found = trial_detail(db, study, number, attempt=query.attempt)
     view, trial, steps = found.study, found.trial, found.steps
     difference = improvement(trial.value, view.base_value) if number else None
     names = trial.config.dataset.classes
@@ -136,6 +138,7 @@ def trial_page(
         attempts=_attempts(trial),
         artifacts=_by_kind(trial.artifacts),
         preview=next((file for file in trial.artifacts if file.kind == ArtifactKind.PREVIEW), None),
+        log=found.log,
         per_epoch=_per_epoch(steps),
         left=_left(trial, steps),
         last_number=view.counts.total - 1,

@@ -16,7 +16,8 @@ SHARES: tuple[Shares, ...] = get_args(Shares)
 class TrialChoice:
     """Which curves, over what, how smooth; and of what the confusion matrix gives shares.
 
-    `metrics` are chosen by hand; without any it is a `view` of them.
+    `metrics` are chosen by hand; without any it is a `view` of them. `attempt` is the one whose
+    log is shown, the last for None.
     """
 
     view: View = "overview"
@@ -24,6 +25,7 @@ class TrialChoice:
     axis: Across = "epochs"
     smooth: float = 0.0
     matrix: Shares = "recall"
+    attempt: int | None = None
 
     def but(self, **changes: Any) -> "TrialChoice":
         """The same with other values."""
@@ -34,10 +36,10 @@ class TrialChoice:
         """Name and value of each part that is not as usual."""
         usual = TrialChoice()
         found = [("metric", name) for name in self.metrics]
-        for name in ("view", "axis", "smooth", "matrix"):
+        for name in ("view", "axis", "smooth", "matrix", "attempt"):
             value = getattr(self, name)
             if value != getattr(usual, name):
-                found.append((name, f"{value:g}" if isinstance(value, float) else value))
+                found.append((name, f"{value:g}" if isinstance(value, float) else str(value)))
         return found
 
     @property

@@ -20,7 +20,7 @@ from api.deps import (
     VitalsBody,
 )
 from tuner.service import assignments, leases
-from tuner.service.assignments import Answer
+from tuner.service.assignments import LeaseAnswer
 from tuner.spec.messages import DRAINED, Assignment, LeaseRequest, LeaseStatus
 
 router = APIRouter(prefix="/leases", tags=["leases"])
@@ -94,7 +94,7 @@ async def finish_lease(app: App, lease: LeaseId, token: LeaseToken, end: Outcome
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-async def _take(request: Request, app: AppState, ask: LeaseRequest) -> Answer:
+async def _take(request: Request, app: AppState, ask: LeaseRequest) -> LeaseAnswer:
     """Try until there is a trial, the time is up, or nobody would hear the answer."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + ask.wait
@@ -112,7 +112,7 @@ async def _take(request: Request, app: AppState, ask: LeaseRequest) -> Answer:
             return answer
         await app.work.wait(version, left)
         if await request.is_disconnected():  # a lease for nobody would run out unused
-            return Answer(None)
+            return LeaseAnswer(None)
 
 
 def _json(view: Assignment | LeaseStatus) -> Response:

@@ -5,8 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 
-from api.deps import MAX_ID, After, App, Cursor, Db, Limit, StudyRef, TrialBody, TrialNumber
-from tuner.service import fleet, overview, retries, studies
+from api.deps import (
+    After,
+    App,
+    AttemptNumber,
+    Cursor,
+    Db,
+    Limit,
+    StudyRef,
+    TrialBody,
+    TrialNumber,
+)
+from tuner.service import overview, retries, studies, trial_logs
 from tuner.spec.filters import MOST_CHARACTERS
 from tuner.spec.fleet import LogView
 from tuner.spec.states import TrialState
@@ -92,12 +102,10 @@ def show_log(
     db: Db,
     study: StudyRef,
     number: TrialNumber,
-    attempt: Annotated[
-        int | None, Query(ge=1, le=MAX_ID, description="Which attempt; the last one if left out")
-    ] = None,
+    attempt: AttemptNumber = None,
 ) -> LogView:
     """The last output of a trial's attempt, as its worker sent it with the last heartbeat."""
-    return fleet.log(db, study, number, attempt=attempt)
+    return trial_logs.show(db, study, number, attempt=attempt)
 
 
 @router.get("/{number}/steps")

@@ -11,14 +11,15 @@ from api.dashboard.analysis import TABS, AnalysisPage
 from api.dashboard.compare_page import ComparePage
 from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.new_page import CheckedText, NewPage
+from api.dashboard.queue_page import QueuePage
 from api.dashboard.relations_panel import RelationsPage
 from api.dashboard.render import FOLDER, environment
 from api.dashboard.routes.session import ErrorPage, LoginPage
-from api.dashboard.routes.workers import WorkersPage
 from api.dashboard.study_list import StudyList
 from api.dashboard.study_page import StudyPage
 from api.dashboard.table_panel import TablePanel
 from api.dashboard.trial_page import TrialPage
+from api.dashboard.workers_page import WorkersPage
 from tests.dashboard.scenes import Scene
 from tuner.store.engine import Database
 
@@ -41,6 +42,8 @@ PAGES: dict[str, Any] = {
     "study/relations.html": RelationsPage,
     "workers/page.html": WorkersPage,
     "workers/live.html": WorkersPage,
+    "queue/page.html": QueuePage,
+    "queue/live.html": QueuePage,
     "login.html": LoginPage,
     "error.html": ErrorPage,
 }

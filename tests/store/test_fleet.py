@@ -9,7 +9,7 @@ from tests.store.fleet import LEASE_SECONDS, Fleet
 from tests.store.grouped import share
 from tests.store.test_hot import statements
 from tuner.errors import InvalidInput, NotFound
-from tuner.service import assignments, leases, overview, upkeep
+from tuner.service import assignments, leases, overview, trial_logs, upkeep
 from tuner.service import fleet as fleet_use
 from tuner.spec.fleet import WorkerView
 from tuner.spec.logs import LINES
@@ -67,30 +67,30 @@ def test_the_end_of_a_log_is_kept(fleet: Fleet, clock: Clock) -> None:
     """
     held = fleet.take()
     with pytest.raises(NotFound, match="has no trial 1"):
-        fleet_use.log(fleet.db, "streets", 1)
-    assert fleet_use.log(fleet.db, "streets", 0).text == ""
+        trial_logs.show(fleet.db, "streets", 1)
+    assert trial_logs.show(fleet.db, "streets", 0).text == ""
     fleet.heartbeat(held, Vitals(log="epoch 1\n"))
     fleet.heartbeat(held, Vitals(log="epoch 1\nepoch 2\n"))
     fleet.heartbeat(held, Vitals(usage=USAGE))
-    shown = fleet_use.log(fleet.db, "streets", 0)
+    shown = trial_logs.show(fleet.db, "streets", 0)
     assert (shown.text, shown.updated_at) == ("epoch 1\nepoch 2\n", clock())
     fleet.finish(held, OutcomeKind.YIELDED)
     again = fleet.take("w2")
     end = Outcome(kind=OutcomeKind.PRUNED, log="resumed\n")
     leases.finish(fleet.db, again.lease, again.token, end)
-    first, last = (fleet_use.log(fleet.db, "streets", 0, attempt=n) for n in (1, 2))
+    first, last = (trial_logs.show(fleet.db, "streets", 0, attempt=n) for n in (1, 2))
     assert (first.worker, first.text) == ("w1", "epoch 1\nepoch 2\n")
     assert (last.worker, last.text) == ("w2", "resumed\n")
-    assert fleet_use.log(fleet.db, "streets", 0) == last
+    assert trial_logs.show(fleet.db, "streets", 0) == last
     with pytest.raises(NotFound, match=r"no attempt 3; it has 2, counted from 1"):
-        fleet_use.log(fleet.db, "streets", 0, attempt=3)
+        trial_logs.show(fleet.db, "streets", 0, attempt=3)
 
 
 def test_what_a_log_holds_is_bounded_and_text(fleet: Fleet) -> None:
     """Whatever a worker sends, what is stored is fit to be shown."""
     held = fleet.take()
     fleet.heartbeat(held, Vitals(log="\x1b[31mred\x1b[0m\0\n" * 5000))
-    assert fleet_use.log(fleet.db, "streets", 0).text == "red\n" * LINES
+    assert trial_logs.show(fleet.db, "streets", 0).text == "red\n" * LINES
 
 
 def test_vitals_add_no_round_trip(database: Database) -> None:
@@ -126,7 +126,7 @@ def test_one_heartbeat_may_say_more_than_another(database: Database) -> None:
     }
     share(database._group, calls)
     assert [worker(fleet, f"w{index}").usage for index in range(3)] == [USAGE, None, None]
-    logs = [fleet_use.log(database, "streets", trial).text for trial in range(3)]
+    logs = [trial_logs.show(database, "streets", trial).text for trial in range(3)]
     assert logs == ["", "", "epoch 1\n"]
 
 

@@ -1,6 +1,8 @@
 """`segtune workers`, and what `watch` says of a worker that cannot train."""
 
+import re
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from tests.unit.cli_samples import NOON, event, view
 from tuner.cli import workers as command
 from tuner.cli.app import app
 from tuner.cli.show import narration, screen
-from tuner.spec.fleet import WorkerView
+from tuner.spec.fleet import QueueView, WorkerView
 from tuner.spec.messages import Capabilities
 
 
@@ -51,6 +53,38 @@ def test_an_unfit_worker_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_workers_it_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than an empty table."""
     assert "segtune worker" in listed(monkeypatch)
+
+
+def test_a_worker_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says whether the worker still trains; and that it takes trials again."""
+    told = [
+        (["drain", "w1"], {"state": "draining", "study": "streets", "trial": 3}),
+        (["drain", "w1"], {"state": "drained"}),
+        (["undrain", "w1"], {}),
+    ]
+    said = []
+    for words, changes in told:
+        server = SimpleNamespace(**{words[0]: lambda name, known=changes: worker(name, **known)})
+        monkeypatch.setattr(command, "connect", lambda *_, to=server: to)
+        said.append(CliRunner().invoke(app, words).output.strip())
+    assert said == [
+        "worker w1 ends streets 3, and takes no other",
+        "worker w1 is drained; it may be stopped",
+        "worker w1 takes trials again",
+    ]
+
+
+def test_the_queue_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each study has a row with its turn and the reason; an empty one is said to be."""
+    entry: dict[str, Any] = {"study": "streets", "study_id": 1, "state": "running", "share": 2}
+    entry |= {"priority": 50, "weight": 1, "waiting": 1, "running": 2, "paused": 3, "left": 40}
+    entry |= {"place": 1, "parallel": 4, "why": "busy", "reason": "the only worker is busy"}
+    for entries, wanted in (([entry], r"1 +streets +50 +2/4 +1 +3 +40 +the only"), ([], "nothing")):
+        found = QueueView.model_validate({"entries": entries, "workers": 1, "free": []})
+        server = SimpleNamespace(queue=lambda known=found: known)
+        monkeypatch.setattr(command, "connect", lambda *_, to=server: to)
+        output = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["queue"]).output
+        assert re.search(wanted, output), output
 
 
 def test_watch_tells_a_warning_as_it_comes() -> None:

@@ -13,11 +13,18 @@ def trial(
     study: StudyArgument,
     number: NumberArgument,
     json: Annotated[bool, typer.Option("--json", help="All that is known of it, as JSON.")] = False,
+    log: Annotated[
+        bool, typer.Option("--log", help="The last output of its training alone.")
+    ] = False,
     server: ServerOption = None,
     token: TokenOption = None,
 ) -> None:
     """Show one trial: params, metrics, attempts, its error in full."""
-    found = connect(server, token).trial(study, number)
+    client = connect(server, token)
+    if log:
+        typer.echo(client.log(study, number).text, nl=False)
+        return
+    found = client.trial(study, number)
     if json:
         typer.echo(found.model_dump_json(indent=2))
         return

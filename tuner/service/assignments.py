@@ -47,7 +47,7 @@ def take(
     return answer(db, request, lease_seconds=lease_seconds, searches=searches).assignment
 
 
-class Answer(NamedTuple):
+class LeaseAnswer(NamedTuple):
     """A trial, or that there is none, and whether that is because the worker is drained."""
 
     assignment: Assignment | None
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 
 def answer(
     db: Database, request: LeaseRequest, *, lease_seconds: float, searches: Searches
-) -> Answer:
+) -> LeaseAnswer:
     """Give the worker a trial: the study is chosen, its row locked, params drawn, a lease granted.
 
     A study that was deleted meanwhile is passed over; one that cannot be read, or whose draw
@@ -87,12 +87,12 @@ def answer(
             continue
         if assignment is not None:
             prefetch.order(db, searches, study_id, rules)
-            return Answer(assignment)
+            return LeaseAnswer(assignment)
     if refused is not None:
         raise refused
     with db.transaction() as session:
         _note(session, request, now=db.now())
-    return Answer(None, turn.is_drained)
+    return LeaseAnswer(None, turn.is_drained)
 
 
 def _take_from(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import documents, pareto, results, summaries, trial_lists
+from tuner.service import documents, pareto, results, summaries, trial_lists, trial_logs
 from tuner.service.charts import curves as learning_curves
 from tuner.service.charts import history
 from tuner.service.charts.curves import CurveChoice, StudyCurves
@@ -16,6 +16,7 @@ from tuner.service.trial_fields import TrialFields
 from tuner.service.trial_lists import TrialSelection
 from tuner.service.trial_points import PointSelection, StudyPoints, beside, points_of
 from tuner.spec.config import TrialConfig
+from tuner.spec.fleet import LogView
 from tuner.spec.study import StudySpec
 from tuner.spec.views import (
     Best,
@@ -29,7 +30,7 @@ from tuner.spec.views import (
 )
 from tuner.store import studies, trials
 from tuner.store.engine import Database
-from tuner.store.tables import Study
+from tuner.store.tables import Study, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,15 @@ class TableDetail:
 
 @dataclass(frozen=True, slots=True)
 class TrialDetail:
-    """A trial within its study; `base` is the config of trial 0, where there is one."""
+    """A trial within its study; `base` is the config of trial 0, where there is one, and `log` that
+    of the attempt which was asked for; None where there is no attempt.
+    """
 
     study: StudyView
     trial: TrialView
     base: TrialConfig | None
     steps: tuple[StepView, ...]
+    log: LogView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +138,14 @@ def analysis_detail(
         return view, analysis(session, row, shown)
 
 
-def trial_detail(db: Database, study: int | str, number: int) -> TrialDetail:
-    """A trial with its steps. Raises NotFound, Unreadable."""
+def trial_detail(
+    db: Database, study: int | str, number: int, *, attempt: int | None = None
+) -> TrialDetail:
+    """A trial with its steps, and the log of an attempt, of the last one for None.
+
+    Raises:
+        NotFound, Unreadable
+    """
     with db.snapshot() as session:
         row = studies.find(session, study)
         view = summaries.study_view(session, row, now=db.now())
@@ -145,6 +155,7 @@ def trial_detail(db: Database, study: int | str, number: int) -> TrialDetail:
             trial=summaries.trial_view(session, row, trial),
             base=_base(session, row),
             steps=results.steps(session, trial),
+            log=_last_output(session, row, trial, attempt),
         )
 
 
@@ -156,6 +167,12 @@ def trial_steps(db: Database, study: int | str, number: int) -> TrialSteps:
         return TrialSteps(
             spec=documents.spec_of(row), epochs=trial.epochs, steps=results.steps(session, trial)
         )
+
+
+def _last_output(session: Session, row: Study, trial: Trial, attempt: int | None) -> LogView | None:
+    if not trial.attempts and attempt is None:
+        return None
+    return trial_logs.shown(session, row, trial.number, attempt=attempt)
 
 
 def _best(session: Session, row: Study, view: StudyView, by: str | None) -> Best | None:

@@ -1,18 +1,18 @@
-"""Workers: drained and let go on, what they have lost, and what they print."""
+"""Workers: drained and let go on, and what they have lost."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import cursors, faults, overview
-from tuner.spec.fleet import LogView, Loss, LostTrial, WorkerView
+from tuner.service import cursors, faults, summaries
+from tuner.spec.fleet import Loss, LostTrial, WorkerView
 from tuner.spec.states import TrialState
 from tuner.spec.views import Page
-from tuner.store import leases, studies, trials, workers
+from tuner.store import workers
 from tuner.store.engine import Database
-from tuner.store.tables import Study
 from tuner.store.workers import LostAttempt
 
 
@@ -33,10 +33,31 @@ def undrain(db: Database, worker: str) -> WorkerView:
 
 def shown(db: Database, worker: str) -> WorkerView:
     """One worker. Raises NotFound."""
-    found = [each for each in overview.workers(db) if each.name == worker]
+    with db.snapshot() as session:
+        everyone = summaries.workers_seen(session, now=db.now())
+    found = [each for each in everyone if each.name == worker]
     if not found:
         raise NotFound(workers.unknown(worker))
     return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetDetail:
+    """All workers, and a page of what they have lost, at one moment."""
+
+    workers: tuple[WorkerView, ...]
+    lost: Page[LostTrial]
+
+
+def fleet_detail(
+    db: Database, *, worker: str | None = None, cursor: str | None = None, limit: int = 20
+) -> FleetDetail:
+    """The fleet, with what one worker has lost or all have. Raises NotFound, InvalidInput."""
+    with db.snapshot() as session:
+        return FleetDetail(
+            summaries.workers_seen(session, now=db.now()),
+            lost_in(session, worker=worker, cursor=cursor, limit=limit),
+        )
 
 
 def lost(
@@ -65,30 +86,6 @@ def lost_in(
         assert last.ended_at is not None  # the query leaves the others out
         following = cursors.write(last.ended_at.isoformat(), last.id)
     return Page(items=tuple(map(_lost, rows)), next=following)
-
-
-def log(db: Database, study: int | str, number: int, *, attempt: int | None = None) -> LogView:
-    """The end of the log of a trial's attempt, of the last one for None. Raises NotFound."""
-    with db.snapshot() as session:
-        return log_in(session, studies.find(session, study), number, attempt=attempt)
-
-
-def log_in(session: Session, study: Study, number: int, *, attempt: int | None = None) -> LogView:
-    """The same as the session's transaction sees it. Raises NotFound."""
-    trial = trials.find(session, study, number)
-    found = leases.last_log(session, trial.id, attempt)
-    if found is None:
-        which = f"attempt {attempt}" if attempt is not None else "attempt yet, and so no log"
-        has = f"; it has {trial.attempts}, counted from 1" if attempt is not None else ""
-        raise NotFound(f"trial {number} of study '{study.name}' has no {which}{has}")
-    row, worker, kept = found
-    return LogView(
-        attempt=row.number,
-        worker=worker,
-        text="" if kept is None else kept.text,
-        updated_at=None if kept is None else kept.updated_at,
-        ended_at=row.ended_at,
-    )
 
 
 def _before(cursor: str | None) -> tuple[datetime, str] | None:

@@ -23,7 +23,6 @@ from tuner.spec.views import (
 from tuner.store import events as event_rows
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
-from tuner.store import workers as worker_rows
 from tuner.store.engine import Database
 
 
@@ -140,15 +139,8 @@ def pareto(db: Database, study: int | str) -> tuple[TrialSummary, ...]:
 
 def workers(db: Database) -> tuple[WorkerView, ...]:
     """Every worker, the last seen first; one that was silent for two minutes is gone."""
-    with db.reading() as session:
-        now = db.now()
-        cutoff = now - summaries.GONE_AFTER
-        found = {row.worker.id: row for row in worker_rows.list_all(session)}
-        lost = worker_rows.count_lost(session)
-        return tuple(
-            views.worker_view(row, lost=lost.get(key, 0), gone_before=cutoff, now=now)
-            for key, row in found.items()
-        )
+    with db.snapshot() as session:
+        return summaries.workers_seen(session, now=db.now())
 
 
 def events(

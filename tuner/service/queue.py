@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from tuner.search.judge import promotion
 from tuner.search.rules import Rules
 from tuner.service import budget, demands, documents, faults, scheduling, searches, summaries
-from tuner.service.scheduling import Place
+from tuner.service.scheduling import StudyPlace
 from tuner.service.summaries import Present
 from tuner.spec.fleet import QueueEntry, QueueView, Why
 from tuner.spec.states import StudyState
@@ -33,7 +33,7 @@ class _Line:
 
     study: Study
     load: Load
-    place: Place
+    place: StudyPlace
     why: Why | None
     detail: str = ""
     rules: Rules | None = None
@@ -111,7 +111,7 @@ def _held_back(
 
 
 def _takers(served: Sequence[_Line], free: Sequence[str]) -> dict[int, list[str]]:
-    """Who of the free workers takes a trial of which study, if they ask one after the other."""
+    """The free workers that take a trial of each study, if they ask one after the other."""
     takers: dict[int, list[str]] = {line.study.id: [] for line in served}
     for worker in free:
         open_to = [line for line in served if worker in line.fits and _has_more(line, takers)]
@@ -128,7 +128,7 @@ def _has_more(line: _Line, takers: Mapping[int, Sequence[str]]) -> bool:
     return given < min(room, line.load.waiting + line.load.paused + line.left)
 
 
-def _place_after(line: _Line, takers: Mapping[int, Sequence[str]]) -> Place:
+def _place_after(line: _Line, takers: Mapping[int, Sequence[str]]) -> StudyPlace:
     """Where the study stands once its takers have begun."""
     running = line.load.running + len(takers[line.study.id])
     return scheduling.place_of(line.study, line.load._replace(running=running))
@@ -172,7 +172,11 @@ def _reason(line: _Line, why: Why, behind: Sequence[str], free: Sequence[str]) -
     first = f"{listed(behind)} {'comes' if len(behind) == 1 else 'come'} first"
     one = len(free) == 1
     count = len(line.fits)
-    every = "the only worker that fits is" if count == 1 else f"all {count} workers that fit are"
+    every = (
+        "the only worker that fits is"
+        if count == 1
+        else f"all {quantity(count, 'worker')} that fit are"
+    )
     running, paused = line.load.running, line.load.paused
     run = "runs" if running == 1 else "run"
     words = {

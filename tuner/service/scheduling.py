@@ -38,7 +38,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     if asked.is_drained:
         return Turn((), {}, is_drained=True)
     known = faults.read(asked.unfit)
-    placed = list[tuple[Place, Rules]]()
+    placed = list[tuple[StudyPlace, Rules]]()
     for study, load in asked.studies:
         if request.study not in {None, study.name}:
             continue
@@ -65,7 +65,7 @@ def has_work_for(spec: StudySpec, capabilities: Capabilities) -> bool:
     return spec.deployment is not None and demands.measures(spec.deployment, capabilities)
 
 
-class Place(NamedTuple):
+class StudyPlace(NamedTuple):
     """Where a study stands among those that are asked: the lowest comes first."""
 
     priority: float
@@ -73,9 +73,9 @@ class Place(NamedTuple):
     id: int
 
 
-def place_of(study: Study, load: studies.Load) -> Place:
+def place_of(study: Study, load: studies.Load) -> StudyPlace:
     """Where a study stands: priority, then running trials by weight, then age."""
-    return Place(-study.priority, load.running / study.weight, study.id)
+    return StudyPlace(-study.priority, load.running / study.weight, study.id)
 
 
 def is_at_work(study: Study, *, now: datetime) -> bool:

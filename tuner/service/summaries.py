@@ -11,6 +11,7 @@ from tuner.service.demands import Member, waiting_for
 from tuner.service.faults import Known, kept_from, read
 from tuner.service.tracks import Track, tracks
 from tuner.service.views import StudyResult
+from tuner.spec.fleet import WorkerView
 from tuner.spec.messages import Capabilities
 from tuner.spec.states import TrialState
 from tuner.spec.versions import DataVersion, DataVersions
@@ -121,6 +122,16 @@ def fleet(session: Session, *, now: datetime) -> tuple[Present, ...]:
             worker.id,
         )
         for worker in workers.living(session, since=now - GONE_AFTER)
+    )
+
+
+def workers_seen(session: Session, *, now: datetime) -> tuple[WorkerView, ...]:
+    """Every worker that has ever asked, the last seen first."""
+    found = {row.worker.id: row for row in workers.list_all(session)}
+    lost = workers.count_lost(session)
+    return tuple(
+        views.worker_view(row, lost=lost.get(key, 0), gone_before=now - GONE_AFTER, now=now)
+        for key, row in found.items()
     )
 
 

@@ -51,7 +51,7 @@ class WorkerView(Section):
 
 
 class LostTrial(Section):
-    """An attempt that ran out, or whose trainer died or hung, and what became of its trial."""
+    """An attempt that ran out, or whose trainer died or hung, and what happened to its trial."""
 
     worker: str
     study: str

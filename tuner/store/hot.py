@@ -225,12 +225,12 @@ class Batch:
         for times, ids in renewed.items():
             values = dict(zip(_RENEWAL, times, strict=True))
             pipeline.write(session, sql.RENEW, [{"ids": _padded(ids), **values}])
-        told = [
+        reporting = [
             {**_values(attempt, _RENEWAL), "usage": self.usages.pop(attempt.id)}
             for attempt in held
             if attempt.id in self.usages
         ]
-        pipeline.write(session, sql.SAVE_LEASE, told)
+        pipeline.write(session, sql.SAVE_LEASE, reporting)
         ended = [_values(attempt, _END) for attempt in changed if attempt.ended_at is not None]
         pipeline.write(session, sql.SAVE_LEASE, ended)
         for attempt in changed:

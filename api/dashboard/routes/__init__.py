@@ -11,6 +11,7 @@ from api.dashboard.routes import (
     compare,
     controls,
     new,
+    queue,
     relations,
     session,
     static,
@@ -33,5 +34,6 @@ for _page in (
     controls,
     trial,
     workers,
+    queue,
 ):
     router.include_router(_page.router)

@@ -11,9 +11,9 @@ from api.dashboard.clone_form import CloneForm, clone_form, read, refused
 from api.dashboard.deps import Fields, Shown
 from api.dashboard.trial_page import trial_curves, trial_page
 from api.dashboard.trial_query import TrialChoice
-from api.deps import App, Db, StudyRef, TrialNumber
+from api.deps import App, AttemptNumber, Db, StudyRef, TrialNumber
 from tuner.errors import InvalidSpec
-from tuner.service import details, overview, retries, studies
+from tuner.service import details, overview, retries, studies, trial_logs
 
 router = APIRouter()
 _PAGE = "trial/page.html"
@@ -47,6 +47,17 @@ def get_confusion(
 ) -> tuple[tuple[int, ...], ...] | None:
     """The counts of the last confusion matrix, of which a script tells the cell pointed at."""
     return overview.trial(db, study, number).confusion
+
+
+@router.get("/studies/{study}/trials/{number}/log.txt")
+def download_log(
+    db: Db, study: StudyRef, number: TrialNumber, attempt: AttemptNumber = None
+) -> Response:
+    """The end of an attempt's log as a file."""
+    log = trial_logs.show(db, study, number, attempt=attempt)
+    name = f"trial-{number}-attempt-{log.attempt}.log"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', **render.HEADERS}
+    return Response(log.text, media_type="text/plain; charset=utf-8", headers=headers)
 
 
 @router.post("/studies/{study}/trials/{number}/clone")

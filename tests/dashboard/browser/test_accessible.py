@@ -18,6 +18,7 @@ PATHS = (
     "/studies/1/trials/1",
     "/compare?trials=1:1,1:2",
     "/workers",
+    "/queue",
     "/login",
     "/nowhere",
 )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.cli.show import sentences
-from tuner.spec.fleet import WorkerView
+from tuner.spec.fleet import QueueView, WorkerView
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.versions import short
 from tuner.spec.views import Plan, StudySummary, TrialSummary, TrialView
@@ -122,6 +122,25 @@ def workers(found: Iterable[WorkerView], now: datetime) -> Table:
             str(worker.trials_done),
             ago(worker.last_seen_at, now),
             worker.unfit_reason or "",
+        )
+    return table
+
+
+def queue(found: QueueView) -> Table:
+    """One row per study that is not over, in the order of the turns."""
+    table = _table(
+        "turn", "study", "priority", "running", "waiting", "paused", "to draw", "because"
+    )
+    for entry in found.entries:
+        table.add_row(
+            str(entry.place or ""),
+            entry.study,
+            str(entry.priority),
+            f"{entry.running}/{entry.parallel}" if entry.parallel else str(entry.running),
+            str(entry.waiting),
+            str(entry.paused),
+            str(entry.left),
+            entry.reason,
         )
     return table
 
