@@ -3,13 +3,14 @@
 from functools import partial
 
 import pytest
+from sqlalchemy import func, select
 
 from tests.databases import Clock
 from tests.store.fleet import LEASE_SECONDS, Fleet
 from tests.store.grouped import share
 from tests.store.test_hot import statements
 from tuner.errors import InvalidInput, NotFound
-from tuner.service import assignments, leases, overview, trial_logs, upkeep
+from tuner.service import assignments, leases, overview, studies, trial_logs, upkeep
 from tuner.service import fleet as fleet_use
 from tuner.spec.fleet import WorkerView
 from tuner.spec.logs import LINES
@@ -17,6 +18,7 @@ from tuner.spec.messages import LeaseRequest, Outcome, OutcomeKind
 from tuner.spec.states import TrialState
 from tuner.spec.vitals import Usage, Vitals
 from tuner.store.engine import Database
+from tuner.store.tables import AttemptLog
 
 USAGE = Usage(utilisation=0.97, memory_gb=9.5, memory_total_gb=16.0, process_gb=2.25)
 
@@ -231,3 +233,13 @@ def test_what_another_release_wrote_of_usage_is_passed_over(fleet: Fleet) -> Non
     held = fleet.take()
     fleet.heartbeat(held, said)
     assert worker(fleet).usage == Usage(utilisation=0.5)
+
+
+def test_logs_go_with_their_study(fleet: Fleet) -> None:
+    """Nothing is left of a study that is deleted."""
+    held = fleet.take()
+    fleet.heartbeat(held, Vitals(log="epoch 1\n"))
+    fleet.finish(held, OutcomeKind.YIELDED)
+    studies.delete(fleet.db, "streets")
+    with fleet.db.reading() as session:
+        assert session.scalar(select(func.count()).select_from(AttemptLog)) == 0
