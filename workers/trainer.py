@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tuner.training.data.load import Data
     from tuner.training.determinism import DeviceContext
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("workers.trainer")  # run with -m, the module is called otherwise
 _MEASURING_SECONDS = 300.0  # in most cases it takes some; an export or a measurement may hang
 
 
@@ -200,7 +200,7 @@ def check_device(device: str) -> None:
 def _log_ours() -> None:
     """Put out what we say of a trial: it is what its page shows while it runs."""
     logging.basicConfig(format=LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S")
-    for name in (__name__, "tuner", "workers"):  # other libraries only warn
+    for name in ("tuner", "workers"):  # other libraries only warn
         logging.getLogger(name).setLevel(logging.INFO)
 
 
