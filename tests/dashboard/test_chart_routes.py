@@ -180,3 +180,23 @@ def test_axes_of_the_front_are_what_the_study_asks_for(client: TestClient, db: D
     volumes = data(client, "volume")["volumes"]
     assert volumes == sorted(volumes)
     assert scene.study.id == 1
+
+
+def test_charts_obey_what_the_table_ranks_by(client: TestClient, scene: Scene) -> None:
+    """History and curves show that metric, and its best; a filter leaves trials out of both."""
+    history = data(client, "history?by=iou.pole")
+    assert history["metric"] == data(client, "curves?by=iou.pole")["metric"] == "iou.pole"
+    completed = [
+        value
+        for value, state in zip(history["values"], history["states"], strict=True)
+        if state == "completed"
+    ]
+    assert history["best"][-1][1] == pytest.approx(max(completed), rel=1e-4)
+    assert data(client, "curves?by=iou.[pole,sign]&lines=3")["metric"] == "iou.[pole,sign]"
+    assert data(client, "history?filter=number < 3")["trials"] == [0, 1, 2]
+    assert {line["trial"] for line in data(client, "curves?filter=number < 3")["lines"]} == {
+        0,
+        1,
+        2,
+    }
+    assert client.get(f"{CHARTS}/history?filter=miou >").status_code == 422

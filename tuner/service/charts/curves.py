@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from tuner.errors import InvalidInput, Problem
 from tuner.service import confirmations, documents
-from tuner.service.charts.selection import ChartSelection, numbers
+from tuner.service.charts.selection import ChartSelection, numbers, objective, values
 from tuner.spec.metrics import compute, unknown_metric
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective, StudySpec
@@ -22,7 +22,7 @@ Pick = Literal["recent", "best", "newest"]
 
 @dataclass(frozen=True, slots=True)
 class CurveChoice:
-    """A metric, the study's objective when None, of at most so many trials."""
+    """A metric, what the selection ranks by when None, of at most so many trials."""
 
     metric: str | None = None
     pick: Pick = "recent"
@@ -73,21 +73,26 @@ def read(
 ) -> StudyCurves:
     """The same within a transaction."""
     spec = documents.spec_of(study)
-    metric = choice.metric or spec.objective.metric
+    by = objective(spec, selection)
+    metric = choice.metric or by.metric
     reported = trial_cells.reported(session, study.id)
     wrong = unknown_metric(metric, spec.dataset.classes)
     if wrong and metric not in reported:
         raise InvalidInput([Problem(("metric",), wrong)])
     only = numbers(session, study, spec, selection)
-    found = chart_rows.reporting(session, study.id)
-    there = [one for one in found if only is None or one.number in only]
-    winner = confirmations.leader(session, study, spec)
+    ranked = values(session, study, spec, selection)
+    there = [
+        one if ranked is None else one._replace(value=ranked.get(one.number))
+        for one in chart_rows.reporting(session, study.id)
+        if only is None or one.number in only
+    ]
+    winner = confirmations.leader(session, study, spec) if ranked is None else None
     known = winner is not None and any(one.number == winner.number for one in there)
-    best = winner.number if winner and known else leader(there, spec.objective)
-    chosen = choose(there, choice, spec.objective, best)
+    best = winner.number if winner and known else leader(there, by)
+    chosen = choose(there, choice, by, best)
     is_derived = metric not in reported and metric != spec.objective.metric
     return StudyCurves(
-        objective=spec.objective,
+        objective=by,
         metric=metric,
         metrics=reported,
         epochs=spec.most_epochs,
@@ -97,18 +102,18 @@ def read(
     )
 
 
-def leader(there: Collection[Reporting], objective: Objective) -> int | None:
+def leader(there: Collection[Reporting], by: Objective) -> int | None:
     """The trial with the best result of those that count."""
     done = [
         one
         for one in there
         if one.state == TrialState.COMPLETED and one.feasible and one.value is not None
     ]
-    return min(done, key=lambda one: _key(one, objective)).number if done else None
+    return min(done, key=lambda one: _key(one, by)).number if done else None
 
 
 def choose(
-    there: Sequence[Reporting], choice: CurveChoice, objective: Objective, best: int | None
+    there: Sequence[Reporting], choice: CurveChoice, by: Objective, best: int | None
 ) -> list[Reporting]:
     """At most so many trials, by number; the best is always among them.
 
@@ -116,7 +121,7 @@ def choose(
     """
     if choice.pick == "best":
         with_value = [one for one in there if one.value is not None]
-        order = sorted(with_value, key=lambda one: _key(one, objective))
+        order = sorted(with_value, key=lambda one: _key(one, by))
     else:
         order = sorted(there, key=lambda one: -one.number)
         if choice.pick == "recent":
@@ -125,9 +130,9 @@ def choose(
     return sorted(order[: choice.most], key=lambda one: one.number)
 
 
-def _key(one: Reporting, objective: Objective) -> tuple[float, int]:
+def _key(one: Reporting, by: Objective) -> tuple[float, int]:
     assert one.value is not None
-    return objective.key(one.value), one.number
+    return by.key(one.value), one.number
 
 
 def _read(
