@@ -20,10 +20,10 @@ from api.dashboard.table_panel import TrialTable, understood
 from api.dashboard.trial_table import TableQuery
 from tuner.service.charts.curves import StudyCurves
 from tuner.service.charts.front import axes as front_axes
-from tuner.service.details import study_detail
+from tuner.service.details import StudyDetail, study_detail
 from tuner.service.storage import Database
 from tuner.spec.study import Objective
-from tuner.spec.views import FrontView, HistoryPoint, StudyView
+from tuner.spec.views import FrontView, StudyView
 from tuner.wording import improvement, short_paths
 
 
@@ -32,6 +32,7 @@ class HistoryFigure:
     """The optimisation history; `svg` is None before a trial has ended."""
 
     svg: Markup | None
+    metric: str
     outside: int
     shown: int
     all: int
@@ -124,7 +125,7 @@ def study_page(
         tone=facts.tone(view.objective, difference),
         left=_left(view, datetime.now(UTC)),
         best=best_panel(view, found.best),
-        history=_history(view, found.history, query),
+        history=_history(found, query),
         curves=_curves(view, found.curves, query),
         front=_front(view, found.front),
         table=table_panel.trial_table(found, query, mistake),
@@ -148,10 +149,11 @@ def _left(view: StudyView, now: datetime) -> float | None:
     return min((bound for bound in bounds if bound is not None), default=None)
 
 
-def _history(view: StudyView, points: Sequence[HistoryPoint], query: TableQuery) -> HistoryFigure:
-    folded = fold_history(points, view.objective, base=view.base_value, axis=query.axis)
-    svg = draw_history(folded, name=view.objective.metric) if points else None
-    return HistoryFigure(svg, folded.outside, shown=len(folded.marks), all=len(points))
+def _history(found: StudyDetail, query: TableQuery) -> HistoryFigure:
+    points, by = found.history, found.ranked_by
+    folded = fold_history(points, by, base=found.base, axis=query.axis)
+    svg = draw_history(folded, name=by.metric) if points else None
+    return HistoryFigure(svg, by.metric, folded.outside, shown=len(folded.marks), all=len(points))
 
 
 def _curves(view: StudyView, found: StudyCurves, query: TableQuery) -> CurvesFigure:

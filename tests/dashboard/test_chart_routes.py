@@ -200,3 +200,4 @@ def test_charts_obey_what_the_table_ranks_by(client: TestClient, scene: Scene) -
         2,
     }
     assert client.get(f"{CHARTS}/history?filter=miou >").status_code == 422
+    assert "iou.pole of each ended trial" in client.get("/studies/1?by=iou.pole").text

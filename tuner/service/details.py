@@ -11,13 +11,13 @@ from tuner.service.charts import curves as learning_curves
 from tuner.service.charts import history
 from tuner.service.charts.curves import CurveChoice, StudyCurves
 from tuner.service.charts.reading import ReadChart
-from tuner.service.charts.selection import ChartSelection
+from tuner.service.charts.selection import ChartSelection, objective
 from tuner.service.trial_fields import TrialFields
 from tuner.service.trial_lists import TrialSelection
 from tuner.service.trial_points import PointSelection, StudyPoints, beside, points_of
 from tuner.spec.config import TrialConfig
 from tuner.spec.fleet import LogView
-from tuner.spec.study import StudySpec
+from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import (
     Best,
     FrontView,
@@ -37,12 +37,15 @@ from tuner.store.tables import Study, Trial
 class StudyDetail:
     """A study with what it has found.
 
-    `front` is None with one objective, `best` while no trial can be called so.
+    `ranked_by` is what its charts rank by, and `base` what trial 0 has of it. `front` is None with
+    one objective, `best` while no trial can be called so.
     """
 
     study: StudyView
     best: Best | None
     history: tuple[HistoryPoint, ...]
+    ranked_by: Objective
+    base: float | None
     curves: StudyCurves
     front: FrontView | None
     trials: Page[TrialSummary]
@@ -107,6 +110,8 @@ def study_detail(
             study=view,
             best=_best(session, row, view, selection.by or None),
             history=history.points(session, row, shown),
+            ranked_by=objective(view.spec, shown),
+            base=history.base(session, row, shown),
             curves=learning_curves.read(session, row, shown, curves or CurveChoice()),
             front=_front(session, row, view.spec),
             trials=trial_lists.page(session, row, view.spec, selection),
