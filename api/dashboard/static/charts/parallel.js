@@ -15,7 +15,7 @@ export function option(data, look, element) {
   const shade = shades(element);
   const upright = element.clientWidth >= NARROW; // else the axes lie below each other
   element.querySelector(".plot").style.height = upright ? "" : `${70 + data.axes.length * 62}px`;
-  const vivid = Math.max(0.22, Math.min(0.85, 40 / Math.sqrt(data.lines.length)));
+  const vivid = Math.max(0.22, Math.min(0.85, 8 / Math.sqrt(data.lines.length)));
   const [out, inside] = [data.lines.filter((one) => !one.matches), data.lines.filter((one) => one.matches)];
   return {
     ...base,
