@@ -8,6 +8,7 @@ from api.dashboard import addresses
 from api.dashboard.chart_query import ChartQuery
 from api.dashboard.compare_page import CompareQuery
 from api.dashboard.forms import form_fields, form_lists, text_fields
+from api.dashboard.images_page import OPACITY, ImagesQuery, Show
 from api.dashboard.narrowing import AxisForm
 from api.dashboard.new_page import StartingPoint
 from api.dashboard.study_list import ListQuery
@@ -62,7 +63,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(number for number in found if number <= MAX_ID))[:MOST_SELECTED]
 
 
-async def _trial(
+async def _trial(  # noqa: PLR0913  # one argument for each query parameter of the page
     *,
     view: View = "overview",
     metric: Annotated[list[str] | None, Query(max_length=100)] = None,
@@ -70,8 +71,10 @@ async def _trial(
     smooth: Annotated[float, Query(ge=0, le=0.99)] = 0.0,
     matrix: Shares = "recall",
     attempt: AttemptNumber = None,
+    image: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
+    epoch: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
 ) -> TrialChoice:
-    return TrialChoice(view, tuple(metric or ()), axis, smooth, matrix, attempt)
+    return TrialChoice(view, tuple(metric or ()), axis, smooth, matrix, attempt, image, epoch)
 
 
 _MOST_ADDRESSES = 200  # fields of one name; eight are compared, the others noted
@@ -128,9 +131,24 @@ async def _axis(  # noqa: PLR0913  # one argument for each field of the form
     return AxisForm(name, low, high, tuple(span or ()), tuple(value or ()), missing, of)
 
 
+async def _images(  # noqa: PLR0913  # one argument for each query parameter of the page
+    *,
+    sort: Annotated[str, Query(max_length=200)] = "",
+    descending: bool = True,
+    state: TrialState | None = None,
+    filter: Annotated[str, Query(max_length=MOST_CHARACTERS)] = "",  # as the parameter is called
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+    skipped: Annotated[int, Query(ge=0)] = 0,
+    opacity: Annotated[int, Query(ge=0, le=100)] = OPACITY,
+    show: Show = "predictions",
+) -> ImagesQuery:
+    return ImagesQuery(sort, descending, state, filter, cursor, skipped, opacity, show)
+
+
 CompareAddress = Annotated[CompareQuery, Depends(_compared)]
 Shown = Annotated[TrialChoice, Depends(_trial)]
 Table = Annotated[TableQuery, Depends(_table)]
+Images = Annotated[ImagesQuery, Depends(_images)]
 Fields = Annotated[dict[str, str], Depends(form_fields)]
 Narrowing = Annotated[AxisForm, Depends(_axis)]
 Lists = Annotated[dict[str, list[str]], Depends(form_lists)]

@@ -13,6 +13,7 @@ from api.dashboard.charts.curve_data import metric_groups, placed_curves, takes_
 from api.dashboard.charts.curves import draw_curves, fold_curves
 from api.dashboard.charts.front import draw_front, draw_volume, fold_front
 from api.dashboard.charts.history import draw_history, fold_history
+from api.dashboard.images_page import Grid, images_grid
 from api.dashboard.relation_data import selection
 from api.dashboard.relations_panel import RelationsPanel, relations_panel
 from api.dashboard.study_list import state_counts
@@ -85,6 +86,7 @@ class StudyPage:
     curves: CurvesFigure
     front: FrontFigure | None
     table: TrialTable
+    grid: Grid
     query: TableQuery
     columns: Mapping[str, str]
     more_objectives: tuple[str, ...]
@@ -127,6 +129,7 @@ def study_page(
         best=best_panel(view, found.best),
         history=_history(found, query),
         curves=_curves(view, found.curves, query),
+        grid=images_grid(view, found.examples),
         front=_front(view, found.front),
         table=table_panel.trial_table(found, query, mistake),
         query=query,

@@ -11,6 +11,7 @@ from api.dashboard.charts.multiples import Multiple, Multiples, draw_multiple, f
 from api.dashboard.clone_form import CloneForm, clone_form
 from api.dashboard.confusion import ConfusionFigure, confusion_figure
 from api.dashboard.format import flatten
+from api.dashboard.masks_panel import MasksPanel, masks_panel
 from api.dashboard.per_class import ClassScore, class_scores
 from api.dashboard.trial_query import TrialChoice
 from api.dashboard.trial_series import Groups, groups, has_images, places, series, shown
@@ -93,6 +94,7 @@ class TrialPage:
     artifacts: Mapping[str, tuple[ArtifactRef, ...]]
     preview: ArtifactRef | None
     log: LogView | None
+    masks: MasksPanel | None
     per_epoch: float | None
     left: float | None
     last_number: int
@@ -138,6 +140,7 @@ def trial_page(
         attempts=_attempts(trial),
         artifacts=_by_kind(trial.artifacts),
         preview=next((file for file in trial.artifacts if file.kind == ArtifactKind.PREVIEW), None),
+        masks=masks_panel(found.examples, query),
         log=found.log,
         per_epoch=_per_epoch(steps),
         left=_left(trial, steps),

@@ -17,7 +17,8 @@ class TrialChoice:
     """Which curves, over what, how smooth; and of what the confusion matrix gives shares.
 
     `metrics` are chosen by hand; without any it is a `view` of them. `attempt` is the one whose
-    log is shown, the last for None.
+    log is shown, the last for None; `image` and `epoch` say which predictions, None: the first
+    image, the last epoch.
     """
 
     view: View = "overview"
@@ -26,6 +27,8 @@ class TrialChoice:
     smooth: float = 0.0
     matrix: Shares = "recall"
     attempt: int | None = None
+    image: int | None = None
+    epoch: int | None = None
 
     def but(self, **changes: Any) -> "TrialChoice":
         """The same with other values."""
@@ -36,7 +39,7 @@ class TrialChoice:
         """Name and value of each part that is not as usual."""
         usual = TrialChoice()
         found = [("metric", name) for name in self.metrics]
-        for name in ("view", "axis", "smooth", "matrix", "attempt"):
+        for name in ("view", "axis", "smooth", "matrix", "attempt", "image", "epoch"):
             value = getattr(self, name)
             if value != getattr(usual, name):
                 found.append((name, f"{value:g}" if isinstance(value, float) else str(value)))

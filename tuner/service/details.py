@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import documents, pareto, results, summaries, trial_lists, trial_logs
+from tuner.service import documents, examples, pareto, results, summaries, trial_lists, trial_logs
 from tuner.service.charts import curves as learning_curves
 from tuner.service.charts import history
 from tuner.service.charts.curves import CurveChoice, StudyCurves
@@ -16,6 +16,7 @@ from tuner.service.trial_fields import TrialFields
 from tuner.service.trial_lists import TrialSelection
 from tuner.service.trial_points import PointSelection, StudyPoints, beside, points_of
 from tuner.spec.config import TrialConfig
+from tuner.spec.example_views import StudyExamples, TrialExamples
 from tuner.spec.fleet import LogView
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import (
@@ -31,6 +32,8 @@ from tuner.spec.views import (
 from tuner.store import studies, trials
 from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
+
+IMAGE_ROWS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class StudyDetail:
     curves: StudyCurves
     front: FrontView | None
     trials: Page[TrialSummary]
+    examples: StudyExamples
     fields: TrialFields
     analysis: Any = None  # what the reader of an open tab found
     points: tuple[StudyPoints, ...] = ()
@@ -64,6 +68,14 @@ class TableDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyImages:
+    """A study with the same validation images across its selected trials."""
+
+    study: StudyView
+    examples: StudyExamples
+
+
+@dataclass(frozen=True, slots=True)
 class TrialDetail:
     """A trial within its study; `base` is the config of trial 0, where there is one, and `log` that
     of the attempt which was asked for; None where there is no attempt.
@@ -74,6 +86,7 @@ class TrialDetail:
     base: TrialConfig | None
     steps: tuple[StepView, ...]
     log: LogView | None
+    examples: TrialExamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,7 @@ def study_detail(
             curves=learning_curves.read(session, row, shown, curves or CurveChoice()),
             front=_front(session, row, view.spec),
             trials=trial_lists.page(session, row, view.spec, selection),
+            examples=examples.study_examples(session, row, _first_few(view, selection)),
             fields=trial_lists.fields_of(session, row, view.spec),
             analysis=analysis(session, row, shown) if analysis else None,
             points=_points(session, row, selection, points),
@@ -143,6 +157,20 @@ def analysis_detail(
         return view, analysis(session, row, shown)
 
 
+def study_images(db: Database, study: int | str, selection: TrialSelection) -> StudyImages:
+    """A study's images across trials; without a sort key the best trial comes first.
+
+    Raises:
+        NotFound: no study is called so.
+        InvalidInput: the sort key, the filter or the cursor.
+    """
+    with db.snapshot() as session:
+        row = studies.find(session, study)
+        view = summaries.study_view(session, row, now=db.now())
+        wanted = selection if selection.sort else _best_first(view, selection)
+        return StudyImages(study=view, examples=examples.study_examples(session, row, wanted))
+
+
 def trial_detail(
     db: Database, study: int | str, number: int, *, attempt: int | None = None
 ) -> TrialDetail:
@@ -160,6 +188,7 @@ def trial_detail(
             trial=summaries.trial_view(session, row, trial),
             base=_base(session, row),
             steps=results.steps(session, trial),
+            examples=examples.trial_examples(session, row, number),
             log=_last_output(session, row, trial, attempt),
         )
 
@@ -178,6 +207,17 @@ def _last_output(session: Session, row: Study, trial: Trial, attempt: int | None
     if not trial.attempts and attempt is None:
         return None
     return trial_logs.shown(session, row, trial.number, attempt=attempt)
+
+
+def _best_first(view: StudyView, selection: TrialSelection) -> TrialSelection:
+    is_descending = view.objective.direction == "maximize"
+    return replace(selection, sort="value", descending=is_descending)
+
+
+def _first_few(view: StudyView, selection: TrialSelection) -> TrialSelection:
+    """The trials that a study's page shows images of: the best of those selected."""
+    few = replace(selection, cursor=None, limit=IMAGE_ROWS, metrics=())
+    return _best_first(view, few)
 
 
 def _best(session: Session, row: Study, view: StudyView, by: str | None) -> Best | None:

@@ -10,6 +10,7 @@ from api.dashboard.routes import (
     charts,
     compare,
     controls,
+    images,
     new,
     queue,
     relations,
@@ -33,6 +34,7 @@ for _page in (
     study,
     controls,
     trial,
+    images,
     workers,
     queue,
 ):
