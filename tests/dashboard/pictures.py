@@ -6,12 +6,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from PIL import Image
 
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
 from tuner.service import artifacts
 from tuner.service.storage import ArtifactStore
 from tuner.spec.config import DatasetConfig
+from tuner.spec.example_views import Sheet
 from tuner.spec.examples import SheetDetails
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment
@@ -49,12 +51,22 @@ def hand_in(
         Examples(split, dataset, work.examples, Path(folder), tell) as shown,
     ):
         for step in steps:
-            for index in range(len(split)):
+            for index in shown.indices:
                 label = torch.from_numpy(np.array(split.label(index)))
                 good = quality * step / max(work.config.training.epochs, 1)
                 predicted = predictions(label, good, len(dataset.classes), (work.trial, index))
                 shown.watch(index, predicted, tally(predicted, label, len(dataset.classes)))
             shown.publish(step)
+
+
+def indices(settings: Settings, sheet: Sheet) -> list[int]:
+    """The palette indices of a sheet as it lies on the server's disk, row by row."""
+    with (
+        ArtifactStore(settings.artifact_folder).open(sheet.sha256) as file,
+        Image.open(file) as png,
+    ):
+        found: list[int] = np.asarray(png).reshape(-1).tolist()
+    return found
 
 
 def predictions(

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from api.dashboard.analysis import TABS, AnalysisPage
 from api.dashboard.compare_page import ComparePage
+from api.dashboard.images_page import ImagesPage
 from api.dashboard.importance_panel import ImportancePanel
 from api.dashboard.new_page import CheckedText, NewPage
 from api.dashboard.queue_page import QueuePage
@@ -26,6 +27,8 @@ from tuner.store.engine import Database
 # What every page has.
 FRAME = {"here", "is_logged_in", "language", "now", "path", "prefix", "theme"}
 PAGES: dict[str, Any] = {
+    "images/page.html": ImagesPage,
+    "images/live.html": ImagesPage,
     "studies/page.html": StudyList,
     "studies/live.html": StudyList,
     "new/page.html": NewPage,

@@ -15,6 +15,7 @@ PATHS = (
     "/new",
     "/studies/1",
     "/studies/1?filter=mio%20%3E%20.2",
+    "/studies/1/images",
     "/studies/1/trials/1",
     "/compare?trials=1:1,1:2",
     "/workers",
