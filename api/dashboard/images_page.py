@@ -82,7 +82,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ImageCell:
     """What a trial made of an image; `score` is None where it was not scored."""
 
     index: int
@@ -91,13 +91,13 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ImageRow:
     """A trial, the params in which it differs from others shown, and a cell for each image."""
 
     trial: TrialSummary
     sheet: Sheet | None
     params: tuple[tuple[str, Any], ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[ImageCell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Grid:
     """Images across trials; `columns` is empty while no trial has any."""
 
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ImageRow, ...]
     truth: Sheet | None
     classes: tuple[ClassColour, ...]
 
@@ -160,27 +160,27 @@ def images_grid(view: StudyView, found: StudyExamples) -> Grid:
         columns=tuple(
             Column(image, crop(image, found.photos), crop(image, found.truth)) for image in images
         ),
-        rows=tuple(_row(row, found, images, _varied(view, found.rows)) for row in found.rows),
+        rows=tuple(_row(row, found, images, _differing(view, found.rows)) for row in found.rows),
         truth=found.truth,
         classes=found.classes,
     )
 
 
 def _row(
-    row: ExampleRow, found: StudyExamples, images: Sequence[Example], varied: Sequence[str]
-) -> Row:
-    params = short_paths(tuple(varied))
+    row: ExampleRow, found: StudyExamples, images: Sequence[Example], paths: Sequence[str]
+) -> ImageRow:
+    params = short_paths(tuple(paths))
     scores = (
         {image.index: image.miou for image in row.predictions.images} if row.predictions else {}
     )
-    return Row(
+    return ImageRow(
         trial=row.trial,
         sheet=row.predictions,
         params=tuple(
-            (params[path], row.trial.params[path]) for path in varied if path in row.trial.params
+            (params[path], row.trial.params[path]) for path in paths if path in row.trial.params
         ),
         cells=tuple(
-            Cell(
+            ImageCell(
                 image.index,
                 crop(image, found.photos, row.predictions) if row.predictions else None,
                 scores.get(image.index),
@@ -190,7 +190,7 @@ def _row(
     )
 
 
-def _varied(view: StudyView, rows: Sequence[ExampleRow]) -> tuple[str, ...]:
+def _differing(view: StudyView, rows: Sequence[ExampleRow]) -> tuple[str, ...]:
     """Searched paths in which the trials shown differ; all where there is one."""
     paths = tuple(view.spec.space.root)
     if len(rows) < 2:
