@@ -13,6 +13,7 @@ from tests.end_to_end.cluster import (
     reported,
     street_study,
 )
+from tuner.spec.examples import SHEETS
 from tuner.spec.states import StudyState
 
 pytestmark = pytest.mark.timeout(600)
@@ -90,13 +91,17 @@ def test_a_worker_that_is_told_to_stop_gives_its_trial_back_with_its_checkpoint(
         trial = town.client.trial("yielded", 0)
         kinds = [file.kind for file in trial.artifacts]
         assert 1 == kinds.count("checkpoint")
-        assert {"checkpoint", "preview"} >= set(kinds)
+        assert {"checkpoint", "preview", *SHEETS} >= set(kinds)
         town.start_worker("heir")
         study = town.client.wait("yielded", timeout=300)
 
         assert 0 == town.workers["leaver"].returncode
         assert StudyState.FINISHED is study.state, town.log("heir")
         assert_whole(town.client, "yielded")
+        whole = town.client.trial("yielded", 0)
+        steps = [file.step for file in whole.artifacts if file.kind == "predictions"]
+        assert whole.step in steps
+        assert len(steps) == len(set(steps))
         assert ["yielded", "completed"] == [
             attempt.outcome for attempt in town.client.trial("yielded", 0).attempt_history
         ]
