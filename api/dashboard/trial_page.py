@@ -20,6 +20,7 @@ from tuner.configs.colours import class_colours
 from tuner.service.details import TrialDetail, trial_detail, trial_steps
 from tuner.service.storage import Database
 from tuner.spec.config import DatasetConfig, TrialConfig
+from tuner.spec.examples import SHEETS
 from tuner.spec.fleet import LogView
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef, OutcomeKind
@@ -138,7 +139,7 @@ def trial_page(
         config=trial.config.model_dump(mode="json"),
         sections=_sections(trial.config),
         attempts=_attempts(trial),
-        artifacts=_by_kind(trial.artifacts),
+        artifacts=_by_kind([file for file in trial.artifacts if file.kind not in SHEETS]),
         preview=next((file for file in trial.artifacts if file.kind == ArtifactKind.PREVIEW), None),
         masks=masks_panel(found.examples, query),
         log=found.log,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from api.sharing import Shared
+from tests.loops import in_a_loop
 
 Made = Callable[[], Awaitable[int]]
 
@@ -43,7 +44,7 @@ def test_those_who_ask_together_share_one_answer() -> None:
         kitchen.end()
         return await asyncio.gather(*asking)
 
-    assert asyncio.run(scene()) == [1] * 20
+    assert in_a_loop(scene()) == [1] * 20
 
 
 def test_an_answer_that_has_begun_is_too_old_for_a_new_question() -> None:
@@ -60,7 +61,7 @@ def test_an_answer_that_has_begun_is_too_old_for_a_new_question() -> None:
         kitchen.end()
         return begun, [await first, *await asyncio.gather(*late)], kitchen.begun
 
-    assert asyncio.run(scene()) == (1, [1, 2, 2, 2, 2, 2], 2)
+    assert in_a_loop(scene()) == (1, [1, 2, 2, 2, 2, 2], 2)
 
 
 def test_different_questions_do_not_wait_for_each_other() -> None:
@@ -76,7 +77,7 @@ def test_different_questions_do_not_wait_for_each_other() -> None:
         await asyncio.gather(*asking)
         return begun
 
-    assert asyncio.run(scene()) == 3
+    assert in_a_loop(scene()) == 3
 
 
 def test_no_more_are_in_the_making_than_have_a_place() -> None:
@@ -91,7 +92,7 @@ def test_no_more_are_in_the_making_than_have_a_place() -> None:
             kitchen.end()
         return begun, sorted(await asyncio.gather(*asking))
 
-    assert asyncio.run(scene()) == (2, [1, 2, 3, 3])
+    assert in_a_loop(scene()) == (2, [1, 2, 3, 3])
 
 
 def test_who_goes_away_does_not_end_it_for_the_others() -> None:
@@ -106,7 +107,7 @@ def test_who_goes_away_does_not_end_it_for_the_others() -> None:
         kitchen.end()
         return await second
 
-    assert asyncio.run(scene()) == 1
+    assert in_a_loop(scene()) == 1
 
 
 def test_a_failure_reaches_all_and_the_next_question_tries_again() -> None:
@@ -122,7 +123,7 @@ def test_a_failure_reaches_all_and_the_next_question_tries_again() -> None:
         kitchen.end()
         return [str(each) for each in failed], await shared.get("page", kitchen.make)
 
-    assert asyncio.run(scene()) == (["no"] * 3, 1)
+    assert in_a_loop(scene()) == (["no"] * 3, 1)
 
 
 def test_a_question_rests_after_its_turn_until_the_server_stops() -> None:
@@ -141,4 +142,4 @@ def test_a_question_rests_after_its_turn_until_the_server_stops() -> None:
         shared.close()
         return rested, await again
 
-    assert asyncio.run(scene()) == (True, 1)
+    assert in_a_loop(scene()) == (True, 1)

@@ -1,13 +1,12 @@
 import asyncio
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from api import waiting
 from api.upkeep import repeated
 from api.waiting import Notifier
+from tests.loops import in_a_loop
 
 LONG = 30.0
 
@@ -16,12 +15,6 @@ LONG = 30.0
 def slow_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make polls so rare that only notifications end a wait."""
     monkeypatch.setattr(waiting, "POLL_SECONDS", 10 * LONG)
-
-
-def _run(scene: Coroutine[None, None, None]) -> None:
-    """Play a scene in a loop of its own; a browser of another test keeps one in this thread."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, scene).result()
 
 
 async def _open() -> Notifier:
@@ -46,7 +39,7 @@ def test_notify_wakes(slow_poll: None) -> None:
         await asyncio.wait_for(task, LONG)
         assert notifier.version == 1
 
-    _run(scene())
+    in_a_loop(scene())
 
 
 def test_notify_from_a_thread(slow_poll: None) -> None:
@@ -62,7 +55,7 @@ def test_notify_from_a_thread(slow_poll: None) -> None:
         thread.join()
         assert notifier.waiting == 0
 
-    _run(scene())
+    in_a_loop(scene())
 
 
 def test_no_notification_is_missed(slow_poll: None) -> None:
@@ -76,7 +69,7 @@ def test_no_notification_is_missed(slow_poll: None) -> None:
         await asyncio.wait_for(notifier.wait(version, LONG), 1)
         assert notifier.version == version + 1
 
-    _run(scene())
+    in_a_loop(scene())
 
 
 def test_notify_wakes_the_first(slow_poll: None) -> None:
@@ -94,7 +87,7 @@ def test_notify_wakes_the_first(slow_poll: None) -> None:
         notifier.close()
         await asyncio.gather(*tasks)
 
-    _run(scene())
+    in_a_loop(scene())
 
 
 def test_close_ends_every_wait(slow_poll: None) -> None:
@@ -109,7 +102,7 @@ def test_close_ends_every_wait(slow_poll: None) -> None:
         await asyncio.wait_for(notifier.wait(notifier.version, LONG), 1)
         assert notifier.is_closed
 
-    _run(scene())
+    in_a_loop(scene())
 
 
 def test_poll_ends_a_wait() -> None:
@@ -120,7 +113,7 @@ def test_poll_ends_a_wait() -> None:
         await asyncio.wait_for(notifier.wait(notifier.version, 0.01), LONG)
         assert notifier.waiting == 0
 
-    _run(scene())
+    in_a_loop(scene())
 
 
 def test_cancelled_wait_is_forgotten(slow_poll: None) -> None:
@@ -134,7 +127,7 @@ def test_cancelled_wait_is_forgotten(slow_poll: None) -> None:
         await asyncio.gather(task, return_exceptions=True)
         assert notifier.waiting == 0
 
-    _run(scene())
+    in_a_loop(scene())
 
 
 def test_upkeep_runs_again_and_again() -> None:

@@ -14,6 +14,7 @@ from api.app import create_app
 from api.dashboard.reader import PageProcess, compressed
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
+from tests.loops import in_a_loop
 from tuner.store.engine import Database
 
 PARTIAL = "/partials/studies/1"
@@ -52,7 +53,7 @@ def test_the_child_renders_what_the_server_would(settings: Settings, db: Databas
             app.state.opened.reader.close()
             return [before, by_child, after, missing]
 
-    before, by_child, after, missing = asyncio.run(scene())
+    before, by_child, after, missing = in_a_loop(scene())
     by_server = before.text
 
     assert "content-encoding" not in before.headers

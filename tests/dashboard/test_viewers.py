@@ -9,6 +9,7 @@ import pytest
 from api.app import create_app
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
+from tests.loops import in_a_loop
 from tuner.service import details
 from tuner.store.engine import Database
 
@@ -43,7 +44,7 @@ def fetched(settings: Settings, *requests: tuple[str, dict[str, str]]) -> list[h
                 *(client.get(path, headers=headers) for path, headers in requests)
             )
 
-    return asyncio.run(together())
+    return in_a_loop(together())
 
 
 def test_twenty_viewers_are_one_rendering(

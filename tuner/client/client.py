@@ -6,21 +6,19 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import httpx
-from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tuner.answers import error_of, messages, save, unreachable
+from tuner.answers import messages, save, unreachable
 from tuner.client import requests
+from tuner.client.connection import Connection
 from tuner.client.requests import StudyId, StudyInput
-from tuner.client.streams import Stream, answer_of
-from tuner.errors import ServerError, ServerUnreachable
+from tuner.errors import ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.explanation import ExplanationView
 from tuner.spec.fleet import LogView, LostTrial, QueueView, WorkerView
 from tuner.spec.states import StudyState, TrialState
-from tuner.spec.validation import summary
 from tuner.spec.views import (
     Best,
     CloneRequest,
@@ -44,8 +42,6 @@ from tuner.transport import transport_to
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 _PATIENT = 120.0  # seconds, for what the server computes when it is asked
-M = TypeVar("M", bound=BaseModel)
-T = TypeVar("T")
 
 
 class Client:
@@ -62,12 +58,13 @@ class Client:
         """Take server and token from SEGTUNE_SERVER and SEGTUNE_TOKEN where they are not given."""
         self.server = checked(server or os.environ.get("SEGTUNE_SERVER") or DEFAULT_SERVER)
         token = token or os.environ.get("SEGTUNE_TOKEN")
-        self._http = httpx.Client(
+        http = httpx.Client(
             base_url=f"{self.server}/api/v1/",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=timeout,
             transport=transport or transport_to(self.server, retries=2),
         )
+        self._connection = Connection(self.server, http)
 
     def __repr__(self) -> str:
         """Name the server, never the token."""
@@ -88,7 +85,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._connection.close()
 
     # ── Studies ──────────────────────────────────────────────────────────────────────────────
 
@@ -97,7 +94,7 @@ class Client:
         key = idempotency_key or uuid.uuid4().hex
         content, kind = requests.document(study)
         headers = {"Content-Type": kind, "Idempotency-Key": key}
-        return self._get(StudyView, "POST", "studies", content=content, headers=headers)
+        return self._connection.get(StudyView, "POST", "studies", content=content, headers=headers)
 
     def plan(
         self,
@@ -117,7 +114,9 @@ class Client:
         query = requests.given(
             {"dry_run": True, "epoch_seconds": epoch_seconds, "workers": workers}
         )
-        return self._get(Plan, "POST", "studies", content=content, headers=headers, params=query)
+        return self._connection.get(
+            Plan, "POST", "studies", content=content, headers=headers, params=query
+        )
 
     def studies(
         self,
@@ -136,17 +135,19 @@ class Client:
             deleted: only those that were deleted lately and can be restored.
         """
         query = {"search": search, "state": state, "sort": sort, "descending": descending}
-        return self._pages(Page[StudySummary], "studies", {**query, "deleted": deleted or None})
+        return self._connection.pages(
+            Page[StudySummary], "studies", {**query, "deleted": deleted or None}
+        )
 
     def study(self, study: StudyId) -> StudyView:
         """One study by id or name."""
-        return self._get(StudyView, "GET", requests.study(study))
+        return self._connection.get(StudyView, "GET", requests.study(study))
 
     def change(self, study: StudyId, **changes: Any) -> StudyView:
         """Change a study's state, or any other key of `StudyChange`: trials, max_hours, …"""
         # What is left out stays as it is, and None says that there is no limit any more.
         body = requests.body(StudyChange(**changes), keep_null=True)
-        return self._get(StudyView, "PATCH", requests.study(study), **body)
+        return self._connection.get(StudyView, "PATCH", requests.study(study), **body)
 
     def pause(self, study: StudyId) -> StudyView:
         """Hand out no new trials; running ones hand in a checkpoint."""
@@ -163,19 +164,19 @@ class Client:
     def clone(self, study: StudyId, *, name: str | None = None, **changes: Any) -> StudyView:
         """Copy a study's document, with top-level keys replaced, into a new study."""
         request = CloneRequest(name=name, changes=changes)
-        return self._get(
+        return self._connection.get(
             StudyView, "POST", f"{requests.study(study)}/clone", **requests.body(request)
         )
 
     def delete(self, study: StudyId, *, cancel: bool = False) -> None:
         """Delete a study and all that hangs under it; `cancel` does so while trials run, too."""
-        self._send(
+        self._connection.send(
             "DELETE", requests.study(study), params=requests.given({"cancel": cancel or None})
         )
 
     def restore(self, study: StudyId) -> StudyView:
         """Bring back a study that was deleted lately, by its id or the name that it had."""
-        return self._get(StudyView, "POST", f"{requests.study(study)}/restore")
+        return self._connection.get(StudyView, "POST", f"{requests.study(study)}/restore")
 
     def wait(
         self,
@@ -239,47 +240,53 @@ class Client:
             "metrics": list(metrics) or None,
             "limit": 200,
         }
-        return self._pages(Page[TrialSummary], f"{requests.study(study)}/trials", query)
+        return self._connection.pages(Page[TrialSummary], f"{requests.study(study)}/trials", query)
 
     def trial(self, study: StudyId, number: int) -> TrialView:
         """One trial with its config, attempts and artifacts."""
-        return self._get(TrialView, "GET", f"{requests.study(study)}/trials/{number}")
+        return self._connection.get(TrialView, "GET", f"{requests.study(study)}/trials/{number}")
 
     def enqueue(self, study: StudyId, params: Mapping[str, Any]) -> TrialView:
         """Add a trial with these params; every other path keeps the base's value."""
         request = TrialRequest(params=dict(params))
-        return self._get(
+        return self._connection.get(
             TrialView, "POST", f"{requests.study(study)}/trials", **requests.body(request)
         )
 
     def cancel_trial(self, study: StudyId, number: int) -> TrialView:
         """End one trial."""
-        return self._get(TrialView, "POST", f"{requests.study(study)}/trials/{number}/cancel")
+        return self._connection.get(
+            TrialView, "POST", f"{requests.study(study)}/trials/{number}/cancel"
+        )
 
     def retry_trial(self, study: StudyId, number: int) -> TrialView:
         """Let a failed trial wait again, with its params and all its attempts."""
-        return self._get(TrialView, "POST", f"{requests.study(study)}/trials/{number}/retry")
+        return self._connection.get(
+            TrialView, "POST", f"{requests.study(study)}/trials/{number}/retry"
+        )
 
     def steps(self, study: StudyId, number: int, *, after: int = 0) -> tuple[StepView, ...]:
         """The metrics of each step of a trial."""
         path = f"{requests.study(study)}/trials/{number}/steps"
-        return self._list(tuple[StepView, ...], path, after=after)
+        return self._connection.list(tuple[StepView, ...], path, after=after)
 
     def log(self, study: StudyId, number: int, *, attempt: int | None = None) -> LogView:
         """The last output of a trial's attempt, of the last one if none is given."""
-        return self._list(LogView, f"{requests.study(study)}/trials/{number}/log", attempt=attempt)
+        return self._connection.list(
+            LogView, f"{requests.study(study)}/trials/{number}/log", attempt=attempt
+        )
 
     def curves(
         self, study: StudyId, *, metric: str | None = None, limit: int = 50
     ) -> tuple[Curve, ...]:
         """One metric of the trials of a study over their steps; the objective by default."""
-        return self._list(
+        return self._connection.list(
             tuple[Curve, ...], f"{requests.study(study)}/curves", metric=metric, limit=limit
         )
 
     def history(self, study: StudyId) -> tuple[HistoryPoint, ...]:
         """Ended trials in the order of ending, with the best value up to each."""
-        return self._list(tuple[HistoryPoint, ...], f"{requests.study(study)}/history")
+        return self._connection.list(tuple[HistoryPoint, ...], f"{requests.study(study)}/history")
 
     def best(
         self, study: StudyId, *, objective: str | None = None, direction: str | None = None
@@ -289,7 +296,7 @@ class Client:
         Raises:
             NotFound: no trial has completed, or none stored what the metric derives from.
         """
-        return self._list(
+        return self._connection.list(
             Best, f"{requests.study(study)}/best", objective=objective, direction=direction
         )
 
@@ -298,11 +305,13 @@ class Client:
     ) -> tuple[Ranked, ...]:
         """Feasible completed trials by any metric, the best first; nothing is trained."""
         path = f"{requests.study(study)}/ranking"
-        return self._list(tuple[Ranked, ...], path, objective=objective, direction=direction)
+        return self._connection.list(
+            tuple[Ranked, ...], path, objective=objective, direction=direction
+        )
 
     def pareto(self, study: StudyId) -> tuple[TrialSummary, ...]:
         """Trials that no other trial beats in every objective."""
-        return self._list(tuple[TrialSummary, ...], f"{requests.study(study)}/pareto")
+        return self._connection.list(tuple[TrialSummary, ...], f"{requests.study(study)}/pareto")
 
     def front(self, study: StudyId, *, reference: Sequence[float] | None = None) -> FrontView:
         """Completed trials in the order of ending, with the hypervolume up to each.
@@ -310,7 +319,9 @@ class Client:
         Args:
             reference: one value per objective; the worst seen of each when None.
         """
-        return self._list(FrontView, f"{requests.study(study)}/front", reference=reference)
+        return self._connection.list(
+            FrontView, f"{requests.study(study)}/front", reference=reference
+        )
 
     def importance(
         self,
@@ -325,7 +336,7 @@ class Client:
         `fanova` takes the server seconds: while the reply's `state` is `computing`, ask again.
         """
         asked = {"objective": objective, "direction": direction, "method": method}
-        return self._list(ImportanceView, f"{requests.study(study)}/importance", **asked)
+        return self._connection.list(ImportanceView, f"{requests.study(study)}/importance", **asked)
 
     def explanation(
         self, study: StudyId, *, objective: str | None = None, direction: str | None = None
@@ -333,80 +344,43 @@ class Client:
         """Importance, interactions, the best tenth and failures, by any metric; takes seconds."""
         query = requests.given({"objective": objective, "direction": direction})
         path = f"{requests.study(study)}/explanation"
-        return self._get(ExplanationView, "GET", path, params=query, timeout=_PATIENT)
+        return self._connection.get(ExplanationView, "GET", path, params=query, timeout=_PATIENT)
 
     def workers(self) -> tuple[WorkerView, ...]:
         """Every worker that the server knows."""
-        return self._list(tuple[WorkerView, ...], "workers")
+        return self._connection.list(tuple[WorkerView, ...], "workers")
 
     def drain(self, worker: str) -> WorkerView:
         """Let a worker end the trial that it has, and give it no other."""
-        return self._get(WorkerView, "POST", f"{requests.worker(worker)}/drain")
+        return self._connection.get(WorkerView, "POST", f"{requests.worker(worker)}/drain")
 
     def undrain(self, worker: str) -> WorkerView:
         """Give a drained worker trials again."""
-        return self._get(WorkerView, "POST", f"{requests.worker(worker)}/undrain")
+        return self._connection.get(WorkerView, "POST", f"{requests.worker(worker)}/undrain")
 
     def lost_trials(self, worker: str | None = None) -> Iterator[LostTrial]:
         """Attempts that workers have lost, the last ones first, fetched page by page."""
-        return self._pages(Page[LostTrial], "workers/lost", requests.given({"worker": worker}))
+        return self._connection.pages(
+            Page[LostTrial], "workers/lost", requests.given({"worker": worker})
+        )
 
     def queue(self) -> QueueView:
         """Studies in the order in which workers are given their trials, and what each waits for."""
-        return self._list(QueueView, "queue")
+        return self._connection.list(QueueView, "queue")
 
     def download(self, artifact: int, path: str | os.PathLike[str]) -> Path:
         """Save an artifact; the file appears only when it is whole. Raises DigestMismatch."""
-        with self._stream("GET", f"artifacts/{artifact}") as response:
+        with self._connection.stream("GET", f"artifacts/{artifact}") as response:
             digest = response.headers.get("ETag", "").removeprefix("W/").strip('"')
             try:
                 return save(str(response.url), response.iter_bytes(), Path(path), digest)
             except httpx.TransportError as error:
                 raise unreachable(str(response.url), error) from error
 
-    # ── Transport ────────────────────────────────────────────────────────────────────────────
-
-    def _get(self, model: type[M], method: str, path: str, **request: Any) -> M:
-        return self._parse(model, self._send(method, path, **request))
-
-    def _list(self, kind: type[T], path: str, **query: Any) -> T:
-        return self._parse(kind, self._send("GET", path, params=requests.given(query)))
-
-    def _pages(self, page: type[Page[Any]], path: str, query: Mapping[str, Any]) -> Iterator[Any]:
-        cursor: str | None = None
-        while True:
-            found = self._list(page, path, **query, cursor=cursor)
-            yield from found.items
-            cursor = found.next
-            if cursor is None:
-                return
-
-    def _parse(self, kind: type[T], response: httpx.Response) -> T:
-        try:
-            return TypeAdapter(kind).validate_json(response.content)
-        except ValidationError as error:
-            raise ServerError(
-                f"{response.request.url} answered {response.status_code} with something that is "
-                f"not a {kind.__name__} ({summary(error)}); is {self.server} a segtune server of "
-                "this version?"
-            ) from error
-
-    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **request)
-        except httpx.TransportError as error:
-            raise unreachable(self.server, error) from error
-        if not response.is_success:
-            raise error_of(answer_of(response))
-        return response
-
-    def _stream(self, method: str, path: str, **request: Any) -> Stream:
-        return Stream(self._http, self.server, self._http.build_request(method, path, **request))
-
     def _stream_events(self, study: StudyId, after: int) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
         path, timeout = f"{requests.study(study)}/events", httpx.Timeout(30, read=60)
-        with self._stream("GET", path, headers=headers, timeout=timeout) as response:
+        with self._connection.stream("GET", path, headers=headers, timeout=timeout) as response:
             try:
                 for data in messages(response.iter_lines()):
                     event = Event.model_validate_json(data)

@@ -65,7 +65,7 @@ class Viewer {
       this.put({ epoch: last ? "" : this.steps[this.epoch.value] });
     });
     this.panes = new Panes(panes, {
-      moved: ({ scale, x, y }) => this.put({ view: scale === 1 ? "" : [scale, x, y].map((one) => one.toFixed(3)).join(",") }, false),
+      moved: ({ scale, x, y }) => this.put({ zoom: scale === 1 ? "" : [scale, x, y].map((one) => one.toFixed(3)).join(",") }, false),
       pointed: (place) => this.point(place),
     });
     const zoom = make("span", { className: "zoom" }, ...[
@@ -103,7 +103,7 @@ class Viewer {
     const last = this.steps.length - 1;
     const epoch = Number(read("epoch") || this.steps[last]);
     const at = Math.max(0, this.steps.findLastIndex((step) => step <= epoch));
-    const view = (read("view") ?? "").split(",").map(Number);
+    const view = (read("zoom") ?? "").split(",").map(Number);
     const opacity = Math.min(100, Math.max(0, Number(read("opacity") ?? OPACITY) || 0));
     return {
       image, at, opacity, errors: read("show") === "errors",
@@ -206,7 +206,7 @@ class Viewer {
       const button = make("button", { type: "button", title: one.name }, crop(one.box, [trial.photos, own ? sheet : null], one.name), make("span", { className: "num", textContent: score }));
       button.setAttribute("aria-pressed", String(one === image));
       button.addEventListener("click", () => {
-        this.put({ image: one.index, view: "" });
+        this.put({ image: one.index, zoom: "" });
         this.thumbs.querySelector("[aria-pressed='true']")?.focus();
       });
       return make("li", {}, button);

@@ -83,7 +83,7 @@ def test_image_epoch_and_view_are_in_the_address(visit: Visit, server: str, scen
     page.get_by_role("slider", name="Epoch").press("ArrowLeft")
     expect(page.locator(".viewer output")).to_have_text("6")
     pane(page, "Truth").dblclick()
-    expect(page).to_have_url(re.compile(r"view=2\.000"))
+    expect(page).to_have_url(re.compile(r"zoom=2\.000"))
     assert "epoch=6" in page.url
     seen = pane(page, "Prediction").evaluate(MIDDLE)
     page.reload()
@@ -105,7 +105,7 @@ def test_panes_move_together(visit: Visit, server: str, scene: Scene) -> None:
     before = [pane(page, name).evaluate(MIDDLE) for name in ("Image", "Errors")]
     truth.click()
     page.mouse.wheel(0, -400)
-    expect(page).to_have_url(re.compile(r"view=1\.3"))
+    expect(page).to_have_url(re.compile(r"zoom=1\.3"))
     box = truth.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 100, box["y"] + 60)
@@ -120,7 +120,7 @@ def test_panes_move_together(visit: Visit, server: str, scene: Scene) -> None:
     assert "view" not in page.url
     assert [pane(page, name).evaluate(MIDDLE) for name in ("Image", "Errors")] == before
     page.get_by_role("button", name="Zoom in").click()
-    assert "view=2.000" in page.url
+    assert "zoom=2.000" in page.url
     assert visit.complaints == []
 
 
