@@ -12,7 +12,7 @@ import httpx
 
 from tuner.answers import messages, save, unreachable
 from tuner.client import requests
-from tuner.client.connection import Connection
+from tuner.client.connection import RestConnection
 from tuner.client.requests import StudyId, StudyInput
 from tuner.errors import ServerUnreachable
 from tuner.spec.address import checked
@@ -64,7 +64,7 @@ class Client:
             timeout=timeout,
             transport=transport or transport_to(self.server, retries=2),
         )
-        self._connection = Connection(self.server, http)
+        self._connection = RestConnection(self.server, http)
 
     def __repr__(self) -> str:
         """Name the server, never the token."""

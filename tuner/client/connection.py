@@ -17,7 +17,7 @@ M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 
-class Connection:
+class RestConnection:
     """Requests below `/api/v1/` of one server, by one pool of connections."""
 
     def __init__(self, server: str, http: httpx.Client) -> None:
