@@ -1,5 +1,7 @@
 """Ranking by fresh seeds, and telling a lead from noise."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from tuner.search.confirmation import (
     ranked_leaders,
     two_sided,
 )
+from tuner.service.confirmation_verdict import verdict
 from tuner.spec.study import Objective, StudySpec
 
 MIOU = Objective(metric="miou")
@@ -128,3 +131,40 @@ def test_a_chance_lies_between_0_and_1(t: float, freedom: int) -> None:
     """Whatever the lead, and whichever its sign."""
     assert 0 <= two_sided(t, freedom) <= 1
     assert two_sided(-t, freedom) == two_sided(t, freedom)
+
+
+def said(*leaders: LeaderResult) -> str:
+    """The verdict on leaders in this order."""
+    return verdict(study(), leaders, compare(leaders[0], leaders[1], MIOU), is_complete=True)
+
+
+def test_the_verdict_names_who_is_ahead_and_why_another_ranks_first() -> None:
+    """A lost seed moves a mean, and a broken constraint a rank: no lead is told as negative."""
+    lost = LeaderResult(7, 0.5, {0: 0.9, 1: 0.5, 2: 0.52}, lost=0, is_feasible=True)
+    other = LeaderResult(4, 0.5, {1: 0.56, 2: 0.58}, lost=1, is_feasible=True)
+    assert said(lost, other).startswith(
+        "trial 4 is ahead of trial 7 by 0.0600 over 2 paired seeds: more than noise"
+    )
+    assert said(lost, other).endswith("; trial 7 ranks first by the mean of all its seeds")
+    broken = replace(result(4, 0.9, 0.8), is_feasible=False)
+    kept = result(7, 0.5, 0.6)
+    assert said(kept, broken).startswith("trial 4 is ahead of trial 7 by 0.3000")
+    assert said(kept, broken).endswith("; trial 7 ranks first because trial 4 breaks a constraint")
+    assert said(kept, result(4, 0.5, 0.6)).startswith("trials 7 and 4 are level over 2")
+    assert "by 2.0e-06 over" in said(result(7, 0.500002, 0.500002), result(4, 0.5, 0.5))
+    assert "one seed cannot tell" in said(result(7, 0.6), result(4, 0.5))
+
+
+values = st.dictionaries(st.integers(0, 4), st.floats(0, 1), min_size=1)
+
+
+@given(values, values, st.booleans())
+def test_no_verdict_has_a_negative_lead(
+    first: dict[int, float], second: dict[int, float], feasible: bool
+) -> None:
+    """Whatever seeds were lost, whoever keeps the constraints."""
+    leaders = [
+        LeaderResult(1, 0.5, first, lost=0, is_feasible=True),
+        LeaderResult(2, 0.5, second, lost=0, is_feasible=feasible),
+    ]
+    assert "by -" not in said(*leaders)

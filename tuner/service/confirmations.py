@@ -8,16 +8,16 @@ from sqlalchemy.orm import Session
 
 from tuner.configs.seeds import fresh_seeds
 from tuner.search import confirmation as search
-from tuner.search.confirmation import Comparison, LeaderResult, Rerun
+from tuner.search.confirmation import LeaderResult, Rerun
 from tuner.search.leaders import leaders
 from tuner.service import pareto
+from tuner.service.confirmation_verdict import verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import Confirmation, StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
 from tuner.spec.views import ConfirmationView, ConfirmedLeader, ConfirmedObjective
 from tuner.store import lineage, trials
 from tuner.store.tables import Study, Trial
-from tuner.wording import quantity
 
 LeaderSeed = tuple[int, int]  # number of the leader, place of the fresh seed
 
@@ -86,7 +86,7 @@ def view(session: Session, study: Study, spec: StudySpec) -> ConfirmationView | 
         pairs=0 if duel is None else duel.pairs,
         p_value=None if duel is None else duel.p_value,
         within_noise=None if duel is None else duel.is_noise,
-        verdict=_verdict(spec, ranked_leaders, duel, is_complete=is_complete),
+        verdict=verdict(spec, ranked_leaders, duel, is_complete=is_complete),
     )
 
 
@@ -162,48 +162,3 @@ def _confirmed(result: LeaderResult, spec: StudySpec) -> ConfirmedLeader:
             for metric, own in several.items()
         },
     )
-
-
-def _verdict(
-    spec: StudySpec,
-    ranked_leaders: Sequence[LeaderResult],
-    duel: Comparison | None,
-    *,
-    is_complete: bool,
-) -> str:
-    """The outcome in words."""
-    if not is_complete:
-        return "still training with fresh seeds; until then trials rank by their search value"
-    first = ranked_leaders[0]
-    if first.mean is None:
-        return "no training with a fresh seed completed; trials rank by their search value"
-    if len(spec.objectives) > 1:
-        return _front_verdict(ranked_leaders)
-    if duel is None:
-        return f"trial {first.trial} reaches {first.mean:.4f} in the mean; nothing to compare with"
-    pairs = quantity(duel.pairs, "paired seed")
-    lead = (
-        f"trial {first.trial} leads trial {ranked_leaders[1].trial} by {duel.lead:.4f} over {pairs}"
-    )
-    if duel.p_value is None:
-        return f"{lead}: one seed cannot tell a lead from noise"
-    finding = "within the noise" if duel.is_noise else "more than noise"
-    return f"{lead}: {finding} (paired t-test, p = {duel.p_value:.2g})"
-
-
-def _front_verdict(ranked_leaders: Sequence[LeaderResult]) -> str:
-    """Which leaders keep their place on the front, in words."""
-    kept = _named([one.trial for one in ranked_leaders if one.is_on_front])
-    beaten = [one.trial for one in ranked_leaders if one.is_on_front is False]
-    if not kept:
-        return "no leader keeps the constraints in the mean of the fresh seeds"
-    held = f"in the mean of the fresh seeds {kept} on the front"
-    return f"{held}; {_named(beaten)} not" if beaten else held
-
-
-def _named(numbers: Sequence[int]) -> str:
-    """Trials with their verb: `trial 3 is`, `trials 3 and 5 are`."""
-    *most, last = map(str, sorted(numbers)) if numbers else ("",)
-    if not last:
-        return ""
-    return f"trials {', '.join(most)} and {last} are" if most else f"trial {last} is"
