@@ -19,17 +19,19 @@ export function write(values, { push = false, quiet = false } = {}) {
 }
 
 // What a link of this page would lead to, without leaving it: scripts and the live page follow.
-// A stretch of a chart that is enlarged stays so.
+// A stretch of a chart that is enlarged stays so, unless its axis is another one now.
 export function go(link) {
-  const query = new URLSearchParams(link.search);
-  for (const [name, value] of new URLSearchParams(location.search)) {
-    if (name.startsWith("zoom.") && !query.has(name)) query.set(name, value);
+  const query = new URLSearchParams(link.search), now = new URLSearchParams(location.search);
+  const turned = ["axis", "over"].some((name) => (query.get(name) ?? "") !== (now.get(name) ?? ""));
+  for (const [name, value] of now) {
+    if (name.startsWith("zoom.") && !turned && !query.has(name)) query.set(name, value);
   }
   const text = query.toString();
   move(link.pathname + (text ? `?${text}` : ""), { push: true });
 }
 
-function move(address, { push = false, quiet = false }) {
+// To another address of this page; those who listen are told.
+export function move(address, { push = false, quiet = false }) {
   if (address === location.pathname + location.search + location.hash) return;
   history[push ? "pushState" : "replaceState"](null, "", address);
   if (!quiet) tell();

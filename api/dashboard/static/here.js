@@ -1,7 +1,9 @@
 // Links and forms that only turn a live page to another query: `data-here` refetches it in place.
 // Without this script they are ordinary links and forms.
+import { move } from "./address.js";
 
 const DELAY = 150;
+const CHOICES = ["view", "metric", "axis", "smooth", "matrix", "attempt"];
 
 // The partial of the page is asked with the page's own query.
 function follow(search) {
@@ -11,9 +13,18 @@ function follow(search) {
   document.dispatchEvent(new Event("segtune:refetch"));
 }
 
+// What the panel chooses is said anew; the rest of the address (the viewer's image, a folded log)
+// stays, but not a stretch of an axis that is another one now.
 function go(address, { push }) {
-  history[push ? "pushState" : "replaceState"](null, "", address.pathname + address.search);
-  follow(address.search);
+  const now = new URLSearchParams(location.search), wanted = new URLSearchParams(address.search);
+  const turned = (now.get("axis") ?? "") !== (wanted.get("axis") ?? "");
+  for (const name of [...now.keys()]) {
+    if (CHOICES.includes(name) || (turned && name.startsWith("zoom."))) now.delete(name);
+  }
+  for (const [name, value] of wanted) if (CHOICES.includes(name)) now.append(name, value);
+  const text = now.toString();
+  move(address.pathname + (text ? `?${text}` : ""), { push });
+  follow(location.search);
 }
 
 function filled(form) {

@@ -10,7 +10,6 @@ export function morph(old, fresh) {
     old.nodeValue = fresh.nodeValue;
     return;
   }
-  if (old.classList.contains("drawn")) fresh.classList.add("drawn"); // a script drew over it
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
   }

@@ -5,8 +5,6 @@ import { t } from "../words.js";
 const HEIGHT = 188, NARROW = 330, MOST = 3;
 const DENSE = 200; // points, from which a thick line hides its own ups and downs
 const LEFT = 46, RIGHT = 52, TOP = 34, BOTTOM = 26;
-const zooms = new WeakMap(); // what part of the axis is looked at, by element
-const watched = new WeakMap(); // the data that an element shows, and its columns
 
 function columnsOf(element, count) {
   return Math.max(1, Math.min(MOST, count, Math.floor(element.clientWidth / NARROW)));
@@ -71,9 +69,7 @@ export function option(data, look, element) {
   const rows = Math.ceil(data.lines.length / columns);
   const width = element.clientWidth / columns;
   element.style.setProperty("--plot-height", `${rows * HEIGHT}px`);
-  watched.set(element, { ...watched.get(element), data, columns, width: element.clientWidth });
   const cell = (index) => ({ x: (index % columns) * width, y: Math.floor(index / columns) * HEIGHT });
-  const zoom = zooms.get(element) ?? { start: 0, end: 100 };
   return {
     ...base,
     title: data.lines.map((line, index) => ({
@@ -102,7 +98,7 @@ export function option(data, look, element) {
       } },
       formatter: (items) => told(items, data),
     },
-    dataZoom: [{ type: "inside", xAxisIndex: "all", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "shift", ...zoom }],
+    dataZoom: [{ type: "inside", xAxisIndex: "all", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "shift" }],
     series: data.lines.flatMap((line, index) => series(line, index, data, look)),
   };
 }
@@ -114,18 +110,12 @@ function compact(value) {
   return size && size < 1e-3 ? Number(value.toPrecision(2)).toExponential() : String(Number(value.toPrecision(4)));
 }
 
-// Columns follow the width, and what was zoomed into stays through every report.
-export function bind(chart, data, element) {
-  const known = watched.get(element);
-  if (known.bound) return;
-  watched.set(element, { ...known, bound: true });
-  chart.on("datazoom", () => {
-    const { start, end } = chart.getOption().dataZoom[0];
-    zooms.set(element, { start, end });
-  });
-  chart.getZr().on("dblclick", () => chart.dispatchAction({ type: "dataZoom", start: 0, end: 100 }));
+// Columns follow the width.
+export function bind(chart, { element }) {
+  let width = element.clientWidth;
   new ResizeObserver(() => {
-    const { width } = watched.get(element);
-    if (width !== element.clientWidth) document.dispatchEvent(new Event("segtune:theme"));
+    if (width === element.clientWidth) return;
+    width = element.clientWidth;
+    document.dispatchEvent(new Event("segtune:theme"));
   }).observe(element);
 }
