@@ -12,6 +12,7 @@ from typing import Any
 from api.dashboard.chart_data import selection_of
 from api.dashboard.charts.sources import source_rows
 from api.dashboard.charts.timeline import fold_timeline
+from api.dashboard.table_panel import without_mistake
 from api.dashboard.trial_table import TableQuery
 from api.dashboard.words import gettext as _
 from tuner.errors import NotFound
@@ -73,8 +74,11 @@ def tab_of(query: TableQuery) -> Tab:
 
 
 def analysis_page(db: Database, study: str, query: TableQuery) -> AnalysisPage:
-    """The section by itself. Raises NotFound, Unreadable, InvalidInput."""
-    view, found = analysis_detail(db, study, selection_of(query), tab_of(query).read)
+    """The section by itself. Raises NotFound, Unreadable."""
+    tab = tab_of(query)
+    (view, found), _mistake = without_mistake(
+        query, lambda asked: analysis_detail(db, study, selection_of(asked), tab.read)
+    )
     return AnalysisPage(view, query, analysis_section(found, view, query))
 
 

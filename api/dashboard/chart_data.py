@@ -44,6 +44,13 @@ class ChartRequest:
         return selection_of(self.query)
 
 
+@dataclass(frozen=True, slots=True)
+class NoChart:
+    """What there is to draw where a study has not what a chart needs."""
+
+    empty: bool = True
+
+
 def selection_of(query: TableQuery) -> ChartSelection:
     """The trials that the page is about, for its charts."""
     return ChartSelection(query.state, query.filter, query.by)
@@ -95,22 +102,17 @@ def sources(db: Database, study: str, asked: ChartRequest) -> SourcesData:
     return sources_data(read(db, study, asked.selection, source_rows.read))
 
 
-def front(db: Database, study: str, asked: ChartRequest) -> FrontData:
+def front(db: Database, study: str, asked: ChartRequest) -> FrontData | NoChart:
     """Trials over two of the study's metrics. Raises NotFound, Unreadable, InvalidInput."""
     found = read(db, study, asked.selection, front_rows.read)
+    if len(found.axes) == 1:
+        return NoChart()
     return front_data(found, across=asked.query.charts.across, up=asked.query.charts.up)
 
 
 def volume(db: Database, study: str, asked: ChartRequest) -> VolumeData:
     """The hypervolume over time. Raises NotFound, Unreadable, InvalidInput."""
     return volume_data(read(db, study, asked.selection, front_rows.read))
-
-
-@dataclass(frozen=True, slots=True)
-class NoChart:
-    """What there is to draw where a study has not what a chart needs."""
-
-    empty: bool = True
 
 
 Chart = Callable[[Database, str, ChartRequest], "DataclassInstance"]

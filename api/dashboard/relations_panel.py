@@ -13,6 +13,7 @@ from api.dashboard.charts.ranks import RankChart, draw_ranks
 from api.dashboard.charts.slices import SliceChart, draw_slice
 from api.dashboard.narrowing import narrowed, said
 from api.dashboard.relation_data import RelationChart, folded, selection
+from api.dashboard.table_panel import without_mistake
 from api.dashboard.trial_table import TableQuery
 from tuner.service.charts.points import study_points
 from tuner.service.storage import Database
@@ -86,8 +87,11 @@ class RelationsPage:
 
 
 def relations_page(db: Database, study: int | str, query: TableQuery) -> RelationsPage:
-    """The panel by itself. Raises NotFound, InvalidInput."""
-    return RelationsPage(relations_panel(study_points(db, study, selection(query)), query))
+    """The panel by itself. Raises NotFound."""
+    panel, _mistake = without_mistake(
+        query, lambda asked: relations_panel(study_points(db, study, selection(asked)), asked)
+    )
+    return RelationsPage(panel)
 
 
 def relations_panel(points: Sequence[StudyPoints], query: TableQuery) -> RelationsPanel:

@@ -68,6 +68,7 @@ class _Read(Protocol):
 
 _OF_BY = {"by", "metrics", "objective"}  # where a metric that nobody knows is complained of
 R = TypeVar("R", bound=_Read)
+Found = TypeVar("Found")
 
 
 def table_panel(db: Database, study: int | str, query: TableQuery) -> TablePanel:
@@ -83,15 +84,24 @@ def table_panel(db: Database, study: int | str, query: TableQuery) -> TablePanel
 
 
 def read(query: TableQuery, detail: Callable[[TrialSelection], R]) -> tuple[R, TableMistake | None]:
+    """The trials that a query asks for, without its mistake. Raises InvalidInput otherwise."""
+    return without_mistake(query, lambda asked: detail(_selection(asked)))
+
+
+def without_mistake(
+    query: TableQuery, read: Callable[[TableQuery], Found]
+) -> tuple[Found, TableMistake | None]:
     """What a query asks for, without what cannot be understood of its filter or its metric.
 
+    All parts of a page leave out the same, so that they go on showing the same trials.
+
     Raises:
-        InvalidInput: the sort key or the cursor.
+        InvalidInput: anything else, such as the sort key or the cursor.
     """
     mistake: TableMistake | None = None
     while True:
         try:
-            return detail(_selection(query)), mistake
+            return read(query), mistake
         except InvalidInput as error:
             query, mistake = _without_mistake(query, error)
 

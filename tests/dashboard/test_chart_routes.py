@@ -24,6 +24,16 @@ def data(client: TestClient, path: str) -> Any:
     return answer.json()
 
 
+def of_any_time(found: Any) -> Any:
+    """A chart without what grows while one looks at it."""
+    return {name: value for name, value in found.items() if name not in {"end", "ends"}}
+
+
+def test_a_study_of_one_objective_has_no_front(client: TestClient, scene: Scene) -> None:
+    """There is nothing to draw over two metrics, and that is no error."""
+    assert data(client, "front") == {"empty": True}
+
+
 def test_a_chart_that_is_not_there_is_named(client: TestClient, scene: Scene) -> None:
     """The answer says which charts there are."""
     answer = client.get(f"{CHARTS}/horoscope", headers={"accept": "application/json"})
@@ -91,6 +101,29 @@ def test_curves_of_what_only_matrices_know(client: TestClient, scene: Scene) -> 
     found = data(client, "curves?metric=recall.car&lines=3")
     assert len(found["lines"]) == 3
     assert all(0 <= value <= 1 for line in found["lines"] for value in line["ys"])
+
+
+@pytest.mark.parametrize("query", ["filter=miou >", "by=iou.cat", "filter=miou >&by=iou.cat"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "charts/history",
+        "charts/curves",
+        "charts/timeline",
+        "charts/parallel",
+        "charts/front",
+        "analysis",
+        "relations",
+    ],
+)
+def test_a_mistake_of_the_table_spoils_nothing_beside_it(
+    client: TestClient, scene: Scene, part: str, query: str
+) -> None:
+    """The page says what is wrong and shows all; each of its parts shows the same trials."""
+    whole, found = (client.get(f"/partials/studies/1/{part}?{said}") for said in ("", query))
+    assert (whole.status_code, found.status_code) == (200, 200)
+    if part.startswith("charts"):
+        assert of_any_time(found.json()) == of_any_time(whole.json())
 
 
 def test_a_metric_that_is_not_there_is_refused(client: TestClient, scene: Scene) -> None:
@@ -199,5 +232,4 @@ def test_charts_obey_what_the_table_ranks_by(client: TestClient, scene: Scene) -
         1,
         2,
     }
-    assert client.get(f"{CHARTS}/history?filter=miou >").status_code == 422
     assert "iou.pole of each ended trial" in client.get("/studies/1?by=iou.pole").text

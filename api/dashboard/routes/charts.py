@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from api.dashboard import render
 from api.dashboard.chart_data import CHARTS, ChartRequest
 from api.dashboard.deps import Table
+from api.dashboard.table_panel import without_mistake
 from api.deps import Db, StudyRef
 from tuner.errors import NotFound
 
@@ -24,11 +25,16 @@ def show_chart(
     *,
     points: Annotated[int, Query(ge=100, le=8000)] = 800,
 ) -> Response:
-    """What a chart of a study draws: as many points as the screen can show, of one moment."""
+    """What a chart of a study draws: as many points as the screen can show, of one moment.
+
+    A filter that cannot be understood is left out, as on the page, which says what is wrong.
+    """
     chart = CHARTS.get(name)
     if chart is None:
         raise NotFound(f"no chart is called '{name}'; there are {', '.join(CHARTS)}")
-    found = chart(db, study, ChartRequest(query, points))
+    found, _mistake = without_mistake(
+        query, lambda asked: chart(db, study, ChartRequest(asked, points))
+    )
     body = _adapter(type(found)).dump_json(found)
     return Response(body, media_type="application/json", headers=dict(render.HEADERS))
 

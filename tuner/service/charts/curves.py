@@ -63,7 +63,7 @@ class StudyCurves:
 def curves(
     db: Database, study: int | str, selection: ChartSelection, choice: CurveChoice
 ) -> StudyCurves:
-    """Curves of a study. Raises NotFound, Unreadable, InvalidInput (metric)."""
+    """Curves of a study. Raises NotFound, Unreadable, InvalidInput (metric, by)."""
     with db.snapshot() as session:
         return read(session, studies.find(session, study), selection, choice)
 
@@ -78,7 +78,7 @@ def read(
     reported = trial_cells.reported(session, study.id)
     wrong = unknown_metric(metric, spec.dataset.classes)
     if wrong and metric not in reported:
-        raise InvalidInput([Problem(("metric",), wrong)])
+        raise InvalidInput([Problem(("metric" if choice.metric else "by",), wrong)])
     only = numbers(session, study, spec, selection)
     ranked = values(session, study, spec, selection)
     there = [
