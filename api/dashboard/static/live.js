@@ -17,13 +17,14 @@ export class Live {
       this.refetch();
     });
     addEventListener("pagehide", () => this.stop());
-    addEventListener("pageshow", (event) => event.persisted && this.follow(true));
+    addEventListener("pageshow", (event) => event.persisted && this.comeBack());
+    document.addEventListener("submit", (event) => setTimeout(() => this.leave(event)));
     this.follow(false);
   }
 
   follow(refetch) {
     this.stop();
-    if (document.hidden) return;
+    if (document.hidden || this.isLeaving) return;
     if (refetch) this.soon(0);
     this.timer = setInterval(() => this.soon(0), this.poll);
     const { events, kinds, ended } = this.root.dataset;
@@ -38,6 +39,19 @@ export class Live {
     for (const kind of kinds.split(" ")) this.stream.addEventListener(kind, heard);
   }
 
+  // A form that the page's scripts leave to the browser leads to another page: what this one was
+  // about may be deleted by then, and to ask for it once more would be an error.
+  leave(event) {
+    if (event.defaultPrevented || event.target.method !== "post") return;
+    this.isLeaving = true;
+    this.stop();
+  }
+
+  comeBack() {
+    this.isLeaving = false;
+    this.follow(true);
+  }
+
   stop() {
     clearInterval(this.timer);
     clearTimeout(this.waiting);
@@ -47,6 +61,7 @@ export class Live {
 
   // The first event of a burst sets the time; those after it are part of the same refetch.
   soon(delay) {
+    if (this.isLeaving) return;
     this.waiting ??= setTimeout(() => this.refetch(), delay);
   }
 
@@ -72,7 +87,7 @@ export class Live {
       // A proxy that answered for a server that was away has ended the stream for good.
       if (this.stream?.readyState === EventSource.CLOSED) this.follow(false);
     } catch {
-      this.say("lost");
+      if (!this.isLeaving) this.say("lost");
       this.waiting = undefined;
       if (!document.hidden) this.soon(AGAIN);
     } finally {
