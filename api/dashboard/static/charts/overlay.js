@@ -7,6 +7,7 @@ export function option(data, look) {
   const { axis, base } = frame(look);
   return {
     ...base,
+    legend: { show: false }, // letters at the curves, which the page names above
     grid: { ...base.grid, right: 44, bottom: 62 },
     tooltip: { ...base.tooltip, trigger: "axis", axisPointer: { type: "line" } },
     dataZoom: [

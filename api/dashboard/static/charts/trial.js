@@ -72,6 +72,7 @@ export function option(data, look, element) {
   const cell = (index) => ({ x: (index % columns) * width, y: Math.floor(index / columns) * HEIGHT });
   return {
     ...base,
+    legend: { show: false }, // each has its title
     title: data.lines.map((line, index) => ({
       left: cell(index).x + 2, top: cell(index).y + 2, text: `{name|${line.name}}  {unit|${line.unit}}${line.best ? `{unit|${line.unit ? " · " : ""}${t("best")} ${short(line.best[1])}}` : ""}`,
       textStyle: { rich: { name: { color: look.text, fontSize: 12.5, fontWeight: 600 }, unit: { color: look.muted, fontSize: 11.5 } } },
