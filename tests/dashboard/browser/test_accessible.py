@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ViewportSize, expect
 
 from tests.browsers import Windows
 from tests.dashboard.scenes import Scene
@@ -23,6 +24,15 @@ PATHS = (
     "/login",
     "/nowhere",
 )
+# Folds within the page, without menus that lie over it: of those one is open at a time.
+OPEN_ALL = "document.querySelectorAll('details:not(.menu)').forEach((one) => { one.open = true; })"
+# What sticks out to the right where the page scrolls sideways.
+WIDER = """() => {
+  if (document.documentElement.scrollWidth <= innerWidth) return [];
+  const out = [...document.querySelectorAll("body *")].filter((one) =>
+    one.getBoundingClientRect().right > innerWidth && !one.closest(".scroll, pre, code, svg"));
+  return ["page", ...out.map((one) => `${one.nodeName}#${one.id}.${one.className}`).slice(0, 8)];
+}"""
 
 
 @pytest.fixture
@@ -31,12 +41,13 @@ def scene(server: str, db: Database) -> Scene:
     return Scene.submit(db).play(14, running=2)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390)])
 def test_axe_finds_nothing(
-    windows: Windows, server: str, scene: Scene, scheme: Literal["light", "dark"]
+    windows: Windows, server: str, scene: Scene, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    """No page has what axe calls a violation."""
-    page = windows.open(color_scheme=scheme).page
+    """No page has what axe calls a violation, on a desk or in a hand."""
+    size: ViewportSize = {"width": width, "height": 900}
+    page = windows.open(color_scheme=scheme, viewport=size).page
     found = {}
     for path in PATHS:
         page.goto(f"{server}{path}", wait_until="load")
@@ -44,3 +55,20 @@ def test_axe_finds_nothing(
         found[path] = [(one["id"], [node["target"] for node in one["nodes"]]) for one in violations]
 
     assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_page_is_wider_than_a_phone(
+    windows: Windows, server: str, scene: Scene, language: str
+) -> None:
+    """Nothing but tables and code scrolls sideways, with all that can be opened open too."""
+    visit = windows.open(viewport={"width": 390, "height": 844})
+    visit.page.context.add_cookies([{"name": "segtune_language", "value": language, "url": server}])
+    found = {}
+    for path in PATHS:
+        visit.page.goto(f"{server}{path}", wait_until="load")
+        expect(visit.page.locator("html")).to_have_attribute("lang", language)
+        visit.page.evaluate(OPEN_ALL)
+        found[path] = visit.page.evaluate(WIDER)
+
+    assert {path: wider for path, wider in found.items() if wider} == {}
