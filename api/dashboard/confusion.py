@@ -9,9 +9,10 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.svg import element
 from api.dashboard.trial_query import Shares
-from tuner import wording
+from api.dashboard.words import gettext as _
 from tuner.spec.metrics import Confusion
 
 LEGIBLE = 20  # classes up to which each cell has room for a number
@@ -156,8 +157,8 @@ def _image(cells: Sequence[Sequence[MatrixCell]]) -> Markup:
         class_="matrix",
         viewBox=f"0 0 {size} {size}",
         role="img",
-        aria_label=f"Confusion matrix of {wording.quantity(size, 'class')}; the largest "
-        "confusions are listed beside it",
+        aria_label=_("Confusion matrix of %(classes)s; the largest confusions are listed beside it")
+        % {"classes": spoken.quantity(size, "class")},
     )
 
 

@@ -71,9 +71,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shared = "measure metric gain percent titled"
+    shared = "measure metric gain percent"
     found.filters.update({name: getattr(wording, name) for name in shared.split()})
-    said = "number setting quantity duration ago savings"
+    said = "number setting quantity duration ago savings titled"
     found.filters.update({name: getattr(spoken, name) for name in said.split()})
     own = "absolute size pretty flatten"
     found.filters.update({name: getattr(fmt, name) for name in own.split()})

@@ -8,8 +8,8 @@ from api.dashboard.words import language, message
 from tuner import wording
 from tuner.spec.views import StudyView
 
-# What states are called: a template looks them up by their names.
-STATES = (
+# Names of values that pages and scripts look up: of states, outcomes, sources, files, and answers.
+NAMES = (
     message("queued"),
     message("waiting"),
     message("running"),
@@ -25,7 +25,54 @@ STATES = (
     message("idle"),
     message("unfit"),
     message("gone"),
+    message("stopped"),
+    message("yielded"),
+    message("crashed"),
+    message("hung"),
+    message("outdated"),
+    message("lost"),
+    message("base"),
+    message("sampler"),
+    message("prior"),
+    message("warm"),
+    message("user"),
+    message("confirm"),
+    message("copy"),
+    message("import"),
+    message("checkpoint"),
+    message("model"),
+    message("log"),
+    message("preview"),
+    message("photos"),
+    message("truth"),
+    message("predictions"),
+    message("maximize"),
+    message("minimize"),
+    message("epochs"),
+    message("images"),
+    message("hours"),
+    message("minutes"),
+    message("seconds"),
+    message("top right"),
+    message("top left"),
+    message("bottom right"),
+    message("bottom left"),
+    message("yes"),
+    message("no"),
 )
+# What pages count: Chinese puts a word between a number and its thing.
+THINGS = {
+    "attempt": message("%(amount)s attempts"),
+    "class": message("%(amount)s classes"),
+    "completed trial": message("%(amount)s completed trials"),
+    "core": message("%(amount)s cores"),
+    "ended trial": message("%(amount)s ended trials"),
+    "epoch": message("%(amount)s epochs"),
+    "param": message("%(amount)s params"),
+    "seed": message("%(amount)s seeds"),
+    "trial": message("%(amount)s trials"),
+    "worker": message("%(amount)s workers"),
+}
 _PART = re.compile(r"([\d.,]+) (y|mo|d|h|min|s)\b")
 
 
@@ -40,10 +87,22 @@ def setting(value: object) -> str:
 
 
 def quantity(amount: float, thing: str) -> str:
-    """A number of things; `thing` is the English word for one."""
+    """A number of things; `thing` is the English word for one, one of `THINGS`."""
     english = wording.quantity(amount, thing)
-    spoken = _(thing)
-    return english if spoken == thing else f"{english.partition(' ')[0]} {spoken}"
+    if language() == "en":
+        return english
+    return _(THINGS[thing]) % {"amount": english.partition(" ")[0]}
+
+
+def trial(number: int) -> str:
+    """A trial by its number."""
+    return _("trial %(number)s") % {"number": number}
+
+
+def titled(name: str) -> str:
+    """A metric with the unit it is measured in, where its name does not end with that."""
+    metric, between, unit = wording.titled(name).partition(" in ")
+    return _("%(metric)s in %(unit)s") % {"metric": metric, "unit": unit} if between else metric
 
 
 def duration(seconds: float | None) -> str:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 COOKIE = "segtune_language"
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "中文"}  # as each calls itself
 FOLDER = Path(__file__).parent / "locales"
+_NAMES = "spoken.py"  # of states, sources and the like, which scripts look up as well
 _language: ContextVar[str] = ContextVar("language", default="en")
 
 
@@ -108,7 +109,8 @@ def _entries(found: Catalog) -> Iterator[tuple[str, str, bool]]:
     for message in found:
         key, text = _first(message.id), _first(message.string)
         if key and text:
-            yield key, text, any(path.endswith(".js") for path, _ in message.locations)
+            paths = [path for path, _ in message.locations]
+            yield key, text, any(path.endswith(".js") or path == _NAMES for path in paths)
 
 
 def _first(forms: str | Sequence[str] | None) -> str:

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from api.dashboard.charts.frame import finite
 from api.dashboard.charts.svg import element, percent
+from api.dashboard.words import gettext as _
 
 
 def draw_bar(share: float | None, *, kind: str = "value") -> Markup:
@@ -25,7 +26,7 @@ def draw_stack(counts: Mapping[str, int], total: int) -> Markup:
             parts.append(
                 element(
                     "rect",
-                    element("title", f"{count:,} {state}"),
+                    element("title", f"{count:,} {_(state)}"),
                     class_=state,
                     x=percent(start / whole),
                     width=percent(count / whole),
@@ -33,7 +34,7 @@ def draw_stack(counts: Mapping[str, int], total: int) -> Markup:
                 )
             )
         start += count
-    said = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none yet"
+    said = _(", ").join(f"{count} {_(state)}" for state, count in counts.items() if count)
     track = element("rect", class_="track", width="100%", height="100%")
-    label = f"Trials: {said}, of {total}"
+    label = _("Trials: %(said)s, of %(total)s") % {"said": said or _("none yet"), "total": total}
     return element("svg", track, *parts, class_="bar stack", role="img", aria_label=label)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.dimensions import MISSING, WHOLE, ParamAxis, place_of
 from api.dashboard.charts.frame import chart
 from api.dashboard.charts.pairs import ParamPair, cell_of, cells, spot
 from api.dashboard.charts.sequential import AmongTrials, goodness, sample, shade, value_axis, whole
 from api.dashboard.charts.svg import element, percent
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.service.trial_points import StudyPoints, TrialPoint
-from tuner.wording import quantity
 
 DOTS, DRAWN = 600, 150
 
@@ -116,7 +117,7 @@ def draw_contour(folded: ContourChart) -> Markup:
     tiles = [
         element(
             "rect",
-            element("title", f"{wording.measure(cell.value)} · trial {cell.trial}"),
+            element("title", f"{wording.measure(cell.value)} · {spoken.trial(cell.trial)}"),
             class_=f"cell {shade(cell.good / WHOLE)}",
             x=percent(x.share(cell.x[0])),
             y=percent(1 - y.share(cell.y[1])),
@@ -136,8 +137,13 @@ def draw_contour(folded: ContourChart) -> Markup:
         *tiles,
         frame_of(x, y),
         *dots,
-        label=f"Best {folded.metric} over {folded.x.path} and {folded.y.path} of "
-        f"{quantity(folded.matching, 'trial')}",
+        label=_("Best %(metric)s over %(x)s and %(y)s of %(trials)s")
+        % {
+            "metric": folded.metric,
+            "x": folded.x.path,
+            "y": folded.y.path,
+            "trials": spoken.quantity(folded.matching, "trial"),
+        },
     )
 
 
@@ -186,7 +192,7 @@ def mark(dot: Dot, x: PlotSide, y: PlotSide, *, class_: str) -> Markup:
     """A trial as a dot."""
     return element(
         "circle",
-        element("title", f"trial {dot.trial} · {wording.measure(dot.value)}"),
+        element("title", f"{spoken.trial(dot.trial)} · {wording.measure(dot.value)}"),
         class_=class_,
         cx=percent(x.share(dot.x)),
         cy=percent(1 - y.share(dot.y)),

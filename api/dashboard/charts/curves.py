@@ -8,13 +8,14 @@ from typing import Literal, Protocol
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.axes import Axis, linear, trimmed
 from api.dashboard.charts.frame import chart, grid
 from api.dashboard.charts.svg import Position, element, line, percent, stretched
 from api.dashboard.charts.thin import thin
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.spec.states import TrialState
-from tuner.wording import quantity
 
 Role = Literal["ended", "best", "running"]
 LABELS, HUES = 8, 8
@@ -89,7 +90,7 @@ def draw_curves(curves: Curves, *, name: str, ends: Literal["trial", "value"] = 
     paths = [
         element(
             "path",
-            element("title", f"trial {item.trial} · {item.state} · {_last(item)}"),
+            element("title", f"{spoken.trial(item.trial)} · {_(item.state)} · {_last(item)}"),
             class_=f"line {item.role} {hues.get(item.trial, '')}".rstrip(),
             d=line(_places(curves, item)),
             data_trial=item.trial,
@@ -101,8 +102,12 @@ def draw_curves(curves: Curves, *, name: str, ends: Literal["trial", "value"] = 
         grid(curves.x, curves.y),
         stretched(*paths),
         *_ends(curves, hues, ends),
-        label=f"{name} over epochs of {quantity(len(curves.lines), 'trial')}, "
-        f"{running} of them running",
+        label=_("%(metric)s over epochs of %(trials)s, %(running)s of them running")
+        % {
+            "metric": name,
+            "trials": spoken.quantity(len(curves.lines), "trial"),
+            "running": running,
+        },
     )
 
 
@@ -147,7 +152,8 @@ def _places(curves: Curves, item: Line) -> list[Position]:
 
 def _last(item: Line) -> str:
     step, value = item.points[-1]
-    return f"{wording.measure(value)} at epoch {step:g}"
+    said = {"value": wording.measure(value), "step": f"{step:g}"}
+    return _("%(value)s at epoch %(step)s") % said
 
 
 def _ends(curves: Curves, hues: Mapping[int, str], what: str) -> list[Markup]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from api.dashboard.charts.axes import Axis, linear
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.spec.filters import Condition, Given, Op, write
 from tuner.spec.space import AnyDimension, Choice, Float, SearchSpace
@@ -187,7 +188,7 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 def label(value: Any) -> str:
     """A choice as it is shown."""
-    return wording.setting(value) if value is not None else "none"
+    return wording.setting(value) if value is not None else _("none")
 
 
 def term(value: Any) -> str:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.axes import Axis, linear, robust
 from api.dashboard.charts.frame import chart, grid
 from api.dashboard.charts.svg import element, steps, stretched
 from api.dashboard.words import gettext as _
 from tuner.service.trial_points import StudyPoints
 from tuner.spec.states import TrialState
-from tuner.wording import quantity
 
 STEPS = 240  # of one staircase
 
@@ -71,7 +71,7 @@ def draw_edf(folded: EdfChart) -> Markup:
     paths = [
         element(
             "path",
-            element("title", f"{one.label} · {quantity(one.trials, 'trial')}"),
+            element("title", f"{one.label} · {spoken.quantity(one.trials, 'trial')}"),
             class_=f"line hue{one.hue}",
             d=steps((folded.x.position(value), share) for value, share in _inside(one, folded.x)),
         )
@@ -80,8 +80,13 @@ def draw_edf(folded: EdfChart) -> Markup:
     return chart(
         grid(folded.x, y),
         stretched(*paths),
-        label=f"Distribution of {folded.metric}: "
-        + ", ".join(f"{one.label} {quantity(one.trials, 'trial')}" for one in folded.stairs),
+        label=_("Distribution of %(metric)s: %(groups)s")
+        % {
+            "metric": folded.metric,
+            "groups": _(", ").join(
+                f"{one.label} {spoken.quantity(one.trials, 'trial')}" for one in folded.stairs
+            ),
+        },
     )
 
 

@@ -7,13 +7,14 @@ from math import ceil
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.axes import Axis, linear, robust
 from api.dashboard.charts.frame import POINTS, chart, grid
 from api.dashboard.charts.svg import element, line, percent, steps, stretched
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.spec.study import Objective
 from tuner.spec.views import FrontStep, FrontView
-from tuner.wording import quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,13 @@ def draw_front(front: Front) -> Markup:
         grid(front.x, front.y),
         *stairs,
         *(_mark(front, one) for one in front.marks),
-        label=f"{names[0]} against {names[1]} of {quantity(front.trials, 'trial')}, "
-        f"{len(best)} of them on the Pareto front",
+        label=_("%(up)s against %(across)s of %(trials)s, %(count)s of them on the Pareto front")
+        % {
+            "up": names[0],
+            "across": names[1],
+            "trials": spoken.quantity(front.trials, "trial"),
+            "count": len(best),
+        },
     )
 
 
@@ -76,8 +82,11 @@ def draw_volume(view: FrontView) -> Markup:
     return chart(
         grid(x, y),
         stretched(element("path", class_="best", d=path)),
-        label=f"Hypervolume of the front over {quantity(len(view.steps), 'completed trial')}, "
-        f"now {wording.number(view.hypervolume)}",
+        label=_("Hypervolume of the front over %(trials)s, now %(volume)s")
+        % {
+            "trials": spoken.quantity(len(view.steps), "completed trial"),
+            "volume": wording.number(view.hypervolume),
+        },
     )
 
 
@@ -98,7 +107,7 @@ def _mark(front: Front, one: FrontStep) -> Markup:
     )
     return element(
         "circle",
-        element("title", f"trial {one.trial} · {values}"),
+        element("title", f"{spoken.trial(one.trial)} · {values}"),
         class_="front" if one.on_front else "behind",
         cx=percent(front.x.position(one.values[1])),
         cy=percent(1 - front.y.position(one.values[0])),

@@ -6,15 +6,16 @@ from typing import Literal, Protocol
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.axes import Axis, linear, robust
 from api.dashboard.charts.frame import POINTS, chart, finite, grid
 from api.dashboard.charts.sample import columns, representative, short
 from api.dashboard.charts.svg import element, percent, steps, stretched
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
 from tuner.spec.views import HistoryPoint
-from tuner.wording import quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +158,12 @@ def draw_history(history: HistoryChart, *, name: str) -> Markup:
         *(_mark(history, mark) for mark in sorted(history.marks, key=_weight)),
         *front,
         *_levels(history),
-        label=f"{name} of {quantity(history.ended, 'ended trial')} in the order of ending, "
-        f"best so far {wording.metric(history.best[-1][1] if history.best else None)}",
+        label=_("%(metric)s of %(trials)s in the order of ending, best so far %(best)s")
+        % {
+            "metric": name,
+            "trials": spoken.quantity(history.ended, "ended trial"),
+            "best": wording.metric(history.best[-1][1] if history.best else None),
+        },
     )
 
 
@@ -207,7 +212,9 @@ def history_data(
 
 
 def _mark(history: HistoryChart, mark: Mark) -> Markup:
-    title = element("title", f"trial {mark.trial} · {mark.state} · {wording.metric(mark.value)}")
+    title = element(
+        "title", f"{spoken.trial(mark.trial)} · {_(mark.state)} · {wording.metric(mark.value)}"
+    )
     x = percent(history.x.position(mark.place))
     y = percent(1 - history.y.position(mark.value) if mark.value is not None else 1.0)
     glyph = _glyph(history.y, mark)
@@ -238,10 +245,11 @@ def _levels(history: HistoryChart) -> list[Markup]:
     found = []
     if history.best:
         value = history.best[-1][1]
-        text = f"best {wording.metric(value)} · #{history.best_trial}"
+        said = {"value": wording.metric(value), "trial": history.best_trial}
+        text = _("best %(value)s · #%(trial)s") % said
         found.append(_level(text, history.y.position(value), dy=up, class_="name best"))
     if history.base is not None and (not history.best or history.best[-1][1] != history.base):
-        text = f"trial 0 · {wording.metric(history.base)}"
+        text = f"{spoken.trial(0)} · {wording.metric(history.base)}"
         found.append(_level(text, history.y.position(history.base), dy=down, class_="name base"))
     return found
 

@@ -10,6 +10,7 @@ from api.dashboard.charts.frame import chart, grid
 from api.dashboard.charts.svg import element, line, percent, stretched
 from api.dashboard.charts.thin import Points, smooth, thin
 from api.dashboard.trial_series import SPEED, AxisPlaces, Series
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.spec.metrics import MINIMIZED
 
@@ -77,7 +78,8 @@ def draw_multiple(all_of: Multiples, one: Multiple) -> Markup:
         *breaks,
         stretched(*raw, element("path", class_=kind, d=_path(drawn, x, y))),
         *_marks(one, drawn, x, y),
-        label=f"{one.metric} over {all_of.unit}, now {said(one.last)}",
+        label=_("%(metric)s over %(unit)s, now %(value)s")
+        % {"metric": one.metric, "unit": _(all_of.unit), "value": said(one.last)},
     )
 
 
@@ -120,7 +122,7 @@ def _marks(one: Multiple, drawn: Points, x: Axis, y: Axis) -> list[Markup]:
     place, value = drawn[-1]
     found = [_circle("end", x.position(place), y.position(value), "3.5")]
     if one.best is not None:
-        title = element("title", f"best {said(one.best[1])}")
+        title = element("title", _("best %(value)s") % {"value": said(one.best[1])})
         across, up = x.position(one.best[0]), y.position(one.best[1])
         found.insert(0, _circle("best", across, up, "4.5", title))
     text = element(

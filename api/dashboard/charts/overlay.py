@@ -10,6 +10,7 @@ from api.dashboard.charts.axes import Axis, linear, trimmed
 from api.dashboard.charts.curves import spread
 from api.dashboard.charts.frame import chart, grid
 from api.dashboard.charts.svg import element, line, percent, stretched
+from api.dashboard.words import gettext as _
 
 POINTS = 200  # of one line
 _LABEL_GAP = 0.06  # height of a label as a share of the plot
@@ -90,7 +91,11 @@ def draw_overlay(overlay: Overlay, *, name: str) -> Markup:
             ),
         )
     ]
-    label = f"{name} over epochs of the trials {', '.join(one.letter for one in overlay.lines)}"
+    letters_ = _(", ").join(one.letter for one in overlay.lines)
+    label = _("%(metric)s over epochs of the trials %(letters)s") % {
+        "metric": name,
+        "letters": letters_,
+    }
     return chart(grid(overlay.x, overlay.y), stretched(*paths), *letters, label=label)
 
 

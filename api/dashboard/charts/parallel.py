@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.dimensions import (
     MISSING,
     ParamAxis,
@@ -27,9 +28,9 @@ from api.dashboard.charts.sequential import (
 )
 from api.dashboard.charts.svg import element, line, percent, stretched
 from api.dashboard.narrowing import Span
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.service.trial_points import StudyPoints, TrialPoint
-from tuner.wording import quantity
 
 LINES, BEHIND, DRAWN = 800, 200, 150  # that match; that do not; of both as SVG
 SHOWN = 8  # axes without being asked for
@@ -154,8 +155,12 @@ def draw_parallel(folded: ParallelChart) -> Markup:
     return chart(
         stretched(*paths),
         *axes,
-        label=f"{folded.metric} of {quantity(folded.matching, 'trial')}, each a line through "
-        f"{quantity(len(folded.axes) - 1, 'param')}",
+        label=_("%(metric)s of %(trials)s, each a line through %(params)s")
+        % {
+            "metric": folded.metric,
+            "trials": spoken.quantity(folded.matching, "trial"),
+            "params": spoken.quantity(len(folded.axes) - 1, "param"),
+        },
     )
 
 
@@ -169,7 +174,7 @@ def _path(one: ParallelLine, places: Sequence[float]) -> Markup:
     shown = f"line {shade(one.good / 10_000)}" if one.matches else "line out"
     return element(
         "path",
-        element("title", f"trial {one.trial} · {wording.measure(one.value)}"),
+        element("title", f"{spoken.trial(one.trial)} · {wording.measure(one.value)}"),
         class_=shown,
         d=line(zip(places, heights, strict=True)),
         data_trial=one.trial,

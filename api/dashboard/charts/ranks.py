@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.contour import Dot, PlotSide, frame_of, mark
 from api.dashboard.charts.dimensions import WHOLE, ParamAxis
 from api.dashboard.charts.frame import chart
 from api.dashboard.charts.pairs import ParamPair, keyed, spot
 from api.dashboard.charts.sequential import AmongTrials, sample, shade, whole
+from api.dashboard.words import gettext as _
 from tuner.service.trial_points import StudyPoints
-from tuner.wording import quantity
 
 DOTS, DRAWN = 1200, 250
 
@@ -70,8 +71,13 @@ def draw_ranks(folded: RankChart) -> Markup:
     return chart(
         frame_of(x, y),
         *dots,
-        label=f"Trials by rank of {folded.metric} over {folded.x.path} and {folded.y.path}, "
-        f"{quantity(folded.matching, 'trial')}",
+        label=_("Trials by rank of %(metric)s over %(x)s and %(y)s, %(trials)s")
+        % {
+            "metric": folded.metric,
+            "x": folded.x.path,
+            "y": folded.y.path,
+            "trials": spoken.quantity(folded.matching, "trial"),
+        },
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from api.dashboard import spoken
 from api.dashboard.charts.axes import Axis
 from api.dashboard.charts.dimensions import MISSING, ParamAxis, param_axes, scattered
 from api.dashboard.charts.effects import by_effect
@@ -18,9 +19,9 @@ from api.dashboard.charts.sequential import (
     value_axis,
 )
 from api.dashboard.charts.svg import element, percent
+from api.dashboard.words import gettext as _
 from tuner import wording
 from tuner.service.trial_points import StudyPoints
-from tuner.wording import quantity
 
 TRIALS, DRAWN = 600, 90  # in the interactive chart; as SVG, in each panel
 PANELS = 12
@@ -99,7 +100,12 @@ def draw_slice(folded: SliceChart, panel: SlicePanel) -> Markup:
     return chart(
         grid_of(across(panel.axis), folded.y),
         *marks,
-        label=f"{folded.metric} over {panel.axis.path} of {quantity(folded.matching, 'trial')}",
+        label=_("%(metric)s over %(param)s of %(trials)s")
+        % {
+            "metric": folded.metric,
+            "param": panel.axis.path,
+            "trials": spoken.quantity(folded.matching, "trial"),
+        },
     )
 
 
@@ -122,7 +128,7 @@ def _mark(folded: SliceChart, panel: SlicePanel, index: int) -> Markup:
     is_best = number == folded.best
     return element(
         "circle",
-        element("title", f"trial {number} · {wording.measure(value)}"),
+        element("title", f"{spoken.trial(number)} · {wording.measure(value)}"),
         class_=f"dot {age}{' top' if is_best else ''}",
         cx=percent(on_plot(panel.axis, panel.places[index] / 10_000)),
         cy=percent(1 - folded.y.position(value)),

@@ -16,7 +16,7 @@ export function option(data, look) {
     grid: { ...base.grid, bottom: 30, right: 48 },
     legend: { show: false },
     tooltip: { show: false },
-    xAxis: { ...axis, type: "value", min: 0, max: data.across || 1, name: t({ epoch: "epochs", images: "images", time: "device time" }[data.over]), nameGap: -4, nameTextStyle: { ...axis.nameTextStyle, align: "right", verticalAlign: "bottom", padding: [0, 0, 6, 0] }, splitLine: { show: false }, minInterval: data.over === "epoch" ? 1 : 0, axisLabel: { ...axis.axisLabel, formatter: (value) => across(data, value) } },
+    xAxis: { ...axis, type: "value", min: 0, max: data.across || 1, name: { epoch: t("epochs"), images: t("images"), time: t("device time") }[data.over], nameGap: -4, nameTextStyle: { ...axis.nameTextStyle, align: "right", verticalAlign: "bottom", padding: [0, 0, 6, 0] }, splitLine: { show: false }, minInterval: data.over === "epoch" ? 1 : 0, axisLabel: { ...axis.axisLabel, formatter: (value) => across(data, value) } },
     yAxis: data.log
       ? { ...axis, type: "log", axisLine: { show: false }, min: "dataMin", max: "dataMax", axisLabel: { ...axis.axisLabel, formatter: number } }
       : { ...axis, type: "value", min: data.low, max: data.high, axisLine: { show: false }, axisLabel: { ...axis.axisLabel, showMinLabel: false, showMaxLabel: false, formatter: number } },
@@ -43,9 +43,9 @@ function across(data, value) {
 }
 
 function duration(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${number(Math.round(seconds / 6) / 10)} min`;
-  return `${number(Math.round(seconds / 360) / 10)} h`;
+  if (seconds < 90) return t("{number} s", { number: Math.round(seconds) });
+  if (seconds < 5400) return t("{number} min", { number: number(Math.round(seconds / 6) / 10) });
+  return t("{number} h", { number: number(Math.round(seconds / 360) / 10) });
 }
 
 export function bind(chart, context) {

@@ -1,9 +1,9 @@
 // The optimisation history: trials by state, the best so far, trial 0.
 import { frame, number, plain, zooming } from "../chart.js";
-import { t } from "../words.js";
+import { message, t } from "../words.js";
 
 const STATES = ["completed", "pruned", "failed", "cancelled"];
-const AXES = { trials: "trials ended", epochs: "epochs trained by the study", hours: "device hours" };
+const AXES = { trials: message("trials ended"), epochs: message("epochs trained by the study"), hours: message("device hours") };
 
 export function option(data, look) {
   if (!data.trials.length) return null;

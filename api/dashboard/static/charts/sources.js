@@ -29,7 +29,8 @@ export function option(data, look) {
 function say(data, index) {
   const first = data.edges[index], next = data.edges[index + 1];
   const sum = Object.values(data.counts).reduce((all, counts) => all + counts[index], 0);
-  const lines = [`{b|${next === undefined ? t("from #{first}", { first }) : `#${first}–${next - 1}`}}`];
+  const which = next === undefined ? t("from #{first}", { first }) : `#${first}–${next - 1}`;
+  const lines = [`{b|${which}}`];
   for (const [source, counts] of Object.entries(data.counts)) {
     if (counts[index]) lines.push(`${t(source)}  ${number(counts[index])}  (${Math.round((100 * counts[index]) / sum)} %)`);
   }

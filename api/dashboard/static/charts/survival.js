@@ -1,8 +1,8 @@
 // Rung survival: of the trials that came to each rung, how many passed, were stopped or wait.
 import { frame, number } from "../chart.js";
-import { t } from "../words.js";
+import { message, t } from "../words.js";
 
-const PARTS = [["passed", "completed", "passed"], ["running", "running", "under way"], ["paused", "paused", "paused"], ["stopped", "pruned", "stopped"], ["failed", "failed", "failed"]];
+const PARTS = [["passed", "completed", message("passed")], ["running", "running", message("under way")], ["paused", "paused", message("paused")], ["stopped", "pruned", message("stopped")], ["failed", "failed", message("failed")]];
 
 export function height() {
   return 264;
@@ -16,7 +16,7 @@ export function option(data, look) {
     ...base,
     grid: { ...base.grid, top: 22 },
     legend: { ...base.legend, data: shown.map((part) => t(part[2])) },
-    xAxis: { ...axis, type: "category", data: data.rungs.map((rung) => t(data.at_each ? "up to {epoch}" : "epoch {epoch}", { epoch: number(rung.epoch) })) },
+    xAxis: { ...axis, type: "category", data: data.rungs.map((rung) => data.at_each ? t("up to {epoch}", { epoch: number(rung.epoch) }) : t("epoch {epoch}", { epoch: number(rung.epoch) })) },
     yAxis: { ...axis, type: "value", axisLine: { show: false }, minInterval: 1 },
     tooltip: { ...base.tooltip, trigger: "axis", axisPointer: { type: "shadow", shadowStyle: { color: look.faint, opacity: 0.15 } }, formatter: (events) => say(data, data.rungs[events[0].dataIndex]) },
     series: shown.map(([name, tone, words], place) => ({

@@ -1,11 +1,11 @@
 // Attempts by worker: a lane for each, a bar for each attempt, its colour and edge by how it ended.
 import { frame, number, plain, zooming } from "../chart.js";
-import { t } from "../words.js";
+import { message, t } from "../words.js";
 
 const LANE = 20, MOST_LANES = 28;
 const WORDS = {
-  running: "under way", completed: "completed", pruned: "pruned", paused: "paused at a rung", cancelled: "stopped by hand",
-  yielded: "given back", failed: "failed", lost: "lost with its worker",
+  running: message("under way"), completed: message("completed"), pruned: message("pruned"), paused: message("paused at a rung"),
+  cancelled: message("stopped by hand"), yielded: message("given back"), failed: message("failed"), lost: message("lost with its worker"),
 };
 
 export function height(data) {
@@ -88,9 +88,9 @@ function time(moment) {
 }
 
 function duration(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${number(seconds / 60)} min`;
-  return `${number(seconds / 3600)} h`;
+  if (seconds < 90) return t("{number} s", { number: Math.round(seconds) });
+  if (seconds < 5400) return t("{number} min", { number: number(seconds / 60) });
+  return t("{number} h", { number: number(seconds / 3600) });
 }
 
 export function highlight(chart, data, trial) {
