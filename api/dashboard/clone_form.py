@@ -154,7 +154,7 @@ def _with_option(control: Control, text: str) -> Control:
     value = text or control.value
     if control.kind != "choice" or any(option.value == value for option in control.options):
         return control
-    outside = ChoiceOption(value, f"{_label(value)} ({_('not in the space')})")
+    outside = ChoiceOption(value, _("%(value)s (not in the space)") % {"value": _label(value)})
     return replace(control, options=(*control.options, outside))
 
 
