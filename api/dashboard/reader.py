@@ -5,20 +5,17 @@ page; until it is there, and whenever it is not, pages are rendered by the serve
 """
 
 import asyncio
-import gzip
 import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Scope
 
 from api.settings import Settings
@@ -30,7 +27,6 @@ _KEPT = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path",
          "root_path", "headers", "client", "server")  # fmt: skip
 _NICE = 5  # reports come first
 _NO_UPKEEP = 86_400.0
-_SHORT, _LEVEL = 1_000, 4
 _app: FastAPI
 _loop: asyncio.AbstractEventLoop
 
@@ -109,7 +105,7 @@ def _answer(request: dict[str, Any]) -> PageMessages:
 
 
 async def _ask(scope: Scope) -> PageMessages:
-    """The messages of the answer, compressed where the browser takes it so."""
+    """The messages of the answer."""
     messages = list[Message]()
 
     async def receive() -> Message:
@@ -124,24 +120,4 @@ async def _ask(scope: Scope) -> PageMessages:
         if not messages:
             raise
         logger.exception("a live page could not be rendered")
-    return compressed(messages) if takes_gzip(scope) else tuple(messages)
-
-
-def takes_gzip(scope: Scope) -> bool:
-    """Whether whoever asks takes a compressed answer."""
-    accepted = Headers(scope=scope).get("accept-encoding", "")
-    names = {part.strip() for part in accepted.lower().split(",")}
-    return "gzip" in names
-
-
-def compressed(messages: Sequence[Message]) -> PageMessages:
-    """The messages of a whole answer with a gzip body; a short or coded one stays as it is."""
-    start, body = messages[0], b"".join(message.get("body", b"") for message in messages[1:])
-    headers = MutableHeaders(raw=list(start["headers"]))
-    if len(body) < _SHORT or "content-encoding" in headers:
-        return tuple(messages)
-    packed = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
-    headers["content-encoding"] = "gzip"
-    headers["content-length"] = str(len(packed))
-    headers["vary"] = "accept-encoding"  # pages have none of their own
-    return {**start, "headers": headers.raw}, {"type": "http.response.body", "body": packed}
+    return tuple(messages)

@@ -1,5 +1,6 @@
 """Templates to responses: one Jinja environment, one set of security headers, one error page."""
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -7,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.dashboard import assets, spoken, words
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 THEMES = ("light", "dark")
+_SHORT, _LEVEL = 1_000, 4  # bytes that gain nothing; a fifth of the size for a hundredth of the work
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -37,7 +38,7 @@ HEADERS: Mapping[str, str] = {
 
 def page(
     request: Request, template: str, context: "DataclassInstance", *, status: int = 200
-) -> HTMLResponse:
+) -> Response:
     """Render a template, which knows the context's fields by name.
 
     What every page has comes from here: `now`, the colour scheme, where it is served.
@@ -57,7 +58,25 @@ def page(
             **{each.name: getattr(context, each.name) for each in fields(context)},
         )
     )
-    return HTMLResponse(body, status_code=status, headers=dict(HEADERS))
+    return respond(request, body.encode(), "text/html; charset=utf-8", status=status)
+
+
+def respond(request: Request, body: bytes, media: str, *, status: int = 200) -> Response:
+    """An answer with the headers of all pages, compressed where the browser takes it so."""
+    headers = {**HEADERS, "Vary": "Accept-Encoding"}
+    if len(body) >= _SHORT and takes_gzip(request.headers.get("accept-encoding", "")):
+        body = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, status_code=status, headers=headers, media_type=media)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether a browser that sends this Accept-Encoding takes a compressed answer."""
+    for part in accepted.lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "gzip":
+            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
 
 
 @cache

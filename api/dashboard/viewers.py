@@ -4,9 +4,11 @@ import sys
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.dashboard.reader import READING, PageMessages, PageProcess, takes_gzip
+from api.dashboard.reader import READING, PageMessages, PageProcess
+from api.dashboard.render import takes_gzip
 from api.sharing import Shared
 
 # A fifth of a processor for all live pages together; two threads at most, because rendering holds
@@ -87,4 +89,5 @@ def _question(scope: Scope) -> Hashable:
             if name not in _IGNORED and not name.startswith(b"sec-")
         )
     )
-    return scope["scheme"], scope["path"], scope["query_string"], takes_gzip(scope), headers
+    packed = takes_gzip(Headers(scope=scope).get("accept-encoding", ""))
+    return scope["scheme"], scope["path"], scope["query_string"], packed, headers

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import TypeAdapter
 
 from api.dashboard import render
@@ -17,7 +17,8 @@ router = APIRouter()
 
 
 @router.get("/partials/studies/{study}/charts/{name}")
-def show_chart(
+def show_chart(  # noqa: PLR0913  # one argument for each part of the address
+    request: Request,
     db: Db,
     study: StudyRef,
     name: Annotated[str, Path(pattern="^[a-z_]{1,40}$")],
@@ -36,7 +37,7 @@ def show_chart(
         query, lambda asked: chart(db, study, ChartRequest(asked, points))
     )
     body = _adapter(type(found)).dump_json(found)
-    return Response(body, media_type="application/json", headers=dict(render.HEADERS))
+    return render.respond(request, body, "application/json")
 
 
 @cache
