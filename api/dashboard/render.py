@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 THEMES = ("light", "dark")
-_SHORT, _LEVEL = 1_000, 4  # bytes that gain nothing; a fifth of the size for a hundredth of the work
+_SHORT, _LEVEL = (
+    1_000,
+    4,
+)  # bytes that gain nothing; a fifth of the size for a hundredth of the work
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "

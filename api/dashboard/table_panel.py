@@ -68,7 +68,7 @@ class _Read(Protocol):
 
 _OF_BY = {"by", "metrics", "objective"}  # where a metric that nobody knows is complained of
 R = TypeVar("R", bound=_Read)
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
 def table_panel(db: Database, study: int | str, query: TableQuery) -> TablePanel:
@@ -89,8 +89,8 @@ def read(query: TableQuery, detail: Callable[[TrialSelection], R]) -> tuple[R, T
 
 
 def without_mistake(
-    query: TableQuery, read: Callable[[TableQuery], Found]
-) -> tuple[Found, TableMistake | None]:
+    query: TableQuery, read: Callable[[TableQuery], T]
+) -> tuple[T, TableMistake | None]:
     """What a query asks for, without what cannot be understood of its filter or its metric.
 
     All parts of a page leave out the same, so that they go on showing the same trials.

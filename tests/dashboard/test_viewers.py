@@ -22,9 +22,9 @@ def renderings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     read = details.study_detail
 
-    def counted(db: Database, study: Any, *others: Any, **choices: Any, **named: Any) -> Any:
+    def counted(db: Database, study: Any, *others: Any, **choices: Any) -> Any:
         found.append(str(study))
-        return read(db, study, *others, **choices, **named)
+        return read(db, study, *others, **choices)
 
     monkeypatch.setattr("api.dashboard.study_page.study_detail", counted)
     return found

@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 @router.get("/partials/studies/{study}/charts/{name}")
-def show_chart(  # noqa: PLR0913  # one argument for each part of the address
+def show_chart(  # one argument for each part of the address
     request: Request,
     db: Db,
     study: StudyRef,
