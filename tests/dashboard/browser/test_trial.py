@@ -48,6 +48,18 @@ def test_curves_are_chosen_in_place(visit: Visit, server: str, scene: Scene) -> 
     assert visit.complaints == []
 
 
+def test_a_choice_keeps_the_rest_of_the_address(visit: Visit, server: str, scene: Scene) -> None:
+    """What other panels have there stays; an enlarged stretch goes with the axis that it is of."""
+    page = visit.page
+    page.goto(f"{server}/studies/1/trials/0?wrap=1&zoom.trial=2~5")
+    expect(page.locator("#plots canvas")).to_be_visible()
+    page.locator("#curves").get_by_role("link", name="Classes").click()
+    expect(page).to_have_url(re.compile(r"\?wrap=1&zoom\.trial=2(~|%7E)5&view=classes$"))
+    page.locator("#curves").get_by_role("link", name="time").click()
+    expect(page).to_have_url(re.compile(r"\?wrap=1&view=classes&axis=time$"))
+    assert visit.complaints == []
+
+
 def test_curves_follow_a_running_trial(visit: Visit, server: str, scene: Scene) -> None:
     """What was chosen and opened stays while epochs come in, and the canvas with it."""
     work, page = scene.take(), visit.page
