@@ -125,9 +125,11 @@ def savings(study: StudyView) -> str:
     if not study.epochs_saved:
         return _("none saved by pruning")
     share = wording.percent(study.epochs_saved / (study.epochs + study.epochs_saved))
-    time = f", ~{duration(study.seconds_saved)}" if study.seconds_saved else ""
-    said = {"epochs": wording.number(study.epochs_saved), "share": share + time}
-    return _("%(epochs)s saved by pruning (%(share)s)") % said
+    said = {"epochs": wording.number(study.epochs_saved), "share": share}
+    if not study.seconds_saved:
+        return _("%(epochs)s saved by pruning (%(share)s)") % said
+    said["time"] = duration(study.seconds_saved)
+    return _("%(epochs)s saved by pruning (%(share)s, ~%(time)s)") % said
 
 
 def _units(text: str) -> str:

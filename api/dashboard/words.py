@@ -4,6 +4,7 @@ English is the key of a message and what it says where the catalog has nothing. 
 chosen by hand (a cookie), or else by what the browser asks for.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 COOKIE = "segtune_language"
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh": "中文"}  # as each calls itself
 FOLDER = Path(__file__).parent / "locales"
+# A language tag with its weight; a weight of 0 says that it is not wanted.
+_WANTED = re.compile(r"\s*([A-Za-z0-9-]+)\s*(?:;\s*[qQ]\s*=\s*([01](?:\.\d{0,3})?)\s*)?")
 _NAMES = "spoken.py"  # of states, sources and the like, which scripts look up as well
 _language: ContextVar[str] = ContextVar("language", default="en")
 
@@ -122,9 +125,8 @@ def _by_weight(header: str) -> list[str]:
     """Language tags of an Accept-Language header, the most wanted first."""
     weighted = []
     for part in header.split(",")[:20]:
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            weighted.append((-float(weight or 1), tag.strip()))
-        except ValueError:
-            continue
-    return [tag for _, tag in sorted(weighted, key=lambda each: each[0]) if tag]
+        wanted = _WANTED.fullmatch(part)
+        weight = float(wanted[2] or 1) if wanted else 0.0
+        if wanted and weight:
+            weighted.append((-weight, wanted[1].lower()))
+    return [tag for _, tag in sorted(weighted, key=lambda each: each[0])]
