@@ -10,6 +10,7 @@ export class Live {
     this.pulse = document.getElementById("pulse");
     this.poll = root.dataset.every ? root.dataset.every * 1000 : POLL;
     this.cost = 0;
+    this.refused = 0;
     this.seen = new Date();
     document.addEventListener("visibilitychange", () => this.follow(true));
     document.addEventListener("segtune:refetch", () => {
@@ -30,7 +31,10 @@ export class Live {
     const { events, kinds, ended } = this.root.dataset;
     if (!events || ended !== undefined) return this.say(ended === undefined ? "polling" : "");
     this.stream = new EventSource(this.last ? events.replace(/after=\d+/, `after=${this.last}`) : events);
-    this.stream.onopen = () => this.say("live");
+    this.stream.onopen = () => {
+      this.refused = 0;
+      this.say("live");
+    };
     this.stream.onerror = () => this.soon(DEBOUNCE); // asks whether the server is there
     const heard = (event) => {
       this.last = event.lastEventId || this.last;
@@ -55,8 +59,20 @@ export class Live {
   stop() {
     clearInterval(this.timer);
     clearTimeout(this.waiting);
-    this.waiting = undefined;
+    clearTimeout(this.reopening);
+    this.waiting = this.reopening = undefined;
     this.stream?.close();
+  }
+
+  // A proxy that answered for a server that was away has ended the stream for good: another is
+  // asked for at once, and where none comes through, less and less often.
+  reopen() {
+    if (this.stream?.readyState !== EventSource.CLOSED) return;
+    const delay = this.refused && Math.min(this.poll, AGAIN * 2 ** this.refused);
+    this.reopening ??= setTimeout(() => {
+      this.refused += 1;
+      this.follow(false);
+    }, delay);
   }
 
   // The first event of a burst sets the time; those after it are part of the same refetch.
@@ -84,8 +100,7 @@ export class Live {
       if (this.stream?.readyState === EventSource.OPEN) this.say("live");
       else if (this.root.dataset.ended === undefined) this.say("polling");
       this.waiting = undefined;
-      // A proxy that answered for a server that was away has ended the stream for good.
-      if (this.stream?.readyState === EventSource.CLOSED) this.follow(false);
+      this.reopen();
     } catch {
       if (!this.isLeaving) this.say("lost");
       this.waiting = undefined;
