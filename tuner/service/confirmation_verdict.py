@@ -32,7 +32,7 @@ def verdict(
 
 
 def _compared(first: LeaderResult, second: LeaderResult, duel: Comparison) -> str:
-    """Who is ahead over the seeds that both completed, and why, if that is not the first."""
+    """The leader that is ahead over the seeds that both completed, and why it is not the first."""
     lead = f"{_lead(first, second, duel)} over {quantity(duel.pairs, 'paired seed')}"
     if duel.p_value is None:
         said = f"{lead}: one seed cannot tell a lead from noise"

@@ -112,7 +112,10 @@ def test_a_matrix_is_read_by_row_by_column_and_in_pixels(
     page = visit.page
     page.goto(f"{server}/studies/1/trials/0")
     page.evaluate("window.untouched = true")
-    cell, panel = page.locator("#confusion td.hit9, #confusion td").nth(1), page.locator("#confusion")
+    cell, panel = (
+        page.locator("#confusion td.hit9, #confusion td").nth(1),
+        page.locator("#confusion"),
+    )
     seen = {cell.inner_text()}
     for link, name in (("by column", "precision"), ("pixels", "counts")):
         panel.get_by_role("link", name=link).click()
