@@ -60,6 +60,29 @@ NAMES = (
     message("yes"),
     message("no"),
 )
+# Titles of problems, which the error page looks up.
+TITLES = (
+    message("The input is not valid"),
+    message("The request is not valid"),
+    message("No component has this name"),
+    message("Not found"),
+    message("Not Found"),
+    message("Method Not Allowed"),
+    message("The present state does not allow this"),
+    message("The lease has ended"),
+    message("This state may not follow"),
+    message("This release cannot read what is stored"),
+    message("A valid token is needed"),
+    message("The storage does not answer"),
+    message("The bytes are not those announced"),
+    message("The data set cannot be used"),
+    message("The body cannot be read"),
+    message("The body is too large"),
+    message("The body's type is not known here"),
+    message("Refused"),
+    message("Not a name of this server"),
+    message("The server failed"),
+)
 # What pages count: Chinese puts a word between a number and its thing.
 THINGS = {
     "attempt": message("%(amount)s attempts"),

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
 from api.dashboard import spoken, words
+from api.errors import TABLE
 from tests.dashboard.scenes import Scene
 from tuner import wording
 from tuner.store.engine import Database
@@ -95,6 +96,15 @@ def test_the_api_speaks_english(client: TestClient) -> None:
 
     assert answers[0] == answers[1]
     assert answers[0].isascii()
+
+
+def test_an_error_page_has_its_title_in_the_language(client: TestClient) -> None:
+    """Every title that an error may have; its detail is the server's, and stays English."""
+    assert {title for _, title in TABLE.values()} <= set(spoken.TITLES)
+    page = client.get("/studies/9", headers={"accept-language": "zh-CN"}).text
+
+    assert "<h1>未找到</h1>" in page
+    assert "no study has the id" in page
 
 
 def test_scripts_get_what_they_say(client: TestClient) -> None:
