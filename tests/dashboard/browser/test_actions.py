@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from sqlalchemy import insert, select, update
 
 from api.settings import Settings
@@ -20,6 +20,8 @@ from tuner.spec.messages import OutcomeKind
 from tuner.spec.states import StudyState
 from tuner.store.engine import Database
 from tuner.store.tables import Study, Trial
+
+LIVE = re.compile(r"/partials/studies/1(\?.*)?$")
 
 
 @pytest.fixture
@@ -156,17 +158,27 @@ def test_where_streams_are_refused_a_page_asks_now_and_then(
 ) -> None:
     """It says so, and does not hurry: a refusal is no reason to ask again at once."""
     work, page = scene.take(), visit.page
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.route("**/events*", lambda route: route.fulfill(status=status))
+    streams: list[str] = []
+    answers: list[str] = []
+
+    def refuse(route: Route) -> None:
+        streams.append(route.request.url)
+        route.fulfill(status=status)
+
+    def pass_time() -> None:
+        page.clock.run_for(100)
+        page.evaluate("fetch(location.href).then((answer) => answer.text())")
+
+    page.route("**/events*", refuse)
+    page.on("response", lambda answer: LIVE.search(answer.url) and answers.append(answer.url))
     page.clock.install()
     page.goto(f"{server}/studies/1")
+    while len(answers) < 2:
+        pass_time()
+    for _ in range(10):
+        pass_time()
+    assert len(streams) == 2
     expect(page.locator("#pulse")).to_have_text("Auto-refresh")
-    for _ in range(30):
-        page.clock.run_for(300)
-        page.evaluate("fetch(location.href).then((answer) => answer.text())")
-    refreshed = [url for url in asked if re.search(r"/partials/studies/1(\?.*)?$", url)]
-    assert len(refreshed) <= 4
     scene.report(work, 1, 2, 3)
     page.clock.run_for(31_000)
     expect(page.locator(f"#trial-{work.trial}")).to_contain_text("3/12")
