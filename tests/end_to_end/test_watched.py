@@ -119,10 +119,60 @@ def restart(town: Cluster, *watching: Visit) -> None:
         one.complaints.clear()
 
 
+def see_training(*watching: Page) -> None:
+    """Wait until each window has seen the first trial come further twice, in the same load."""
+    for page in watching:
+        expect(page.locator("#trial-0")).to_contain_text(beyond(0))
+    for page in watching:
+        expect(page.locator("#trial-0")).to_contain_text(beyond(epoch_of(page, 0)))
+        assert is_same_load(page)
+
+
+def restart_while_training(town: Cluster, acting: Visit, looking: Visit) -> None:
+    """One looks at the trial and its pictures, the other at the study; both see its end."""
+    streams: list[Request] = []
+    looking.page.on(
+        "request", lambda asked: streams.append(asked) if "/events" in asked.url else None
+    )
+    acting.page.locator("#trial-0 a.row").click()
+    follow(acting.page)
+    expect(acting.page.locator(".viewer canvas")).to_have_count(4)
+    expect(acting.page.locator(".viewer .thumbs button")).to_have_count(2)
+    restart(town, acting, looking)
+    assert streams[-1].all_headers()["last-event-id"].isdecimal()
+    state(acting.page, "completed")
+    expect(looking.page.locator("#trial-0 .state.completed")).to_be_visible()
+
+
+def interfere(page: Page, other: Page, server: str) -> tuple[int, int]:
+    """Pause, clone twice, resume, cancel one: their numbers, the cancelled one last."""
+    page.goto(f"{server}/studies/1")
+    page.locator("#pause").click()
+    for one in (page, other):
+        state(one, "paused")
+    unwanted, kept = clone(page, server, 0, "0.045"), clone(page, server, 0, "0.012")
+    page.goto(f"{server}/studies/1")
+    page.locator("#resume").click()
+    state(other, "running")
+    page.locator(f"#trial-{unwanted} a.row").click()
+    state(page, "running")
+    page.locator("#cancel > summary").click()
+    page.locator("#cancel button.danger").click()
+    state(page, "cancelled")
+    expect(other.locator(f"#trial-{unwanted} .state.cancelled")).to_be_visible()
+    return kept, unwanted
+
+
+def fetch_best(page: Page, server: str, folder: Path) -> None:
+    """The file that the page's button saves is what the API gives."""
+    saved = download(page, "#best-json", folder)
+    assert saved == httpx.get(f"{server}/api/v1/studies/1/best").content
+
+
 def test_two_browsers_follow_a_study_over_a_restart_to_its_best(
     tmp_path: Path, sqlite_url: str, windows: Windows
 ) -> None:
-    """One acts and the other only looks, in Chinese; neither ever has to reload."""
+    """One acts and the other only looks, in Chinese, and never has to load its page again."""
     acting, looking = windows.open(locale="en-GB"), windows.open(locale="zh-CN")
     page, other = acting.page, looking.page
     with cluster(tmp_path, sqlite_url, SEGTUNE_CHECKPOINT_SECONDS="600") as town:
@@ -131,63 +181,27 @@ def test_two_browsers_follow_a_study_over_a_restart_to_its_best(
         write(page, server, text_of("watched", epochs=EPOCHS, trials=2))
         other.goto(f"{server}/studies/1")
         expect(other.locator("html")).to_have_attribute("lang", "zh")
-        streams: list[Request] = []
-        other.on("request", lambda asked: streams.append(asked) if "/events" in asked.url else None)
         follow(page)
         follow(other)
-        for one in (page, other):
-            expect(one.locator("#trial-0")).to_contain_text(beyond(0))
-        for one in (page, other):
-            expect(one.locator("#trial-0")).to_contain_text(beyond(epoch_of(one, 0)))
-            assert is_same_load(one)
-
-        page.locator("#trial-0 a.row").click()
-        follow(page)
-        expect(page.locator(".viewer canvas")).to_have_count(4)
-        expect(page.locator(".viewer .thumbs button")).to_have_count(2)
-        restart(town, acting, looking)
-        assert streams[-1].all_headers()["last-event-id"].isdecimal()
-        for one in (page.locator("#facts"), other.locator("#trial-0")):
-            expect(one).to_contain_text(f"{EPOCHS}")
-        state(page, "completed")
-        expect(other.locator("#trial-0 .state.completed")).to_be_visible()
-
-        page.locator("nav.crumbs a").last.click()
-        page.locator("#pause").click()
-        for one in (page, other):
-            state(one, "paused")
-        unwanted, kept = clone(page, server, 0, "0.045"), clone(page, server, 0, "0.012")
+        see_training(page, other)
+        restart_while_training(town, acting, looking)
+        kept, unwanted = interfere(page, other, server)
         page.goto(f"{server}/studies/1")
-        page.locator("#resume").click()
-        state(other, "running")
-        page.locator(f"#trial-{unwanted} a.row").click()
-        follow(page)
-        state(page, "running")
-        page.locator("#cancel > summary").click()
-        page.locator("#cancel button.danger").click()
-        state(page, "cancelled")
-        expect(other.locator(f"#trial-{unwanted} .state.cancelled")).to_be_visible()
-
-        page.locator("nav.crumbs a").last.click()
         for one in (page, other):
             state(one, "finished")
             expect(one.locator("#best-json")).to_be_visible()
         assert is_same_load(other)
-        best = download(page, "#best-json", tmp_path)
-        assert best == httpx.get(f"{server}/api/v1/studies/1/best").content
+        fetch_best(page, server, tmp_path)
         page.locator("#downloads > summary").click()
         table = download(page, "[data-download=csv]", tmp_path).decode()
 
-        study = town.client.wait("watched", timeout=10)
         trials = {trial.number: trial for trial in town.client.trials("watched")}
-        rows = list(csv.DictReader(table.splitlines()))
-        assert StudyState.FINISHED is study.state
-        assert {str(number) for number in trials} == {row["number"] for row in rows}
+        rows = {row["number"] for row in csv.DictReader(table.splitlines())}
+        assert rows == {str(number) for number in trials}
+        assert StudyState.FINISHED is town.client.study("watched").state
         assert trials[kept].params["optimizer.lr"] == pytest.approx(0.012)
-        assert (TrialState.COMPLETED, TrialState.CANCELLED) == (
-            trials[kept].state,
-            trials[unwanted].state,
-        )
+        assert TrialState.COMPLETED is trials[kept].state
+        assert TrialState.CANCELLED is trials[unwanted].state
         assert_whole(town.client, "watched")
     assert acting.complaints == looking.complaints == []
 
@@ -207,8 +221,7 @@ def test_the_main_path_in_chinese(tmp_path: Path, sqlite_url: str, windows: Wind
         state(page, "finished")
         expect(page.locator("html")).to_have_attribute("lang", "zh")
         assert is_same_load(page)
-        best = download(page, "#best-json", tmp_path)
-        assert best == httpx.get(f"{server}/api/v1/studies/1/best").content
+        fetch_best(page, server, tmp_path)
         page.locator("#best a[href^='/studies/1/trials/']").first.click()
         expect(page.locator(".viewer canvas")).to_have_count(4)
         expect(page.locator("html")).to_have_attribute("lang", "zh")
