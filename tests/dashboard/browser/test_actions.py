@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Response, Route, expect
 from sqlalchemy import insert, select, update
 
 from api.settings import Settings
@@ -170,7 +170,12 @@ def test_where_streams_are_refused_a_page_asks_now_and_then(
         page.evaluate("fetch(location.href).then((answer) => answer.text())")
 
     page.route("**/events*", refuse)
-    page.on("response", lambda answer: LIVE.search(answer.url) and answers.append(answer.url))
+
+    def hear(answer: Response) -> None:
+        if LIVE.search(answer.url):
+            answers.append(answer.url)
+
+    page.on("response", hear)
     page.clock.install()
     page.goto(f"{server}/studies/1")
     while len(answers) < 2:
