@@ -267,8 +267,10 @@ class Viewer {
     this.under.replaceChildren(`${x}, ${y}: `, ...parts);
   }
 
+  // Whatever was in the way, the page's next refresh asks again.
   complain(error) {
-    console.warn(`images: ${error.message}`);
+    this.version = undefined;
+    if (!(error instanceof TypeError)) console.warn(`images: ${error.message}`); // the live mark says that the server is gone
     if (!this.panes) return;
     this.fault = true;
     this.under.replaceChildren(make("span", { className: "fault", textContent: t("This picture cannot be shown: {why}", { why: error.message }) }));
