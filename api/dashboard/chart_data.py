@@ -23,9 +23,9 @@ from tuner.service.charts import survival as survival_rows
 from tuner.service.charts import timeline as timeline_rows
 from tuner.service.charts.reading import read
 from tuner.service.charts.selection import ChartSelection
+from tuner.service.results import HistoryRow
 from tuner.service.storage import Database
 from tuner.spec.study import Objective
-from tuner.spec.views import HistoryPoint
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -61,7 +61,7 @@ def history(db: Database, study: str, asked: ChartRequest) -> HistoryData:
 
     limit = min(asked.points, POINTS)
 
-    def pick(points: Sequence[HistoryPoint], objective: Objective) -> list[int]:
+    def pick(points: Sequence[HistoryRow], objective: Objective) -> list[int]:
         return [mark.trial for mark in fold_history(points, objective, limit=limit).marks]
 
     found = history_rows.history(db, study, asked.selection, pick)

@@ -17,9 +17,10 @@ from api.dashboard.charts.axes import linear, robust, trimmed
 from api.dashboard.charts.bars import draw_bar, draw_stack
 from api.dashboard.charts.curves import draw_curves, fold_curves, spread
 from api.dashboard.charts.history import draw_history, fold_history
+from tuner.service.results import HistoryRow
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
-from tuner.spec.views import Curve, HistoryPoint
+from tuner.spec.views import Curve
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -27,7 +28,7 @@ DIRECTIONS = st.sampled_from(["maximize", "minimize"])
 ENDED = [state for state in TrialState if state.has_ended]
 
 
-def points(values: list[float | None], objective: Objective) -> list[HistoryPoint]:
+def points(values: list[float | None], objective: Objective) -> list[HistoryRow]:
     """Ended trials with the best so far beside them, as the service gives them."""
     found, best = [], None
     for number, value in enumerate(values):
@@ -35,7 +36,7 @@ def points(values: list[float | None], objective: Objective) -> list[HistoryPoin
         if value is not None and math.isfinite(value) and state is TrialState.COMPLETED:
             best = value if best is None or objective.is_better(value, best) else best
         found.append(
-            HistoryPoint.model_construct(
+            HistoryRow(
                 trial=number, state=state, value=value, best=best, finished_at=datetime.now(UTC)
             )
         )
@@ -67,7 +68,7 @@ def test_history_lies_along_the_axis_asked_for(axis: Any, places: tuple[float, .
     objective = Objective(metric="miou")
     spent = [(5, 3600.0), (None, None), (9, 7200.0)]
     found = [
-        point.model_copy(update={"epochs": epochs, "device_seconds": seconds})
+        point._replace(epochs=epochs, device_seconds=seconds)
         for point, (epochs, seconds) in zip(points([0.1, 0.2, 0.3], objective), spent, strict=True)
     ]
     folded = fold_history(found, objective, axis=axis)
@@ -140,8 +141,8 @@ def test_a_failed_value_is_told_by_its_sign() -> None:
     """A failed trial is a cross, not a dot that only its colour tells apart."""
     objective = Objective(metric="miou")
     ended = [
-        HistoryPoint(trial=0, state=TrialState.COMPLETED, value=0.5, best=0.5),
-        HistoryPoint(trial=1, state=TrialState.FAILED, value=0.45, best=0.5),
+        HistoryRow(trial=0, state=TrialState.COMPLETED, value=0.5, best=0.5),
+        HistoryRow(trial=1, state=TrialState.FAILED, value=0.45, best=0.5),
     ]
     tree = parsed(draw_history(fold_history(ended, objective), name="miou"))
     assert [item.text for item in tree.findall(".//text[@class='glyph failed']")] == ["×"]

@@ -43,7 +43,7 @@ def test_every_attempt_counts_once(drawn: list[tuple[int, int, int, str | None]]
     found = fold_timeline(rows(drawn), NOON + timedelta(hours=2), most=10)
     assert sum(found.counts.values()) == found.attempts == len(drawn)
     assert sum(lane.attempts for lane in found.lanes) == len(drawn)
-    assert sum(bar.count for bar in found.bars) == len(drawn)
+    assert sum(bar.stands_for for bar in found.bars) == len(drawn)
     assert abs(sum(lane.busy for lane in found.lanes) - found.busy) < 1e-3
     assert set(found.counts) <= set(KINDS.values())
 
@@ -67,7 +67,7 @@ def test_thousands_of_attempts_are_few_bars() -> None:
     drawn = [(at % 10, at * 26, 240, "pruned") for at in range(10_000)]
     found = fold_timeline(rows(drawn), NOON, most=3000)
     assert len(found.bars) <= 3000
-    assert sum(bar.count for bar in found.bars) == 10_000
+    assert sum(bar.stands_for for bar in found.bars) == 10_000
 
 
 def test_few_attempts_are_drawn_as_they_are() -> None:

@@ -12,6 +12,7 @@ from tuner.service.charts import history
 from tuner.service.charts.curves import CurveChoice, StudyCurves
 from tuner.service.charts.reading import ReadChart
 from tuner.service.charts.selection import ChartSelection, objective
+from tuner.service.results import HistoryRow
 from tuner.service.trial_fields import TrialFields
 from tuner.service.trial_lists import TrialSelection
 from tuner.service.trial_points import PointSelection, StudyPoints, beside, points_of
@@ -22,7 +23,6 @@ from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import (
     Best,
     FrontView,
-    HistoryPoint,
     Page,
     StepView,
     StudyView,
@@ -46,7 +46,7 @@ class StudyDetail:
 
     study: StudyView
     best: Best | None
-    history: tuple[HistoryPoint, ...]
+    history: tuple[HistoryRow, ...]
     ranked_by: Objective
     base: float | None
     curves: StudyCurves

@@ -31,6 +31,7 @@ from tuner.spec.hints import nearest
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 from tuner.store import trial_cells
+from tuner.store.once import once
 from tuner.store.tables import Study
 
 Values = Sequence[Any]  # of a filter's fields, of one trial
@@ -75,6 +76,11 @@ def matching(session: Session, study: Study, spec: StudySpec, text: str) -> froz
     """
     if not text.strip():
         return None
+    question = "matching", study.id, text
+    return once(session, question, lambda: _matching(session, study, spec, text))
+
+
+def _matching(session: Session, study: Study, spec: StudySpec, text: str) -> frozenset[int]:
     found = predicate(spec, text, trial_cells.reported(session, study.id))
     assert found is not None
     rows = values(session, study, spec, found.fields)

@@ -111,7 +111,8 @@ def curves(
 def history(db: Database, study: int | str) -> tuple[HistoryPoint, ...]:
     """Ended trials in order of ending, with the best feasible value so far. Raises NotFound."""
     with db.reading() as session:
-        return results.history(session, study_rows.find(session, study))
+        found = results.history(session, study_rows.find(session, study))
+        return tuple(HistoryPoint.model_validate(row._asdict()) for row in found)
 
 
 def best(

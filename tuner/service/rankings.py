@@ -1,5 +1,6 @@
 """Trials by any metric: what they reported, or what their confusion matrices give."""
 
+from collections.abc import Mapping
 from math import isfinite
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from tuner.store import matrix_sums, trial_cells
 from tuner.store import studies as study_rows
 from tuner.store import trials as trial_rows
 from tuner.store.engine import Database
+from tuner.store.once import once
 from tuner.store.tables import Study
 from tuner.store.trial_cells import Cell, From
 from tuner.wording import quantity
@@ -96,12 +98,17 @@ def ranked(
     return sorted(found, key=lambda one: (objective.key(one.value), one.number))
 
 
-def values_by(session: Session, study: Study, spec: StudySpec, metric: str) -> dict[int, float]:
+def values_by(session: Session, study: Study, spec: StudySpec, metric: str) -> Mapping[int, float]:
     """Each trial's last value of any metric, by number: as reported, else as its matrix gives it.
 
     Raises:
         InvalidInput: nothing is known under this name.
     """
+    question = "values_by", study.id, metric
+    return once(session, question, lambda: _values_by(session, study, spec, metric))
+
+
+def _values_by(session: Session, study: Study, spec: StudySpec, metric: str) -> dict[int, float]:
     stored = trial_cells.read(session, study.id, [Cell(From.METRIC, metric)])
     wrong = unknown_metric(metric, spec.dataset.classes)
     if wrong and all(value is None for _, _, value in stored):
@@ -115,8 +122,13 @@ def values_by(session: Session, study: Study, spec: StudySpec, metric: str) -> d
     }
 
 
-def derived(session: Session, study: Study, spec: StudySpec, metric: str) -> dict[int, float]:
+def derived(session: Session, study: Study, spec: StudySpec, metric: str) -> Mapping[int, float]:
     """What the last matrix of each trial gives of a metric, by the trial's id."""
+    question = "derived", study.id, metric
+    return once(session, question, lambda: _derived(session, study, spec, metric))
+
+
+def _derived(session: Session, study: Study, spec: StudySpec, metric: str) -> dict[int, float]:
     if unknown_metric(metric, spec.dataset.classes) or metric in (*LOSSES, *MEASURED):
         return {}
     classes = spec.dataset.classes

@@ -1,6 +1,8 @@
 """What trials of a study have reached: learning curves, the history, and the best."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -10,9 +12,21 @@ from tuner.spec.examples import SHEETS
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.versions import DataVersions, is_comparable
-from tuner.spec.views import Best, Curve, HistoryPoint, StepView
+from tuner.spec.views import Best, Curve, StepView
 from tuner.store import artifacts, reports, studies, trials
 from tuner.store.tables import Study, Trial
+
+
+class HistoryRow(NamedTuple):
+    """An ended trial as a `HistoryPoint` says it, for whoever draws ten thousand of them."""
+
+    trial: int
+    state: TrialState
+    value: float | None
+    best: float | None
+    epochs: int | None = None
+    device_seconds: float | None = None
+    finished_at: datetime | None = None
 
 
 def steps(session: Session, trial: Trial, *, after: int = 0) -> tuple[StepView, ...]:
@@ -61,7 +75,7 @@ def history(
     only: Collection[int] | None = None,
     by: Objective | None = None,
     values: Mapping[int, float] | None = None,
-) -> tuple[HistoryPoint, ...]:
+) -> tuple[HistoryRow, ...]:
     """Ended trials in order of ending, with the best feasible value so far.
 
     Args:
@@ -79,7 +93,7 @@ def history(
         if one.state == TrialState.COMPLETED and counts and value is not None:
             best = value if best is None or objective.is_better(value, best) else best
         points.append(
-            HistoryPoint(
+            HistoryRow(
                 trial=one.number,
                 state=TrialState.known(one.state),
                 value=value,

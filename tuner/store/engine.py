@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from tuner.errors import StorageError
 from tuner.store import hot
 from tuner.store.group import GroupCommit, Job, Need
+from tuner.store.once import remembering
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
@@ -132,7 +133,10 @@ class Database:
         Raises:
             StorageError: the database refused or could not be reached.
         """
-        with _storage_errors(), Session(self._snapshots, autoflush=False) as session:
+        with (
+            _storage_errors(),
+            Session(self._snapshots, autoflush=False, info=remembering()) as session,
+        ):
             yield session
 
     def now(self) -> datetime:

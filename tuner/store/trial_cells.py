@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from tuner.spec.states import TrialSource, TrialState
+from tuner.store.once import once
 from tuner.store.tables import Attempt, Trial, Worker
 
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
@@ -107,6 +108,10 @@ def _worker() -> ColumnElement[Any]:
 
 def reported(session: Session, study_id: int) -> tuple[str, ...]:
     """Names of the metrics that the newest trials reported last, sorted."""
+    return once(session, ("reported", study_id), lambda: _reported(session, study_id))
+
+
+def _reported(session: Session, study_id: int) -> tuple[str, ...]:
     found = session.scalars(
         select(Trial.metrics)
         .where(Trial.study_id == study_id, Trial.step > 0)

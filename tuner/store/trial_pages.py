@@ -43,16 +43,20 @@ def page(
     Args:
         after: sort key and number of the last trial of the page before.
     """
-    key = COLUMNS[order.key].expression
-    query = select(Trial, key).where(Trial.study_id == study_id).limit(limit)
+    column = COLUMNS[order.key]
+    key = column.expression
+    query = select(Trial.id).where(Trial.study_id == study_id).limit(limit)
     if state is not None:
         query = query.where(Trial.state == state)
     if after is not None:
         query = query.where(_beyond(key, *after, descending=order.descending))
-    query = query.order_by(
-        key.is_(None), key.desc() if order.descending else key.asc(), Trial.number
-    )
-    return [(trial, value) for trial, value in session.execute(query)]
+    ranks: list[ColumnElement[Any]] = [key.desc() if order.descending else key.asc()]
+    if order.key != "number":  # which alone an index gives
+        ranks = [key.is_(None), *ranks, Trial.number.asc()]
+    # Sorted by what decides the order alone: a row with its documents is a hundred times as wide.
+    few = query.order_by(*ranks).scalar_subquery()
+    shown = select(Trial, key).where(Trial.id.in_(few)).order_by(*ranks)
+    return [(trial, value) for trial, value in session.execute(shown)]
 
 
 def _beyond(

@@ -15,6 +15,7 @@ from tuner.spec.messages import Outcome, Verdict
 from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events, hot, lineage
 from tuner.store.held import HeldTrial
+from tuner.store.once import once
 from tuner.store.tables import Study, Trial
 from tuner.store.versions import comparable
 
@@ -240,9 +241,14 @@ def best(session: Session, study: Study, *, maximize: bool) -> Trial | None:
 
 def leaders(session: Session, study: Study, *, maximize: bool, limit: int) -> Sequence[Trial]:
     """Feasible completed trials of the search, the best value first; of equal ones the earlier."""
+    question = "leaders", study.id, maximize, limit
+    return once(session, question, lambda: _leaders(session, study, maximize=maximize, limit=limit))
+
+
+def _leaders(session: Session, study: Study, *, maximize: bool, limit: int) -> Sequence[Trial]:
     order = Trial.value.desc() if maximize else Trial.value.asc()
-    return session.scalars(
-        select(Trial)
+    few = (
+        select(Trial.id)
         .where(
             Trial.study_id == study.id,
             comparable(study),
@@ -253,7 +259,9 @@ def leaders(session: Session, study: Study, *, maximize: bool, limit: int) -> Se
         )
         .order_by(order, Trial.number)
         .limit(limit)
-    ).all()
+    )
+    wanted = select(Trial).where(Trial.id.in_(few)).order_by(order, Trial.number)
+    return session.scalars(wanted).all()
 
 
 def confirmations(session: Session, study: Study) -> Sequence[Trial]:

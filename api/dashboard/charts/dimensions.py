@@ -159,7 +159,8 @@ def _of_choices(
 ) -> ParamAxis:
     declared = [each for one in alternatives if isinstance(one, Choice) for each in one.choice]
     options = {
-        term(value): AxisOption(label(value), term(value), value) for value in [*declared, *given]
+        term(value): AxisOption(label(value), term(value), value)
+        for value in [*declared, *_distinct(given)]
     }
     found = tuple(options.values())
     ticks = tuple(AxisTick((i + 0.5) / len(found), each.label) for i, each in enumerate(found))

@@ -13,9 +13,9 @@ from api.dashboard.charts.sample import columns, representative, short
 from api.dashboard.charts.svg import element, percent, steps, stretched
 from api.dashboard.words import gettext as _
 from tuner import wording
+from tuner.service.results import HistoryRow
 from tuner.spec.states import TrialState
 from tuner.spec.study import Objective
-from tuner.spec.views import HistoryPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class HistoryChart:
 
 
 def fold_history(
-    points: Sequence[HistoryPoint],
+    points: Sequence[HistoryRow],
     objective: Objective,
     *,
     base: float | None = None,
@@ -111,9 +111,7 @@ def fold_history(
     """
     better_high = objective.direction == "maximize"
     places = _spent(points, axis)
-    marks = [
-        Mark(x, p.trial, p.state, finite(p.value)) for x, p in zip(places, points, strict=True)
-    ]
+    reached = [finite(point.value) for point in points]
     best: list[tuple[float, float]] = []
     record: set[int] = set()
     holder = None
@@ -123,15 +121,18 @@ def fold_history(
             best.append((places[index], value))
             record.add(index)
             holder = point.trial
-    record.update(representative([mark.value for mark in marks], limit))
-    kept = tuple(marks[index] for index in sorted(record))
+    record.update(representative(reached, limit))
+    kept = tuple(
+        Mark(places[index], points[index].trial, points[index].state, reached[index])
+        for index in sorted(record)
+    )
     values = [mark.value for mark in kept if mark.value is not None]
     y = robust([*values, *([base] if base is not None else [])], better_high=better_high)
     x = linear((0, max([*places, 0.0]) or 1.0), whole=axis != "hours")
     return HistoryChart(kept, tuple(best), holder, base, len(points), x, y, better_high)
 
 
-def _spent(points: Sequence[HistoryPoint], axis: str) -> list[float]:
+def _spent(points: Sequence[HistoryRow], axis: str) -> list[float]:
     """Where each trial lies; one of which it is not known lies where the one before it does."""
     found: list[float] = []
     for index, point in enumerate(points, start=1):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from api.dashboard.charts.sample import columns
 
@@ -59,8 +59,7 @@ class Attempted(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """A stretch of a worker's time in seconds since 1970, of one attempt or several short ones."""
 
     lane: int
@@ -69,7 +68,7 @@ class Bar:
     kind: str
     trial: int
     attempt: int
-    count: int = 1
+    stands_for: int = 1  # attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +178,7 @@ def timeline_data(timeline: Timeline) -> TimelineData:
             bar.kind,
             bar.trial,
             bar.attempt,
-            bar.count,
+            bar.stands_for,
         )
         for bar in timeline.bars
     ]
@@ -219,7 +218,7 @@ def _joined(bars: Sequence[Bar], width: float) -> list[Bar]:
             and last.lane == bar.lane
             and length < width
             and bar.start - last.end < width
-            and (last.end - last.start < width or last.count > 1)
+            and (last.end - last.start < width or last.stands_for > 1)
             and max(last.end, bar.end) - last.start < 4 * width
         )
         if last is None or not fits:
@@ -235,6 +234,6 @@ def _joined(bars: Sequence[Bar], width: float) -> list[Bar]:
             bar.kind if leads else last.kind,
             bar.trial if leads else last.trial,
             bar.attempt if leads else last.attempt,
-            last.count + bar.count,
+            last.stands_for + bar.stands_for,
         )
     return found

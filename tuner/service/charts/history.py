@@ -7,14 +7,14 @@ from sqlalchemy.orm import Session
 
 from tuner.service import documents, results
 from tuner.service.charts.selection import ChartSelection, numbers, objective, values
+from tuner.service.results import HistoryRow
 from tuner.spec.study import Objective
-from tuner.spec.views import HistoryPoint
 from tuner.store import chart_rows, studies, trials
 from tuner.store.chart_rows import TrialFacts
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 
-PickMarks = Callable[[Sequence[HistoryPoint], Objective], Sequence[int]]
+PickMarks = Callable[[Sequence[HistoryRow], Objective], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class StudyHistory:
     objective: Objective
     base: float | None
     rungs: tuple[int, ...]
-    points: tuple[HistoryPoint, ...]
+    points: tuple[HistoryRow, ...]
     facts: Mapping[int, TrialFacts]
 
 
@@ -51,7 +51,7 @@ def history(
         )
 
 
-def points(session: Session, study: Study, selection: ChartSelection) -> tuple[HistoryPoint, ...]:
+def points(session: Session, study: Study, selection: ChartSelection) -> tuple[HistoryRow, ...]:
     """The selected trials that have ended, within a transaction."""
     spec = documents.spec_of(study)
     return results.history(
