@@ -2,7 +2,8 @@
 
 a. A seeded study of 50 epochs a trial, on SQLite and on PostgreSQL, is opened in real Chromium by
    our dashboard and by `segtune optuna-dashboard`; where that shows nothing in time, both are
-   opened at the next smaller size too. b. A sort, a filter, and a report's way to an open page.
+   opened at the next smaller size too. b. The table sorted, filtered and
+   ranked anew, the data of each chart, and a report's way to an open page.
 c. A report's p99 with twenty open pages and without them.
 
     python -m benchmarks.dashboard [--quick] [--parts openings manners pages]
@@ -72,9 +73,10 @@ class _OnDatabase:
                 if "openings" in parts:
                     rows |= self._compare(url, address, trials)
                 if trials == sizes[0] and "manners" in parts:
-                    rounds = 3 * self._rounds
+                    rounds = self._rounds
+                    rows |= manners.event(self._browser, address, rounds=3 * rounds)
                     rows |= manners.table(self._browser, address, rounds=rounds)
-                    rows |= manners.event(self._browser, address, rounds=rounds)
+                    rows |= manners.charts(address, rounds=rounds)
                 if trials == sizes[-1] and "pages" in parts:
                     rows |= viewers.measure(
                         address, process, windows=1 if self._quick else 4, seconds=5
@@ -101,7 +103,7 @@ class _OnDatabase:
     def _compare(self, url: str, address: str, trials: int) -> dict[str, Any]:
         """Both dashboards at this size, unless theirs was compared at a larger one."""
         ours = self._openings(
-            Tool("segtune", f"{address}/studies/{NAME}", manners.ROW, ("echarts",))
+            Tool("segtune", f"{address}/studies/{NAME}", manners.FIRST, ("echarts",))
         )
         assert ours, "our page shows nothing"
         rows = {f"ours_{trials}_{name}": value for name, value in _figures(ours).items()}
