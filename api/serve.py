@@ -1,7 +1,6 @@
 """Run the server until it is told to stop."""
 
 import errno
-import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 
 from api.app import close_waits, create_app
+from api.memory import freeze_start
 from api.settings import Settings
 from api.startup import prepare
 from tuner.errors import InvalidInput, Problem
@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
         """Open the app state and answer."""
         await super().startup(sockets)
         if self.started:
-            _freeze_start()
+            freeze_start()
             logger.info("serving at %s", self._url)
             if self._tell is not None:
                 self._tell(self._url)
@@ -76,14 +76,6 @@ class Server(uvicorn.Server):
         """End long waits, then connections."""
         close_waits(self._app)
         await super().shutdown(sockets)
-
-
-def _freeze_start() -> None:
-    """Leave what was loaded at the start out of later garbage collections, which would look through
-    all of it each time, a tenth of a second long, and keep every report waiting.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def listen(settings: Settings) -> socket.socket:

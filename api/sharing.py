@@ -34,9 +34,9 @@ class Shared(Generic[T]):
     """Answers by question, made one at a time for each question; belongs to one event loop.
 
     Args:
-        rest: after a turn its question rests for this many times what it took, times the number of
-            questions that are asked again and again: all of them together take no more of a
-            processor than one part in 1 + `rest`. A question that is new does not wait.
+        rest: after a turn its question rests for this many times what all questions that are asked
+            again and again took last: together they take no more of a processor than one part in
+            1 + `rest`. A question that is new does not wait.
         least_rest: seconds for which it rests at least.
         at_once: how many answers may be in the making.
     """
@@ -53,11 +53,17 @@ class Shared(Generic[T]):
         self._turns: dict[Hashable, _Turns] = {}
         self._closing = asyncio.Event()
 
-    async def get(self, question: Hashable, make: Callable[[], Awaitable[T]]) -> T:
-        """What `make` gives, or what it gave to another who asked the same before it began."""
+    async def get(
+        self, question: Hashable, make: Callable[[], Awaitable[T]], *, rests: bool = True
+    ) -> T:
+        """What `make` gives, or what it gave to another who asked the same before it began.
+
+        Args:
+            rests: whether it keeps a distance; what a person waits for does not.
+        """
         task = self._waiting.get(question)
         if task is None:
-            task = asyncio.create_task(self._turn(question, make))
+            task = asyncio.create_task(self._turn(question, make, rests=rests))
             task.add_done_callback(_hear)
             self._waiting[question] = task
         return await asyncio.shield(task)  # who goes away does not end it for the others
@@ -66,11 +72,14 @@ class Shared(Generic[T]):
         """Let nobody rest any longer: the server is about to stop."""
         self._closing.set()
 
-    async def _turn(self, question: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+    async def _turn(
+        self, question: Hashable, make: Callable[[], Awaitable[T]], *, rests: bool
+    ) -> T:
         turns = self._turns.setdefault(question, _Turns())
         try:
             async with turns.lock:
-                await self._wait_for(turns)
+                if rests:
+                    await self._wait_for(turns)
                 async with self._places:
                     del self._waiting[question]
                     began = monotonic()
@@ -84,8 +93,8 @@ class Shared(Generic[T]):
 
     async def _wait_for(self, turns: _Turns) -> None:
         """Keep the distance from the question's turn before."""
-        asked = sum(each.is_recent for each in self._turns.values())
-        rest = min(_LONGEST_REST, max(self._least_rest, turns.cost * self._rest * asked))
+        spent = sum(each.cost for each in self._turns.values() if each.is_recent)
+        rest = min(_LONGEST_REST, max(self._least_rest, self._rest * spent))
         left = turns.ended + rest - monotonic()
         if left > 0:
             with suppress(TimeoutError):

@@ -18,6 +18,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
+from api.memory import freeze_start
 from api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ PageMessages = tuple[Message, ...]
 READING = "segtune.reading"  # in the scope of a request that has come to this process already
 _KEPT = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string",
          "root_path", "headers", "client", "server")  # fmt: skip
-_NICE = 5  # reports come first
+_NICE = 10  # reports come first
 _NO_UPKEEP = 86_400.0
 _app: FastAPI
 _loop: asyncio.AbstractEventLoop
@@ -82,6 +83,7 @@ def _open(settings: Settings) -> None:
     _app, _loop = create_app(settings), asyncio.new_event_loop()
     threading.Thread(target=_loop.run_forever, daemon=True).start()
     asyncio.run_coroutine_threadsafe(_enter(_app), _loop).result()
+    freeze_start()
 
 
 async def _enter(app: FastAPI) -> None:

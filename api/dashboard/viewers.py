@@ -11,9 +11,10 @@ from api.dashboard.reader import READING, PageMessages, PageProcess
 from api.dashboard.render import takes_gzip
 from api.sharing import Shared
 
-# A fifth of a processor for all live pages together; two threads at most, because rendering holds
-# the interpreter that reports wait for.
-_REST, _LEAST_REST_SECONDS, _AT_ONCE = 4.0, 0.4, 2
+# Half a processor for all live pages together, at a low priority, and an event on them within a
+# second; two threads at most, because rendering holds the interpreter that reports wait for.
+_REST, _LEAST_REST_SECONDS, _AT_ONCE = 1.0, 0.7, 2
+_ASKED_BY_HAND = ("/trials", "/relations", "/analysis")  # ends of paths that no event asks for
 # Headers that no page depends on; whatever else differs between two readers keeps them apart.
 _IGNORED = frozenset(
     {b"user-agent", b"connection", b"referer", b"accept-encoding", b"dnt", b"priority", b"pragma",
@@ -39,7 +40,9 @@ class SharedPartials:
             await self._app(scope, receive, send)
             return
         answers: Shared[PageMessages] = scope["app"].state.opened.partials
-        for message in await answers.get(_question(scope), lambda: self._answer(scope)):
+        rests = not scope["path"].endswith(_ASKED_BY_HAND)
+        question = _question(scope)
+        for message in await answers.get(question, lambda: self._answer(scope), rests=rests):
             await send(message)
 
     async def _answer(self, scope: Scope) -> PageMessages:
