@@ -1,5 +1,6 @@
 """Which trials a filter lets through, on both databases, and in which order lists show them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -264,6 +265,6 @@ def test_values_of_an_unknown_metric_are_refused(filled: Database) -> None:
         _values(filled, DOCUMENT, "iou.cat")
 
 
-def _values(db: Database, document: StudySpec, metric: str) -> dict[int, float]:
+def _values(db: Database, document: StudySpec, metric: str) -> Mapping[int, float]:
     with db.snapshot() as session:
         return rankings.values_by(session, session.query(Study).one(), document, metric)

@@ -1,6 +1,6 @@
 // A section of the page that follows the address by itself, and changes only while it is seen.
 import { onChange } from "./address.js";
-import { morphChildren } from "./morph.js";
+import { ask, parse, show } from "./partial.js";
 
 export function start(element) {
   let near = false, stale = false, asking;
@@ -11,19 +11,19 @@ export function start(element) {
       return;
     }
     const asked = element.dataset.section + location.search;
-    if (asking === asked) return;
+    if (asking === asked) {
+      stale = true; // once more when the answer is there: it may be missing in this one
+      return;
+    }
     asking = asked;
     stale = false;
     try {
-      const answer = await fetch(asked, { headers: { Accept: "text/html" } });
-      if (!answer.ok || answer.redirected || asking !== asked) return;
-      const fresh = new DOMParser().parseFromString(`<div>${await answer.text()}</div>`, "text/html").body.firstChild;
-      if (asking !== asked) return;
-      morphChildren(element, fresh);
-      document.dispatchEvent(new CustomEvent("segtune:refreshed", { detail: element }));
-    } catch { /* the live mark says that the server is gone */ } finally {
-      if (asking === asked) asking = undefined;
-    }
+      const text = await ask(asked);
+      if (asking === asked) show(element, parse(text), element);
+    } catch { /* the live mark says that the server is gone, and a refresh asks again */ }
+    if (asking !== asked) return; // overtaken
+    asking = undefined;
+    if (stale) refresh();
   }
 
   new IntersectionObserver((seen) => {
@@ -31,5 +31,5 @@ export function start(element) {
     if (near && stale) refresh();
   }, { rootMargin: "300px" }).observe(element);
   onChange(() => refresh());
-  document.addEventListener("segtune:refreshed", (event) => event.detail !== element && refresh());
+  document.addEventListener("segtune:refreshed", (event) => event.detail || refresh());
 }
