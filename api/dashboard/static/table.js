@@ -1,8 +1,9 @@
 // The trial table without reloads: another filter, order or page is fetched and put in its place.
 // What is selected stays over pages and refreshes; the columns chosen are kept for each study.
-import { onChange } from "./address.js";
+import { move, onChange } from "./address.js";
 import { complete } from "./complete.js";
 import { morph } from "./morph.js";
+import { ask, parse } from "./partial.js";
 import { t } from "./words.js";
 
 const IN_ADDRESS = 8; // trials that can be compared, and that the address carries
@@ -17,7 +18,7 @@ class Table {
     panel.addEventListener("submit", (event) => this.submit(event));
     panel.addEventListener("click", (event) => this.click(event));
     panel.addEventListener("change", (event) => this.change(event));
-    document.addEventListener("segtune:refreshed", () => this.prepare());
+    document.addEventListener("segtune:refreshed", (event) => (this.late && !event.detail ? this.arrive() : this.prepare()));
     onChange(() => this.follow());
     this.restoreColumns();
   }
@@ -38,8 +39,7 @@ class Table {
 
   go(address) {
     const target = new URL(address, location.href);
-    history.pushState(null, "", target.pathname + target.search);
-    dispatchEvent(new PopStateEvent("popstate")); // charts listen to it too
+    move(target.pathname + target.search, { push: true }); // charts follow it too
   }
 
   follow() {
@@ -60,29 +60,34 @@ class Table {
     query.delete("cursor");
     query.delete("skipped");
     const text = query.toString();
-    history.replaceState(null, "", location.pathname + (text ? `?${text}` : "") + location.hash);
+    move(location.pathname + (text ? `?${text}` : "") + location.hash, { quiet: true });
   }
 
+  // Without an answer the table stays as it is, until the live page brings what was asked for.
   async fetch() {
     const asked = location.search;
+    this.late = true;
     this.panel.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(this.panel.dataset.table + asked, { headers: { Accept: "text/html" } });
+      const text = await ask(this.panel.dataset.table + asked);
       if (asked !== location.search) return;
-      if (!answer.ok || answer.redirected) return location.reload();
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("trials");
-      morph(this.panel, fresh);
-      for (const name of ["filter", "by"]) {
-        const box = this.panel.querySelector(`#${name}`);
-        if (box.value !== box.defaultValue) box.value = box.defaultValue;
-      }
-      this.prepare();
+      morph(this.panel, parse(text).querySelector("#trials"));
+      this.arrive();
       document.dispatchEvent(new Event("segtune:refetch")); // the charts above it
     } catch {
-      location.reload();
-    } finally {
-      this.panel.removeAttribute("aria-busy");
+      if (asked === location.search) document.dispatchEvent(new Event("segtune:lost"));
     }
+  }
+
+  // What is asked for is there: the boxes say it too, whatever has been typed meanwhile.
+  arrive() {
+    this.late = false;
+    this.panel.removeAttribute("aria-busy");
+    for (const name of ["filter", "by"]) {
+      const box = this.panel.querySelector(`#${name}`);
+      if (box.value !== box.defaultValue) box.value = box.defaultValue;
+    }
+    this.prepare();
   }
 
   submit(event) {
@@ -135,7 +140,7 @@ class Table {
     try { names = JSON.parse(localStorage.getItem(this.key) ?? "[]"); } catch { /* as if none */ }
     if (!Array.isArray(names) || !names.length) return;
     for (const name of names) query.append("columns", name);
-    history.replaceState(null, "", `${location.pathname}?${query}${location.hash}`);
+    move(`${location.pathname}?${query}${location.hash}`, { quiet: true });
     this.follow();
   }
 
@@ -157,7 +162,7 @@ class Table {
     else query.delete("selected");
     const text = query.toString();
     this.shown = text ? `?${text}` : "";
-    history.replaceState(null, "", location.pathname + this.shown + location.hash);
+    move(location.pathname + this.shown + location.hash, { quiet: true });
     document.getElementById("live").dataset.live = this.panel.dataset.liveBase + this.shown;
     this.tellSelection();
   }

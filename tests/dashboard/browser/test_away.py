@@ -1,4 +1,4 @@
-"""Pages whose server is slow, hangs or is away: nothing is lost, and the page says how it stands."""
+"""Pages whose server is slow, hangs or is away: nothing is lost, and the page says so."""
 
 from collections.abc import Callable
 
@@ -97,7 +97,7 @@ def test_a_section_asks_again_for_what_came_meanwhile(
         gate.open()
 
 
-@pytest.mark.parametrize("path", ["/studies/1", "/studies/1/trials/1", "/", "/workers"])
+@pytest.mark.parametrize("path", ["/studies/1", "/", "/workers"])
 def test_a_server_that_hangs_is_not_live(
     visit: Visit, server: str, scene: Scene, path: str
 ) -> None:
@@ -116,3 +116,24 @@ def test_a_server_that_hangs_is_not_live(
     page.unroute(pattern)
     page.clock.run_for(AGAIN)
     expect(page.locator("#live")).not_to_have_class("stale", timeout=20_000)
+
+
+def test_the_table_survives_a_server_that_is_away(visit: Visit, server: str, scene: Scene) -> None:
+    """To sort and to filter meanwhile is not lost: the page stays, says so and follows later."""
+    page = visit.page
+    page.goto(f"{server}/studies/1")
+    expect(page.locator("#filter")).to_have_role("combobox")
+    expect(page.locator("#pulse")).to_have_text("Live")
+    page.evaluate("window.untouched = true")
+    page.route("**/partials/**", lambda route: route.abort("connectionrefused"))
+    page.locator('[id="sort-optimizer.lr"]').click()
+    expect(page.locator("#pulse")).to_contain_text("Server does not answer")
+    page.locator("#filter").fill("number < 3")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#trials tbody tr")).to_have_count(5)
+    page.unroute("**/partials/**")
+    expect(page.locator("#trials tbody tr")).to_have_count(3, timeout=10_000)
+    expect(page.locator("#filter")).to_have_value("number < 3")
+    expect(page.locator("#pulse")).to_have_text("Live")
+    expect(page.locator("#trials")).not_to_have_attribute("aria-busy", "true")
+    assert page.evaluate("window.untouched") is True
