@@ -22,7 +22,18 @@ from tuner.store import artifacts
 from tuner.store.artifacts import Stored, Upload
 from tuner.store.engine import Database
 from tuner.store.migrate import current, head, is_current, upgrade
-from tuner.store.tables import Artifact, Attempt, Base, Study, Trial, Worker
+from tuner.store.tables import (
+    Artifact,
+    Attempt,
+    AttemptLog,
+    Base,
+    Event,
+    IdempotencyKey,
+    Report,
+    Study,
+    Trial,
+    Worker,
+)
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -350,3 +361,41 @@ def test_the_release_before_may_store_files(database_url: str) -> None:
         found = session.execute(select(Artifact.name, Artifact.details)).all()
     db.dispose()
     assert [("a", None)] == [tuple(row) for row in found]
+
+
+def test_hidden_studies_go_with_the_way_back(database_url: str) -> None:
+    """The release before cannot restore them: they are removed whole, and nothing else is."""
+    config = Config(toml_file=str(ROOT / "pyproject.toml"))
+    config.attributes["url"] = database_url
+    db = Database(database_url)
+    with db.transaction() as session:
+        session.add(Worker(id=1, name="w1", capabilities={}, first_seen_at=NOW, last_seen_at=NOW))
+        hidden = {"name": "~2", "state": "cancelled", "deleted_at": NOW, "deleted_name": "old"}
+        for study in (study_row(spec("kept")), study_row(spec("old"), **hidden)):
+            session.add(study)
+            session.flush()
+            trial = trial_row(study)
+            session.add(trial)
+            session.flush()
+            artifacts.add(session, trial, Upload("a", "log", None, Stored("a" * 64, 1)), now=NOW)
+            shared = {"study_id": study.id, "created_at": NOW}
+            session.add(Event(seq=1, kind="study.created", data={}, **shared))
+            session.add(IdempotencyKey(key=study.name, body_hash="x", **shared))
+            report = Report(trial_id=trial.id, step=1, attempt=1, metrics={}, seconds=1.0, **shared)
+            lease = {"number": 1, "worker_id": 1, "token_hash": "x", "expires_at": NOW}
+            attempt = Attempt(id=study.name, trial_id=trial.id, started_at=NOW, **lease)
+            session.add_all([report, attempt])
+            session.flush()
+            session.add(AttemptLog(attempt_id=study.name, text="x", updated_at=NOW))
+
+    command.downgrade(config, "0007")
+
+    tables = ("studies", "trials", "reports", "attempts", "artifacts", "events", "idempotency_keys")
+    with db.reading() as session:
+        counts = {name: session.scalar(text(f"SELECT count(*) FROM {name}")) for name in tables}
+        names = session.scalars(text("SELECT name FROM studies")).all()
+    assert (counts, names) == (dict.fromkeys(tables, 1), ["kept"])
+    command.upgrade(config, "head")
+    with db.reading() as session:
+        assert session.scalars(select(Study.name)).all() == ["kept"]
+    db.dispose()

@@ -7,9 +7,10 @@ from sqlalchemy import func, select
 
 from tests.databases import Clock
 from tests.store.fleet import Fleet
-from tests.store.samples import spec
+from tests.store.samples import spec, study_row
 from tuner.errors import Conflict, InvalidSpec, LeaseLost, NotFound
-from tuner.service import artifacts, overview, studies, upkeep
+from tuner.service import artifacts, overview, studies, study_lists, upkeep
+from tuner.service.fleet import lost as lost_trials
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import CloneRequest, StudyChange
@@ -133,8 +134,8 @@ def test_a_retried_submission_makes_a_new_study(clocked_database: Database) -> N
     assert second.id != first.id
 
 
-def test_running_trials_are_cancelled_on_request(fleet: Fleet) -> None:
-    """Without it deletion is refused; with it their workers lose their leases at once."""
+def test_its_workers_lose_their_leases_on_request(fleet: Fleet) -> None:
+    """Without it deletion is refused; with it nothing is accepted of them, ever after."""
     held = fleet.take()
     fleet.report(held, 1)
     with pytest.raises(Conflict, match="1 running trial; cancel it first, or let deletion cancel"):
@@ -145,15 +146,102 @@ def test_running_trials_are_cancelled_on_request(fleet: Fleet) -> None:
     for use in (fleet.heartbeat, fleet.finish, lambda lease: fleet.report(lease, 2)):
         with pytest.raises(LeaseLost):
             use(held)
-    restored = studies.restore(fleet.db, "streets")
-    assert restored.state is StudyState.CANCELLED
-    assert (restored.counts.cancelled, restored.counts.completed) == (1, 1)
+    studies.restore(fleet.db, "streets")
     with pytest.raises(LeaseLost):
         fleet.heartbeat(held)
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_undo_gives_running_trials_back(fleet: Fleet, state: str) -> None:
+    """The study is in its former state, and its trials wait, as if their workers had yielded."""
+    taken = [fleet.take("w1"), fleet.take("w2")]
+    fleet.report(taken[0], 1)
+    if state == "paused":
+        studies.change(fleet.db, "streets", StudyChange(state="paused"))
+
+    studies.delete(fleet.db, "streets", cancel=True)
+    (hidden,) = study_lists.deleted(fleet.db)
+    restored = studies.restore(fleet.db, "streets")
+
+    assert (hidden.state, restored.state) == (state, state)
+    assert (restored.counts.waiting, restored.counts.running) == (2, 0)
+    assert restored.finished_at is None
+    for held in taken:
+        trial = overview.trial(fleet.db, "streets", held.trial)
+        (attempt,) = trial.attempt_history
+        assert (attempt.outcome, attempt.error, trial.error) == ("yielded", None, None)
+        assert trial.reason == attempt.reason == "its study was deleted for a while"
+    assert [worker.lost for worker in overview.workers(fleet.db)] == [0, 0]
+    if state == "paused":
+        studies.change(fleet.db, "streets", StudyChange(state="running"))
+    again = [fleet.take("w1"), fleet.take("w2")]
+    assert [held.trial for held in again] == [held.trial for held in taken]
+    assert again[0].last_step == 1
+
+
+def test_deletion_spends_no_attempt(clocked_database: Database) -> None:
+    """A trial of which every attempt ended by a deletion is trained all the same."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(resources={"attempts": 1}))
+    for _ in range(3):
+        held = fleet.take()
+        studies.delete(fleet.db, "streets", cancel=True)
+        studies.restore(fleet.db, "streets")
+    held = fleet.take()
+    assert (held.trial, held.attempt) == (0, 4)
+    fleet.train(held)
+
+
+def test_a_trial_that_is_to_stop_stays_so(fleet: Fleet) -> None:
+    """What a user cancelled before the deletion is cancelled after the undo."""
+    held = fleet.take()
+    studies.cancel_trial(fleet.db, "streets", held.trial)
+    studies.delete(fleet.db, "streets", cancel=True)
+    studies.restore(fleet.db, "streets")
+    assert overview.trial(fleet.db, "streets", held.trial).state is TrialState.CANCELLED
+
+
+def test_trials_of_a_cancelled_study_end_with_it(fleet: Fleet) -> None:
+    """Its workers were told to stop: their trials are cancelled, and so is the study."""
+    held = fleet.take()
+    studies.change(fleet.db, "streets", StudyChange(state="cancelled"))
+    studies.delete(fleet.db, "streets", cancel=True)
+    restored = studies.restore(fleet.db, "streets")
+    assert restored.state is StudyState.CANCELLED
     trial = overview.trial(fleet.db, "streets", held.trial)
     assert trial.state is TrialState.CANCELLED
     assert trial.finished_at is not None
-    assert trial.attempt_history[-1].outcome == "lost"
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "paused", "finished"])
+def test_a_server_of_the_release_before_serves_no_hidden_study(
+    clocked_database: Database, state: str
+) -> None:
+    """It knows of no hiding, only of states: the row's own is over for good."""
+    db = clocked_database
+    with db.transaction() as session:
+        session.add(study_row(state=state))
+    studies.delete(db, "streets", cancel=True)
+    with db.reading() as session:
+        row = session.execute(select(Study.state, Study.deleted_state)).one()
+    assert tuple(row) == ("cancelled", state)
+
+
+def test_losses_of_a_deleted_study_are_not_shown(fleet: Fleet, clock: Clock) -> None:
+    """They are listed and counted again when it is restored."""
+    fleet.take("w2")
+    clock.advance(fleet.lease_seconds + 1)
+    upkeep.release_expired(fleet.db)
+
+    def shown() -> tuple[int, int]:
+        lost = {worker.name: worker.lost for worker in overview.workers(fleet.db)}
+        return len(lost_trials(fleet.db).items), lost["w2"]
+
+    assert shown() == (1, 1)
+    studies.delete(fleet.db, "streets")
+    assert shown() == (0, 0)
+    studies.restore(fleet.db, "streets")
+    assert shown() == (1, 1)
 
 
 def test_its_workers_are_idle(fleet: Fleet) -> None:

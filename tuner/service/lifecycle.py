@@ -268,6 +268,18 @@ def cancel(session: Session, study: Study, *, now: datetime) -> None:
     _end_rest(session, study, TrialState.CANCELLED, "the study was cancelled", now=now)
 
 
+def take_back(session: Session, study: Study, reason: str, *, now: datetime) -> None:
+    """Let the workers of a locked study lose their leases, as if each had given its trial back.
+
+    A trial goes where it would have gone then: back to waiting, or where its verdict sends it.
+    """
+    for held in leases.list_held(session, study):
+        end_attempt(session, held, Outcome(kind=OutcomeKind.YIELDED), now=now)
+        if held.trial.state == TrialState.WAITING:
+            leases.note_reason(held.attempt, reason)
+            held.trial.reason = reason
+
+
 def _end_rest(
     session: Session, study: Study, state: TrialState, reason: str, *, now: datetime
 ) -> None:

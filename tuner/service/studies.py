@@ -130,7 +130,7 @@ def delete(db: Database, study: int | str, *, cancel: bool = False) -> None:
     """Hide a study at once; upkeep removes it some minutes later, until when it can be restored.
 
     Workers that train for it lose their leases: of a study which cannot be read always, of another
-    one if it may be cancelled for that.
+    one if its trials may be cancelled for that. Their trials wait for it to be restored.
 
     Raises:
         NotFound: there is no such study.
@@ -141,13 +141,12 @@ def delete(db: Database, study: int | str, *, cancel: bool = False) -> None:
         now = db.now()
         running = studies.load(session, [row.id])[row.id].running
         if running and _can_be_steered(session, row, now=now):
-            has_ended = StudyState(row.state).has_ended
             if not cancel:
+                has_ended = StudyState(row.state).has_ended
                 wait = "wait until their workers have stopped" if has_ended else "cancel it first"
                 many = quantity(running, "running trial")
                 raise Conflict(f"study '{row.name}' has {many}; {wait}, or let deletion cancel it")
-            if not has_ended:
-                lifecycle.cancel(session, row, now=now)
+            lifecycle.take_back(session, row, deletion.HIDDEN, now=now)
         deletion.hide(session, row, now=now)
         logger.info("study %s (id %s) deleted", row.deleted_name, row.id)
 

@@ -24,7 +24,7 @@ from tuner.spec.views import (
     TrialSummary,
 )
 from tuner.spec.vitals import Usage
-from tuner.store import lineage, tables
+from tuner.store import deletion, lineage, tables
 from tuner.store.workers import WorkerRow
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def study_summary(
     return StudySummary(
         id=study.id,
         name=study.deleted_name or study.name,
-        state=StudyState(study.state),
+        state=StudyState(deletion.state_of(study)),
         reason=study.reason,
         priority=study.priority,
         objective=spec.objective,
@@ -76,7 +76,8 @@ def damaged_study(
 ) -> StudySummary:
     """A study that cannot be shown as it is: failed unless it had ended, with the reason."""
     logger.debug("study %s (id %s) cannot be shown: %s", study.name, study.id, error)
-    ended = [state for state in StudyState if state.has_ended and state == study.state]
+    shown = deletion.state_of(study)
+    ended = [state for state in StudyState if state.has_ended and state == shown]
     return StudySummary(
         id=study.id,
         name=study.deleted_name or study.name,

@@ -2,7 +2,8 @@
 
 Every other query passes over a row that has `deleted_at`, so that a hidden study is given to no
 worker, listed nowhere, and locked by nobody. Its name is free meanwhile: the row's own becomes one
-that no study can have.
+that no study can have. Its state becomes one that servers of the release before, which know
+nothing of hiding, neither serve nor let go on; it gets its own back when it is restored.
 """
 
 from collections.abc import Sequence
@@ -18,30 +19,35 @@ from tuner.store import events, hot
 from tuner.store.references import key
 from tuner.store.tables import Attempt, Event, IdempotencyKey, Study, Trial
 
+HIDDEN = "its study was deleted for a while"  # to be read only once it is restored
 _TRIALS, _EVENTS = 100, 5000  # removed in one transaction, so that nobody waits long for it
 
 
 def hide(session: Session, study: Study, *, now: datetime) -> None:
-    """Let a locked study be seen no more; workers that train for it lose their leases."""
+    """Let a locked study be seen no more; workers that train for it lose their leases.
+
+    Their attempts are no losses: nobody failed, and the trials go on where the study is restored.
+    """
     seq = events.append(session, study, EventKind.STUDY_CHANGED, now=now, deleted=True)
     hot.write(session)
     of_study = select(Trial.id).where(Trial.study_id == study.id)
-    lost = {"ended_at": now, "outcome": OutcomeKind.LOST, "error": "the study was deleted"}
+    ended = {"ended_at": now, "outcome": OutcomeKind.YIELDED, "reason": HIDDEN}
     session.execute(
         update(Attempt)
         .where(Attempt.trial_id.in_(of_study), Attempt.ended_at.is_(None))
-        .values(**lost)
+        .values(**ended)
         .execution_options(synchronize_session=False)
     )
     session.execute(
         update(Trial)
         .where(Trial.study_id == study.id, Trial.state == TrialState.RUNNING)
-        .values(revision=seq, reason="the study was deleted", **_let_go(study, now=now))
+        .values(revision=seq, reason=HIDDEN, **_let_go(study, now=now))
         .execution_options(synchronize_session=False)
     )
     # A submission that is sent again makes a new study, as if this one had never been.
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.study_id == study.id))
-    study.deleted_at, study.deleted_name = now, study.name
+    study.deleted_at, study.deleted_name, study.deleted_state = now, study.name, study.state
+    study.state = StudyState.CANCELLED
     study.name = f"~{study.id}"  # no study is called so
 
 
@@ -51,6 +57,11 @@ def _let_go(study: Study, *, now: datetime) -> dict[str, object]:
         return {"state": TrialState.WAITING, "verdict": {}}
     spent = {"study_epochs": study.epochs, "study_seconds": study.seconds}
     return {"state": TrialState.CANCELLED, "finished_at": now, **spent}
+
+
+def state_of(study: Study) -> str:
+    """The state of a study; of a hidden one that in which it is restored."""
+    return study.deleted_state or study.state
 
 
 def find(session: Session, study: int | str) -> Study | None:
@@ -81,7 +92,8 @@ def lock(session: Session, study: int | str) -> Study | None:
 
 def show(session: Session, study: Study, name: str, *, now: datetime) -> None:
     """Let a locked hidden study be seen again, under a name that is free."""
-    study.name, study.deleted_at, study.deleted_name = name, None, None
+    study.state = state_of(study)
+    study.name, study.deleted_at, study.deleted_name, study.deleted_state = name, None, None, None
     stored: object = study.spec  # whatever it is, of one that is damaged
     if isinstance(stored, dict) and stored.get("name") != name:
         study.spec = {**stored, "name": name}

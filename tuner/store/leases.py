@@ -165,6 +165,20 @@ def note_reason(attempt: HeldAttempt, reason: str) -> None:
     attempt.reason = reason or None
 
 
+def list_held(session: Session, study: Study) -> list[Held]:
+    """The leases of a locked study that have not ended, by trial."""
+    hot.write(session)
+    query = (
+        select(Attempt.id)
+        .join(Trial, Trial.id == Attempt.trial_id)
+        .where(Trial.study_id == study.id, Attempt.ended_at.is_(None))
+        .order_by(Trial.number)
+    )
+    ids = session.scalars(query).all()
+    hot.batch_of(session).read_leases(session, ids)
+    return [held for lease in ids if (held := _find(session, lease, study)) is not None]
+
+
 def list_expired(
     session: Session,
     *,

@@ -95,6 +95,7 @@ class Study(Base):
     # Hidden from everything since then, until upkeep removes it: see `store.deletion`.
     deleted_at: Mapped[datetime | None]
     deleted_name: Mapped[str | None] = mapped_column(String(100))  # None too once it is removed
+    deleted_state: Mapped[str | None] = mapped_column(String(16))  # what it goes on in if restored
 
 
 class Trial(Base):
