@@ -119,7 +119,9 @@ def count_lost(session: Session) -> dict[int, int]:
     """How many attempts each worker has lost, by its id."""
     query = (
         select(Attempt.worker_id, func.count())
-        .where(Attempt.outcome.in_(LOSSES))
+        .join(Trial, Trial.id == Attempt.trial_id)
+        .join(Study, Study.id == Trial.study_id)
+        .where(Attempt.outcome.in_(LOSSES), Study.deleted_at.is_(None))
         .group_by(Attempt.worker_id)
     )
     return dict(session.execute(query).all())
@@ -155,7 +157,11 @@ def list_lost(
             (following.trial_id == Attempt.trial_id) & (following.number == Attempt.number + 1),
         )
         .outerjoin(taker, taker.id == following.worker_id)
-        .where(Attempt.outcome.in_(LOSSES), Attempt.ended_at.is_not(None))
+        .where(
+            Attempt.outcome.in_(LOSSES),
+            Attempt.ended_at.is_not(None),
+            Study.deleted_at.is_(None),
+        )
         .order_by(Attempt.ended_at.desc(), Attempt.id.desc())
         .limit(limit)
     )
