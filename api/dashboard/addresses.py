@@ -1,4 +1,4 @@
-"""Trials of several studies in an address: `3:12,3:14`, each the id of its study and its number."""
+"""Trials of several studies in an address: `3:12,camvid:14`, each its study and its number."""
 
 import re
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from api.deps import MAX_ID
 from tuner.errors import InvalidInput, Problem
 
-_PLACE = re.compile(r"(\d{1,10}):(\d{1,10})", re.ASCII)
+_PLACE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})[:#](\d{1,10})", re.ASCII)
 
 
 class TrialAddress(NamedTuple):
-    """One trial among all studies."""
+    """One trial among all studies, by the id or the name of its own."""
 
-    study: int
+    study: int | str
     number: int
 
     def __str__(self) -> str:
@@ -39,9 +39,15 @@ def of_study(trials: Iterable[TrialAddress], study: int) -> tuple[int, ...]:
 
 def _read(part: str) -> TrialAddress:
     found = _PLACE.fullmatch(part)
-    if found is None or max(map(int, found.groups())) > MAX_ID:
+    study = int(found[1]) if found and found[1].isdecimal() else found and found[1]
+    if found is None or study is None or max(int(found[2]), _id(study)) > MAX_ID:
         message = (
-            f"'{part[:40]}' names no trial; write the id of its study and its number, as in 3:12"
+            f"'{part[:40]}' names no trial; write the name or id of its study and its number, as "
+            "in camvid:12 or as in 3:12"
         )
         raise InvalidInput([Problem(("trials",), message)])
-    return TrialAddress(int(found[1]), int(found[2]))
+    return TrialAddress(study, int(found[2]))
+
+
+def _id(study: int | str) -> int:
+    return study if isinstance(study, int) else 0

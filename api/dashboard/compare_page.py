@@ -1,7 +1,7 @@
 """The page that compares trials: read at one moment, each beside the first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +11,7 @@ from api.dashboard import addresses
 from api.dashboard.addresses import TrialAddress
 from api.dashboard.charts.overlay import Overlay, draw_overlay, fold_overlay
 from api.dashboard.format import flatten
+from api.dashboard.masks_panel import ComparedMasks, compared_masks
 from api.dashboard.trial_table import MOST_SELECTED
 from api.dashboard.words import gettext as _
 from tuner.service.side_by_side import ComparedTrial, SideBySide, side_by_side
@@ -27,19 +28,28 @@ _TABULAR = ("lr",)  # metrics that no comparison is about
 
 @dataclass(frozen=True, slots=True)
 class CompareQuery:
-    """Which trials are compared, by which metric, and whether equal params are shown as well."""
+    """Which trials are compared, by which metric and on which image.
+
+    With `all` params that are equal are shown as well.
+    """
 
     trials: tuple[TrialAddress, ...] = ()
     metric: str = ""
     all: bool = False
+    image: int | None = None
 
     @property
     def text(self) -> str:
         """The query string that asks for this."""
         parts = {"trials": addresses.write(self.trials), "metric": self.metric}
         parts["all"] = "1" if self.all else ""
+        parts["image"] = "" if self.image is None else str(self.image)
         asked = {name: value for name, value in parts.items() if value}
         return f"?{urlencode(asked, safe=':,')}" if asked else ""
+
+    def showing(self, image: int) -> "CompareQuery":
+        """The same of another image."""
+        return replace(self, image=image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +66,17 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class ComparedCell:
-    """A value beside the first one's: `share` of the row's largest, `tone` of the difference."""
+    """A value beside the first one's: `share` of the row's largest, `tone` of the difference.
+
+    A value that `is_time` is in seconds.
+    """
 
     value: Any
     difference: float | None = None
     tone: str = ""
     share: float | None = None
     is_best: bool = False
+    is_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,7 @@ class ComparePage:
     notes: tuple[str, ...]
     metric: str
     metrics: tuple[str, ...]
+    masks: ComparedMasks | None
     svg: Markup | None
     params: tuple[ComparedRow, ...]
     equal: int
@@ -136,12 +151,15 @@ def compare_page(db: Database, query: CompareQuery) -> ComparePage:
     """The comparison of up to eight trials; more, and those that are not there, are noted."""
     found = side_by_side(db, query.trials[:MOST_SELECTED], metric=query.metric or None)
     trials = [one.trial for one in found.trials]
+    places = (TrialAddress(*place) for place in found.chosen)
+    query = replace(query, trials=(*places, *query.trials[MOST_SELECTED:]))
     rows = _params(trials)
     return ComparePage(
         trials=tuple(_compared(query, place, one) for place, one in enumerate(found.trials)),
         notes=_notes(query, found),
         metric=found.metric,
         metrics=_metrics(trials),
+        masks=compared_masks([one.examples for one in found.trials], query.image),
         svg=_overlay(found),
         params=tuple(row for row in rows if row.differs or query.all),
         equal=sum(not row.differs for row in rows),
@@ -149,7 +167,7 @@ def compare_page(db: Database, query: CompareQuery) -> ComparePage:
         classes=_classes(trials),
         costs=_costs(trials),
         query=query,
-        turned=CompareQuery(query.trials, query.metric, not query.all).text,
+        turned=replace(query, all=not query.all).text,
         has_ended=all(trial.state.has_ended for trial in trials),
     )
 
@@ -162,8 +180,8 @@ def _compared(query: CompareQuery, place: int, one: ComparedTrial) -> Compared:
         place=place,
         trial=one.trial,
         objective=one.objective,
-        without=CompareQuery(others, query.metric, query.all).text,
-        as_first=CompareQuery((own, *others), query.metric, query.all).text,
+        without=replace(query, trials=others).text,
+        as_first=replace(query, trials=(own, *others)).text,
     )
 
 
@@ -255,15 +273,22 @@ def _costs(trials: Sequence[TrialView]) -> tuple[ComparedRow, ...]:
     """What they took, and what their networks cost where they are to run."""
     took: dict[str, list[float | None]] = {
         _("epochs"): [trial.step for trial in trials],
-        _("device time in s"): [trial.seconds or None for trial in trials],
-        _("seconds per epoch"): [
-            trial.seconds / trial.step if trial.step and trial.seconds else None for trial in trials
-        ],
         _("attempts"): [trial.attempts for trial in trials],
     }
+    times: dict[str, list[float | None]] = {
+        _("device time"): [trial.seconds or None for trial in trials],
+        _("time per epoch"): [
+            trial.seconds / trial.step if trial.step and trial.seconds else None for trial in trials
+        ],
+    }
     rows = [_numbers(name, values, neutral=True) for name, values in took.items()]
+    rows[1:1] = [_times(_numbers(name, values, neutral=True)) for name, values in times.items()]
     rows += [_numbers(name, [trial.metrics.get(name) for trial in trials]) for name in MEASURED]
     return tuple(row for row in rows if any(cell.value is not None for cell in row.cells))
+
+
+def _times(row: ComparedRow) -> ComparedRow:
+    return replace(row, cells=tuple(replace(cell, is_time=True) for cell in row.cells))
 
 
 def _numbers(

@@ -88,8 +88,9 @@ async def _compared(
     trials: _Addresses = None,
     metric: Annotated[str, Query(max_length=300)] = "",
     all_: Annotated[bool, Query(alias="all")] = False,
+    image: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
 ) -> CompareQuery:
-    return CompareQuery(addresses.parse(trials or ()), metric.strip(), all_)
+    return CompareQuery(addresses.parse(trials or ()), metric.strip(), all_, image)
 
 
 async def _listing(  # one argument for each query parameter of the list

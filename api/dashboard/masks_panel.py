@@ -1,5 +1,6 @@
 """What a trial's page shows of validation images, before a script takes over."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.dashboard.trial_query import TrialChoice
@@ -41,6 +42,31 @@ class MasksPanel:
     classes: tuple[ClassColour, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedPrediction:
+    """What one of several trials made of the image, on its last sheet."""
+
+    study: str
+    trial: int
+    step: int
+    score: float | None
+    crop: Crop
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedMasks:
+    """One image with what several trials made of it, and the other images there are."""
+
+    version: int
+    image: Example
+    photo: Crop | None
+    truth: Crop | None
+    predictions: tuple[ComparedPrediction, ...]
+    images: tuple[tuple[Example, Crop], ...]
+    classes: tuple[ClassColour, ...]
+    several: bool
+
+
 def masks_panel(found: TrialExamples, choice: TrialChoice) -> MasksPanel | None:
     """The panel of a trial's examples; None while it has none."""
     predictions = _at(found.predictions, choice.epoch)
@@ -63,6 +89,41 @@ def masks_panel(found: TrialExamples, choice: TrialChoice) -> MasksPanel | None:
         steps=tuple(sheet.step or 0 for sheet in found.predictions),
         classes=found.classes,
     )
+
+
+def compared_masks(
+    trials: Sequence[TrialExamples], chosen: int | None = None
+) -> ComparedMasks | None:
+    """The images of several trials, those of the first that has any; None where none has."""
+    shown = [one for one in trials if one.predictions]
+    if not shown:
+        return None
+    known = shown[0].predictions[-1]
+    image = next((one for one in known.images if one.index == chosen), known.images[0])
+    photos = next((one.photos for one in shown if one.photos), None)
+    truth = next((one.truth for one in shown if one.truth), None)
+    return ComparedMasks(
+        version=max(sheet.id for one in shown for sheet in one.predictions),
+        image=image,
+        photo=crop(image, photos),
+        truth=crop(image, truth),
+        predictions=tuple(filter(None, (_compared(one, image) for one in shown))),
+        images=tuple(
+            (each, small) for each in known.images if (small := crop(each, photos, known))
+        ),
+        classes=shown[0].classes,
+        several=len({one.study_id for one in shown}) > 1,
+    )
+
+
+def _compared(trial: TrialExamples, image: Example) -> ComparedPrediction | None:
+    """None where the trial was not shown an image of that name."""
+    sheet = trial.predictions[-1]
+    own = next((one for one in sheet.images if one.name == image.name), None)
+    found = crop(own, sheet) if own else None
+    if own is None or found is None:
+        return None
+    return ComparedPrediction(trial.study, trial.trial, sheet.step or 0, own.miou, found)
 
 
 def crop(image: Example, *sheets: Sheet | None) -> Crop | None:

@@ -11,12 +11,15 @@ from starlette.testclient import TestClient
 
 from api.dashboard.addresses import TrialAddress, of_study, parse, write
 from api.dashboard.charts.overlay import fold_overlay, thin
+from api.settings import Settings
+from tests.dashboard import pictures
 from tests.dashboard.scenes import Scene, document
 from tests.unit.samples import few
 from tuner.configs import checks
 from tuner.errors import InvalidInput
 from tuner.service import studies
 from tuner.store.engine import Database
+from tuner.wording import duration
 
 _trials = st.lists(
     st.builds(TrialAddress, st.integers(1, 2**31 - 1), st.integers(0, 2**31 - 1)), unique=True
@@ -41,11 +44,19 @@ def test_addresses_of_trials_are_read_back(trials: list[TrialAddress]) -> None:
     assert parse(map(str, trials)) == tuple(trials)
 
 
-@pytest.mark.parametrize("text", ["3", "3:", "a:1", "3:1:2", "99999999999:1", "3:-1", "3:1;3:2"])
+@pytest.mark.parametrize(
+    "text", ["3", "3:", "a:", "3:1:2", "99999999999:1", "3:-1", "3:1;3:2", "a b:1", "3:99999999999"]
+)
 def test_what_names_no_trial_is_refused(text: str) -> None:
     """With what a trial looks like."""
     with pytest.raises(InvalidInput, match="as in 3:12"):
         parse([text])
+
+
+@pytest.mark.parametrize("text", ["camvid-street:12", "camvid-street#12"])
+def test_a_study_is_named_as_well(text: str) -> None:
+    """By what a reader sees on every page."""
+    assert parse([text]) == (TrialAddress("camvid-street", 12),)
 
 
 def test_the_trials_of_one_study_are_found() -> None:
@@ -131,6 +142,48 @@ def test_other_classes_are_compared_by_name(client: TestClient, scene: Scene) ->
     client.post("/api/v1/studies/other/trials", json={"params": {}})
     html = client.get("/compare?trials=1:0,2:0").text
     assert "they are compared by name" in html
+
+
+def test_a_study_is_found_by_its_name(client: TestClient, scene: Scene) -> None:
+    """And a trial stands once, however often and in whichever form it is asked for."""
+    html = client.get("/compare?trials=camvid-street:1,1:0,1:1,camvid-street%232").text
+    assert re.findall(r'class="panel hue\d" id="trial-(\d-\d)"', html) == ["1-1", "1-0", "1-2"]
+    assert "/compare?trials=1:1,1:2" in html
+    html = unescape(client.get("/compare?trials=nowhere:1,1:0").text)
+    assert "no study has the name 'nowhere'" in html
+
+
+def test_times_are_said_as_times(client: TestClient, scene: Scene) -> None:
+    """With their differences, as everywhere else."""
+    html = client.get("/compare?trials=1:0,1:1").text
+    seconds = [client.get(f"/api/v1/studies/1/trials/{n}").json()["seconds"] for n in (0, 1)]
+    row = re.search(r'<tr[^>]*><th scope="row">device time</th>.*?</tr>', html, re.DOTALL)
+    assert row is not None
+    assert duration(seconds[1]) in row[0]
+    assert duration(abs(seconds[1] - seconds[0])) in row[0]
+
+
+def test_images_are_there_without_scripts(
+    client: TestClient, db: Database, settings: Settings
+) -> None:
+    """One image of each trial that has any; no panel where none has."""
+    scene = Scene.submit(db)
+    works = [scene.take() for _ in range(3)]
+    address = "/compare?trials=1:0,1:1,1:2"
+    assert 'id="masks"' not in client.get(address).text
+    for work in works[:2]:
+        pictures.hand_in(scene, settings, work, 1)
+    html = client.get(address).text
+    panel = html[html.index('id="masks"') : html.index("swatches")]
+    assert re.findall(r"<figcaption>([^<]+)", panel) == ["Image", "Truth", "Trial 0 ", "Trial 1 "]
+    assert panel.count('class="crop"') == 8 + 4
+    others = re.findall(r'href="(/compare[^"]*image=\d+)#masks"', panel)
+    assert len(others) == 8
+    other = client.get(unescape(others[3])).text
+    assert f'href="{others[3]}#masks" aria-current="true"' in other
+    version = re.findall(r'data-version="(\d+)"', html)
+    pictures.hand_in(scene, settings, works[1], 2)
+    assert re.findall(r'data-version="(\d+)"', client.get(address).text) > version
 
 
 def test_a_trial_is_taken_out_or_made_the_first(client: TestClient, scene: Scene) -> None:
