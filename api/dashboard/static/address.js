@@ -1,6 +1,7 @@
 // State of a page in its address: what is there is shared, kept on reload, and undone by "back".
 
-const listeners = new Set();
+const listeners = new Map();
+let told = location.search;
 
 export function read(name) {
   return new URLSearchParams(location.search).get(name);
@@ -30,20 +31,38 @@ export function go(link) {
   move(link.pathname + (text ? `?${text}` : ""), { push: true });
 }
 
-// To another address of this page; those who listen are told.
+// To another address of this page; those whom it concerns are told.
 export function move(address, { push = false, quiet = false }) {
   if (address === location.pathname + location.search + location.hash) return;
   history[push ? "pushState" : "replaceState"](null, "", address);
-  if (!quiet) tell();
+  if (quiet) told = location.search;
+  else tell();
 }
 
-export function onChange(listener) {
-  listeners.add(listener);
+// Names that a listener gives concern it and those who give them too, and nobody else: a picture's
+// opacity asks for no other chart. One that ends in a dot stands for all that begin so.
+export function onChange(listener, names = []) {
+  listeners.set(listener, names);
   return () => listeners.delete(listener);
 }
 
 function tell() {
-  for (const listener of listeners) listener();
+  const changed = differing(new URLSearchParams(told), new URLSearchParams(location.search));
+  told = location.search;
+  const owned = [...listeners.values()].flat();
+  const common = changed.some((name) => !isAmong(name, owned));
+  for (const [listener, names] of [...listeners]) {
+    if (names.length ? changed.some((name) => isAmong(name, names)) : common) listener();
+  }
+}
+
+function differing(before, now) {
+  const names = [...new Set([...before.keys(), ...now.keys()])];
+  return names.filter((name) => before.getAll(name).join("\n") !== now.getAll(name).join("\n"));
+}
+
+function isAmong(name, names) {
+  return names.some((one) => name === one || (one.endsWith(".") && name.startsWith(one)));
 }
 
 addEventListener("popstate", tell);

@@ -286,10 +286,8 @@ function each(act) {
 // What a section brings (it is the event's detail) are new elements: these begin by themselves.
 document.addEventListener("segtune:refreshed", (event) => each((chart) => event.detail || chart.refresh()));
 document.addEventListener("segtune:theme", () => each((chart) => chart.draw(true)));
-onChange(() => each((chart) => {
-  if (chart.drawn) chart.zoom();
-  chart.refresh();
-}));
+onChange(() => each((chart) => chart.drawn && chart.zoom()), ["zoom."]);
+onChange(() => each((chart) => chart.refresh()));
 
 export function start(element) {
   charts.add(new Chart(element));

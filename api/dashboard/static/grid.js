@@ -18,8 +18,8 @@ class Grid {
   }
 
   changed(control) {
-    if (control.name === "opacity") write({ opacity: control.value === "60" ? "" : control.value });
-    else if (control.name === "show") write({ show: control.value === "errors" ? "errors" : "" });
+    if (control.name === "opacity") write({ opacity: control.value === "60" ? "" : control.value }, { quiet: true });
+    else if (control.name === "show") write({ show: control.value === "errors" ? "errors" : "" }, { quiet: true });
     else return;
     this.paint();
   }

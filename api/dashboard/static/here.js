@@ -1,6 +1,6 @@
 // Links and forms that only turn a live page to another query: `data-here` refetches it in place.
 // Without this script they are ordinary links and forms.
-import { move } from "./address.js";
+import { move, onChange } from "./address.js";
 
 const DELAY = 150;
 const CHOICES = ["view", "metric", "axis", "smooth", "matrix", "attempt"];
@@ -24,7 +24,6 @@ function go(address, { push }) {
   for (const [name, value] of wanted) if (CHOICES.includes(name)) now.append(name, value);
   const text = now.toString();
   move(address.pathname + (text ? `?${text}` : ""), { push });
-  follow(location.search);
 }
 
 function filled(form) {
@@ -54,4 +53,4 @@ export function start(element) {
   });
 }
 
-addEventListener("popstate", () => follow(location.search));
+onChange(() => follow(location.search));

@@ -10,7 +10,7 @@ export function start(panel) {
   });
   panel.addEventListener("scroll", () => show(panel), { capture: true });
   document.addEventListener("segtune:refreshed", () => open(panel));
-  onChange(() => wrap(panel));
+  onChange(() => wrap(panel), ["wrap"]);
   open(panel);
   setInterval(() => follow(panel), EVERY);
 }

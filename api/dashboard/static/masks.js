@@ -6,6 +6,7 @@ import { address, colourTable, crop, cut, IGNORED, paintClasses, paintErrors, re
 import { t } from "./words.js";
 
 const OPACITY = 100;
+const STATE = ["image", "epoch", "opacity", "show", "hide", "zoom"]; // of the address
 const root = document.documentElement.dataset.prefix ?? "";
 
 function make(name, properties = {}, ...children) {
@@ -21,7 +22,7 @@ class Viewer {
     this.turn = 0;
     this.photos = new Map();
     this.place = element.querySelector("[data-keep]") ?? element.appendChild(make("div"));
-    onChange(() => { if (!this.writes) this.refresh(); });
+    onChange(() => { if (!this.writes) this.refresh(); }, STATE);
     document.addEventListener("segtune:refreshed", () => {
       if (element.isConnected && element.dataset.version !== this.version) this.load();
     });

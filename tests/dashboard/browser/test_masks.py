@@ -227,3 +227,26 @@ def test_pictures_are_for_everybody(
         assert box is not None
         assert box["x"] + box["width"] <= 390
     assert {path: faults for path, faults in found.items() if faults} == {}
+
+
+def test_looks_of_the_pictures_ask_the_server_for_nothing(
+    visit: Visit, server: str, scene: Scene
+) -> None:
+    """Opacity, zoom and classes are in the address, but no chart and no table is about them."""
+    page = visit.page
+    viewer(page, f"{server}{TRIAL}")
+    expect(page.locator("#pulse")).to_have_text("Live")
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_label("Opacity").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_role("button", name="Zoom in").click()
+    page.locator(".viewer .classes button").first.click()
+    expect(page).to_have_url(re.compile(r"opacity=80.*zoom=2.*hide="))
+    page.locator(".viewer .thumbs button").nth(1).click()
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"opacity=80.*zoom=2.*hide="))
+    page.evaluate("new Promise((done) => setTimeout(done))")
+    assert [url for url in asked if "/partials/" in url] == []
