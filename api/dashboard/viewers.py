@@ -20,6 +20,7 @@ _IGNORED = frozenset(
     {b"user-agent", b"connection", b"referer", b"accept-encoding", b"dnt", b"priority", b"pragma",
      b"cache-control"}
 )  # fmt: skip
+CHANGES = "/partials/changes"  # a stream, which has no end that one could wait for
 _SWITCH_SECONDS, _USUAL_SWITCH_SECONDS = 0.0005, sys.getswitchinterval()
 
 
@@ -81,7 +82,7 @@ def _is_shared(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET" or READING in scope:
         return False
     path: str = scope["path"]
-    return path.startswith("/partials/")
+    return path.startswith("/partials/") and path != CHANGES
 
 
 def _question(scope: Scope) -> Hashable:

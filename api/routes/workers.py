@@ -34,12 +34,14 @@ def list_lost_trials(
 @router.post("/{worker}/drain")
 def drain_worker(app: App, worker: WorkerRef) -> WorkerView:
     """Let a worker end the trial that it has, and give it no other."""
-    return fleet.drain(app.db, worker)
+    view = fleet.drain(app.db, worker)
+    app.changes.notify()
+    return view
 
 
 @router.post("/{worker}/undrain")
 def undrain_worker(app: App, worker: WorkerRef) -> WorkerView:
     """Give a drained worker trials again."""
     view = fleet.undrain(app.db, worker)
-    app.work.notify()
+    app.notify()
     return view

@@ -7,6 +7,7 @@ origin of forms, and the token.
 from fastapi import APIRouter
 
 from api.dashboard.routes import (
+    changes,
     charts,
     compare,
     controls,
@@ -24,6 +25,7 @@ from api.dashboard.routes import (
 
 router = APIRouter(include_in_schema=False)
 for _page in (
+    changes,
     charts,
     compare,
     relations,

@@ -42,6 +42,7 @@ def change_worker(
     else:
         fleet.undrain(app.db, worker)
         app.work.notify()
+    app.changes.notify()
     return RedirectResponse("/workers", 303)
 
 

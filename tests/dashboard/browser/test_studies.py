@@ -8,9 +8,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, Page, Route, expect
 
+from api.settings import Settings
+from tests.api.samples import serving
 from tests.browsers import Visit, Windows
 from tests.dashboard.browser.test_accessible import RULES
-from tests.dashboard.scenes import Scene
+from tests.dashboard.scenes import Scene, document
 from tuner.configs import studies as samples
 from tuner.service import overview, studies
 from tuner.store.engine import Database
@@ -34,7 +36,7 @@ def test_search_narrows_while_one_types(visit: Visit, server: str, scene: Scene)
     """`/` leads to the box, the address follows, and back brings the list back."""
     page = visit.page
     page.goto(f"{server}/")
-    expect(page.locator("#pulse")).to_have_text("Auto-refresh")
+    expect(page.locator("#pulse")).to_have_text("Live")
     page.keyboard.press("/")
     page.keyboard.type("roa")
     expect(page.locator("#list tbody tr")).to_have_count(1)
@@ -245,3 +247,14 @@ def test_states_of_the_pages_keep_to_the_rules(
     look("mistakes")
     assert {name: faults for name, faults in found.items() if faults} == {}
     assert visit.complaints == []
+
+
+def test_a_new_study_appears_at_once(visit: Visit, settings: Settings) -> None:
+    """The list hears of it, long before it would ask by itself."""
+    with serving(settings) as live:
+        page = visit.page
+        page.goto(str(live.client.base_url))
+        expect(page.locator("#pulse")).to_have_text("Live")
+        assert live.client.post("/api/v1/studies", json=document("night")).status_code == 201
+        expect(page.get_by_role("link", name="night")).to_be_visible(timeout=4_000)
+        assert visit.complaints == []
