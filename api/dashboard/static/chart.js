@@ -83,7 +83,7 @@ export function number(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replace("e+", "e");
-  return size >= 100 ? value.toLocaleString("en", { maximumFractionDigits: 1 }) : String(Number(value.toFixed(size >= 1 ? 3 : 4)));
+  return size >= 100 ? value.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 }) : String(Number(value.toFixed(size >= 1 ? 3 : 4)));
 }
 
 // Dragging over a chart enlarges that stretch, a double click shows all again.

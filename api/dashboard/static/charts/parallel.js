@@ -40,7 +40,7 @@ export function option(data, look, element) {
 function tell(data, element) {
   const place = element.closest("[data-panel]").querySelector("[data-count]");
   const drawn = data.lines.filter((one) => one.matches).length;
-  const count = (value) => value.toLocaleString("en");
+  const count = (value) => value.toLocaleString(document.documentElement.lang);
   if (!place) return;
   if (drawn < data.matching) place.textContent = t("{shown} of {all} drawn, the best among them.", { shown: count(drawn), all: count(data.matching) });
   else place.textContent = data.matching < data.trials ? t("{count} of {all} match.", { count: count(data.matching), all: count(data.trials) }) : "";

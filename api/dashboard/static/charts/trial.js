@@ -18,7 +18,7 @@ export function short(value) {
 }
 
 function at(place, unit) {
-  const count = Number.isInteger(place) ? place.toLocaleString() : place.toPrecision(3);
+  const count = Number.isInteger(place) ? place.toLocaleString(document.documentElement.lang) : place.toPrecision(3);
   const words = {
     epochs: t("epoch {count}", { count }), images: t("{count} images", { count }), hours: t("{count} hours", { count }),
     minutes: t("{count} minutes", { count }), seconds: t("{count} seconds", { count }),
