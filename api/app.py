@@ -9,6 +9,7 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Lifespan
 
 from api import errors, openapi
 from api.dashboard import routes as pages
@@ -81,9 +82,30 @@ def create_app(settings: Settings | None = None, *, with_reader: bool = False) -
             state.work.open()
             state.changes.open()
             app.state.opened = state
-            yield
-            close_waits(app)
+            try:
+                yield
+            finally:
+                close_waits(app)
 
+    return _build(settings, lifespan)
+
+
+def create_reading_app(settings: Settings) -> FastAPI:
+    """Build the application for a process that renders pages and does nothing else.
+
+    A server has brought its database up to date and looks after it; this one only reads it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with task_queue("background") as background, _open(settings, background, None) as state:
+            app.state.opened = state
+            yield
+
+    return _build(settings, lifespan)
+
+
+def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     app = FastAPI(
         title="segtune",
         version=__version__,
