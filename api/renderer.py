@@ -21,6 +21,7 @@ from starlette.types import Message
 
 from api.dashboard.frames import Frame, NotAFrame, read, write
 from api.dashboard.reader import READING, PageMessages
+from api.memory import freeze_start
 from api.settings import Settings
 from tuner.wording import LOG_FORMAT
 
@@ -86,6 +87,7 @@ async def opened(settings: Settings) -> AsyncIterator[FastAPI]:
     current_default_thread_limiter().total_tokens = THREADS
     app = create_reading_app(settings)
     async with app.router.lifespan_context(app):
+        freeze_start()
         yield app
 
 

@@ -1,32 +1,34 @@
 """Live pages fetch their partials again and again: those who look at the same share each answer."""
 
-import sys
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import errors
+from api.dashboard import words
 from api.dashboard.reader import READING, PageMessages, PageProcess
 from api.dashboard.render import takes_gzip
+from api.security import COOKIE
 from api.sharing import Shared
 
-# Half a processor for all live pages together, at a low priority, and an event on them within a
-# second; two threads at most, because rendering holds the interpreter that reports wait for.
-_REST, _LEAST_REST_SECONDS, _AT_ONCE = 1.0, 0.7, 2
-_ASKED_BY_HAND = ("/trials", "/relations", "/analysis")  # ends of paths that no event asks for
-# Headers that no page depends on; whatever else differs between two readers keeps them apart.
-_IGNORED = frozenset(
-    {b"user-agent", b"connection", b"referer", b"accept-encoding", b"dnt", b"priority", b"pragma",
-     b"cache-control"}
-)  # fmt: skip
+# An event is on a page within a second, as long as all of them together need no more than half of
+# a processor; two at once, because rendering holds the interpreter that reports wait for.
+_REST_SECONDS, _SHARE, _AT_ONCE = 0.4, 0.5, 2
+# What a page may depend on, besides its address; it is rendered without all else, so that no
+# viewer gets what was meant for another. What proxies add keeps nobody apart.
+COOKIES = frozenset(name.encode() for name in (COOKIE, words.COOKIE, "segtune_theme"))
+HEADERS = frozenset(
+    {b"host", b"authorization", b"accept", b"accept-language", b"x-forwarded-prefix"}
+)
+
+
 CHANGES = "/partials/changes"  # a stream, which has no end that one could wait for
-_SWITCH_SECONDS, _USUAL_SWITCH_SECONDS = 0.0005, sys.getswitchinterval()
 
 
 def shared_answers() -> Shared[PageMessages]:
     """What one server process keeps of the answers in the making."""
-    return Shared(rest=_REST, least_rest=_LEAST_REST_SECONDS, at_once=_AT_ONCE)
+    return Shared(rest=_REST_SECONDS, share=_SHARE, at_once=_AT_ONCE)
 
 
 class SharedPartials:
@@ -36,46 +38,42 @@ class SharedPartials:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """PageMessages with what is shared, or pass the request on."""
+        """Answer with what is shared, or pass the request on."""
         if not _is_shared(scope):
             await self._app(scope, receive, send)
             return
         answers: Shared[PageMessages] = scope["app"].state.opened.partials
-        rests = not scope["path"].endswith(_ASKED_BY_HAND)
-        question = _question(scope)
-        for message in await answers.get(question, lambda: self._answer(scope), rests=rests):
+        asked = without_the_rest(scope)
+        for message in await answers.get(question(asked), lambda: self._answer(asked, answers)):
             await send(message)
 
-    async def _answer(self, scope: Scope) -> PageMessages:
+    async def _answer(self, scope: Scope, answers: Shared[PageMessages]) -> PageMessages:
         reader: PageProcess | None = scope["app"].state.opened.reader
-        found = None if reader is None else await reader.answer(scope)
-        return await self._here(scope) if found is None else found
-
-    async def _here(self, scope: Scope) -> PageMessages:
-        """The answer of this process."""
-        messages = list[Message]()
-
-        async def keep(message: Message) -> None:
-            messages.append(message)
-
-        with _yielding():
-            await self._app(scope, _nothing, keep)
-        return tuple(messages)
+        found = None if reader is None or answers.is_closing else await reader.answer(scope)
+        if found is None and answers.is_closing:
+            return await _messages(_stopping(scope["path"]), scope)
+        return await _messages(self._app, scope) if found is None else found
 
 
-@contextmanager
-def _yielding() -> Iterator[None]:
-    """Let threads that answer workers have the interpreter sooner while a page is rendered."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(_USUAL_SWITCH_SECONDS)
+async def _messages(app: ASGIApp, scope: Scope) -> PageMessages:
+    """The answer of this process."""
+    messages = list[Message]()
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, _nothing, keep)
+    return tuple(messages)
 
 
 async def _nothing() -> Message:
     """The body of a GET request."""
     return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _stopping(path: str) -> ASGIApp:
+    """What a server says that has no time for a page any more."""
+    return errors.respond(errors.of_status(503, "the server stops; ask again", path))
 
 
 def _is_shared(scope: Scope) -> bool:
@@ -85,13 +83,30 @@ def _is_shared(scope: Scope) -> bool:
     return path.startswith("/partials/") and path != CHANGES
 
 
-def _question(scope: Scope) -> Hashable:
-    headers = tuple(
-        sorted(
-            (name, value)
-            for name, value in scope["headers"]
-            if name not in _IGNORED and not name.startswith(b"sec-")
-        )
-    )
+def question(scope: Scope) -> Hashable:
+    """What two viewers have in common who may see the same, of a scope without the rest."""
+    return scope["scheme"], scope["path"], scope["query_string"], tuple(scope["headers"])
+
+
+def without_the_rest(scope: Scope) -> Scope:
+    """The request with only what a page may depend on."""
     packed = takes_gzip(Headers(scope=scope).get("accept-encoding", ""))
-    return scope["scheme"], scope["path"], scope["query_string"], packed, headers
+    headers = [
+        *sorted(_headers(scope), key=lambda header: header[0]),
+        (b"accept-encoding", b"gzip" if packed else b"identity"),
+    ]
+    return {**scope, "headers": headers, "client": None}
+
+
+def _headers(scope: Scope) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in scope["headers"]:
+        if name in HEADERS:
+            yield name, value
+        elif name == b"cookie" and (own := _own_cookies(value)):
+            yield name, own
+
+
+def _own_cookies(header: bytes) -> bytes:
+    """Ours in a Cookie header; a proxy or another service of this host may have added others."""
+    parts = (part.strip() for part in header.split(b";"))
+    return b"; ".join(part for part in parts if part.partition(b"=")[0].strip() in COOKIES)

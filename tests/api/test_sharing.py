@@ -1,12 +1,15 @@
 """Answers that are shared: never older than the question, made once, and not too often."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
-from api.sharing import Shared
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from api.sharing import Budget, Shared
 from tests.loops import in_a_loop
 
-Made = Callable[[], Awaitable[int]]
+REST, SHARE = 0.4, 0.5  # of live pages
 
 
 class Kitchen:
@@ -127,19 +130,73 @@ def test_a_failure_reaches_all_and_the_next_question_tries_again() -> None:
 
 
 def test_a_question_rests_after_its_turn_until_the_server_stops() -> None:
-    """The next turn keeps a distance in proportion to its cost; stopping ends the wait."""
+    """The next turn keeps a distance, while a new question does not wait; stopping ends it."""
 
-    async def slow() -> int:
-        await asyncio.sleep(0.001)
+    async def quick() -> int:
         return 1
 
-    async def scene() -> tuple[bool, int]:
-        shared = Shared[int](rest=1e6)
-        await shared.get("page", slow)
-        again = asyncio.create_task(shared.get("page", slow))
-        await asyncio.sleep(0.005)
+    async def scene() -> tuple[bool, int, int]:
+        shared = Shared[int](rest=4.0)
+        await shared.get("page", quick)
+        again = asyncio.create_task(shared.get("page", quick))
+        new = await shared.get("other page", quick)
+        await turns()
         rested = not again.done()
         shared.close()
-        return rested, await again
+        return rested, new, await again
 
-    assert in_a_loop(scene()) == (True, 1)
+    assert in_a_loop(scene()) == (True, 1, 1)
+
+
+def played(costs: list[float], *, seconds: float = 60.0) -> tuple[float, float]:
+    """Pages that are asked again as soon as they are answered, made by one processor.
+
+    Gives what the work took of all time, and the longest time for which the budget let one wait.
+    """
+    budget, clock, worked, longest = Budget(SHARE), 0.0, 0.0, 0.0
+    wanted = [(0.0, index) for index in range(len(costs))]
+    while clock < seconds:
+        at, index = min(wanted)
+        clock = max(clock, at)
+        budget.begin(clock)
+        clock += costs[index]
+        budget.end(clock)
+        worked += costs[index]
+        longest = max(longest, budget.wait(clock))
+        wanted[index] = (clock + max(REST, budget.wait(clock)), index)
+    return worked / clock, longest
+
+
+COSTS = st.floats(0.005, 0.3)
+
+
+@given(st.lists(COSTS, min_size=1, max_size=15))
+def test_pages_that_need_less_than_their_share_only_rest_a_moment(costs: list[float]) -> None:
+    """A dozen viewers who look at different things do not slow each other down."""
+    assume(sum(cost / (cost + REST) for cost in costs) < SHARE)
+    _, longest = played(costs)
+
+    assert longest <= REST
+
+
+@given(st.lists(COSTS, min_size=1, max_size=40))
+def test_pages_together_take_no_more_than_their_share(costs: list[float]) -> None:
+    """However many there are: what remains beyond it is the burst and one round of all."""
+    taken, _ = played(costs)
+
+    assert taken <= SHARE + (1.0 + sum(costs)) / 60.0
+
+
+@given(st.lists(st.floats(0.01, 0.5), min_size=1, max_size=5))
+def test_works_at_the_same_time_count_once(costs: list[float]) -> None:
+    """They share one interpreter: together they take as long as the longest."""
+    together, alone = Budget(SHARE, burst=0.0), Budget(SHARE, burst=0.0)
+    for _ in costs:
+        together.begin(1.0)
+    for cost in sorted(costs):
+        together.end(1.0 + cost)
+    alone.begin(1.0)
+    alone.end(1.0 + max(costs))
+
+    now = 1.0 + max(costs)
+    assert together.wait(now) == pytest.approx(alone.wait(now))
