@@ -14,7 +14,21 @@ _KEY = "segtune.prefix"
 _SHAPE = re.compile(r"(/(?!\.+(/|$))[A-Za-z0-9._~-]+){1,8}")
 # A path below one of ours could be meant with the prefix or without.
 OWN = frozenset(
-    {"api", "health", "login", "logout", "partials", "static", "studies", "workers", "favicon.ico"}
+    {
+        "api",
+        "compare",
+        "favicon.ico",
+        "health",
+        "language",
+        "login",
+        "logout",
+        "new",
+        "partials",
+        "queue",
+        "static",
+        "studies",
+        "workers",
+    }
 )
 
 

@@ -11,12 +11,13 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import Forbidden, Misdirected, of_error, respond
+from api.referrals import here
 from api.settings import Settings
 from tuner.errors import InvalidInput, Problem, SegtuneError, Unauthorized
 
 COOKIE = "segtune_token"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN_PATHS = ("/health/", "/static/", "/login", "/favicon")
+_OPEN_PATHS = ("/health/", "/static/", "/login", "/language", "/favicon")
 
 
 def token_matches(settings: Settings, given: str | None) -> bool:
@@ -115,8 +116,8 @@ def _is_open(path: str) -> bool:
 def _refusal(error: SegtuneError, request: HTTPConnection) -> ASGIApp:
     path = request.url.path
     if isinstance(error, Unauthorized) and not path.startswith("/api/"):
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"/login?next={quote(path + query, safe='')}", status_code=303)
+        target = quote(here(request), safe="")
+        return RedirectResponse(f"/login?next={target}", status_code=303)
     return respond(of_error(error, path))
 
 

@@ -15,6 +15,7 @@ from api.dashboard import assets, spoken, words
 from api.dashboard import format as fmt
 from api.dashboard.charts.bars import draw_bar, draw_stack
 from api.prefix import prefix_of
+from api.referrals import here
 from api.security import COOKIE
 from tuner import wording
 from tuner.spec.events import EventKind
@@ -55,7 +56,7 @@ def page(
             theme=theme if theme in THEMES else "auto",
             path=request.url.path,
             prefix=prefix_of(request),
-            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            here=here(request),
             language=words.language(),
             is_logged_in=COOKIE in request.cookies,
             **{each.name: getattr(context, each.name) for each in fields(context)},

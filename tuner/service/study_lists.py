@@ -84,6 +84,21 @@ def deleted(db: Database) -> tuple[StudySummary, ...]:
         return summaries.summaries(db, session, deletion.list_hidden(session, limit=_RECENT))
 
 
+@dataclass(frozen=True, slots=True)
+class DeletedStudy:
+    """A study that can be restored, with the name that it had."""
+
+    id: int
+    name: str
+
+
+def find_deleted(db: Database, study: int | str) -> DeletedStudy | None:
+    """The study of that id or earlier name that can still be restored, if there is one."""
+    with db.reading() as session:
+        row = deletion.find(session, study)
+        return None if row is None else DeletedStudy(row.id, row.deleted_name or row.name)
+
+
 def _page(db: Database, session: Session, selection: StudySelection) -> Page[StudySummary]:
     listed = _by_age if selection.sort == "created" else _by_key
     shown, total, following = listed(db, session, selection)

@@ -1,5 +1,6 @@
 """Log in and out, choose a language; and the page that a problem gets."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,12 +10,16 @@ from fastapi.responses import RedirectResponse
 from api.dashboard import render, words
 from api.dashboard.deps import Fields
 from api.dashboard.forms import local_path
-from api.deps import App
+from api.deps import App, AppState
 from api.errors import ProblemBody
 from api.prefix import prefix_of
+from api.referrals import home_of
 from api.security import COOKIE, token_matches
+from tuner.service import study_lists
+from tuner.service.study_lists import DeletedStudy
 
 router = APIRouter()
+_STUDY = re.compile(r"/studies/([^/]{1,100})(?=/|$)")
 _YEAR, _MONTH = 365 * 86_400, 30 * 86_400
 
 
@@ -31,6 +36,8 @@ class ErrorPage:
     """Context of the template `error.html`."""
 
     problem: ProblemBody
+    back: str = "/"  # the page that the address belongs to; the list of studies for none
+    restorable: DeletedStudy | None = None
 
 
 @router.get("/login")
@@ -69,8 +76,20 @@ def choose_language(request: Request, fields: Fields) -> Response:
 
 
 def error_page(request: Request, problem: ProblemBody) -> Response:
-    """A problem as a page in the dashboard's design."""
-    return render.page(request, "error.html", ErrorPage(problem), status=problem.status)
+    """A problem as a page in the dashboard's design, with a way out of it."""
+    missing = problem.status == 404
+    back = "/" if missing else home_of(request)
+    found = _deleted(request) if missing else None
+    return render.page(
+        request, "error.html", ErrorPage(problem, back, found), status=problem.status
+    )
+
+
+def _deleted(request: Request) -> DeletedStudy | None:
+    """The study of an address, if it was deleted and can be restored."""
+    named = _STUDY.match(request.scope["path"])
+    opened: AppState | None = getattr(request.app.state, "opened", None)
+    return study_lists.find_deleted(opened.db, named[1]) if named and opened else None
 
 
 def _remember(request: Request, answer: Response, name: str, value: str, *, seconds: int) -> None:
