@@ -92,9 +92,13 @@ class ImageCell:
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """A trial, the params in which it differs from others shown, and a cell for each image."""
+    """A trial, the params in which it differs from others shown, and a cell for each image.
+
+    `value` is what the trials are ranked by.
+    """
 
     trial: TrialSummary
+    value: float | None
     sheet: Sheet | None
     params: tuple[tuple[str, Any], ...]
     cells: tuple[ImageCell, ...]
@@ -151,16 +155,23 @@ def images_page(db: Database, study: int | str, asked: ImagesQuery) -> ImagesPag
     )
 
 
-def images_grid(view: StudyView, found: StudyExamples) -> Grid:
-    """The grid of a page of trials."""
+def images_grid(view: StudyView, found: StudyExamples, by: str = "") -> Grid:
+    """The grid of a page of trials, each with its value of the metric `by` if that is given."""
     sheets = [row.predictions for row in found.rows if row.predictions is not None]
     known = next(iter([*filter(None, (found.truth, found.photos)), *sheets]), None)
     images = known.images if known is not None else ()
+    paths = _differing(view, found.rows)
     return Grid(
         columns=tuple(
             Column(image, crop(image, found.photos), crop(image, found.truth)) for image in images
         ),
-        rows=tuple(_row(row, found, images, _differing(view, found.rows)) for row in found.rows),
+        rows=tuple(
+            replace(
+                _row(row, found, images, paths),
+                value=row.trial.metrics.get(by) if by else row.trial.value,
+            )
+            for row in found.rows
+        ),
         truth=found.truth,
         classes=found.classes,
     )
@@ -175,6 +186,7 @@ def _row(
     )
     return ImageRow(
         trial=row.trial,
+        value=row.trial.value,
         sheet=row.predictions,
         params=tuple(
             (params[path], row.trial.params[path]) for path in paths if path in row.trial.params

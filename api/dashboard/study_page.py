@@ -129,7 +129,7 @@ def study_page(
         best=best_panel(view, found.best),
         history=_history(found, query),
         curves=_curves(view, found.curves, query),
-        grid=images_grid(view, found.examples),
+        grid=images_grid(view, found.examples, understood(query, mistake).by),
         front=_front(view, found.front),
         table=table_panel.trial_table(found, query, mistake),
         query=query,

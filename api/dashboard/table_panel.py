@@ -33,7 +33,7 @@ class TrialTable:
     """A page of trials, and what asks for the first page and the next one.
 
     `groups` are all columns that there are, `names` what a filter can name with the values that
-    are known of each, `metrics` what trials can be ranked by.
+    are known of each, `metrics` what trials can be ranked by; `leader` is the best of all.
     """
 
     page: Page[TrialSummary]
@@ -44,6 +44,7 @@ class TrialTable:
     names: Mapping[str, tuple[str, ...]]
     metrics: tuple[str, ...]
     mistake: TableMistake | None
+    leader: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class _Read(Protocol):
     def trials(self) -> Page[TrialSummary]: ...
     @property
     def fields(self) -> TrialFields: ...
+    @property
+    def leader(self) -> int | None: ...
 
 
 _OF_BY = {"by", "metrics", "objective"}  # where a metric that nobody knows is complained of
@@ -126,6 +129,7 @@ def trial_table(found: _Read, query: TableQuery, mistake: TableMistake | None) -
         names=fields.completions(),
         metrics=_rankings(fields),
         mistake=mistake,
+        leader=found.leader,
     )
 
 

@@ -117,6 +117,16 @@ class TableQuery:
         return "descending" if self.descending else "ascending"
 
     @property
+    def images(self) -> str:
+        """The query string of all images of these trials, in the order of the page's few."""
+        parts = {"filter": self.filter, "state": self.state.value if self.state else ""}
+        asked = {name: value for name, value in parts.items() if value}
+        if self.by:
+            asked["sort"] = self.by
+            asked["descending"] = str(int(usual_order(self.by)[1]))
+        return f"?{urlencode(asked)}" if asked else ""
+
+    @property
     def download(self) -> str:
         """The query string of the whole table as a file: its trials and order, and its metric."""
         parts = {"filter": self.filter, "sort": self.sort, "metrics": self.by}

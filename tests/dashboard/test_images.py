@@ -1,6 +1,7 @@
 """Validation images on pages, as far as they are there without scripts."""
 
 import re
+from html import unescape
 
 import pytest
 from starlette.testclient import TestClient
@@ -9,6 +10,7 @@ from api.dashboard.images_page import ImagesQuery
 from api.settings import Settings
 from tests.dashboard import pictures
 from tests.dashboard.scenes import Scene
+from tuner import wording
 from tuner.spec.messages import OutcomeKind
 from tuner.store.engine import Database
 
@@ -78,6 +80,25 @@ def test_the_page_of_a_study_shows_its_best(client: TestClient, scene: Scene) ->
     page = client.get("/studies/1").text
     assert len(rows(page)) == 3
     assert 'href="/studies/1/images"' in page
+
+
+def test_the_best_by_another_metric_lead_everywhere(client: TestClient, scene: Scene) -> None:
+    """The images, the table with its star and the panel of the best agree, and say the metric."""
+    scores = [client.get(f"/api/v1/studies/1/trials/{n}").json()["metrics"] for n in range(3)]
+    for metric in ("iou.car", "iou.sky", "train_loss"):
+        sign = 1 if metric == "train_loss" else -1
+        order = sorted((0, 1, 2), key=lambda n: sign * scores[n][metric])
+        asked = {"by": metric, "filter": "number < 3"}
+        page = client.get("/studies/1", params=asked).text
+        assert rows(page) == order
+        assert f"the best by {metric} first" in page
+        said = re.findall(rf'class="score">{metric} <b>([^<]+)', page)
+        assert said == [wording.metric(scores[n][metric]) for n in order]
+        table = client.get("/partials/studies/1/trials", params=asked).text
+        for html in (page, table):
+            assert re.findall(r'<tr id="trial-(\d+)" class="top"', html) == [str(order[0])]
+        (link,) = re.findall(r'href="(/studies/1/images[^"]*)">all trials', page)
+        assert rows(client.get(unescape(link)).text) == order
 
 
 def test_a_trial_shows_the_image_and_epoch_of_its_address(client: TestClient, scene: Scene) -> None:

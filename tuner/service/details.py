@@ -6,7 +6,16 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import documents, examples, pareto, results, summaries, trial_lists, trial_logs
+from tuner.service import (
+    documents,
+    examples,
+    pareto,
+    rankings,
+    results,
+    summaries,
+    trial_lists,
+    trial_logs,
+)
 from tuner.service.charts import curves as learning_curves
 from tuner.service.charts import history
 from tuner.service.charts.curves import CurveChoice, StudyCurves
@@ -19,6 +28,7 @@ from tuner.service.trial_points import PointSelection, StudyPoints, beside, poin
 from tuner.spec.config import TrialConfig
 from tuner.spec.example_views import StudyExamples, TrialExamples
 from tuner.spec.fleet import LogView
+from tuner.spec.metrics import MINIMIZED
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import (
     Best,
@@ -41,11 +51,12 @@ class StudyDetail:
     """A study with what it has found.
 
     `ranked_by` is what its charts rank by, and `base` what trial 0 has of it. `front` is None with
-    one objective, `best` while no trial can be called so.
+    one objective, `best` and its number, the `leader`, while no trial can be called so.
     """
 
     study: StudyView
     best: Best | None
+    leader: int | None
     history: tuple[HistoryRow, ...]
     ranked_by: Objective
     base: float | None
@@ -60,9 +71,13 @@ class StudyDetail:
 
 @dataclass(frozen=True, slots=True)
 class TableDetail:
-    """A study and a page of its trials; `fields` are what its filters and columns can name."""
+    """A study and a page of its trials; `fields` are what its filters and columns can name.
+
+    `leader` is the best trial by what they are ranked by.
+    """
 
     study: StudyView
+    leader: int | None
     trials: Page[TrialSummary]
     fields: TrialFields
 
@@ -119,9 +134,11 @@ def study_detail(
         row = studies.find(session, study)
         view = summaries.study_view(session, row, now=db.now())
         shown = ChartSelection(selection.state, selection.filter, selection.by)
+        best = _best(session, row, view, selection.by or None)
         return StudyDetail(
             study=view,
-            best=_best(session, row, view, selection.by or None),
+            best=best,
+            leader=best.trial if best and selection.by else view.best_trial,
             history=history.points(session, row, shown),
             ranked_by=objective(view.spec, shown),
             base=history.base(session, row, shown),
@@ -142,6 +159,7 @@ def table_detail(db: Database, study: int | str, selection: TrialSelection) -> T
         view = summaries.study_view(session, row, now=db.now())
         return TableDetail(
             study=view,
+            leader=_leader(session, row, view, selection.by),
             trials=trial_lists.page(session, row, view.spec, selection),
             fields=trial_lists.fields_of(session, row, view.spec),
         )
@@ -210,14 +228,26 @@ def _last_output(session: Session, row: Study, trial: Trial, attempt: int | None
 
 
 def _best_first(view: StudyView, selection: TrialSelection) -> TrialSelection:
+    if selection.by:
+        return replace(selection, sort=selection.by, descending=selection.by not in MINIMIZED)
     is_descending = view.objective.direction == "maximize"
     return replace(selection, sort="value", descending=is_descending)
 
 
 def _first_few(view: StudyView, selection: TrialSelection) -> TrialSelection:
-    """The trials that a study's page shows images of: the best of those selected."""
+    """The trials that a study's page shows images of: the best of those selected, as ranked."""
     few = replace(selection, cursor=None, limit=IMAGE_ROWS, metrics=())
     return _best_first(view, few)
+
+
+def _leader(session: Session, row: Study, view: StudyView, by: str) -> int | None:
+    if view.best_trial is None or not by:
+        return view.best_trial
+    try:
+        objective = rankings.objective_of(view.spec, by, None)
+        return rankings.ranked(session, row, view.spec, objective)[0].number
+    except NotFound:
+        return None
 
 
 def _best(session: Session, row: Study, view: StudyView, by: str | None) -> Best | None:
