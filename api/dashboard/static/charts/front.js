@@ -45,7 +45,7 @@ function ground(data, look) {
   return {
     id: "ground", type: "scatter", data: [], silent: true,
     markArea: { silent: true, itemStyle: { color: look.failed, opacity: 0.09 }, data: areas },
-    markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: look.failed, type: "dashed", width: 1, opacity: 0.6 }, data: bounds.map(([name, value]) => ({ [name]: value })) },
+    markLine: { silent: true, symbol: "none", precision: 15, label: { show: false }, lineStyle: { color: look.failed, type: "dashed", width: 1, opacity: 0.6 }, data: bounds.map(([name, value]) => ({ [name]: value })) },
   };
 }
 

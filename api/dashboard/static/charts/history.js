@@ -10,25 +10,28 @@ export function option(data, look) {
   const { axis, base } = frame(look);
   const shown = STATES.filter((state) => data.states.includes(state));
   const last = data.best.at(-1);
+  const isBase = last && last[1] === data.base; // one name is enough where they are the same line
   const stairs = last ? [...data.best, [data.across, last[1]]] : [];
   return {
     ...base,
     ...zooming(look),
+    grid: { ...base.grid, bottom: 62 },
     legend: { ...base.legend, data: [t("best so far"), ...shown.map((state) => t(state))] },
-    xAxis: { ...axis, type: "value", min: 0, max: data.across, name: t(AXES[data.axis]), nameLocation: "end", nameGap: -4, nameTextStyle: { ...axis.nameTextStyle, align: "right", verticalAlign: "bottom", padding: [0, 0, 6, 0] }, splitLine: { show: false } },
-    yAxis: { ...axis, type: "value", min: data.low, max: data.high, axisLine: { show: false }, axisLabel: { ...axis.axisLabel, showMinLabel: false, showMaxLabel: false } },
+    xAxis: { ...axis, type: "value", min: 0, max: data.across, minInterval: data.axis === "hours" ? 0 : 1, name: t(AXES[data.axis]), nameLocation: "middle", nameGap: 24, splitLine: { show: false } },
+    yAxis: { ...axis, type: "value", min: data.low, max: data.high, axisLine: { show: false }, axisLabel: { ...axis.axisLabel, showMinLabel: false, showMaxLabel: false, formatter: number } },
     tooltip: { ...base.tooltip, trigger: "item", formatter: (event) => say(data, event.data) },
     series: [
       ...shown.map((state) => marks(data, look, state)),
       {
         id: "best", name: t("best so far"), type: "line", step: "end", data: stairs, symbol: "none", silent: true, z: 3,
         lineStyle: { color: look.accent, width: 2 },
-        endLabel: { show: Boolean(last), color: look.accent, fontSize: 11.5, fontWeight: 600, align: "right", verticalAlign: data.better_high ? "bottom" : "top", distance: 0, offset: [0, data.better_high ? -5 : 5], textBorderColor: look.panel, textBorderWidth: 3, formatter: t("best {value} · #{trial}", { value: number(last?.[1]), trial: data.best_trial }) },
+        endLabel: { show: Boolean(last), color: look.accent, fontSize: 11.5, fontWeight: 600, align: "right", verticalAlign: data.better_high ? "bottom" : "top", distance: 0, offset: [0, data.better_high ? -6 : 6], textBorderColor: look.panel, textBorderWidth: 3, formatter: t("best {value} · #{trial}", { value: number(last?.[1]), trial: data.best_trial }) },
         itemStyle: { color: look.accent },
         markLine: data.base === null ? undefined : {
-          silent: true, symbol: "none", animation: false, data: [{ yAxis: data.base }],
+          silent: true, symbol: "none", animation: false, precision: 15, // two decimals otherwise
+          data: [{ yAxis: data.base }],
           lineStyle: { color: look.muted, type: "dashed", width: 1 },
-          label: { position: "insideEndBottom", color: look.muted, fontSize: 11.5, formatter: t("trial 0 · {value}", { value: number(data.base) }) },
+          label: { show: !isBase, position: "insideEndBottom", color: look.muted, fontSize: 11.5, formatter: t("trial 0 · {value}", { value: number(data.base) }) },
         },
       },
     ],

@@ -54,7 +54,7 @@ function series(line, index, data, look) {
       data: line.best ? [{ coord: line.best }] : [],
     },
     markLine: {
-      silent: true, symbol: "none", label: { show: false },
+      silent: true, symbol: "none", precision: 15, label: { show: false },
       lineStyle: { color: look.muted, type: "dashed", width: 1 },
       data: data.resumed.map((place) => ({ xAxis: place })),
     },
