@@ -69,9 +69,9 @@ class TrialPage:
     """Context of the templates `trial/page.html` and `trial/live.html`.
 
     `gain` is over trial 0, `pace` what the last epoch says of speed, `costs` what is measured of
-    its network, `per_epoch` and `left` are in seconds, `before` is the epoch that class scores
-    are compared with, `config` is the whole config as JSON and `sections` the same as the page
-    lays it out.
+    its network, `best_step` the epoch of its best value, `per_epoch` and `left` are in seconds,
+    `before` is the epoch that class scores are compared with, `config` is the whole config as
+    JSON and `sections` the same as the page lays it out.
     """
 
     study: StudyView
@@ -86,6 +86,7 @@ class TrialPage:
     colours: Mapping[str, str]
     before: int | None
     confusion: ConfusionFigure | None
+    best_step: int | None
     pace: Mapping[str, float]
     costs: Mapping[str, float]
     differences: tuple[facts.Difference, ...]
@@ -133,6 +134,7 @@ def trial_page(
         colours=_colours(trial.config.dataset),
         before=earlier.step if earlier else None,
         confusion=confusion_figure(trial.confusion, names, query.matrix),
+        best_step=_best_step(view.objective, trial, steps),
         pace={name: trial.metrics[name] for name in facts.PACE if name in trial.metrics},
         costs={name: trial.metrics[name] for name in MEASURED if name in trial.metrics},
         differences=_differences(view.spec, trial, found.base),
@@ -149,6 +151,12 @@ def trial_page(
         live=f"/partials{address}{query.text}",
         events=facts.events_address(view),
     )
+
+
+def _best_step(objective: Objective, trial: TrialView, steps: Sequence[StepView]) -> int | None:
+    """The first epoch that had the trial's best value; None where no stored one did."""
+    reached = (one.step for one in steps if one.metrics.get(objective.metric) == trial.best_value)
+    return next(reached, None) if trial.best_value is not None else None
 
 
 def trial_curves(db: Database, study: int | str, number: int, query: TrialChoice) -> Multiples:

@@ -209,3 +209,29 @@ def test_a_waiting_trial_has_a_page(client: TestClient, scene: Scene) -> None:
 
     assert "Curves grow here with the first report." in html
     assert "No worker has taken this trial yet." in html
+
+
+def test_the_best_value_is_said_with_its_epoch(client: TestClient, db: Database) -> None:
+    """Both are those of the reported epochs."""
+    scene = Scene.submit(db)
+    scene.report(scene.take(), *range(1, 8))
+    steps = client.get("/api/v1/studies/1/trials/0/steps").json()
+    best = max(steps, key=lambda one: one["metrics"]["miou"])
+    facts = re.sub(r"<[^>]+>", " ", client.get("/studies/1/trials/0").text)
+    said = rf"Best value\s+{best['metrics']['miou']:.3f}\s+at epoch {best['step']}\b"
+    assert re.search(said, facts)
+
+
+@pytest.mark.parametrize(
+    ("has_ended", "said"), [(True, "It has handed in no file"), (False, "No file has come up yet")]
+)
+def test_a_trial_without_files_says_whether_any_may_come(
+    client: TestClient, db: Database, has_ended: bool, said: str
+) -> None:
+    """Nothing comes up once it has ended."""
+    scene = Scene.submit(db)
+    if has_ended:
+        scene.train()
+    else:
+        scene.take()
+    assert said in client.get("/studies/1/trials/0").text
