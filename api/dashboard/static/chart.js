@@ -2,6 +2,7 @@
 // `charts/NAME.js` exports option(data, look, element) and may export bind(chart, context), called
 // once, and highlight(chart, data, trial). What a chart shows is in the page's address.
 import { onChange, read, write } from "./address.js";
+import { ask, Away } from "./partial.js";
 import { isDark } from "./theme.js";
 import { t } from "./words.js";
 
@@ -130,12 +131,9 @@ class Chart {
     this.asking = asked;
     this.stale = false;
     try {
-      const [echarts, kind, answer] = await Promise.all([
-        loadLibrary(), import(`./charts/${this.name}.js`), fetch(asked, { headers: { Accept: "application/json" } }),
+      const [echarts, kind, text] = await Promise.all([
+        loadLibrary(), import(`./charts/${this.name}.js`), ask(asked, { accept: "application/json" }),
       ]);
-      if (answer.redirected || this.asking !== asked) return;
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      const text = await answer.text();
       if (this.asking !== asked || !this.element.isConnected) return;
       Object.assign(this, { echarts, kind });
       if (text !== this.text) {
@@ -154,7 +152,7 @@ class Chart {
   }
 
   fail(error) {
-    if (error instanceof TypeError) return; // the live mark says that the server is gone
+    if (error instanceof Away || error instanceof TypeError) return; // the live mark says that the server is gone
     console.warn(`chart ${this.element.id}: ${error.message}`);
   }
 

@@ -1,5 +1,6 @@
 // The end of a log: follows what is new unless one has scrolled up; lines are wrapped on demand.
 import { onChange, read, write } from "./address.js";
+import { askData } from "./partial.js";
 
 const EVERY = 3_000, AT_END = 24; // milliseconds; pixels that still count as the end
 
@@ -33,15 +34,13 @@ async function follow(panel, last = false) {
   const text = panel.querySelector("pre");
   if (!text || document.hidden || (panel.dataset.runs === undefined && !last) || selects(text)) return;
   try {
-    const answer = await fetch(panel.dataset.src, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return; // the page says by itself that the server is gone
-    const log = await answer.json();
+    const log = await askData(panel.dataset.src);
     if (log.text === text.textContent) return;
     const follows = isAtEnd(text);
     text.textContent = log.text;
     if (follows) toEnd(panel);
     show(panel);
-  } catch { /* so it does here */ }
+  } catch { /* the live mark says that the server is gone */ }
 }
 
 function wrap(panel) {

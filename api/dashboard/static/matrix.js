@@ -1,12 +1,11 @@
 // A confusion matrix of many classes as an image: pointing at a cell says what it holds.
+import { askData } from "./partial.js";
 import { t } from "./words.js";
 
 async function counts(element) {
   if (element.counted !== element.dataset.step) {
     element.counted = element.dataset.step;
-    element.counts = fetch(element.dataset.src, { headers: { Accept: "application/json" } })
-      .then((answer) => (answer.ok ? answer.json() : null))
-      .catch(() => null);
+    element.counts = askData(element.dataset.src).catch(() => { element.counted = undefined; });
   }
   return element.counts;
 }

@@ -5,6 +5,9 @@ import { morphChildren } from "./morph.js";
 export const PATIENCE = 10_000; // milliseconds until a request that hangs counts as failed
 const AWAY = new Set([502, 503, 504]); // what a proxy says for a server that is not there
 
+// Nobody answered, or not in time: to ask later may do.
+export class Away extends Error {}
+
 // What the server said no to, though it is there: to ask again would change nothing.
 export class Refused extends Error {}
 
@@ -18,15 +21,19 @@ export async function ask(address, { accept = "text/html", patience = PATIENCE }
       location.reload();
       return await new Promise(() => {});
     }
-    if (!answer.ok && !AWAY.has(answer.status)) throw new Refused(`the server answered ${answer.status}`);
-    if (!answer.ok) throw new TypeError(`the server answered ${answer.status}`);
+    if (!answer.ok) throw new (AWAY.has(answer.status) ? Away : Refused)(`the server answered ${answer.status}`);
     return await answer.text();
   } catch (error) {
-    if (!(error instanceof Refused)) document.dispatchEvent(new Event("segtune:lost"));
-    throw error;
+    if (error instanceof Refused) throw error;
+    document.dispatchEvent(new Event("segtune:lost"));
+    throw new Away(error.message, { cause: error });
   } finally {
     clearTimeout(timer);
   }
+}
+
+export async function askData(address, options) {
+  return JSON.parse(await ask(address, { accept: "application/json", ...options }));
 }
 
 export function parse(html) {

@@ -1,6 +1,6 @@
 // How params and results relate: the panel follows the page's address without a reload.
 import { onChange, write } from "./address.js";
-import { morphChildren } from "./morph.js";
+import { ask, Away, parse, show } from "./partial.js";
 import { narrow } from "./selection.js";
 
 const PATIENCE = 5000; // between looks at whether there is something to draw by now
@@ -16,13 +16,11 @@ async function refresh(panel) {
   const question = asked();
   panel.dataset.asked = question;
   try {
-    const answer = await fetch(`${panel.dataset.panel}${location.search}`, { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected || panel.dataset.asked !== question) return;
-    const fresh = new DOMParser().parseFromString(`<div>${await answer.text()}</div>`, "text/html").body.firstChild;
-    if (panel.dataset.asked !== question) return;
-    morphChildren(panel, fresh);
-    document.dispatchEvent(new Event("segtune:refreshed"));
-  } catch { /* the live mark says that the server is gone */ }
+    const text = await ask(panel.dataset.panel + location.search);
+    if (panel.dataset.asked === question) show(panel, parse(text), panel);
+  } catch (error) { // the live mark says that the server is gone; then once more
+    if (error instanceof Away && panel.dataset.asked === question) delete panel.dataset.asked;
+  }
 }
 
 // Forms of the panel change the address as their own page would, without leaving this one.
@@ -51,7 +49,9 @@ export function start(panel) {
   const follow = () => { if (asked() !== panel.dataset.asked) refresh(panel); };
   onChange(follow);
   let looked = performance.now();
-  document.addEventListener("segtune:refreshed", () => {
+  document.addEventListener("segtune:refreshed", (event) => {
+    if (event.detail) return;
+    follow();
     if (panel.querySelector("[data-module=chart]") || performance.now() - looked < PATIENCE) return;
     looked = performance.now();
     refresh(panel);

@@ -1,6 +1,7 @@
 // The one place where what a reader selects becomes the page's address: table, figures and charts
 // follow that by themselves (live.js, chart.js, relations.js), and "back" undoes it.
 import { read, write } from "./address.js";
+import { askData } from "./partial.js";
 
 // A new filter begins its list at the first page.
 export function select(filter) {
@@ -10,8 +11,10 @@ export function select(filter) {
 // What the filter says of one axis, said anew: `terms` are fields of the server's form `narrow`.
 export async function narrow(place, name, terms) {
   const query = new URLSearchParams([["filter", read("filter") ?? ""], ["name", name], ...terms]);
-  const answer = await fetch(`${place}?${query}`, { headers: { Accept: "application/json" } });
-  if (!answer.ok || answer.redirected) return false;
-  select((await answer.json()).filter);
-  return true;
+  try {
+    select((await askData(`${place}?${query}`)).filter);
+    return true;
+  } catch {
+    return false; // the live mark says so where the server is gone
+  }
 }

@@ -1,6 +1,5 @@
 // The list of studies narrows while one types; what is shown is in the address.
 import { onChange, read, write } from "./address.js";
-import { morphChildren } from "./morph.js";
 
 const PAUSE = 200;
 
@@ -8,22 +7,13 @@ export function start(form) {
   const box = form.querySelector("[type=search]");
   const root = document.getElementById("live");
   const [partial] = root.dataset.live.split("?");
-  let timer, asked = 0;
+  let timer;
   form.classList.add("scripted");
 
-  // Only the answer to the last question is shown.
-  async function load() {
-    const turn = ++asked;
+  function load() {
     root.dataset.live = partial + location.search;
     if (document.activeElement !== box) box.value = read("search") ?? "";
-    try {
-      const answer = await fetch(root.dataset.live, { headers: { Accept: "text/html" } });
-      if (!answer.ok || answer.redirected || turn !== asked) return;
-      const fresh = new DOMParser().parseFromString(`<div>${await answer.text()}</div>`, "text/html").body.firstChild;
-      if (turn !== asked) return;
-      morphChildren(root, fresh);
-      document.dispatchEvent(new Event("segtune:refreshed"));
-    } catch { /* the live mark says that the server is gone */ }
+    document.dispatchEvent(new Event("segtune:refetch"));
   }
 
   function narrow() {
