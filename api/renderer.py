@@ -19,7 +19,7 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.types import Message
 
-from api.dashboard.frames import Frame, NotAFrame, read, write
+from api.dashboard.packets import NotAPacket, Packet, read, write
 from api.dashboard.reader import READING, PageMessages
 from api.memory import freeze_start
 from api.settings import Settings
@@ -55,23 +55,26 @@ def _leave() -> None:
 
 async def _serve(connection: socket.socket) -> None:
     """Answer every question until the server ends, and with it this process."""
-    with suppress(NotAFrame, OSError):
-        await _answer_all(connection)
+    with suppress(NotAPacket, OSError):
+        await answer_all(connection)
     _leave()
 
 
-async def _answer_all(connection: socket.socket) -> None:
+async def answer_all(connection: socket.socket) -> None:
+    """Answer every question at once as it comes. Raises NotAPacket, OSError at the end."""
     reader, writer = await asyncio.open_connection(sock=connection)
     settings: Settings = (await read(reader)).content
     logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
     async with AsyncExitStack() as stack:
+        stack.callback(writer.transport.abort)
         try:
             app = await stack.enter_async_context(opened(settings))
         except Exception as error:
-            write(writer, Frame(0, f"it cannot start: {error}"))
-            await writer.drain()
+            write(writer, Packet(0, f"it cannot start: {error}"))
+            writer.write_eof()
+            await reader.read()  # the server has heard it, and ends this process
             return
-        write(writer, Frame(0, None))
+        write(writer, Packet(0, None))
         answering = set[asyncio.Task[None]]()
         while True:
             task = asyncio.create_task(_answer(app, await read(reader), writer))
@@ -91,11 +94,11 @@ async def opened(settings: Settings) -> AsyncIterator[FastAPI]:
         yield app
 
 
-async def _answer(app: FastAPI, frame: Frame, writer: asyncio.StreamWriter) -> None:
-    rendering = asyncio.create_task(ask(app, frame.content))
+async def _answer(app: FastAPI, packet: Packet, writer: asyncio.StreamWriter) -> None:
+    rendering = asyncio.create_task(ask(app, packet.content))
     while not (await asyncio.wait([rendering], timeout=_BEAT_SECONDS))[0]:
-        write(writer, Frame(frame.number, None))
-    write(writer, Frame(frame.number, rendering.result()))
+        write(writer, Packet(packet.number, None))
+    write(writer, Packet(packet.number, rendering.result()))
 
 
 async def ask(app: FastAPI, request: dict[str, Any]) -> PageMessages:

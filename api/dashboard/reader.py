@@ -18,7 +18,7 @@ from typing import Any
 
 from starlette.types import Message, Scope
 
-from api.dashboard.frames import Frame, NotAFrame, read, write
+from api.dashboard.packets import NotAPacket, Packet, read, write
 from api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,12 +34,12 @@ _PROGRAM = (
 )
 
 
-class Lost(Exception):
+class ChildLost(Exception):
     """The child is of no use any more; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ChildLimits:
     """Seconds to wait for a child, and before another one is tried."""
 
     silence: float = 5.0  # while it works, it says so every second
@@ -51,8 +51,8 @@ class Patience:
 class Pauses:
     """When another child may start, later each time that one is lost soon after its start."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, limits: ChildLimits) -> None:
+        self._limits = limits
         self._pause, self._until = 0.0, float("-inf")
 
     def are_over(self, now: float) -> bool:
@@ -61,9 +61,9 @@ class Pauses:
 
     def lost(self, now: float, *, began: float) -> float:
         """Note that one is lost; gives the seconds until the next may start."""
-        lived_long = now - began >= self._patience.longest_pause
-        longer = self._patience.pause if lived_long or not self._pause else 2 * self._pause
-        self._pause = min(longer, self._patience.longest_pause)
+        lived_long = now - began >= self._limits.longest_pause
+        longer = self._limits.pause if lived_long or not self._pause else 2 * self._pause
+        self._pause = min(longer, self._limits.longest_pause)
         self._until = now + self._pause
         return self._pause
 
@@ -71,10 +71,10 @@ class Pauses:
 class PageProcess:
     """Answers GET requests in a child process; belongs to one event loop."""
 
-    def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
+    def __init__(self, settings: Settings, limits: ChildLimits | None = None) -> None:
         self._settings = settings
-        self._patience = patience or Patience()
-        self._pauses = Pauses(self._patience)
+        self._limits = limits or ChildLimits()
+        self._pauses = Pauses(self._limits)
         self._child: _Child | None = None
         self._is_closed = False
 
@@ -94,7 +94,7 @@ class PageProcess:
                 child.check_start()
                 return None
             return await child.ask({key: scope[key] for key in _KEPT if key in scope})
-        except Lost as why:
+        except ChildLost as why:
             self._lose(child, str(why))
             return None
 
@@ -110,7 +110,7 @@ class PageProcess:
         if self._is_closed or not self._pauses.are_over(now):
             return None
         try:
-            child = _Child(self._settings, self._patience)
+            child = _Child(self._settings, self._limits)
         except OSError as error:
             self._warn(f"it cannot start: {error.strerror}", began=now)
             return None
@@ -138,8 +138,8 @@ class PageProcess:
 class _Child:
     """A child that runs, and what it has been asked. Raises OSError where it cannot start."""
 
-    def __init__(self, settings: Settings, patience: Patience) -> None:
-        self._settings, self._patience = settings, patience
+    def __init__(self, settings: Settings, limits: ChildLimits) -> None:
+        self._settings, self._limits = settings, limits
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[PageMessages]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -161,27 +161,27 @@ class _Child:
         self.listening = asyncio.create_task(self._listen(ours))
 
     def check_start(self) -> None:
-        """Raise Lost if it should have been ready by now."""
+        """Raise ChildLost if it should have been ready by now."""
         if monotonic() - self.began > _START_SECONDS:
-            raise Lost(f"it was not ready after {_START_SECONDS:.0f} s")
+            raise ChildLost(f"it was not ready after {_START_SECONDS:.0f} s")
 
     async def ask(self, request: dict[str, Any]) -> PageMessages | None:
-        """Its answer; None if it has none. Raises Lost."""
+        """Its answer; None if it has none. Raises ChildLost."""
         assert self._writer is not None
         number, asked = next(self._numbers), monotonic()
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
-        write(self._writer, Frame(number, request))
-        wait = self._patience.silence
+        write(self._writer, Packet(number, request))
+        wait = self._limits.silence
         try:
             while not answer.done():
                 await asyncio.wait([answer], timeout=wait)
                 now = monotonic()
                 silent, worked = now - max(self._heard, asked), now - asked
-                if not answer.done() and silent >= self._patience.silence:
-                    raise Lost(f"it has been silent for {silent:.1f} s")
-                if not answer.done() and worked >= self._patience.answer:
-                    raise Lost(f"it has worked on {request['path']} for {worked:.0f} s")
-                wait = min(self._patience.silence - silent, self._patience.answer - worked)
+                if not answer.done() and silent >= self._limits.silence:
+                    raise ChildLost(f"it has been silent for {silent:.1f} s")
+                if not answer.done() and worked >= self._limits.answer:
+                    raise ChildLost(f"it has worked on {request['path']} for {worked:.0f} s")
+                wait = min(self._limits.silence - silent, self._limits.answer - worked)
             return answer.result() or None
         finally:
             del self._asked[number]
@@ -190,33 +190,33 @@ class _Child:
         """End the process, which has nothing to lose, and let nobody wait for it."""
         for answer in self._asked.values():
             if not answer.done():
-                answer.set_exception(Lost(why))
+                answer.set_exception(ChildLost(why))
         self.listening.cancel()
         self.process.kill()  # also one that was stopped
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_ENDING_SECONDS)
 
     async def _listen(self, ours: socket.socket) -> None:
-        """Hear what it says until it ends. Raises Lost."""
+        """Hear what it says until it ends. Raises ChildLost."""
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            write(writer, Frame(0, self._settings))
+            write(writer, Packet(0, self._settings))
             while True:
                 self._hear(await read(reader), writer)
-        except (OSError, NotAFrame) as error:
-            raise Lost("it has ended") from error
+        except (OSError, NotAPacket) as error:
+            raise ChildLost("it has ended") from error
         finally:
             writer.transport.abort()
 
-    def _hear(self, frame: Frame, writer: asyncio.StreamWriter) -> None:
+    def _hear(self, packet: Packet, writer: asyncio.StreamWriter) -> None:
         self._heard = monotonic()
-        answer = self._asked.get(frame.number)
-        if isinstance(frame.content, str):
-            raise Lost(frame.content)
-        if frame.number == 0:
+        answer = self._asked.get(packet.number)
+        if isinstance(packet.content, str):
+            raise ChildLost(packet.content)
+        if packet.number == 0:
             self._writer, self.is_ready = writer, True
-        elif answer is not None and frame.content is not None and not answer.done():
-            answer.set_result(frame.content)
+        elif answer is not None and packet.content is not None and not answer.done():
+            answer.set_result(packet.content)
 
 
 def _program() -> str:
@@ -226,4 +226,4 @@ def _program() -> str:
 
 def _ending_of(listening: "asyncio.Task[None]") -> str:
     error = None if listening.cancelled() else listening.exception()
-    return str(error) if isinstance(error, Lost) else f"it cannot be heard: {error!r}"
+    return str(error) if isinstance(error, ChildLost) else f"it cannot be heard: {error!r}"

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from api import renderer
 from api.app import create_app
 from api.dashboard import reader as reader_module
-from api.dashboard.reader import PageProcess, Patience, Pauses
+from api.dashboard.packets import NotAPacket, Packet, read, write
+from api.dashboard.reader import ChildLimits, PageProcess, Pauses
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
 from tests.loops import in_a_loop
@@ -27,10 +29,10 @@ from tuner.store.engine import Database
 
 PARTIAL = "/partials/studies/1"
 REQUEST = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
-QUICK = Patience(silence=0.2, answer=1.0, pause=60.0)
+QUICK = ChildLimits(silence=0.2, answer=1.0, pause=60.0)
 # Children in the place of ours: they speak its language, and nothing is slow to import.
 _SAY = "import os, pickle, socket, sys, time; place = socket.socket(fileno=os.dup(0)); " + (
-    "say = lambda *frame: place.sendall((b := pickle.dumps(frame)) and len(b).to_bytes(8) + b); "
+    "say = lambda *packet: place.sendall((b := pickle.dumps(packet)) and len(b).to_bytes(8) + b); "
 )
 SILENT = _SAY + "say(0, None); time.sleep(60)"
 BEATING = _SAY + "say(0, None)\nwhile True: say(1, None); time.sleep(.05)"
@@ -52,9 +54,9 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Child:
 
 
 @asynccontextmanager
-async def running(settings: Settings, patience: Patience = QUICK) -> AsyncIterator[PageProcess]:
+async def running(settings: Settings, limits: ChildLimits = QUICK) -> AsyncIterator[PageProcess]:
     """A page process that has been asked for its first page."""
-    pages = PageProcess(settings, patience)
+    pages = PageProcess(settings, limits)
     try:
         await pages.answer(REQUEST)
         yield pages
@@ -192,7 +194,7 @@ def test_a_machine_that_can_start_no_process_still_shows_pages(
 @given(st.lists(st.floats(0, 299), min_size=1, max_size=40))
 def test_pauses_double_up_to_minutes(lives: list[float]) -> None:
     """However short each child lives; after one that lived long, they are short again."""
-    pauses, now, expected = Pauses(Patience()), 0.0, 5.0
+    pauses, now, expected = Pauses(ChildLimits()), 0.0, 5.0
     for life in lives:
         assert pauses.are_over(now)
         began, now = now, now + life
@@ -211,7 +213,7 @@ def test_closing_ends_the_child_and_all_that_wait_for_good(
     child(BEATING)
 
     async def scene() -> tuple[object, bool, int | None, float]:
-        async with running(settings, Patience()) as pages:
+        async with running(settings, ChildLimits()) as pages:
             process = await ready(pages)
             pending = asyncio.create_task(pages.answer(REQUEST))
             await asyncio.sleep(0)
@@ -274,3 +276,44 @@ def test_the_child_reads_and_does_nothing_else(
             return messages[0]["status"], current_default_thread_limiter().total_tokens
 
     assert in_a_loop(scene()) == (200, 2)
+
+
+def test_a_slow_page_keeps_no_other_waiting_and_is_not_taken_for_a_hang(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child answers each as it is ready, and says meanwhile that it works."""
+    monkeypatch.setattr(renderer, "_BEAT_SECONDS", 0.005)
+    beats, first_is_answered = 3, asyncio.Event()
+
+    @asynccontextmanager
+    async def opened(_: Settings) -> AsyncIterator[None]:
+        yield None
+
+    async def ask(_: object, request: dict[str, str]) -> tuple[dict[str, str], ...]:
+        if request["path"] == "/slow":
+            await first_is_answered.wait()
+        return ({"body": request["path"]},)
+
+    monkeypatch.setattr(renderer, "opened", opened)
+    monkeypatch.setattr(renderer, "ask", ask)
+
+    async def scene() -> list[Packet]:
+        ours, theirs = socket.socketpair()
+        serving = asyncio.create_task(renderer.answer_all(theirs))
+        reader, writer = await asyncio.open_connection(sock=ours)
+        for packet in (Packet(0, settings), Packet(1, {"path": "/slow"}), Packet(2, {"path": "/"})):
+            write(writer, packet)
+        heard = [await read(reader), await read(reader)]
+        heard += [await read(reader) for _ in range(beats)]
+        first_is_answered.set()
+        while heard[-1].content is None:
+            heard.append(await read(reader))
+        writer.close()
+        with pytest.raises(NotAPacket):
+            await serving
+        return heard
+
+    heard = in_a_loop(scene())
+    assert heard[:2] == [(0, None), (2, ({"body": "/"},))]
+    assert {*heard[2:-1]} == {(1, None)}
+    assert heard[-1] == (1, ({"body": "/slow"},))
