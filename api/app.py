@@ -157,6 +157,7 @@ def _open(
             work=Notifier(),
             changes=Notifier(),
             uploads=CapacityLimiter(UPLOADS),
+            checks=CapacityLimiter(1),
             partials=shared_answers(),
             reader=reader,
             streams=Shared(),

@@ -48,6 +48,7 @@ class AppState:
     reader: PageProcess | None  # the process that renders them, in a server of its own
     streams: Shared[EventChunk]  # what event streams read, likewise
     uploads: CapacityLimiter  # threads of their own: uploads must not keep heartbeats waiting
+    checks: CapacityLimiter  # of texts being written: they keep the processor busy
 
     def notify(self, most: int | None = None) -> None:
         """Tell event streams of a change, and as many idle workers, or all."""

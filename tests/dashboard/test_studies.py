@@ -225,6 +225,28 @@ def test_check_answers_with_what_is_wrong(client: TestClient) -> None:
     assert 'id="wrongs"' not in sound.text
 
 
+_CLASSES = '{"dataset": {"size": [64, 64], "classes": [' + '"c", ' * 20_000 + '"d"]}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "nested more than 64 levels deep"),
+        ("a: [" + ",".join(map(str, range(20_000))) + "]", "more than 10000 values"),
+        (_CLASSES, "named more than once: c"),
+        ("x" * 200_000, "larger than 128 KiB"),
+    ],
+    ids=["brackets", "values", "classes", "size"],
+)
+def test_check_of_what_is_too_much_is_short(client: TestClient, text: str, said: str) -> None:
+    """The sentence says what the bound is, in the editor as in the answer to a submission."""
+    checked = client.post("/partials/check", content=text.encode())
+    sent = client.post("/new", data={"text": text})
+    assert (checked.status_code, sent.status_code) == (200, 422)
+    assert said in html.unescape(checked.text)
+    assert said in html.unescape(sent.text)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"\x00", b"{" * 5000, b"a: &a [*a]"])
 def test_check_takes_anything(client: TestClient, content: bytes) -> None:
     """What is no text at all has a mistake too."""

@@ -169,6 +169,21 @@ def test_alias_bomb(item: str) -> None:
     assert time.monotonic() - started < 10
 
 
+def test_a_document_has_a_bounded_number_of_values() -> None:
+    """More than a study can need is refused while it is read, wherever the values stand."""
+    for text in ("[" + "1," * 20_000 + "]", "- 1\n" * 20_000, "{" + "a: 1, " * 20_000 + "}"):
+        with pytest.raises(Malformed, match="it holds more than 10000 values: not a study"):
+            parse_yaml(text.encode())
+
+
+@pytest.mark.parametrize("opening", ["[", "{", "[{", "{[", "- ["])
+def test_brackets_without_end_are_read_no_further_than_they_may_nest(opening: str) -> None:
+    """A reader that looks ahead must not look at all of them: it is told by where it stops."""
+    with pytest.raises(Malformed, match="nested more than 64 levels") as caught:
+        parse_yaml((opening * (100_000 // len(opening))).encode())
+    assert (caught.value.line, (caught.value.column or 0) < 400) == (1, True)
+
+
 @pytest.mark.parametrize("raw", [b"a: &a [*a]", b"&a {b: *a}", b"&a [&b [*a, *b]]", b"&a {<<: *a}"])
 def test_alias_of_itself(raw: bytes) -> None:
     """A document that holds itself is refused."""

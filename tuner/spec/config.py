@@ -6,6 +6,7 @@ new component is one new file. `tuner.configs.resolve` checks them and fills in 
 """
 
 import re
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -83,7 +84,7 @@ class DatasetConfig(OpenSection):
 
     @model_validator(mode="after")
     def _check_classes(self) -> "DatasetConfig":
-        repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        repeated = sorted(name for name, times in Counter(self.classes).items() if times > 1)
         if repeated:
             raise ValueError(f"classes must differ; named more than once: {', '.join(repeated)}")
         odd = [name for name in self.classes if not re.fullmatch(r"[^\s.,][^.,\n]*", name)]

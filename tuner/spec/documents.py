@@ -20,10 +20,9 @@ from tuner.spec import yaml_core
 
 Language = Literal["json", "yaml"]
 
-MAX_NODES = 100_000
-# A study takes a thousandth of it; YAML takes seconds to read where JSON takes milliseconds.
+# A study takes a hundredth of it; YAML takes seconds to read where JSON takes milliseconds.
 MAX_BYTES: Mapping[Language, int] = {"json": 2**20, "yaml": 2**17}
-MAX_DEPTH = yaml_core.MAX_DEPTH
+MAX_DEPTH, MAX_NODES = yaml_core.MAX_DEPTH, yaml_core.MAX_NODES
 # What may hold an infinity (`1e400` overflows), NaN or a NUL; only then is every value looked at.
 _SUSPICIOUS = re.compile(rb"\\u0000|[eE]\+?[0-9]{3}|[0-9]{200}|NaN|Infinity")
 _BOMS = (
@@ -239,7 +238,8 @@ def _not_yaml(error: yaml.MarkedYAMLError) -> Malformed:
         reason = "a tab is not allowed here; indent with spaces"
     elif "another document" in reason:
         reason = "a second document begins here (`---`); a file holds one"
-    message = reason if "file holds one" in reason else f"it is not YAML: {reason}"
+    is_whole = reason.startswith(("a second", "it "))
+    message = reason if is_whole else f"it is not YAML: {reason}"
     return Malformed(message, *_place(mark)) if mark else Malformed(message)
 
 

@@ -6,6 +6,7 @@ one that occurs and is never predicted has precision 0. Recall alone goes over t
 as the mean accuracy of Long et al. 2015 does: where nothing is labelled, nothing can be missed.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.spec.hints import nearest
@@ -75,7 +76,7 @@ def _unknown_class(names: Sequence[str], classes: Sequence[str]) -> str | None:
     for name in names:
         if name not in classes:
             return f"no class is called '{name}'; {nearest(name, classes)}"
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     return f"classes are listed twice: {', '.join(repeated)}" if repeated else None
 
 

@@ -14,6 +14,7 @@ import yaml
 PREFIX = "tag:yaml.org,2002:"
 MERGE = f"{PREFIX}merge"  # `<<` is of YAML 1.1 alone, and in use everywhere
 MAX_DEPTH = 64
+MAX_NODES = 10_000  # a study takes a hundredth of it; each is tens of microseconds to read
 _WIDE = 2**31  # no line is ever folded: a text that is would depend on its blanks
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -30,25 +31,39 @@ _RESOLVERS = {None: [(PREFIX + tag, re.compile(f"({r.pattern})$")) for tag, r in
 
 
 class Loader(yaml.SafeLoader):
-    """Composes nodes of bounded depth; their scalars are read by `scalar`."""
+    """Composes nodes of bounded depth and number; their scalars are read by `scalar`."""
 
     yaml_implicit_resolvers = _RESOLVERS
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._depth = 0
+        self._depth = self._count = 0
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803  # PyYAML's name
+        """Open a bracket. Raises MarkedYAMLError below MAX_DEPTH: it reads far ahead of nodes."""
+        if self.flow_level > MAX_DEPTH:
+            raise self._too_deep()
+        super().fetch_flow_collection_start(TokenClass)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose one node. Raises MarkedYAMLError below MAX_DEPTH."""
+        """Compose one node. Raises MarkedYAMLError below MAX_DEPTH, and beyond MAX_NODES."""
         if self._depth > MAX_DEPTH:
+            raise self._too_deep()
+        self._count += 1
+        if self._count > MAX_NODES:
             raise yaml.MarkedYAMLError(
-                problem=f"it is nested more than {MAX_DEPTH} levels deep",
+                problem=f"it holds more than {MAX_NODES} values: not a study",
                 problem_mark=self.get_mark(),
             )
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+    def _too_deep(self) -> yaml.MarkedYAMLError:
+        return yaml.MarkedYAMLError(
+            problem=f"it is nested more than {MAX_DEPTH} levels deep", problem_mark=self.get_mark()
+        )
 
 
 def scalar(node: yaml.ScalarNode) -> Any:

@@ -1,8 +1,8 @@
 """The page on which a study is written, checked at every keystroke, and submitted."""
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.concurrency import run_in_threadpool
 
 from api.dashboard import render
 from api.dashboard.deps import Begin, TextFields
@@ -36,9 +36,9 @@ def submit_text(request: Request, app: App, start: Begin, fields: TextFields) ->
 
 
 @router.post("/partials/check")
-async def check_text(request: Request, db: Db) -> Response:
-    """What is to be said of a text: the body itself."""
+async def check_text(request: Request, app: App) -> Response:
+    """What is to be said of a text: the body itself. One at a time, whoever writes."""
     text = (await read(request, 2 * MAX_BYTES["yaml"])).decode("utf-8", errors="replace")
     # Every corner of the space is tried: too long for the event loop.
-    found = await run_in_threadpool(drafts.check, db, text)
+    found = await to_thread.run_sync(drafts.check, app.db, text, limiter=app.checks)
     return render.page(request, "new/verdict.html", checked_text(found))
