@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.store.samples import spec, study_row, trial_row
-from tuner.service import downloads
+from tuner.service import downloads, studies, upkeep
 from tuner.service.trial_lists import TrialSelection
 from tuner.store.engine import Database
 
@@ -60,3 +61,34 @@ def test_json_is_one_array_over_its_parts(filled: Database) -> None:
 
     assert [trial["reason"] for trial in found] == list(TEXTS.values())
     assert [trial["metrics"] for trial in found] == [{"miou": n / 7} for n in range(5)]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_study_that_is_deleted_meanwhile_is_read_to_its_end(
+    filled: Database, *, begun: bool
+) -> None:
+    """Its rows are there as long as it can be restored, whatever its name is given to."""
+    found = downloads.plan(filled, "streets", TrialSelection())
+    lines, array = downloads.as_csv(filled, found), downloads.as_json(filled, found)
+    head = [next(lines), next(lines)] if begun else []
+    studies.delete(filled, "streets")
+    studies.submit(filled, spec())
+
+    assert [row["number"] for row in _read(iter([*head, *lines]))] == ["0", "1", "2", "3", "4"]
+    assert [trial["number"] for trial in json.loads("".join(array))] == [0, 1, 2, 3, 4]
+
+
+def test_a_study_that_is_removed_meanwhile_says_so(filled: Database) -> None:
+    """The file is sound, and its end says that it is not whole."""
+    found = downloads.plan(filled, "streets", TrialSelection())
+    lines, array = downloads.as_csv(filled, found), downloads.as_json(filled, found)
+    begun, first = [next(lines), next(lines)], [next(array) for _ in range(2)]
+    studies.delete(filled, "streets")
+    upkeep.remove_deleted(filled, timedelta(0))
+
+    rows = _read(iter([*begun, *lines]))
+    items = json.loads("".join([*first, *array]))
+    said = "study 'streets' was deleted meanwhile: this file is not whole"
+    assert [row["number"] for row in rows] == ["0", "1", said]
+    assert [item.get("number") for item in items] == [0, 1, None]
+    assert items[-1] == {"error": said}

@@ -16,7 +16,7 @@ from tuner.service import documents, trial_lists
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.study import StudySpec
 from tuner.spec.views import TrialSummary
-from tuner.store import studies, trial_cells
+from tuner.store import deletion, studies, trial_cells
 from tuner.store.engine import Database
 
 _PART = 500
@@ -46,6 +46,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets would run
 class Download:
     """The trials of a table in its order, with the params and metrics that any of them has."""
 
+    id: int
     study: str
     spec: StudySpec
     ids: tuple[int, ...]
@@ -61,6 +62,7 @@ def plan(db: Database, study: int | str, selection: TrialSelection) -> Download:
         wanted = trial_lists.placed(session, row, spec, selection)
         params, metrics = trial_cells.keys(session, row.id)
         return Download(
+            id=row.id,
             study=row.name,
             spec=spec,
             ids=tuple(one.id for one in wanted),
@@ -72,32 +74,54 @@ def plan(db: Database, study: int | str, selection: TrialSelection) -> Download:
 def as_csv(db: Database, download: Download) -> Iterator[str]:
     """Lines of RFC 4180, a part at a time; the first one names the columns.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    A text that a spreadsheet would take for a formula begins with an apostrophe. A last line says
+    so where the study was removed meanwhile.
     """
     params = [f"params.{path}" for path in download.params]
     metrics = [f"metrics.{name}" for name in download.metrics]
     yield _line([_guarded(name) for name in (*FACTS, *params, *metrics)])
     for trials in _parts(db, download):
+        if trials is None:
+            yield _line([_gone(download)])
+            return
         yield "".join(_line(_cells(trial, download)) for trial in trials)
 
 
 def as_json(db: Database, download: Download) -> Iterator[str]:
-    """An array of trials as the API lists them, one a line, each with all of its metrics."""
+    """An array of trials as the API lists them, one a line, each with all of its metrics.
+
+    A last item says so, as its `error`, where the study was removed meanwhile.
+    """
     before = "["
     for trials in _parts(db, download):
+        if trials is None:
+            yield f"{before}\n{json.dumps({'error': _gone(download)})}"
+            before = ","
+            break
         for trial in trials:
             yield f"{before}\n{trial.model_dump_json()}"
             before = ","
     yield "\n]\n" if before == "," else "[]\n"
 
 
-def _parts(db: Database, download: Download) -> Iterator[tuple[TrialSummary, ...]]:
-    """Trials that are still there, in order."""
+def _gone(download: Download) -> str:
+    return f"study '{download.study}' was deleted meanwhile: this file is not whole"
+
+
+def _parts(db: Database, download: Download) -> Iterator[tuple[TrialSummary, ...] | None]:
+    """Trials in order, also of a study that is hidden meanwhile; at last None if it is removed."""
     for start in range(0, len(download.ids), _PART):
         ids = download.ids[start : start + _PART]
         with db.snapshot() as session:
-            row = studies.find(session, download.study)
-            yield trial_lists.by_ids(session, row, download.spec, ids, download.metrics)
+            row = deletion.look(session, download.id)
+            part = (
+                None
+                if row is None
+                else trial_lists.by_ids(session, row, download.spec, ids, download.metrics)
+            )
+        yield part
+        if part is None:
+            return
 
 
 def _cells(trial: TrialSummary, download: Download) -> list[str]:

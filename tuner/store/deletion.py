@@ -9,7 +9,7 @@ nothing of hiding, neither serve nor let go on; it gets its own back when it is 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from tuner.spec.events import EventKind
@@ -72,6 +72,12 @@ def find(session: Session, study: int | str) -> Study | None:
         .order_by(Study.deleted_at.desc(), Study.id.desc())
         .limit(1)
     )
+
+
+def look(session: Session, study_id: int) -> Study | None:
+    """The study of that id, hidden or not, as long as all of it is there."""
+    whole = or_(Study.deleted_at.is_(None), Study.deleted_name.is_not(None))
+    return session.scalar(select(Study).where(Study.id == study_id, whole))
 
 
 def list_hidden(session: Session, *, limit: int) -> Sequence[Study]:
