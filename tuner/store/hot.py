@@ -238,8 +238,8 @@ class Batch:
 
     def _save_logs(self, session: Session) -> None:
         if self.logs:
-            pipeline.write(session, sql.DROP_LOG, [{"ids": _padded(sorted(self.logs))}])
-            pipeline.write(session, sql.ADD_LOG, [self.logs[key] for key in sorted(self.logs)])
+            statement = sql.SAVE_LOG[session.connection().dialect.name]
+            pipeline.write(session, statement, [self.logs[key] for key in sorted(self.logs)])
             self.logs.clear()
 
 

@@ -5,7 +5,8 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Insert, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tuner.spec.states import StudyState, TrialState
 from tuner.store.held import HeldAttempt, HeldTrial, KnownWorker, Seen
@@ -19,6 +20,17 @@ def _names(record: type) -> tuple[str, ...]:
 def _table(model: Any) -> Table:
     table: Table = model.__table__
     return table
+
+
+_UPSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def _upsert(new: Any) -> Insert:
+    """An insert that replaces the row with the same key, whole."""
+    table: Table = new.table
+    others = {one.key: new.excluded[one.key] for one in table.c if not one.primary_key}
+    upsert: Insert = new.on_conflict_do_update(index_elements=table.primary_key, set_=others)
+    return upsert
 
 
 _STUDIES = _table(Study)
@@ -76,9 +88,7 @@ LEASES = (
 SAVE_TRIAL = update(_TRIALS).where(_TRIALS.c.id == bindparam("which"))
 RENEW = update(_ATTEMPTS).where(_ATTEMPTS.c.id.in_(bindparam("ids", expanding=True)))
 SAVE_LEASE = update(_ATTEMPTS).where(_ATTEMPTS.c.id == bindparam("which"))
-# Where it is written anew whole: an upsert would be another statement on each database.
-DROP_LOG = delete(_LOGS).where(_LOGS.c.attempt_id.in_(bindparam("ids", expanding=True)))
-ADD_LOG = insert(_LOGS)
+SAVE_LOG = {name: _upsert(make(_LOGS)) for name, make in _UPSERTS.items()}  # by dialect
 SAVE_WORKER = (
     update(_WORKERS)
     .where(_WORKERS.c.id == bindparam("which"))
