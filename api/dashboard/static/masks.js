@@ -32,8 +32,10 @@ class Viewer {
   async load() {
     this.version = this.element.dataset.version;
     try {
-      this.trials = await Promise.all(this.element.dataset.trials.split(",").map(fetchTrial));
-      this.trials = this.trials.filter((trial) => trial.predictions.length);
+      const asked = await Promise.allSettled(this.element.dataset.trials.split(",").map(fetchTrial));
+      const found = asked.filter(({ value }) => value).map(({ value }) => value);
+      if (!found.length) throw asked[0].reason;
+      this.trials = found.filter((trial) => trial.predictions.length);
       if (!this.trials.length) return;
       this.images = this.trials[0].predictions.at(-1).images;
       this.steps = [...new Set(this.trials.flatMap((trial) => trial.predictions.map(({ step }) => step)))].sort((a, b) => a - b);
@@ -127,7 +129,7 @@ class Viewer {
     this.choose(asked);
     try {
       const found = await Promise.all(this.trials.map((trial) => this.read(trial, asked)));
-      const photo = await this.photo(asked.image);
+      const photo = await settled(this.photo(asked.image));
       if (turn !== this.turn) return; // overtaken
       this.found = found;
       this.legend(found, asked);
@@ -145,10 +147,10 @@ class Viewer {
     const own = sheet.images.find(({ name }) => name === image.name);
     if (!own) return { trial, sheet };
     const truth = trial.truth?.images.find(({ name }) => name === image.name) && trial.truth;
-    const [labels, is] = await Promise.all([readIndices(sheet), truth ? readIndices(truth) : null]);
+    const [labels, is] = await Promise.all([settled(readIndices(sheet)), settled(truth ? readIndices(truth) : null)]);
     return {
-      trial, sheet, own, colours: colourTable(trial.classes),
-      labels: cut(labels, sheet, own.box), truth: is && cut(is, truth, own.box),
+      trial, sheet, own, colours: colourTable(trial.classes), fault: labels.fault, truthFault: is.fault,
+      labels: labels.value && cut(labels.value, sheet, own.box), truth: is.value && cut(is.value, truth, own.box),
     };
   }
 
@@ -169,20 +171,25 @@ class Viewer {
 
   draw(found, photo, { image, opacity, errors, hidden, view }) {
     const [, , width, height] = image.box;
-    const known = found.filter(({ labels }) => labels);
-    const labelled = known.find(({ truth }) => truth);
+    const labelled = found.find(({ truth }) => truth);
+    const unread = found.find(({ truthFault }) => truthFault);
     const look = (one) => ({ colours: one.colours, opacity: opacity / 100, shows: (label) => label !== IGNORED && !hidden.has(one.trial.classes[label]?.name) });
-    const [ground, grey] = [{ source: photo }, { source: photo, filter: "grayscale(1)" }];
+    const [ground, grey] = [{ source: photo.value }, { source: photo.value, filter: "grayscale(1)" }];
     const classes = (one, labels) => [ground, { source: painted(width, height, (into) => paintClasses(into, labels, look(one))), exact: true }];
     const wrong = (one) => [grey, { source: painted(width, height, (into) => paintErrors(into, one.labels, one.truth, look(one))), exact: true }];
     const shown = new Map();
-    shown.set("image", { title: t("Image"), note: image.name, layers: [ground] });
+    shown.set("image", { title: t("Image"), note: image.name, fault: photo.fault, layers: [ground] });
     if (labelled) shown.set("truth", { title: t("Truth"), note: "", layers: classes(labelled, labelled.truth) });
-    for (const one of known) {
+    else if (unread) shown.set("truth", { title: t("Truth"), note: "", fault: unread.truthFault, layers: [ground] });
+    for (const one of found.filter(({ own }) => own)) {
       const id = `${one.trial.study_id}:${one.trial.trial}`;
       const score = one.own.miou === undefined || one.own.miou === null ? "" : ` · IoU ${one.own.miou.toFixed(3)}`;
       const note = `${t("epoch {step}", { step: one.sheet.step })}${score}`;
       const title = this.isSeveral ? this.titled(one.trial) : t("Prediction");
+      if (one.fault) {
+        shown.set(id, { title, note, fault: one.fault, layers: [ground] });
+        continue;
+      }
       if (!errors || !this.isSeveral || !one.truth) shown.set(id, { title, note, layers: classes(one, one.labels) });
       else shown.set(id, { title, note, layers: wrong(one) });
       if (!this.isSeveral && one.truth) shown.set("errors", { title: t("Errors"), note: shareOfErrors(one), layers: wrong(one) });
@@ -274,7 +281,7 @@ class Viewer {
     if (!(error instanceof TypeError)) console.warn(`images: ${error.message}`); // the live mark says that the server is gone
     if (!this.panes) return;
     this.fault = true;
-    this.under.replaceChildren(make("span", { className: "fault", textContent: t("This picture cannot be shown: {why}", { why: error.message }) }));
+    this.under.replaceChildren(make("span", { className: "fault", textContent: t("It cannot be shown: {why}", { why: error.message }) }));
   }
 }
 
@@ -283,6 +290,14 @@ async function fetchTrial(name) {
   const answer = await fetch(`${root}/partials/studies/${study}/trials/${number}/examples`, { headers: { Accept: "application/json" } });
   if (!answer.ok || answer.redirected) throw new Error(answer.statusText || String(answer.status));
   return answer.json();
+}
+
+// What came, or why it cannot be shown: one sheet that is broken takes no other with it.
+function settled(promise) {
+  return Promise.resolve(promise).then((value) => ({ value }), (error) => {
+    console.warn(`images: ${error.message}`);
+    return { fault: t("It cannot be shown: {why}", { why: error.message }) };
+  });
 }
 
 function upTo(sheets, step) {

@@ -26,12 +26,13 @@ export class Panes {
     }
   }
 
-  show(name, { title, note, layers, width, height }) {
+  show(name, { title, note, fault, layers, width, height }) {
     const pane = this.panes.get(name);
     if (!pane) return;
     Object.assign(pane, { layers, width, height });
     pane.caption.replaceChildren(title, " ", Object.assign(document.createElement("span"), { className: "muted", textContent: note }));
-    pane.canvas.setAttribute("aria-label", t("{title}; + and − zoom, arrows move, 0 shows all", { title: `${title} ${note}` }));
+    if (fault) pane.caption.append(" ", Object.assign(document.createElement("span"), { className: "fault", textContent: fault }));
+    pane.canvas.setAttribute("aria-label", t("{title}; + and − zoom, arrows move, 0 shows all", { title: `${title} ${fault ?? note}` }));
   }
 
   made() {

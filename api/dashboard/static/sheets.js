@@ -1,7 +1,7 @@
 // Sheets of validation images: exact classes from indexed PNGs, and what is painted from them.
 
 const SIGNATURE = "137,80,78,71,13,10,26,10";
-const KEPT = 48; // decoded sheets
+const KEPT = 96 * 2 ** 20; // bytes of decoded sheets, one for each pixel
 export const IGNORED = 255;
 const decoded = new Map();
 
@@ -14,15 +14,20 @@ export function address(sheet) {
 // Read from the file itself: a canvas gives colours, after the browser's colour management, and
 // two classes may share one.
 export function readIndices(sheet) {
-  let found = decoded.get(sheet.id);
-  if (found) decoded.delete(sheet.id);
+  let kept = decoded.get(sheet.id);
+  if (kept) decoded.delete(sheet.id);
   else {
-    found = fetchIndices(sheet);
-    found.catch(() => decoded.delete(sheet.id));
+    kept = { found: fetchIndices(sheet), size: sheet.width * sheet.height };
+    kept.found.catch(() => decoded.delete(sheet.id));
   }
-  decoded.set(sheet.id, found); // the last asked for is the last to go
-  if (decoded.size > KEPT) decoded.delete(decoded.keys().next().value);
-  return found;
+  decoded.set(sheet.id, kept); // the last asked for is the last to go
+  let bytes = [...decoded.values()].reduce((sum, { size }) => sum + size, 0);
+  for (const [id, { size }] of decoded) {
+    if (bytes <= KEPT || id === sheet.id) break;
+    decoded.delete(id);
+    bytes -= size;
+  }
+  return kept.found;
 }
 
 async function fetchIndices(sheet) {

@@ -250,3 +250,24 @@ def test_looks_of_the_pictures_ask_the_server_for_nothing(
     expect(page).to_have_url(re.compile(r"opacity=80.*zoom=2.*hide="))
     page.evaluate("new Promise((done) => setTimeout(done))")
     assert [url for url in asked if "/partials/" in url] == []
+
+
+def test_a_broken_sheet_takes_no_other_with_it(visit: Visit, server: str, scene: Scene) -> None:
+    """Its pane says why; the other panes of the trial, or the other trials, are drawn."""
+    page = visit.page
+    first, second = (examples.of_trial(scene.db, 1, number) for number in (0, 1))
+    assert first.truth is not None
+    assert second.truth is not None
+    broken = {second.truth.id, first.predictions[-1].id}
+    gif = {"status": 200, "content_type": "image/png", "body": b"GIF89a"}
+    for number in broken:
+        page.route(f"**/api/v1/artifacts/{number}", lambda route: route.fulfill(**gif))
+    page.goto(f"{server}{TRIAL}")
+    figures = page.locator(".viewer figure")
+    expect(figures.filter(has_text="Truth")).to_contain_text("It cannot be shown: not a PNG")
+    expect(figures.filter(has_text="Prediction")).to_contain_text("IoU")
+    expect(figures.filter(has_text="Prediction").locator(".fault")).to_have_count(0)
+    page.goto(f"{server}/compare?trials=1:0,1:1")
+    expect(figures.filter(has_text="Trial 0")).to_contain_text("It cannot be shown: not a PNG")
+    expect(figures.filter(has_text="Trial 1")).to_contain_text("IoU")
+    expect(page.locator(".viewer .fault")).to_have_count(1)
