@@ -1,6 +1,6 @@
 """Artifacts, streamed both ways in constant memory, known by their sha256."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, BinaryIO
 
@@ -25,7 +25,7 @@ from tuner.errors import InvalidInput, Malformed, Problem
 from tuner.service import artifacts
 from tuner.service.artifacts import Stored, Upload
 from tuner.spec.documents import parse_json
-from tuner.spec.examples import PICTURES, SHEETS, SheetDetails
+from tuner.spec.examples import PICTURES, PNG_HEAD, SHEETS, SheetDetails, png_fault
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 from tuner.spec.validation import invalid
@@ -63,6 +63,8 @@ async def upload_artifact(
     def store() -> ArtifactRef:
         artifacts.authorize(app.db, lease, token)
         stored = _receive(request, app, label.digest)
+        if details is not None:
+            _check_sheet(app, label.kind, stored, details)
         file = Upload(name, label.kind, label.step, stored, details)
         return artifacts.attach(app.db, lease, token, file, store=app.artifacts)
 
@@ -127,6 +129,18 @@ def _details(label: Label) -> dict[str, Any] | None:
     except ValidationError as error:
         raise invalid(error, SheetDetails) from None
     return found.model_dump(mode="json")
+
+
+def _check_sheet(
+    app: AppState, kind: ArtifactKind, stored: Stored, details: Mapping[str, Any]
+) -> None:
+    """Refuse a sheet of labels that is not the PNG its details say. Raises InvalidInput."""
+    if kind is ArtifactKind.PHOTOS:
+        return
+    with app.artifacts.open(stored.sha256) as file:
+        wrong = png_fault(file.read(PNG_HEAD), details["width"], details["height"])
+    if wrong:
+        raise InvalidInput([Problem(("body",), f"{kind} are not shown: {wrong}")])
 
 
 def _check_length(request: Request, app: AppState) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from starlette.testclient import TestClient
 
 from tests.api.samples import lease_token, report, study
 
-PIXELS = b"\x89PNG\r\n\x1a\n"
 IMAGE: dict[str, Any] = {"index": 3, "name": "a.png", "size": [40, 60], "box": [0, 0, 60, 40]}
+HEAD = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII5B", 13, b"IHDR", 120, 40, 8, 3, 0, 0, 0)
+PIXELS = HEAD + b"crc, and what a page decodes"
 DETAILS: dict[str, Any] = {"width": 120, "height": 40, "images": [IMAGE]}
 
 
@@ -27,14 +29,15 @@ def _put(
     *,
     kind: str = "predictions",
     query: str = "&step=1",
+    content: bytes = PIXELS,
 ) -> Any:
-    known = {**lease_token(lease), "Content-SHA256": hashlib.sha256(PIXELS).hexdigest()}
+    known = {**lease_token(lease), "Content-SHA256": hashlib.sha256(content).hexdigest()}
     headers = {name.encode(): value.encode() for name, value in known.items()}
     if details is not None:
         text = details if isinstance(details, str) else json.dumps(details)
         headers[b"Artifact-Details"] = text.encode("latin-1")
     url = f"/api/v1/leases/{lease['lease']}/artifacts/{kind}.png?kind={kind}{query}"
-    return client.put(url, content=PIXELS, headers=headers)
+    return client.put(url, content=content, headers=headers)
 
 
 @pytest.mark.parametrize("kind", ["photos", "truth", "predictions"])
@@ -76,6 +79,7 @@ HOSTILE = [
     {**DETAILS, "images": [{**IMAGE, "index": n, "box": [n, 0, 1, 1]} for n in range(33)]},
     {**DETAILS, "width": 10**9},
     {**DETAILS, "width": 59},
+    {**DETAILS, "width": 16_384, "height": 513},
     {**DETAILS, "more": 1},
     _with(box=[61, 0, 60, 40]),
     _with(box=[-1, 0, 60, 40]),
@@ -103,6 +107,29 @@ def test_details_that_make_no_sense(client: TestClient) -> None:
         answer = _put(client, lease, details)
         assert answer.status_code == 422, (details, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
+    assert client.get("/api/v1/studies/street/trials/0").json()["artifacts"] == []
+
+
+@pytest.mark.parametrize("kind", ["truth", "predictions"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "not a PNG"),
+        (b"GIF89a" + bytes(60), "not a PNG"),
+        (HEAD, "not a PNG"),
+        (PIXELS.replace(b"\0\0\0\x78", b"\0\0\0\x77"), "119×40, and its details say 120×40"),
+        (PIXELS.replace(b"\x08\x03", b"\x08\x02"), "palette"),
+        (PIXELS.replace(b"\x08\x03\0\0\0", b"\x08\x03\0\0\1"), "interlacing"),
+    ],
+    ids=["empty", "gif", "short", "narrow", "colours", "interlaced"],
+)
+def test_labels_that_are_not_the_announced_png(
+    client: TestClient, kind: str, content: bytes, said: str
+) -> None:
+    """They are refused as they come, not when somebody looks at them."""
+    answer = _put(client, _take(client), kind=kind, content=content)
+    assert answer.status_code == 422
+    assert said in answer.text
     assert client.get("/api/v1/studies/street/trials/0").json()["artifacts"] == []
 
 

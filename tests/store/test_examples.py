@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
@@ -14,7 +14,7 @@ from tuner.service import examples
 from tuner.service.trial_lists import TrialSelection
 from tuner.spec.example_views import StudyExamples
 from tuner.store.engine import Database
-from tuner.store.tables import Artifact
+from tuner.store.tables import Artifact, Trial
 
 
 def numbers(found: StudyExamples) -> list[int]:
@@ -54,6 +54,21 @@ def test_a_trial_without_pictures_has_none(fleet: Fleet) -> None:
     assert (found.photos, found.truth, found.predictions) == (None, None, ())
     with pytest.raises(NotFound):
         examples.of_trial(fleet.db, "streets", 99)
+
+
+def test_the_truth_of_a_study_is_what_most_trials_have(fleet: Fleet) -> None:
+    """One trial with other labels, be it the last, does not change what all are held against."""
+    every = TrialSelection(sort="number")
+    with fleet.db.transaction() as session:
+        kept = Artifact.trial_id.in_(select(Trial.id).where(Trial.number < 2))
+        session.execute(update(Artifact).where(kept).values(sha256="a" * 64))
+    found = examples.of_study(fleet.db, "streets", every)
+    first = examples.of_trial(fleet.db, "streets", 0)
+    assert (found.truth, found.photos) == (first.truth, first.photos)
+    with fleet.db.transaction() as session:
+        session.execute(update(Artifact).values(sha256="b" * 64))
+    first = examples.of_trial(fleet.db, "streets", 0)
+    assert examples.of_study(fleet.db, "streets", every).truth == first.truth
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Validation images and what trials make of them: of one trial by step, of a study by trial."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -87,8 +88,8 @@ def study_examples(session: Session, row: Study, selection: TrialSelection) -> S
         study_id=row.id,
         study=row.name,
         classes=_classes(spec.dataset),
-        photos=_last(kinds[ArtifactKind.PHOTOS]),
-        truth=_last(kinds[ArtifactKind.TRUTH]),
+        photos=_most_common(kinds[ArtifactKind.PHOTOS]),
+        truth=_most_common(kinds[ArtifactKind.TRUTH]),
         rows=tuple(rows),
         next=page.next,
         total=page.total or 0,
@@ -156,6 +157,12 @@ def _by_kind(rows: Sequence[Artifact]) -> dict[ArtifactKind, list[Sheet]]:
 
 def _last(sheets: Sequence[Sheet]) -> Sheet | None:
     return sheets[-1] if sheets else None
+
+
+def _most_common(sheets: Sequence[Sheet]) -> Sheet | None:
+    """The sheet that most trials have the same of, among equals the oldest."""
+    counts = Counter(sheet.sha256 for sheet in sheets)
+    return max(sheets, key=lambda sheet: (counts[sheet.sha256], -sheet.id), default=None)
 
 
 def _sheet(row: Artifact | None) -> Sheet | None:

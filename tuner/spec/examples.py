@@ -14,13 +14,17 @@ from tuner.spec.kinds import ArtifactKind
 
 EXAMPLES = 8  # images that a study keeps predictions of, where it does not say
 MOST = 32
+SIDE = 512  # pixels of an image's longer side on a sheet, at most
+_AREA = SIDE * SIDE * MOST  # of a whole sheet, which a page decodes
 LONGEST_NAME = 120
 SHEETS = frozenset({ArtifactKind.PREDICTIONS, ArtifactKind.PHOTOS, ArtifactKind.TRUTH})
 PICTURES = SHEETS | {ArtifactKind.PREVIEW}  # what a browser may show
 
+PNG_HEAD = 33  # bytes: the signature, and the first chunk with the size
+
 Box = tuple[int, int, int, int]  # left, top, width, height
-_Side = Annotated[int, Field(ge=1, le=16_384)]
-_Place = Annotated[int, Field(ge=0, le=16_384)]
+_Side = Annotated[int, Field(ge=1, le=SIDE * MOST)]
+_Place = Annotated[int, Field(ge=0, le=SIDE * MOST)]
 
 
 class Example(Section):
@@ -54,7 +58,12 @@ class SheetDetails(Section):
 
     @model_validator(mode="after")
     def _check(self) -> "SheetDetails":
-        """Refuse images that are named twice, and boxes that overlap or leave the sheet."""
+        """Refuse a sheet too large, images named twice, boxes that overlap or leave the sheet."""
+        if self.width * self.height > _AREA:
+            raise ValueError(
+                f"a sheet of {self.width}×{self.height} is larger than {MOST} images of "
+                f"{SIDE}×{SIDE}; draw fewer images, or smaller ones"
+            )
         indices = [image.index for image in self.images]
         if len(set(indices)) < len(indices):
             raise ValueError(f"an image is listed more than once: {sorted(indices)}")
@@ -80,3 +89,15 @@ def _overlap(first: Box, second: Box) -> bool:
         and top < other_top + other_height
         and other_top < top + height
     )
+
+
+def png_fault(head: bytes, width: int, height: int) -> str | None:
+    """What is wrong with the head of a file that is to be a sheet of labels; None for nothing."""
+    if head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR" or len(head) < PNG_HEAD:
+        return "the file is not a PNG"
+    size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    if size != (width, height):
+        return f"the PNG is {size[0]}×{size[1]}, and its details say {width}×{height}"
+    if head[24:29] != bytes((8, 3, 0, 0, 0)):
+        return "the PNG does not hold a palette's indices of 8 bits, without interlacing"
+    return None

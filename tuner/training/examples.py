@@ -19,7 +19,7 @@ from torch import Tensor
 from tuner.atomic import replacing
 from tuner.configs.colours import class_colours
 from tuner.spec.config import DatasetConfig, Size
-from tuner.spec.examples import LONGEST_NAME, Box, Example, SheetDetails
+from tuner.spec.examples import LONGEST_NAME, SIDE, Box, Example, SheetDetails
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.metrics import compute
 from tuner.training import draws
@@ -28,7 +28,6 @@ from tuner.training.ignore import IGNORE
 from tuner.training.preview.sheet import visible
 
 logger = logging.getLogger(__name__)
-SIDE = 512  # pixels of an image's longer side on a sheet, at most
 _COLUMNS = 8
 _QUALITY = 80
 _UNLABELLED = (128, 128, 128)
