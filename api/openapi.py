@@ -19,7 +19,7 @@ TAGS = (
     {"name": "studies", "description": "Searches: what to tune, and what was found"},
     {"name": "trials", "description": "Configurations trained once each"},
     {"name": "leases", "description": "How workers take trials, report and finish"},
-    {"name": "artifacts", "description": "Files: checkpoints, models, logs, pictures"},
+    {"name": "artifacts", "description": "Files: checkpoints, models, logs, images"},
     {"name": "examples", "description": "Validation images, and what trials make of them"},
     {"name": "workers", "description": "The fleet"},
     {"name": "events", "description": "Changes as they happen"},

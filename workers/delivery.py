@@ -193,7 +193,7 @@ class Delivery:
         )
 
     def _show(self, sheet: FileEntry) -> None:
-        """Hand in a picture, at one attempt if the server answers; nothing of it stays here.
+        """Hand in an image, at one attempt if the server answers; nothing of it stays here.
 
         After a refusal no other of its kind is tried: the server may be of an earlier release.
         """

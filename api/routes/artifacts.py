@@ -33,7 +33,7 @@ from tuner.spec.validation import invalid
 router = APIRouter(tags=["artifacts"])
 CHUNK = 2**20
 BYTES = "application/octet-stream"
-# Only of pictures, and only these: a browser draws them and runs nothing in them.
+# Only of images, and only these: a browser draws them and runs nothing in them.
 IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp"}
 _BODY = {"schema": {"type": "string", "format": "binary"}}
 

@@ -39,7 +39,7 @@ def test_the_grid_shows_every_trial(client: TestClient, scene: Scene) -> None:
     assert rows(page) == [0, 1, 2, 3]
     assert page.index('id="given-photo"') < page.index('id="given-truth"') < page.index("images-0")
     assert len(re.findall(r'href="/studies/1/trials/2\?image=\d+#masks"', page)) == 8
-    assert "no pictures yet" in page
+    assert "no images yet" in page
 
 
 def test_the_grid_is_sorted_by_an_image(client: TestClient, scene: Scene) -> None:
@@ -71,7 +71,7 @@ def test_what_the_grid_cannot_do_is_said(client: TestClient, scene: Scene, query
 def test_a_study_without_pictures_says_when_they_come(client: TestClient, db: Database) -> None:
     """Neither page nor panel has an empty frame."""
     Scene.submit(db)
-    assert "Pictures come with the first evaluation" in client.get("/studies/1/images").text
+    assert "Images come with the first evaluation" in client.get("/studies/1/images").text
     assert 'id="images"' not in client.get("/studies/1").text
 
 

@@ -15,14 +15,14 @@ from PIL import Image
 from tests.training import samples
 from tests.training.test_train import Script, after, run, weights
 from tuner.configs.colours import class_colours
-from tuner.spec.examples import Example, SheetDetails
+from tuner.spec.examples import LONGEST_NAME, SIDE, Example, SheetDetails
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.metrics import compute
 from tuner.training import evaluate
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
-from tuner.training.examples import SIDE, Examples, chosen, fitted, layout, printable, reduced
+from tuner.training.examples import Examples, chosen, fitted, layout, printable, reduced
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
 
@@ -164,7 +164,7 @@ def test_none_are_drawn_where_none_are_wanted(scenes: Data, tmp_path: Path) -> N
 def test_a_sheet_that_cannot_be_written_is_no_failure(
     scenes: Data, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A trial trains without pictures."""
+    """A trial trains without images of its predictions."""
     with examples(scenes, tmp_path / "gone", Told()) as seen:
         outcome = run(scenes, tmp_path, Script(), examples=seen)
     assert outcome.kind is OutcomeKind.COMPLETED
@@ -259,5 +259,9 @@ def test_reduction_takes_the_middle_pixel(height: int, width: int, new: tuple[in
 
 @given(name=st.text(st.characters(exclude_categories=()), max_size=300))
 def test_any_file_name_can_be_told(name: str) -> None:
-    """Control characters, halves of surrogate pairs and long paths included."""
-    Example(index=0, name=printable(name), size=(1, 1), box=(0, 0, 1, 1))
+    """Of a long path the end; what cannot be shown is a question mark, all else as it was."""
+    shown = Example(index=0, name=printable(name), size=(1, 1), box=(0, 0, 1, 1)).name
+    assert len(shown) == max(1, min(len(name), LONGEST_NAME))
+    for was, told in zip(name[::-1], shown[::-1], strict=False):
+        is_hidden = was < " " or was == "\x7f" or "\ud800" <= was <= "\udfff"
+        assert told == ("?" if is_hidden else was)

@@ -16,7 +16,7 @@ class Sheet(SheetDetails):
 
 
 class ClassColour(Section):
-    """A class and its colour in every picture."""
+    """A class and its colour in every image."""
 
     name: str
     colour: str = Field(description="As in CSS: #rrggbb")

@@ -1,4 +1,4 @@
-"""Pictures of a few validation images, the same ones at every evaluation: what a sheet holds.
+"""A few validation images, the same ones at every evaluation: what a sheet holds.
 
 A sheet is one file with a box for each image. Of photos it is a WebP; of labels it is a PNG of
 8 bits whose palette index is the class, and 255 is ignored.

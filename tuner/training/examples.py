@@ -1,4 +1,4 @@
-"""Pictures of a few validation images, and of what each evaluation makes of them.
+"""A few validation images on sheets, and what each evaluation makes of them.
 
 The predictions are kept from the pass that scores them. They are drawn and written in a thread of
 its own, and nothing that goes wrong there is the training's business.

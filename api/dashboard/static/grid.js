@@ -43,7 +43,7 @@ class Grid {
     if (found && found !== document.activeElement) found.value = value;
   }
 
-  // One picture of errors for each sheet, made when a row of it comes near.
+  // One image of errors for each sheet, made when a row of it comes near.
   wrong(image) {
     const truth = this.element.dataset.truth;
     const id = image.dataset.sheet;

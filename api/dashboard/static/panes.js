@@ -1,4 +1,4 @@
-// Panes that zoom and move together: canvases that each show one picture of the same size.
+// Panes that zoom and move together: canvases that each show one image of the same size.
 import { t } from "./words.js";
 
 const RATIO = Math.min(2, window.devicePixelRatio || 1);
