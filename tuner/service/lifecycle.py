@@ -277,7 +277,7 @@ def take_back(session: Session, study: Study, reason: str, *, now: datetime) -> 
         end_attempt(session, held, Outcome(kind=OutcomeKind.YIELDED), now=now)
         if held.trial.state == TrialState.WAITING:
             leases.note_reason(held.attempt, reason)
-            held.trial.reason = reason
+            leases.note_trial_reason(held.trial, reason)
 
 
 def _end_rest(

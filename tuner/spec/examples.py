@@ -61,8 +61,8 @@ class SheetDetails(Section):
         """Refuse a sheet too large, images named twice, boxes that overlap or leave the sheet."""
         if self.width * self.height > _AREA:
             raise ValueError(
-                f"a sheet of {self.width}×{self.height} is larger than {MOST} images of "
-                f"{SIDE}×{SIDE}; draw fewer images, or smaller ones"
+                f"a sheet of {self.width}×{self.height} is larger than that of the most "
+                f"images, {MOST} of {SIDE}×{SIDE}; draw fewer images, or smaller ones"
             )
         indices = [image.index for image in self.images]
         if len(set(indices)) < len(indices):

@@ -26,7 +26,7 @@ _TRIALS, _EVENTS = 100, 5000  # removed in one transaction, so that nobody waits
 def hide(session: Session, study: Study, *, now: datetime) -> None:
     """Let a locked study be seen no more; workers that train for it lose their leases.
 
-    Their attempts are no losses: nobody failed, and the trials go on where the study is restored.
+    Their attempts do not count as lost: the trials go on if the study is restored.
     """
     seq = events.append(session, study, EventKind.STUDY_CHANGED, now=now, deleted=True)
     hot.write(session)

@@ -165,6 +165,11 @@ def note_reason(attempt: HeldAttempt, reason: str) -> None:
     attempt.reason = reason or None
 
 
+def note_trial_reason(trial: HeldTrial, reason: str) -> None:
+    """Say why a trial is where it is."""
+    trial.reason = reason
+
+
 def list_held(session: Session, study: Study) -> list[Held]:
     """The leases of a locked study that have not ended, by trial."""
     hot.write(session)
