@@ -61,10 +61,10 @@ def views(client: Client) -> Mapping[str, View]:
         "studies": View("/"),
         "new": View(f"/new?clone={study.id}"),
         "study": View(at, "#history canvas"),
-        "images": View(f"{at}/images", "canvas"),
-        "trial": View(f"{at}/trials/{best}", "canvas"),
+        "images": View(f"{at}/images", "main table"),
+        "trial": View(f"{at}/trials/{best}", "#masks canvas"),
         "masks": View(f"{at}/trials/{best}", "#masks canvas", "#masks"),
-        "compare": View(f"/compare?trials={trials}", "canvas"),
+        "compare": View(f"/compare?trials={trials}", "#masks canvas"),
         "workers": View("/workers"),
         "queue": View("/queue"),
     }
