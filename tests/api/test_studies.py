@@ -142,14 +142,14 @@ def test_delete(client: TestClient) -> None:
 
 
 def test_undo_a_deletion(client: TestClient) -> None:
-    """A deleted study comes back by its name, and one with running trials can be cancelled away."""
+    """A deleted study comes back by its name as it was, also one whose trials ran."""
     client.post("/api/v1/studies", json=study())
     client.post("/api/v1/leases", json={"worker": "w"})
 
     assert client.delete("/api/v1/studies/street", params={"cancel": True}).status_code == 204
     restored = client.post("/api/v1/studies/street/restore")
     assert restored.status_code == 200
-    assert restored.json()["state"] == "cancelled"
+    assert restored.json()["state"] == "running"
     assert client.post("/api/v1/studies/street/restore").status_code == 409
     assert client.post("/api/v1/studies/none/restore").status_code == 404
 
