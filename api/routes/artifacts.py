@@ -1,6 +1,7 @@
 """Artifacts, streamed both ways in constant memory, known by their sha256."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Any, BinaryIO
 
@@ -100,7 +101,8 @@ def download_artifact(
     media = _media(found)
     disposition = "attachment" if media == BYTES else "inline"
     headers["Content-Disposition"] = f'{disposition}; filename="{found.name}"'
-    chunks = _chunks(app.artifacts.open(found.sha256))
+    app.artifacts.open(found.sha256).close()  # a file that is gone is 404, not a broken answer
+    chunks = _chunks(partial(app.artifacts.open, found.sha256))
     return StreamingResponse(chunks, headers=headers, media_type=media)
 
 
@@ -180,7 +182,8 @@ def _too_large(app: AppState) -> TooLarge:
     )
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    with file:
+def _chunks(opened: Callable[[], BinaryIO]) -> Iterator[bytes]:
+    """The bytes of a file that is opened with the first: a reader may leave before."""
+    with opened() as file:
         while chunk := file.read(CHUNK):
             yield chunk
