@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -117,5 +118,6 @@ def test_a_deleted_study_leaves_no_sheet(database: Database, tmp_path: Path) -> 
     fleet.train(held)
     studies.change(database, "streets", StudyChange(state="cancelled"))
     studies.delete(database, "streets")
+    upkeep.remove_deleted(database, timedelta(0))
     assert upkeep.sweep(database, store) == 1
     assert not file.exists()
