@@ -1,5 +1,7 @@
 """Reports are stored once, in order, or not at all."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from sqlalchemy import func, select
 
 from tests.store.fleet import Fleet
 from tuner.errors import Conflict, InvalidInput
-from tuner.service import overview, studies
+from tuner.service import overview, studies, upkeep
 from tuner.store.engine import Database
 from tuner.store.reports import pack, unpack
 from tuner.store.tables import Report
@@ -82,6 +84,7 @@ def test_reports_go_with_their_study(fleet: Fleet) -> None:
     """Deleting a study leaves none of its rows behind."""
     fleet.train(fleet.take())
     studies.delete(fleet.db, "streets")
+    upkeep.remove_deleted(fleet.db, timedelta(0))
     with fleet.db.reading() as session:
         assert session.scalar(select(func.count()).select_from(Report)) == 0
 
