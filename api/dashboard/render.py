@@ -56,7 +56,7 @@ def page(
             theme=theme if theme in THEMES else "auto",
             path=request.url.path,
             prefix=prefix_of(request),
-            here=here(request),
+            here="" if request.url.path.startswith("/partials/") else here(request),
             language=words.language(),
             is_logged_in=COOKIE in request.cookies,
             **{each.name: getattr(context, each.name) for each in fields(context)},

@@ -89,7 +89,7 @@ def test_trials_stand_beside_each_other(client: TestClient, scene: Scene) -> Non
     assert re.findall(r'class="panel hue\d" id="trial-(\d-\d)"', html) == ["1-0", "1-1"]
     for trial in (first, second):
         assert f"{trial['metrics']['iou.car']:.3f}" in html
-    row = re.search(r'<tr[^>]*><th scope="row">car</th>.*?</tr>', html, re.DOTALL)
+    row = re.search(r'<tr[^>]*><th scope="row"[^>]*>car</th>.*?</tr>', html, re.DOTALL)
     assert row is not None
     gain = second["metrics"]["iou.car"] - first["metrics"]["iou.car"]
     assert f"{'+' if gain > 0 else '−'}{abs(gain):.3f}" in row[0]

@@ -100,7 +100,7 @@ def test_delete_and_undo(client: TestClient, scene: Scene) -> None:
 def test_deletion_with_running_trials_must_cancel_them(client: TestClient, scene: Scene) -> None:
     """The page offers to do both at once; without it deletion is refused in a sentence."""
     scene.take()
-    assert "Cancel and delete" in client.get("/").text
+    assert "Stop and delete" in client.get("/").text
     assert _post(client, "/studies/1/delete") == 409
     assert _post(client, "/studies/1/delete", cancel="1") == 303
 

@@ -32,7 +32,7 @@ NAMES = frozenset(
         *("camvid", "street", "synthetic"),  # a study and its data
         *("random", "none", "asha", "deeplabv", "plus", "resnet"),  # components
         *("Ctrl", "Enter", "Escape", "Shift"),  # keys
-        *("miou", "worst", "pixel", "accuracy", "loss"),  # metrics
+        *("miou", "worst", "pixel", "accuracy", "train", "loss"),  # metrics
         *CLASSES,
     }
 )

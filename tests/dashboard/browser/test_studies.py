@@ -59,12 +59,12 @@ def test_delete_from_a_row_and_undo(visit: Visit, server: str, scene: Scene) -> 
     page.get_by_role("button", name="Actions: camvid-street").click()
     menu = page.locator("#menu-3")
     expect(menu).to_be_visible()
-    expect(menu).to_contain_text("1 running trial is cancelled")
-    menu.get_by_role("button", name="Cancel and delete").click()
+    expect(menu).to_contain_text("1 running trial stops")
+    menu.get_by_role("button", name="Stop and delete").click()
     expect(page.locator("#undo")).to_contain_text("camvid-street is deleted")
     expect(page.locator("#list tbody tr")).to_have_count(2)
     page.get_by_role("button", name="Undo: camvid-street").click()
-    expect(page.locator("#study-3")).to_contain_text("cancelled")
+    expect(page.locator("#study-3")).to_contain_text("running")
     expect(page).to_have_url(re.compile(r"\?sort=name$"))
     assert visit.complaints == []
 
