@@ -71,6 +71,7 @@ class Study(Base):
     __tablename__ = "studies"
     __table_args__ = (
         Index("ix_studies_state_priority", "state", "priority"),
+        Index("ix_studies_owner", "owner"),
         {"sqlite_autoincrement": True},
     )
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -96,6 +97,7 @@ class Study(Base):
     deleted_at: Mapped[datetime | None]
     deleted_name: Mapped[str | None] = mapped_column(String(100))  # None too once it is removed
     deleted_state: Mapped[str | None] = mapped_column(String(16))  # what it goes on in if restored
+    owner: Mapped[str | None] = mapped_column(String(64))  # who submitted it; None: not known
 
 
 class Trial(Base):
