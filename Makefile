@@ -5,7 +5,7 @@ GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test gpu check fix serve worker migration browser
+.PHONY: help venv demo test gpu check style fix serve worker migration browser
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -22,9 +22,11 @@ gpu: ## on a machine with a GPU and a torch of its own: its tests, then the trai
 	$(GPU_PYTHON) -m pytest -ra -o addopts= --import-mode=importlib --confcutdir=tests/gpu tests/gpu
 	$(GPU_PYTHON) -m benchmarks.training --device cuda
 
-check: $(READY) ## style, types, import rules, spelling, quick tests: what every commit passes
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell
+check: style ## style, types, import rules, spelling, quick tests: what every commit passes
 	$(BIN)/python -m pytest -q -n auto tests/unit tests/house tests/migrations
+
+style: $(READY) ## style, types and spelling: all of `check` but its tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell
 
 fix: $(READY) ## fix what ruff can fix
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
