@@ -24,6 +24,7 @@ SegtuneError
 │   │   └── DataChanged      it was trained on other data than there are now
 │   └── WeightsUnavailable   published weights cannot be had on this machine
 ├── PackageMissing           a package of an extra is not installed on this machine
+├── EngineError              the engine that a fleet's workers run on did not do its part
 └── ServerError              the client got an answer that it cannot work with
     ├── UnsupportedVersion   server and worker are of releases that do not understand each other
     └── ServerUnreachable    the client got no answer at all
@@ -160,6 +161,10 @@ class WeightsUnavailable(TrainingError):
 
 class PackageMissing(SegtuneError):
     """A package of an extra is not installed on this machine, or does not load."""
+
+
+class EngineError(SegtuneError):
+    """The engine that a fleet's workers run on did not do its part; that may pass."""
 
 
 class ServerError(SegtuneError):

@@ -18,6 +18,7 @@ from tuner.errors import SegtuneError
 from tuner.spec.events import EventKind
 from tuner.spec.kinds import ArtifactKind, DeviceKind, ErrorKind
 from tuner.spec.messages import Unfitness
+from workers.fleet.settings import FleetSettings
 from workers.settings import WorkerSettings
 
 HEADINGS = ["Context", "Decision", "Consequences", "Rejected", "Held by"]
@@ -38,7 +39,7 @@ def _described(page: str, pattern: str) -> set[str]:
     return set(re.findall(rf"^\| `({pattern})`", text(page), flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("settings", [Settings, WorkerSettings])
+@pytest.mark.parametrize("settings", [Settings, WorkerSettings, FleetSettings])
 def test_every_setting_is_documented(settings: type[BaseSettings]) -> None:
     """Each setting has a row in docs/configuration.md."""
     described = _described("docs/configuration.md", "SEGTUNE_[A-Z_]+")
@@ -50,7 +51,8 @@ def test_every_documented_setting_exists() -> None:
     """docs/configuration.md describes nothing that no process reads."""
     described = _described("docs/configuration.md", "SEGTUNE_[A-Z_]+")
 
-    assert set() == described - _variables(Settings) - _variables(WorkerSettings)
+    known = [_variables(settings) for settings in (Settings, WorkerSettings, FleetSettings)]
+    assert set() == described.difference(*known)
 
 
 def test_every_route_is_documented() -> None:

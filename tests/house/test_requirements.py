@@ -22,9 +22,10 @@ TESTED = (
     "tiff",
     "insight",
     "optuna-dashboard",
+    "ray",
     "dev",
 )  # the extras that `make test` needs
-USERS = ("server", "worker", "tiff", "insight")
+USERS = ("server", "worker", "tiff", "insight", "ray")
 # Dependencies that no file of ours imports, and what does.
 INDIRECT = {
     "cmaes": "Optuna's CMA-ES",

@@ -9,7 +9,7 @@ from tests.store.fleet import Fleet
 from tests.store.samples import spec, study_row
 from tests.store.test_promotion import promoting
 from tuner.service import fleet as fleet_use
-from tuner.service import studies
+from tuner.service import overview, studies
 from tuner.service.queue import queue
 from tuner.spec.fleet import QueueEntry, Why
 from tuner.spec.messages import Capabilities, Device, OutcomeKind
@@ -191,3 +191,25 @@ def test_a_free_worker_goes_to_the_first(fleet: Fleet) -> None:
     assert found["two"].reason == "w1 is free, but one comes first"
     fleet.take("w1")
     assert entries(fleet)["two"].reason == "the only worker that fits is busy, and one comes first"
+
+
+def test_what_is_ready(fleet: Fleet) -> None:
+    """As many trials as more workers would be given: what is left, within `parallel`."""
+    fleet.submit(spec("wide", search={**SEARCH, "trials": 5, "parallel": 3}))
+    assert queue(fleet.db).ready == 3
+    fleet.take("w1")
+    assert (queue(fleet.db).ready, only(fleet).why) == (2, Why.BUSY)
+    fleet.take("w2"), fleet.take("w3")
+    assert (queue(fleet.db).ready, only(fleet).why) == (0, Why.PARALLEL)
+    fleet.submit(spec("last", search={**SEARCH, "trials": 1}))
+    assert [entry.ready for entry in queue(fleet.db).entries] == [1, 0]
+    studies.change(fleet.db, "last", StudyChange(state="paused"))
+    assert queue(fleet.db).ready == 0
+
+
+def test_a_worker_says_how_many_trials_it_holds(fleet: Fleet) -> None:
+    """One that works on several at once is one worker, with their number."""
+    fleet.submit()
+    fleet.take("w1"), fleet.take("w1"), fleet.ask("w2", study="none")
+    found = {worker.name: worker.running for worker in overview.workers(fleet.db)}
+    assert found == {"w1": 2, "w2": 0}

@@ -20,6 +20,7 @@ from tuner.cli.explain import explain_study
 from tuner.cli.explain_image import explain_image
 from tuner.cli.export import export
 from tuner.cli.failures import explain
+from tuner.cli.fleet import fleet
 from tuner.cli.import_ import command as import_
 from tuner.cli.init.command import init
 from tuner.cli.optuna_dashboard.command import optuna_dashboard
@@ -79,6 +80,7 @@ app.command(rich_help_panel=SERVICE)(demo)
 app.command(rich_help_panel=SERVICE)(up.up)
 app.command(rich_help_panel=SERVICE)(serve.serve)
 app.command(rich_help_panel=SERVICE)(worker.worker)
+app.command(rich_help_panel=SERVICE)(fleet)
 app.command(rich_help_panel=SERVICE)(workers.workers)
 app.command(rich_help_panel=SERVICE)(workers.queue)
 app.command(rich_help_panel=SERVICE)(workers.drain)

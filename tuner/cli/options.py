@@ -73,12 +73,15 @@ def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
     except ValidationError as error:
         found = problems(error.errors())
         raise InvalidInput(
-            [Problem(_setting(each.location), each.message) for each in found]
+            [Problem(_setting(kind, each.location), each.message) for each in found]
         ) from None
 
 
-def _setting(location: "Location") -> tuple[str, ...]:
-    return ("SEGTUNE_" + "_".join(str(part) for part in location).upper(),) if location else ()
+def _setting(kind: "type[BaseSettings]", location: "Location") -> tuple[str, ...]:
+    if not location:
+        return ()
+    prefix = kind.model_config.get("env_prefix", "")
+    return ((prefix + "_".join(str(part) for part in location)).upper(),)
 
 
 def log_from(level: str) -> None:

@@ -153,3 +153,23 @@ def start_server(supervisor: Supervisor, command: Command, url: str) -> None:
         if time.monotonic() > deadline:
             raise ServerError(f"the server did not answer within {_READY_SECONDS:.0f} s{seen}")
         time.sleep(0.1)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[threading.Event]:
+    """A flag that the first SIGINT or SIGTERM sets; the second one does what it always does."""
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        stop.set()
+
+    for each in before:
+        signal.signal(each, ask)
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

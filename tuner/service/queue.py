@@ -110,6 +110,16 @@ def _held_back(
     return why, study.reason if why is Why.PAUSED else ""
 
 
+def _ready(line: _Line) -> int:
+    """Trials that workers would be given now, if enough of them were there that fit."""
+    if line.rules is None or line.why not in {None, Why.NO_WORKER}:
+        return 0
+    load = line.load
+    # Of those at a rung none is counted before it is known to go on: one, where nothing else is.
+    given = max(load.waiting + line.left, min(load.paused, 1))
+    return max(0, min(line.rules.spec.search.parallel - load.running, given))
+
+
 def _takers(served: Sequence[_Line], free: Sequence[str]) -> dict[int, list[str]]:
     """The free workers that take a trial of each study, if they ask one after the other."""
     takers: dict[int, list[str]] = {line.study.id: [] for line in served}
@@ -156,6 +166,7 @@ def _entry(line: _Line, number: int, turns: _Turns) -> QueueEntry:
         running=load.running,
         paused=load.paused,
         left=line.left,
+        ready=_ready(line),
         parallel=0 if line.rules is None else line.rules.spec.search.parallel,
         share=line.place.share,
         why=why,

@@ -1,5 +1,6 @@
 """Studies and trials as they are shown: each by itself, so that a damaged one spoils no other."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -127,10 +128,14 @@ def fleet(session: Session, *, now: datetime) -> tuple[Present, ...]:
 
 def workers_seen(session: Session, *, now: datetime) -> tuple[WorkerView, ...]:
     """Every worker that has ever asked, the last seen first."""
-    found = {row.worker.id: row for row in workers.list_all(session)}
+    rows = workers.list_all(session)
+    found = {row.worker.id: row for row in rows}
+    held = Counter(row.worker.id for row in rows if row.attempt is not None)
     lost = workers.count_lost(session)
     return tuple(
-        views.worker_view(row, lost=lost.get(key, 0), gone_before=now - GONE_AFTER, now=now)
+        views.worker_view(
+            row, lost=lost.get(key, 0), held=held[key], gone_before=now - GONE_AFTER, now=now
+        )
         for key, row in found.items()
     )
 

@@ -237,7 +237,9 @@ def capabilities_of(worker: str, document: Any) -> Capabilities:
     return found
 
 
-def worker_view(row: WorkerRow, *, lost: int, gone_before: datetime, now: datetime) -> WorkerView:
+def worker_view(
+    row: WorkerRow, *, lost: int, held: int, gone_before: datetime, now: datetime
+) -> WorkerView:
     """A worker and what it is doing, or why it can do nothing."""
     worker, attempt, trial, study = row
     unfit = faults.described(faults.read(worker.unfit, now=now))
@@ -253,6 +255,7 @@ def worker_view(row: WorkerRow, *, lost: int, gone_before: datetime, now: dateti
         study=None if study is None else study.name,
         study_id=None if study is None else study.id,
         trial=None if trial is None else trial.number,
+        running=held,
         step=None if trial is None else trial.step,
         epochs=None if trial is None else trial.epochs,
         images_per_second=_number(speed) or None,

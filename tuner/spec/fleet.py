@@ -31,6 +31,7 @@ class WorkerView(Section):
     study: str | None = None
     study_id: int | None = None
     trial: int | None = None
+    running: int = Field(default=0, description="Trials that it holds")
     step: int | None = Field(default=None, description="Epochs that its trial is trained for")
     epochs: int | None = Field(default=None, description="Of so many")
     images_per_second: float | None = Field(
@@ -112,6 +113,9 @@ class QueueEntry(Section):
     running: int
     paused: int = Field(description="Trials at a rung, which may be promoted")
     left: int = Field(description="Trials that are still to be drawn")
+    ready: int = Field(
+        default=0, description="Trials that as many more workers that fit would be given now"
+    )
     parallel: int
     share: float = Field(description="Running trials by weight: of one priority the least is first")
     why: Why
@@ -130,3 +134,8 @@ class QueueView(Section):
     entries: tuple[QueueEntry, ...]
     workers: int = Field(description="Workers that are there")
     free: tuple[str, ...] = Field(description="Those of them that could take a trial now")
+
+    @property
+    def ready(self) -> int:
+        """Trials that workers would be given now, if there were enough that fit."""
+        return sum(entry.ready for entry in self.entries)

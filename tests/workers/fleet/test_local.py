@@ -1,0 +1,150 @@
+"""A fleet of processes on this machine, with a real server and real workers."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.end_to_end.cluster import Cluster, cluster, street_study
+from tuner.cli.app import app
+from tuner.errors import InvalidInput, ServerUnreachable
+from tuner.spec.states import StudyState
+from workers.fleet import contract, loop
+from workers.fleet.local import LocalDriver
+from workers.fleet.settings import FleetSettings
+from workers.settings import WorkerSettings
+
+
+def local(town: Cluster, **values: Any) -> loop.Fleet:
+    """A fleet of that server, as a process of its own would have it."""
+    given: dict[str, Any] = {
+        "name": "f",
+        "gpus": 0,
+        "max": 1,
+        "cooldown": 0,
+        "interval": 0.1,
+        **values,
+    }
+    settings = FleetSettings(**given)
+    worker = WorkerSettings(
+        server=town.environment["SEGTUNE_SERVER"], home=town.folder / "home", device="cpu"
+    )
+    return loop.fleet_of(contract.load(settings, worker), settings, worker)
+
+
+def until_empty(fleet: loop.Fleet) -> None:
+    """Look and act until the fleet has no worker."""
+    tick = threading.Event()
+    while fleet.driver.list():
+        fleet.act(fleet.look())
+        tick.wait(0.1)
+
+
+@pytest.mark.timeout(240)
+def test_a_fleet_of_processes_comes_with_the_work_and_goes_with_it(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From none to one to none; another process of the fleet goes on with what it finds; and
+    without its server it keeps what it has.
+    """
+    document = street_study("short", trials=1)
+    document["base"]["training"] = {"epochs": 1, "batch_size": 8}
+    monkeypatch.setenv("SEGTUNE_POLL_SECONDS", "1")
+    with cluster(tmp_path, sqlite_url) as town:
+        assert not loop.lines(local(town).look())
+        town.client.submit(document)
+        first = local(town)
+        first.act(first.look())
+        assert [each.name for each in first.driver.list()] == ["f-1"]
+
+        other = local(town)
+        assert not other.look().start
+        assert town.client.wait("short", timeout=200).state is StudyState.FINISHED
+        until_empty(other)
+        assert [each.name for each in town.client.workers()] == ["f-1"]
+        attempts = town.client.trial("short", 0).attempt_history
+        assert [(each.worker, each.outcome) for each in attempts] == [("f-1", "completed")]
+
+        assert first.driver.list() == ()
+        town.stop()
+        with pytest.raises(ServerUnreachable):
+            other.look()
+
+
+def driver(folder: Path) -> LocalDriver:
+    """A driver whose files lie in a folder."""
+    return LocalDriver(folder, FleetSettings(), WorkerSettings(home=folder, device="cpu"))
+
+
+def test_files_of_processes_that_are_gone_are_no_workers(tmp_path: Path) -> None:
+    """A number that another process has by now, and a file that cannot be read, are nobody's."""
+    (tmp_path / "f-1.json").write_text('{"pid": 1, "began": 5.0}')
+    (tmp_path / "f-2.json").write_text("{")
+    assert driver(tmp_path).list() == ()
+    assert list(tmp_path.iterdir()) == []
+    driver(tmp_path).drain("f-1")
+    driver(tmp_path).stop("f-1")
+
+
+def test_a_fleet_goes_on_when_its_server_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says so once, and starts and ends nothing."""
+    settings = FleetSettings(interval=0.01)
+    worker = WorkerSettings(server="http://127.0.0.1:9", home=tmp_path, device="cpu")
+    looks = threading.Event()
+
+    class Watched(LocalDriver):
+        def list(self) -> tuple[contract.FleetMember, ...]:
+            looks.set()
+            return super().list()
+
+    fleet = loop.fleet_of(Watched(tmp_path, settings, worker), settings, worker)
+    stop = threading.Event()
+    thread = threading.Thread(target=fleet.run, args=(stop,))
+    with caplog.at_level(logging.WARNING):
+        thread.start()
+        assert looks.wait(30)
+        stop.set()
+        thread.join(30)
+    assert [each.message.split(":")[0] for each in caplog.records] == [
+        "the fleet keeps what it has"
+    ]
+    assert not (tmp_path / "fleet").exists()
+
+
+def test_drivers_are_found_by_their_files() -> None:
+    """The stem is the name; a name that no file has is refused with those that there are."""
+    assert {"local", "ray"} <= set(contract.names())
+    with pytest.raises(InvalidInput, match="there is no driver 'localx'; did you mean 'local'"):
+        contract.load(FleetSettings(driver="localx"), WorkerSettings())
+
+
+def test_a_memory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """The file is the user's to remove: it holds the hours that were spent."""
+    file = tmp_path / "memory.json"
+    file.write_text('{"seconds": "many"}')
+    with pytest.raises(InvalidInput, match=r"memory\.json is not a fleet's memory"):
+        loop.read(file)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--min", "9", "--max", "3"], "min is 9 and max 3"),
+        (["--driver", "slurmy"], "there is no driver 'slurmy'"),
+        (["--slots", "0"], "SEGTUNE_FLEET_SLOTS"),
+        (["--server", "http://127.0.0.1:9", "--once"], "does not answer"),
+    ],
+)
+def test_the_command_refuses_in_words(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong flag and an absent server give a sentence, never a traceback."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner(env={"SEGTUNE_HOME": str(tmp_path)}).invoke(app, ["fleet", *arguments])
+    assert done.exit_code in {2, 3}
+    assert message in done.output

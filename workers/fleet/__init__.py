@@ -1,0 +1,1 @@
+"""Many workers on an engine that exists: `segtune fleet`."""
