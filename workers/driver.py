@@ -127,7 +127,9 @@ class TrainerDriver:
         return crashed(str(exited), self._outbox.last_step, self.log_tail())
 
     def _silent(self) -> Outcome:
-        self._trainer.kill()
         if self._verdict is not None:
+            self._trainer.kill()
             return Outcome(kind=OutcomeKind.YIELDED, step=self._outbox.last_step)
-        return hung(self._limits.hang, self._outbox.last_step, self.log_tail())
+        tail, stack = self.log_tail(), self._trainer.stack()
+        self._trainer.kill()
+        return hung(self._limits.hang, self._outbox.last_step, stack=stack, tail=tail)

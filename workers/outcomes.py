@@ -36,9 +36,14 @@ def crashed(how: str, step: int, tail: str) -> Outcome:
     return Outcome(kind=OutcomeKind.CRASHED, step=step, error=error, error_kind=ErrorKind.CRASH)
 
 
-def hung(seconds: float, step: int, tail: str) -> Outcome:
-    """The trainer was killed because it made no progress."""
-    error = f"no progress for {seconds:g} s, so the trainer was killed; its last output:\n{tail}"
+def hung(seconds: float, step: int, *, stack: str, tail: str) -> Outcome:
+    """The trainer was killed because it made no progress; `stack` says where it was."""
+    where = f"it was here:\n{stack}" if stack else "it did not say where it was"
+    # The first paragraph alone is shown where there is one line for it.
+    error = (
+        f"no progress for {seconds:g} s, so the trainer was killed; its last output:\n"
+        f"{tail.rstrip()}\n\n{where}"
+    )
     return Outcome(kind=OutcomeKind.HUNG, step=step, error=error, error_kind=ErrorKind.HANG)
 
 

@@ -19,13 +19,16 @@ from tuner.errors import SegtuneError
 from tuner.spec.config import Section
 from tuner.spec.messages import Device, Verdict
 from tuner.spec.vitals import Usage
-from workers.protocol import MESSAGES, Message, line
+from workers.protocol import MESSAGES, STACK_SIGNAL, Message, line
 from workers.usage import UsageMeter
 
 logger = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "workers.trainer")
 _EOF_SECONDS = 5.0
 _CLOSE_SECONDS = 5.0  # until a process that was asked to end is killed
+_STACK_SECONDS = 2.0  # for a stack to come; a stopped process never answers
+_STACK_PAUSE = 0.05  # without more of it, the stack is whole
+_STACK_BYTES = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,22 @@ class TrainerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
+
+    def stack(self) -> str:
+        """Where each of its threads is, the main one last; empty when it does not answer.
+
+        A process that does not know the signal yet dies of it: ask only what is to be killed.
+        """
+        start = size = self.log_size()
+        self._process.send_signal(STACK_SIGNAL)
+        for _ in range(round(_STACK_SECONDS / _STACK_PAUSE)):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STACK_PAUSE)
+                break
+            if start < size == self.log_size():
+                break
+            size = self.log_size()
+        return self.log_tail(start, _STACK_BYTES)
 
     def usage(self) -> Usage:
         """How busy its device is, and the memory that it needs."""

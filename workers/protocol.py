@@ -8,6 +8,7 @@ The end of the agent's pipe means that the agent is gone, and the trainer ends t
 
 import hashlib
 import json
+import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from tuner.spec.messages import Outcome, Report, Verdict
 
 # In the trial's folder, once the trainer has drawn it.
 PREVIEW = "preview.webp"
+STACK_SIGNAL = signal.SIGUSR1  # the trainer answers it in its log: where each thread is
 
 
 class Start(Section):

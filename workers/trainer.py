@@ -6,6 +6,7 @@ goes to stdout and stderr as usual.
 """
 
 import argparse
+import faulthandler
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from tuner.wording import LOG_FORMAT, quantity
 from workers.channel import AgentChannel
 from workers.protocol import (
     PREVIEW,
+    STACK_SIGNAL,
     Finished,
     Ready,
     Start,
@@ -204,6 +206,13 @@ def _log_ours() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
+def _tell_where() -> None:
+    """Put the stack of every thread into the log, in a crash and when the agent asks for it."""
+    output = 2  # the log itself, whatever a library makes of `sys.stderr`
+    faulthandler.enable(output)
+    faulthandler.register(STACK_SIGNAL, file=output)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what comes, until the agent closes its pipe."""
     parser = argparse.ArgumentParser(prog="python -m workers.trainer")
@@ -215,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("read", type=int)
     parser.add_argument("write", type=int)
     options = parser.parse_args(arguments)
+    _tell_where()
     _log_ours()
     channel = AgentChannel(options.read, options.write)
     trainer = Trainer(

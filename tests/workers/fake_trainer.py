@@ -1,10 +1,11 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
 Words: heartbeat, measure=MS, report=N, save=N, sheet=N, model, preview, print=TEXT, exit=CODE,
-kill, hang, until-yield, finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A
+kill, hang, freeze, until-yield, finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A
 verdict other than `continue` ends the trial as a real one does.
 """
 
+import faulthandler
 import hashlib
 import json
 import os
@@ -93,6 +94,10 @@ class Play:
         signal.pause()
         return False
 
+    def _do_freeze(self, _: str) -> bool:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return False
+
     def _do_until_yield(self, _: str) -> bool:
         while self.pipes.receive()["kind"] != "yield":
             pass
@@ -138,6 +143,7 @@ class Pipes:
 
 def main() -> None:
     """Follow the plan for every trial that the agent sends."""
+    faulthandler.register(signal.SIGUSR1, file=2)
     plan = sys.argv[1].split()
     pipes = Pipes(int(sys.argv[-2]), int(sys.argv[-1]))
     if plan == ["stillborn"]:

@@ -173,7 +173,20 @@ def test_a_silent_trainer_is_killed(server: FakeServer, work: Work) -> None:
     work("report=1 print=stuck hang", limits=limits)
     ((_, outcome),) = server.finished
     assert (outcome.kind, outcome.step, outcome.error_kind) == (OutcomeKind.HUNG, 1, "hang")
-    assert "stuck" in (outcome.error or "")
+    said, _, where = (outcome.error or "").partition("\n\nit was here:\n")
+    assert said == "no progress for 10 s, so the trainer was killed; its last output:\nstuck"
+    assert "in _do_hang" in where
+
+
+def test_a_frozen_trainer_is_killed_too(server: FakeServer, work: Work) -> None:
+    """A process that cannot say where it is ends as `hung` all the same."""
+    server.waiting.append(assignment())
+    ticking = itertools.count(0.0, 1.0)
+    limits = dataclasses.replace(QUICK, hang=10.0, clock=lambda: next(ticking))
+    work("report=1 print=stuck freeze", limits=limits)
+    ((_, outcome),) = server.finished
+    assert (outcome.kind, outcome.step, outcome.error_kind) == (OutcomeKind.HUNG, 1, "hang")
+    assert (outcome.error or "").endswith("its last output:\nstuck\n\nit did not say where it was")
 
 
 @pytest.mark.parametrize("kind", ["exception", "diverged", "data", "out_of_memory"])

@@ -15,11 +15,13 @@ from tuner.spec.config import Section
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
 from workers import trainer
 from workers.channel import AgentChannel
+from workers.process import COMMAND, TrainerProcess
 from workers.protocol import (
     MESSAGES,
     Finished,
     Heartbeat,
     Message,
+    Ready,
     Reply,
     Reported,
     Saved,
@@ -167,3 +169,17 @@ def test_a_picture_that_fails_is_no_failure(caplog: pytest.LogCaptureFixture) ->
     with trainer.drawing(START, data=NO_DATA):
         pass
     assert "no preview was drawn" in caplog.text
+
+
+def test_a_trainer_says_where_it_is(tmp_path: Path) -> None:
+    """The real process answers the agent with its stack, and lives on."""
+    command = [*COMMAND, "--device", "cpu", "--cache", str(tmp_path)]
+    process = TrainerProcess(tmp_path / "log", command=command, env=os.environ)
+    try:
+        assert process.next_event(60) == Ready()
+        stack = process.stack()
+        assert "workers/channel.py" in stack, "where it waits for the next trial"
+        assert "in main" in stack, "how it came there"
+        assert process.is_alive
+    finally:
+        process.close()
