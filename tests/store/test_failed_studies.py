@@ -47,7 +47,7 @@ def test_a_study_whose_every_trial_failed_is_failed(fleet: Fleet) -> None:
     view = overview.study(fleet.db, "streets")
     assert view.state is StudyState.FAILED
     assert view.reason == (
-        f"all 3 trials failed: trial 0 (data): {TEXT}; correct the study and submit it anew"
+        f"all 3 trials failed alike: trial 0 (data): {TEXT}; correct the study and submit it anew"
     )
     assert [one.reason for one in overview.studies(fleet.db).items] == [view.reason]
 
@@ -66,7 +66,7 @@ def test_too_many_first_failures_tell_their_text_too(clocked_database: Database)
     fail(fleet)
     view = overview.study(clocked_database, "streets")
     assert view.state is StudyState.FAILED
-    assert view.reason.startswith(f"the first 3 trials failed: trial 0 (data): {TEXT}")
+    assert view.reason.startswith(f"the first 3 trials failed alike: trial 0 (data): {TEXT}")
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.COMPLETED, OutcomeKind.PRUNED])
@@ -103,7 +103,7 @@ def test_hours_that_are_spent_on_failures_alone_are_a_failure(
     fail(fleet, second)
     view = overview.study(clocked_database, "streets")
     assert view.state is StudyState.FAILED
-    assert "since its first trial has passed, and all 2 trials failed: trial 0" in view.reason
+    assert "since its first trial has passed, and all 2 trials failed alike: trial 0" in view.reason
 
 
 def test_a_smaller_budget_after_failures_alone_is_a_failure(fleet: Fleet) -> None:
@@ -140,7 +140,7 @@ def test_there_is_no_best_of_a_failed_study(fleet: Fleet) -> None:
         fail(fleet)
     with pytest.raises(NotFound) as caught:
         overview.best(fleet.db, "streets")
-    assert f"study 'streets' failed: all 3 trials failed: trial 0 (data): {TEXT}" in str(
+    assert f"study 'streets' failed: all 3 trials failed alike: trial 0 (data): {TEXT}" in str(
         caught.value
     )
     assert "sk again" not in str(caught.value)
@@ -168,3 +168,38 @@ def test_lists_hold_the_message_and_the_trial_the_whole_text(fleet: Fleet) -> No
 def test_the_gist_of_an_error_is_its_message_in_one_line(text: Any, short: str) -> None:
     """Without the traceback, whichever way round the two stand."""
     assert gist(text) == short
+
+
+def test_failures_of_several_kinds_are_named_by_kind(fleet: Fleet) -> None:
+    """Not alike: the first one's text, and which trials failed otherwise."""
+    fail(fleet)
+    fail(fleet, text="a step gave nan", kind="diverged")
+    fail(fleet, text="a step gave nan", kind="diverged")
+    view = overview.study(fleet.db, "streets")
+    assert view.reason == (
+        f"all 3 trials failed: trial 0 (data): {TEXT}; and otherwise trial 1 and trial 2 "
+        "(diverged); correct the study and submit it anew"
+    )
+
+
+def test_a_trial_that_takes_down_every_worker_is_named(clocked_database: Database) -> None:
+    """It ends after its attempts, and the reason says whom it took down."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(search={**SMALL, "trials": 1}, resources={"attempts": 3}))
+    for worker in ("w1", "w2", "w1"):
+        fleet.finish(fleet.take(worker), OutcomeKind.CRASHED)
+    trial = overview.trial(clocked_database, "streets", 0)
+    assert trial.state is TrialState.FAILED
+    assert trial.reason == (
+        "3 attempts were lost on w1 and w2: it takes down every worker that trains it; "
+        "the last one crashed"
+    )
+
+
+def test_a_trial_handed_back_uses_up_no_attempt(clocked_database: Database) -> None:
+    """Preemption and drain end an attempt, and count for nothing."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(search={**SMALL, "trials": 1}, resources={"attempts": 1}))
+    for _ in range(3):
+        fleet.finish(fleet.take(), OutcomeKind.YIELDED)
+    assert overview.trial(clocked_database, "streets", 0).state is TrialState.WAITING

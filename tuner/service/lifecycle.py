@@ -1,7 +1,7 @@
 """How attempts, trials and studies end; the caller holds the study's row lock."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -21,7 +21,7 @@ from tuner.store import failures, hot, leases, studies, trials
 from tuner.store.held import HeldTrial
 from tuner.store.leases import Held
 from tuner.store.tables import Study, Trial
-from tuner.wording import quantity
+from tuner.wording import listed, quantity
 
 logger = logging.getLogger(__name__)
 _RESULTS = frozenset({TrialState.COMPLETED, TrialState.PRUNED, TrialState.PAUSED})
@@ -106,10 +106,17 @@ def _given_back(
         return TrialState.WAITING, "the data changed since its first epochs; it begins anew"
     losses = leases.count_losses(session, trial)
     if losses >= spec.resources.attempts:
-        lost = f"{quantity(losses, 'attempt')} {'was' if losses == 1 else 'were'}"
+        lost = _lost(losses, leases.who_lost(session, trial))
         said = f": {gist(outcome.error)}" if outcome.error else ""
-        return TrialState.FAILED, f"{lost} lost, the last one {outcome.kind}{said}"
+        return TrialState.FAILED, f"{lost} the last one {outcome.kind}{said}"
     return TrialState.WAITING, f"attempt {trial.attempts} {outcome.kind}"
+
+
+def _lost(losses: int, workers: Sequence[str]) -> str:
+    """How many attempts were lost and where; a trial that more than one worker lost is named."""
+    lost = f"{quantity(losses, 'attempt')} {'was' if losses == 1 else 'were'} lost on"
+    takes = ": it takes down every worker that trains it;" if len(workers) > 1 else ","
+    return f"{lost} {listed(workers)}{takes}"
 
 
 def close_if_done(
@@ -221,23 +228,37 @@ def end_infeasible(
 
 def _first_failures(session: Session, study: Study, failed: int) -> str:
     many = f"first {quantity(failed, 'trial')}" if failed > 1 else "first trial"
-    return f"the {many} failed: {_first_text(session, study)}; {_REMEDY}"
+    return f"the {many} failed{_failures(session, study)}; {_REMEDY}"
 
 
 def _all_failed(session: Session, study: Study, failed: int, spent: str) -> str:
     every = "its only trial failed" if failed == 1 else f"all {quantity(failed, 'trial')} failed"
     ended = f"{spent}, and " if spent else ""
-    return f"{ended}{every}: {_first_text(session, study)}; {_REMEDY}"
+    return f"{ended}{every}{_failures(session, study)}; {_REMEDY}"
 
 
-def _first_text(session: Session, study: Study) -> str:
-    """What the first of a study's failed trials said."""
+def _failures(session: Session, study: Study) -> str:
+    """What the first of a study's failed trials said, and which failed in other ways."""
     hot.write(session)
     first = failures.first(session, study.id)
     if first is None:
-        return "no error was reported"
-    kind = f" ({first.error_kind})" if first.error_kind else ""
-    return f"trial {first.number}{kind}: {gist(first.error or first.reason).rstrip('.')}"
+        return ": no error was reported"
+    said = f"trial {first.number}{_in_brackets(first.error_kind)}: " + gist(
+        first.error or first.reason
+    ).rstrip(".")
+    kinds = failures.kinds(session, study.id)
+    alike = kinds.pop(first.error_kind or "", [])
+    if not kinds:
+        return f"{' alike' if len(alike) > 1 else ''}: {said}"
+    others = [
+        f"{listed([f'trial {number}' for number in numbers])}{_in_brackets(kind)}"
+        for kind, numbers in kinds.items()
+    ]
+    return f": {said}; and otherwise {', '.join(others)}"
+
+
+def _in_brackets(kind: str | None) -> str:
+    return f" ({kind})" if kind else ""
 
 
 def _goes_on(

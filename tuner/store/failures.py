@@ -17,6 +17,19 @@ def first(session: Session, study_id: int) -> Trial | None:
     )
 
 
+def kinds(session: Session, study_id: int) -> dict[str, list[int]]:
+    """Numbers of a study's failed trials by their error kind, "" for none, in order of failure."""
+    found = dict[str, list[int]]()
+    rows = session.execute(
+        select(Trial.error_kind, Trial.number)
+        .where(Trial.study_id == study_id, Trial.state == TrialState.FAILED)
+        .order_by(Trial.finished_at, Trial.number)
+    )
+    for kind, number in rows:
+        found.setdefault(kind or "", []).append(number)
+    return found
+
+
 def some_value(session: Session, study_id: int, metric: str) -> bool:
     """Whether the last report of some trial has the metric, above 0."""
     query = (

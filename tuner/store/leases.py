@@ -231,6 +231,18 @@ def count_losses(session: Session, trial: HeldTrial) -> int:
     )
 
 
+def who_lost(session: Session, trial: HeldTrial) -> tuple[str, ...]:
+    """Names of the workers of the leases that `count_losses` counts, the first one first."""
+    found = session.scalars(
+        select(Worker.name)
+        .join(Attempt, Attempt.worker_id == Worker.id)
+        .join(Trial, Trial.id == Attempt.trial_id)
+        .where(Attempt.trial_id == trial.id, Attempt.outcome.in_(LOSSES), _COUNTS)
+        .order_by(Attempt.number)
+    )
+    return tuple(dict.fromkeys(found))
+
+
 def count_returns(session: Session, trial: HeldTrial, worker_id: int) -> int:
     """How many of the trial's attempts a worker ended with an error and without an end of it."""
     hot.write(session)
