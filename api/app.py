@@ -18,6 +18,7 @@ from api.dashboard.routes.session import error_page
 from api.dashboard.viewers import SharedPartials, shared_answers
 from api.dashboard.words import PageLanguage
 from api.deps import AppState
+from api.metrics import RequestTimes, Timed
 from api.prefix import Prefix
 from api.routes import (
     artifacts,
@@ -26,6 +27,7 @@ from api.routes import (
     examples,
     health,
     leases,
+    metrics,
     queue,
     studies,
     trials,
@@ -119,10 +121,13 @@ def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     )
     app.state.settings = settings
     app.state.error_page = error_page
+    app.state.times = RequestTimes()
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)
+    app.include_router(metrics.router)
     app.include_router(pages.router)
+    app.add_middleware(Timed, times=app.state.times)
     app.add_middleware(SharedPartials)
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(PageLanguage)

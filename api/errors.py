@@ -173,7 +173,7 @@ async def _shown(
     request: Request, body: ProblemBody, headers: Mapping[str, str] | None = None
 ) -> Response:
     page = getattr(request.app.state, "error_page", None)
-    is_page = not request.url.path.startswith(("/api/", "/health/"))
+    is_page = not request.url.path.startswith(("/api/", "/health/", "/metrics"))
     if page and is_page and "text/html" in request.headers.get("accept", ""):
         shown: Response = await run_in_threadpool(page, request, body)
         return shown

@@ -22,6 +22,7 @@ OWN = frozenset(
         "language",
         "login",
         "logout",
+        "metrics",
         "new",
         "partials",
         "queue",

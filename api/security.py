@@ -115,7 +115,7 @@ def _is_open(path: str) -> bool:
 
 def _refusal(error: SegtuneError, request: HTTPConnection) -> ASGIApp:
     path = request.url.path
-    if isinstance(error, Unauthorized) and not path.startswith("/api/"):
+    if isinstance(error, Unauthorized) and not path.startswith(("/api/", "/metrics")):
         target = quote(here(request), safe="")
         return RedirectResponse(f"/login?next={target}", status_code=303)
     return respond(of_error(error, path))
