@@ -95,6 +95,8 @@ def test_the_queue(client: TestClient) -> None:
     (entry,) = found["entries"]
     assert (found["workers"], found["free"], entry["place"]) == (1, [], 1)
     assert (entry["why"], entry["reason"]) == ("busy", "the only worker that fits is busy")
+    depth = client.get("/api/v1/queue/depth").json()
+    assert depth == {"ready": entry["ready"], "running": 1, "workers": 1, "free": 0}
 
 
 def test_nothing_was_lost(client: TestClient) -> None:

@@ -10,8 +10,8 @@ from tests.store.samples import spec, study_row
 from tests.store.test_promotion import promoting
 from tuner.service import fleet as fleet_use
 from tuner.service import overview, studies
-from tuner.service.queue import queue
-from tuner.spec.fleet import QueueEntry, Why
+from tuner.service.queue import depth, queue
+from tuner.spec.fleet import QueueDepth, QueueEntry, Why
 from tuner.spec.messages import Capabilities, Device, OutcomeKind
 from tuner.spec.views import StudyChange
 from tuner.store.engine import Database
@@ -213,3 +213,13 @@ def test_a_worker_says_how_many_trials_it_holds(fleet: Fleet) -> None:
     fleet.take("w1"), fleet.take("w1"), fleet.ask("w2", study="none")
     found = {worker.name: worker.running for worker in overview.workers(fleet.db)}
     assert found == {"w1": 2, "w2": 0}
+
+
+def test_the_depth_counts_what_more_workers_could_begin(fleet: Fleet) -> None:
+    """Within `parallel`, with or without a worker that is there; a paused study has nothing."""
+    fleet.submit(spec(search={**SEARCH, "parallel": 3}))
+    assert depth(queue(fleet.db)) == QueueDepth(ready=3, running=0, workers=0, free=0)
+    fleet.take("w1")
+    assert depth(queue(fleet.db)) == QueueDepth(ready=2, running=1, workers=1, free=0)
+    studies.change(fleet.db, only(fleet).study_id, StudyChange(state="paused"))
+    assert depth(queue(fleet.db)) == QueueDepth(ready=0, running=1, workers=1, free=0)

@@ -16,7 +16,7 @@ from tuner.search.rules import Rules
 from tuner.service import budget, demands, documents, faults, scheduling, searches, summaries
 from tuner.service.scheduling import StudyPlace
 from tuner.service.summaries import Present
-from tuner.spec.fleet import QueueEntry, QueueView, Why
+from tuner.spec.fleet import QueueDepth, QueueEntry, QueueView, Why
 from tuner.spec.states import StudyState
 from tuner.store import studies, workers
 from tuner.store.engine import Database
@@ -70,6 +70,12 @@ def queue_in(session: Session, *, now: datetime) -> QueueView:
         workers=len(fleet),
         free=tuple(free),
     )
+
+
+def depth(view: QueueView) -> QueueDepth:
+    """The queue in numbers."""
+    running = sum(entry.running for entry in view.entries)
+    return QueueDepth(ready=view.ready, running=running, workers=view.workers, free=len(view.free))
 
 
 def _line(

@@ -139,3 +139,14 @@ class QueueView(Section):
     def ready(self) -> int:
         """Trials that workers would be given now, if there were enough that fit."""
         return sum(entry.ready for entry in self.entries)
+
+
+class QueueDepth(Section):
+    """The queue in numbers, for what starts and ends workers."""
+
+    ready: int = Field(
+        description="Trials that workers would be given now, if there were enough that fit"
+    )
+    running: int = Field(description="Trials that workers hold, also of studies that are paused")
+    workers: int = Field(description="Workers that are there")
+    free: int = Field(description="Those of them that could take a trial now")
