@@ -14,7 +14,7 @@ from api.app import create_app
 from api.dashboard import routes
 from api.prefix import OWN
 from api.referrals import page_of
-from api.routes import health
+from api.routes import health, metrics
 from api.settings import Settings
 from tests.dashboard.scenes import Scene
 from tuner.service import studies
@@ -101,7 +101,8 @@ def test_a_prefix_is_no_path_of_our_own(settings: Settings) -> None:
     """The first part of every route is refused as a prefix, and nothing else is."""
     app = create_app(settings)
     described = [route for route in app.routes if isinstance(route, Route)]  # of the API
-    paths = [route.path for route in (*described, *_flat(health.router), *PAGES)]
+    beside = (*_flat(health.router), *_flat(metrics.router), *PAGES)
+    paths = [route.path for route in (*described, *beside)]
     first = {path.split("/")[1] for path in paths if path != "/"}
     assert first | {"favicon.ico"} == OWN  # which browsers ask for by themselves
 
