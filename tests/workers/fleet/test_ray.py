@@ -34,7 +34,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     built.shutdown()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_a_node_dies_and_its_trial_goes_on_elsewhere(
     nodes: Any, tmp_path: Path, sqlite_url: str, caplog: pytest.LogCaptureFixture
@@ -65,7 +65,7 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(
                 logger.info("the node dies")
                 nodes.remove_node(node, allow_graceful=False)
                 nodes.add_node(**place)
-                study = town.client.wait("lost", timeout=90)
+                study = town.client.wait("lost", timeout=180)
                 _wait(lambda: not fleet.driver.list())
             finally:
                 stop.set()
