@@ -127,7 +127,12 @@ def street_study(name: str, **search: Any) -> dict[str, Any]:
             "val": 8,
         },
         "base": {
-            "model": {"decoder": "deeplabv3plus", "encoder": "resnet18"},
+            "model": {
+                "decoder": "deeplabv3plus",
+                "encoder": "mobilenet_v3_small",  # its checkpoint is sent with every epoch
+                "mid_channels": 16,
+                "low_channels": 8,
+            },
             "training": {"epochs": 6, "batch_size": 4},
         },
         "space": {

@@ -17,7 +17,7 @@ from tuner.spec.examples import SHEETS
 from tuner.spec.states import StudyState
 
 pytestmark = pytest.mark.timeout(600)
-LONG = {"epochs": 8, "batch_size": 4}
+LONG = {"epochs": 14, "batch_size": 4}
 
 
 def test_a_killed_workers_trial_goes_on_from_its_checkpoint_on_the_other_worker(

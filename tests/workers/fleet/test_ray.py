@@ -41,7 +41,7 @@ def test_a_node_dies_and_its_trial_goes_on_elsewhere(
 ) -> None:
     """The fleet refills on another node, the trial is resumed there, and then none is left."""
     document = street_study("lost", trials=1)
-    document["base"]["training"] = {"epochs": 8, "batch_size": 8}
+    document["base"]["training"] = {"epochs": 14, "batch_size": 8}
     place = {"num_cpus": 1, "object_store_memory": 80 << 20}
     node = nodes.add_node(**place)
     with cluster(tmp_path, sqlite_url, SEGTUNE_LEASE_SECONDS="4") as town:
