@@ -21,12 +21,12 @@ LONG = {"epochs": 14, "batch_size": 4}
 
 
 def test_a_killed_workers_trial_goes_on_from_its_checkpoint_on_the_other_worker(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, postgresql_url: str
 ) -> None:
     """SIGKILL in mid-epoch: the second attempt resumes, and the numbers are those of one run."""
     document = street_study("killed", trials=1)
     document["base"]["training"] = LONG
-    with cluster(tmp_path, database_url, SEGTUNE_LEASE_SECONDS="4") as town:
+    with cluster(tmp_path, postgresql_url, SEGTUNE_LEASE_SECONDS="4") as town:
         town.client.submit(document)
         town.start_worker("victim")
         town.until("killed", reported(3))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.delivery.models import write_model
 from tests.training import samples
 from tuner.cli.app import app
 from tuner.cli.compress import pruning
@@ -95,10 +96,12 @@ def test_a_mistake_is_told_and_nothing_is_written(
     assert not (tmp_path / "pruned").exists()
 
 
-def test_quantize_writes_a_file_that_keeps_its_score(model: Path, tmp_path: Path) -> None:
+def test_quantize_writes_a_file_that_keeps_its_score(tmp_path: Path) -> None:
     """Torch, ONNX and INT8 stand side by side; what stayed in float is listed."""
+    few_layers = {"model.decoder": "cnn", "model.layers": 2, "model.encoder": "resnet18"}
+    write_model(tmp_path / "model.pt", samples.config(few_layers))
     code, said = run(
-        *("quantize", model, "--images", "2", "--calibration", "minmax", "--max-drop", "1"),
+        *("quantize", "model.pt", "--images", "2", "--calibration", "minmax", "--max-drop", "1"),
         *("--json", "report.json"),
     )
 

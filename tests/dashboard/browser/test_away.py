@@ -42,7 +42,7 @@ class Gate:
     def wait(self) -> None:
         """Until there is an answer to hold back."""
         while self._held is None:
-            self._page.wait_for_event("response")
+            self._page.evaluate("new Promise(requestAnimationFrame)")  # routes are met meanwhile
 
     def open(self) -> None:
         """Let the answer through."""
