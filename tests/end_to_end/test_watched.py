@@ -178,7 +178,7 @@ def test_two_browsers_follow_a_study_over_a_restart_to_its_best(
     with cluster(tmp_path, sqlite_url, SEGTUNE_CHECKPOINT_SECONDS="600") as town:
         server = town.client.server
         town.start_worker("steady")
-        write(page, server, text_of("watched", epochs=EPOCHS, trials=4))
+        write(page, server, text_of("watched", epochs=EPOCHS, trials=2))
         other.goto(f"{server}/studies/1")
         expect(other.locator("html")).to_have_attribute("lang", "zh")
         follow(page)
