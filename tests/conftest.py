@@ -5,6 +5,7 @@ import os
 import pytest
 
 pytest_plugins = ["tests.browsers", "tests.databases"]
+SLOW = {"end_to_end", "fleet"}  # folders of tests that start processes which train
 
 # Before anything imports torch: the pytest processes are the parallelism. What a test starts
 # inherits it, and inherits no SEGTUNE_* of the developer's either, except where real data lies.
@@ -27,8 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Each gets a run of tests that lie side by side; what is left at the end is quickly shared.
     """
-    slow = [item for item in items if "end_to_end" in item.path.parts]
-    rest = [item for item in items if "end_to_end" not in item.path.parts]
+    slow = [item for item in items if item.path.parent.name in SLOW]
+    rest = [item for item in items if item.path.parent.name not in SLOW]
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ends = [index * len(rest) // count for index in range(count + 1)]
     items[:] = [
