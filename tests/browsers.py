@@ -1,12 +1,13 @@
 """A real browser for tests, and windows that note what their pages complain about."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
 
 _BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 _FLAGS = [
@@ -19,6 +20,16 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+# Looks again with every frame, for as long as what scripts do to a page may take.
+_BECOMES = """async (place, wanted) => {
+    const look = LOOK, until = performance.now() + 5_000;
+    for (;;) {
+        const seen = look(place);
+        if (JSON.stringify(seen) === wanted || performance.now() > until) return seen;
+        await new Promise(requestAnimationFrame);
+    }
+}"""
 
 
 class Visit:
@@ -33,6 +44,14 @@ class Visit:
     def _hear(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:
             self.complaints.append(text)
+
+
+def becomes(place: Locator, script: str, wanted: Any) -> bool:
+    """Whether a function of a place gives what is wanted, soon: scripts come after their page."""
+    seen = place.evaluate(
+        _BECOMES.replace("LOOK", script), json.dumps(wanted, separators=(",", ":"))
+    )
+    return bool(seen == wanted)
 
 
 class Windows:

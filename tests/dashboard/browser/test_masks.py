@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from api.dashboard import assets
 from api.settings import Settings
-from tests.browsers import Visit, Windows
+from tests.browsers import Visit, Windows, becomes
 from tests.dashboard import pictures
 from tests.dashboard.browser.test_accessible import RULES
 from tests.dashboard.scenes import Scene
@@ -91,7 +91,7 @@ def test_image_epoch_and_view_are_in_the_address(visit: Visit, server: str, scen
     expect(page.locator(".viewer .thumbs [aria-pressed='true']")).to_have_attribute(
         "title", page.locator(".viewer .thumbs button").nth(2).get_attribute("title") or ""
     )
-    assert pane(page, "Prediction").evaluate(MIDDLE) == seen
+    assert becomes(pane(page, "Prediction"), MIDDLE, seen)
     page.go_back()
     expect(page.locator(".viewer .thumbs button").first).to_have_attribute("aria-pressed", "true")
     assert visit.complaints == []
@@ -118,7 +118,8 @@ def test_panes_move_together(visit: Visit, server: str, scene: Scene) -> None:
     assert page.url != moved
     truth.press("0")
     assert "view" not in page.url
-    assert [pane(page, name).evaluate(MIDDLE) for name in ("Image", "Errors")] == before
+    for name, seen in zip(("Image", "Errors"), before, strict=True):
+        assert becomes(pane(page, name), MIDDLE, seen)
     page.get_by_role("button", name="Zoom in").click()
     assert "zoom=2.000" in page.url
     assert visit.complaints == []
@@ -138,7 +139,8 @@ def test_classes_can_be_hidden(visit: Visit, server: str, scene: Scene) -> None:
     for button in named.all():
         button.click()
     expect(page.locator(".viewer .classes [aria-pressed='true']")).to_have_count(0)
-    assert pane(page, "Truth").evaluate(MIDDLE) == photo != painted
+    assert becomes(pane(page, "Truth"), MIDDLE, photo)
+    assert photo != painted
     named.first.click(modifiers=["Shift"])
     expect(page.locator(".viewer .classes [aria-pressed='true']")).to_have_text(first)
     page.get_by_label("Opacity").fill("0")

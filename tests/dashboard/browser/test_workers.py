@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browsers import Visit, Windows
+from tests.browsers import Visit, Windows, becomes
 from tests.dashboard.browser.test_accessible import RULES
 from tests.dashboard.fleets import LOG, fleet_at_work
 from tests.dashboard.scenes import LEASE_SECONDS, Scene
@@ -64,19 +64,19 @@ def test_a_log_is_followed_unless_one_reads(visit: Visit, server: str, db: Datab
     page.goto(f"{server}/studies/1/trials/{held.trial}")
     log = page.get_by_role("log")
     expect(log).to_contain_text("epoch 59")
-    distance = "text => text.scrollHeight - text.scrollTop - text.clientHeight"
-    assert log.evaluate(distance) < 2
+    at_end = "text => text.scrollHeight - text.scrollTop - text.clientHeight < 2"
+    assert becomes(log, at_end, True)
     tell(scene, held, LOG + "the 61st line\n")
     expect(log).to_contain_text("the 61st line", timeout=10_000)
-    assert log.evaluate(distance) < 2
+    assert becomes(log, at_end, True)
     expect(page.locator("#log-end")).to_be_hidden()
     log.evaluate("text => { text.scrollTop = 0; }")
     expect(page.locator("#log-end")).to_be_visible()
     tell(scene, held, LOG + "the 61st line\nthe 62nd line\n")
     expect(log).to_contain_text("the 62nd line", timeout=10_000)
-    assert log.evaluate("text => text.scrollTop") == 0
+    assert becomes(log, "text => text.scrollTop", 0)
     page.locator("#log-end").click()
-    assert log.evaluate(distance) < 2
+    assert becomes(log, at_end, True)
     assert visit.complaints == []
 
 
