@@ -172,7 +172,7 @@ def _open(
 def _upkeep(state: AppState) -> AbstractContextManager[None]:
     def duty() -> int:
         undo = timedelta(seconds=state.settings.undo_seconds)
-        changes = upkeep.run(state.db, state.artifacts, undo=undo)
+        changes = upkeep.run(state.db, state.artifacts, undo=undo, preempts=state.settings.preempt)
         if changes:
             state.notify()
         return changes

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     upkeep_seconds: float = Field(
         default=5, gt=0, le=86_400, description="Pause between two looks for expired leases"
     )
+    preempt: bool = Field(
+        default=True, description="Let trials make room for studies of higher priority"
+    )
     undo_seconds: float = Field(
         default=600, ge=0, le=2_592_000, description="How long a deleted study can be restored"
     )

@@ -70,6 +70,12 @@ def reason(entry: QueueEntry) -> str:
         Why.BUSY: _("%(busy)s, and %(what)s") % {"busy": busy, "what": comes}
         if entry.behind
         else busy,
+        Why.PREEMPTING: ngettext(
+            "%(count)s running trial of lower priority makes room for it at the next checkpoint",
+            "%(count)s running trials of lower priority make room for it at the next checkpoint",
+            entry.preempting,
+        )
+        % {"count": entry.preempting},
         Why.AT_RUNG: _(
             "all is drawn, and nothing that is paused may go on before others reach its rung"
         ),

@@ -282,7 +282,8 @@ def _judge(
     if trial.step >= trial.epochs:
         return  # nothing is left to save, also where trials differ in their epochs
     # The base recipe is trained to its end, so that no study reports worse than the textbook.
-    if trial.source == TrialSource.BASE or trials.verdict_of(trial).action is not Action.CONTINUE:
+    known = trials.verdict_of(trial).action
+    if trial.source == TrialSource.BASE or known not in {Action.CONTINUE, Action.YIELD}:
         return
     # Its peers are those on its own data, which need not be the ones that are ranked.
     with searches.of(session, study, rules, version=trial.data_version) as search:
@@ -290,6 +291,7 @@ def _judge(
         verdict = search.judge(trial.number, trial.step, closing=not budget.may_draw(study, rules))
     if versions.is_ranked(study, trial):
         studies.warn(session, study, warnings, now=now)
-    trials.set_verdict(trial, verdict)
+    if verdict.action is not Action.CONTINUE or known is Action.CONTINUE:
+        trials.set_verdict(trial, verdict)  # what is to yield is judged all the same
     if verdict.action is not Action.CONTINUE:
         logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)

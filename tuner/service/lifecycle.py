@@ -109,6 +109,9 @@ def _given_back(
         lost = _lost(losses, leases.who_lost(session, trial))
         said = f": {gist(outcome.error)}" if outcome.error else ""
         return TrialState.FAILED, f"{lost} the last one {outcome.kind}{said}"
+    verdict = trials.verdict_of(trial)
+    if outcome.kind is OutcomeKind.YIELDED and verdict.action is Action.YIELD:
+        return TrialState.WAITING, verdict.reason
     return TrialState.WAITING, f"attempt {trial.attempts} {outcome.kind}"
 
 

@@ -9,7 +9,7 @@ from tuner.service import lines, summaries
 from tuner.service.lines import QueueLine, Turns
 from tuner.spec.fleet import QueueDepth, QueueEntry, QueueView, Why
 from tuner.spec.states import StudyState
-from tuner.store import studies, workers
+from tuner.store import preemptions, studies, workers
 from tuner.store.engine import Database
 from tuner.wording import listed, quantity
 
@@ -28,9 +28,12 @@ def queue_in(session: Session, *, now: datetime) -> QueueView:
     fleet, busy = summaries.fleet(session, now=now), workers.busy(session)
     found = lines.of(session, rows, fleet, now=now)
     free = lines.free(fleet, busy)
-    turns = lines.turns(found, free)
+    turns, asked = lines.turns(found, free), preemptions.count_asked(session)
     return QueueView(
-        entries=tuple(_entry(line, index + 1, turns) for index, line in enumerate(found)),
+        entries=tuple(
+            _entry(line, number, turns, asked.get(line.study.id, 0))
+            for number, line in enumerate(found, start=1)
+        ),
         workers=len(fleet),
         free=tuple(free),
     )
@@ -42,7 +45,7 @@ def depth(view: QueueView) -> QueueDepth:
     return QueueDepth(ready=view.ready, running=running, workers=view.workers, free=len(view.free))
 
 
-def _entry(line: QueueLine, number: int, turns: Turns) -> QueueEntry:
+def _entry(line: QueueLine, number: int, turns: Turns, preempting: int) -> QueueEntry:
     study, load, takers = line.study, line.load, turns.takers.get(line.study.id, ())
     why, behind = line.why, list[str]()
     if why is None:
@@ -53,6 +56,8 @@ def _entry(line: QueueLine, number: int, turns: Turns) -> QueueEntry:
         ]
         is_any_free = any(worker in line.fits for worker in turns.free)
         why = Why.NEXT if takers else Why.BEHIND if is_any_free and behind else Why.BUSY
+        if why is Why.BUSY and preempting:
+            why = Why.PREEMPTING
     return QueueEntry(
         place=number if line.why is None else None,
         study=study.name,
@@ -65,15 +70,25 @@ def _entry(line: QueueLine, number: int, turns: Turns) -> QueueEntry:
         paused=load.paused,
         left=line.left,
         ready=lines.ready(line),
+        preempting=preempting,
         parallel=0 if line.rules is None else line.rules.spec.search.parallel,
         share=line.place.share,
         why=why,
-        reason=_reason(line, why, behind, takers or [w for w in turns.free if w in line.fits]),
+        reason=_making_room(preempting)
+        if why is Why.PREEMPTING
+        else _reason(line, why, behind, takers or [w for w in turns.free if w in line.fits]),
         detail=line.detail,
         workers=tuple(sorted(line.fits)),
         free=tuple(takers),
         behind=tuple(behind),
     )
+
+
+def _making_room(preempting: int) -> str:
+    """What is said of a study for which running trials of others were asked to yield."""
+    trials = quantity(preempting, "running trial")
+    makes = "makes" if preempting == 1 else "make"
+    return f"{trials} of lower priority {makes} room for it, at the next checkpoint"
 
 
 def _reason(line: QueueLine, why: Why, behind: Sequence[str], free: Sequence[str]) -> str:

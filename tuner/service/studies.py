@@ -28,6 +28,7 @@ from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
 _LIMITS = frozenset({"max_hours", "max_wall_hours"})  # of which there need be none
+_TOP = ("priority", "weight", "preemptible")  # keys of the document itself that may change
 LONGEST_STEM = 94  # of a copy's name, so that its number has room
 
 
@@ -76,7 +77,7 @@ def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:
 def _rebudget(session: Session, row: Study, wanted: StudyChange, *, now: datetime) -> None:
     said = wanted.model_dump(mode="json", exclude={"state"}, exclude_unset=True)
     search = {key: said[key] for key in said if said[key] is not None or key in _LIMITS}
-    top: dict[str, Any] = {k: search.pop(k) for k in ("priority", "weight") if k in search}
+    top: dict[str, Any] = {k: search.pop(k) for k in _TOP if k in search}
     if not search and not top:
         return
     if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from tuner.errors import NewerDocument, SegtuneError
-from tuner.service import budget, documents, lifecycle
+from tuner.service import budget, documents, lifecycle, preemption
 from tuner.service.isolation import in_a_line
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
@@ -23,20 +23,28 @@ UNDO_TIME = timedelta(minutes=10)  # in which a deleted study can be restored
 ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
 
 
-def run(db: Database, store: ArtifactStore | None = None, *, undo: timedelta = UNDO_TIME) -> int:
+def run(
+    db: Database,
+    store: ArtifactStore | None = None,
+    *,
+    undo: timedelta = UNDO_TIME,
+    preempts: bool = True,
+) -> int:
     """Release expired leases, end overdue studies, forget old keys, delete orphaned files.
 
-    What was deleted before the `undo` time is removed for good.
-    Gives the number of leases that were released and studies that were ended. What fails is
-    logged, and tried again the next time; nothing else waits for it.
+    What was deleted before the `undo` time is removed for good. Where it `preempts`, trials are
+    asked to make room for studies of higher priority.
+    Gives the number of leases that were released, studies that were ended and trials that were
+    asked. What fails is logged, and tried again the next time; nothing else waits for it.
     """
     released = _tried("release of expired leases", partial(release_expired, db))
     closed = _tried("end of overdue studies", partial(close_overdue, db))
+    moved = _tried("preemption", partial(preemption.preempt, db)) if preempts else None
     _tried("removal of old keys", partial(_forget, db))
     _tried("removal of deleted studies", partial(remove_deleted, db, undo))
     if store is not None:
         _tried("removal of orphaned files", partial(sweep, db, store))
-    return (released or 0) + (closed or 0)
+    return (released or 0) + (closed or 0) + (moved or 0)
 
 
 def _tried(what: str, duty: Callable[[], T]) -> T | None:

@@ -89,6 +89,7 @@ class Why(StrEnum):
     NEXT = "next"  # a worker that fits is free, and gets it when it asks
     BEHIND = "behind"  # workers that fit are free, but other studies come first
     BUSY = "busy"  # every worker that fits is busy
+    PREEMPTING = "preempting"  # so they are, and trials of lower priority are making room
     NO_WORKER = "no_worker"  # no worker that is there fits: `detail` says what is missing
     AT_RUNG = "at_rung"  # all is drawn, and nothing that is paused may go on yet
     PARALLEL = "parallel"  # as many trials run as may at once
@@ -115,6 +116,9 @@ class QueueEntry(Section):
     left: int = Field(description="Trials that are still to be drawn")
     ready: int = Field(
         default=0, description="Trials that as many more workers that fit would be given now"
+    )
+    preempting: int = Field(
+        default=0, description="Running trials of lower priority that were asked to make room"
     )
     parallel: int
     share: float = Field(description="Running trials by weight: of one priority the least is first")

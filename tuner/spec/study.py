@@ -192,6 +192,12 @@ class StudySpec(Section):
     weight: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=1.0, description="Share of the fleet among studies of equal priority"
     )
+    preemptible: bool = Field(
+        default=True,
+        exclude_if=lambda value: value is True,  # releases before it do not know the key
+        description="Whether its running trials make room, at a checkpoint, for studies of higher "
+        "priority",
+    )
     examples: Annotated[int, Field(ge=0, le=MOST)] = Field(
         default=EXAMPLES,
         exclude_if=lambda value: value == EXAMPLES,  # releases before it do not know the key

@@ -356,6 +356,7 @@ class StudyChange(Section):
     state: Literal["running", "paused", "cancelled"] | None = None
     priority: int | None = Field(default=None, ge=0, le=100)
     weight: float | None = Field(default=None, gt=0, le=1000)
+    preemptible: bool | None = None
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     parallel: int | None = Field(default=None, ge=1, le=100_000)
     max_hours: float | None = Field(default=None, gt=0, description="null: no limit any more")

@@ -186,6 +186,12 @@ class Attempt(Base):
             postgresql_where=text("outcome IN ('lost', 'crashed', 'hung')"),
         ),
         Index("uq_attempts_trial_id_number", "trial_id", "number", unique=True),
+        Index(
+            "ix_attempts_yields_to",
+            "yields_to",
+            sqlite_where=text("yields_to IS NOT NULL"),
+            postgresql_where=text("yields_to IS NOT NULL"),
+        ),
     )
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"))
@@ -201,6 +207,7 @@ class Attempt(Base):
     error: Mapped[str | None] = mapped_column(Text)
     error_kind: Mapped[str | None] = mapped_column(String(32))
     reason: Mapped[str | None] = mapped_column(Text)  # why its trial went where it did then
+    yields_to: Mapped[int | None] = mapped_column(BigInteger)  # the study it makes room for
     trial: Mapped[Trial] = relationship(lazy="raise")
     worker: Mapped[Worker] = relationship(lazy="raise")
 

@@ -16,6 +16,7 @@ from tuner.spec.states import TrialSource, TrialState
 from tuner.store import events, hot, lineage
 from tuner.store.held import HeldTrial
 from tuner.store.once import once
+from tuner.store.preemptions import RunningAttempt
 from tuner.store.tables import Study, Trial
 from tuner.store.versions import comparable
 
@@ -221,7 +222,7 @@ def set_verdict(trial: Trial | HeldTrial, verdict: Verdict | None) -> None:
     trial.verdict = {} if verdict is None else verdict.model_dump(mode="json")
 
 
-def verdict_of(trial: Trial | HeldTrial) -> Verdict:
+def verdict_of(trial: Trial | HeldTrial | RunningAttempt) -> Verdict:
     """The last verdict on a trial; an empty one if this release does not know it."""
     try:
         return Verdict.model_validate(trial.verdict)
