@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 
 from anyio import CapacityLimiter
@@ -11,15 +11,16 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Lifespan
 
-from api import errors, openapi
+from api import errors, openapi, scopes
 from api.dashboard import routes as pages
 from api.dashboard.reader import PageProcess
 from api.dashboard.routes.session import error_page
 from api.dashboard.viewers import SharedPartials, shared_answers
 from api.dashboard.words import PageLanguage
-from api.deps import AppState
+from api.deps import PERMITTED, AppState
 from api.metrics import RequestTimes, Timed
 from api.prefix import Prefix
+from api.registry import NOTE_SECONDS, Registry
 from api.routes import (
     artifacts,
     downloads,
@@ -30,6 +31,7 @@ from api.routes import (
     metrics,
     queue,
     studies,
+    tokens,
     trials,
     workers,
 )
@@ -41,6 +43,7 @@ from api.waiting import Notifier
 from tuner import __version__
 from tuner.background import task_queue
 from tuner.configs import catalog
+from tuner.errors import StorageError
 from tuner.service import searches, storage, upkeep
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Background, Searches
@@ -59,6 +62,7 @@ RESOURCES = (
     workers,
     queue,
     events,
+    tokens,
     health,
 )
 
@@ -80,7 +84,9 @@ def create_app(settings: Settings | None = None, *, with_reader: bool = False) -
             task_queue("background") as background,
             _open(settings, background, PageProcess(settings) if with_reader else None) as state,
             _upkeep(state),
+            repeated(state.tokens.note, seconds=NOTE_SECONDS),
         ):
+            await state.tokens.prime()
             state.work.open()
             state.changes.open()
             app.state.opened = state
@@ -88,6 +94,8 @@ def create_app(settings: Settings | None = None, *, with_reader: bool = False) -
                 yield
             finally:
                 close_waits(app)
+                with suppress(StorageError):
+                    await run_in_threadpool(state.tokens.note)
 
     return _build(settings, lifespan)
 
@@ -118,10 +126,14 @@ def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         generate_unique_id_function=_operation_id,
         lifespan=lifespan,
+        dependencies=[PERMITTED],
     )
     app.state.settings = settings
     app.state.error_page = error_page
     app.state.times = RequestTimes()
+    routes = [route for each in RESOURCES for route in each.router.routes]
+    own = [*routes, *metrics.router.routes]
+    app.state.scopes = scopes.of_api(own) | scopes.of_pages(pages.routes())
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)
@@ -133,7 +145,7 @@ def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     app.add_middleware(PageLanguage)
     errors.install(app)
     app.add_middleware(Prefix, setting=settings.root_path)  # outermost: the others see no prefix
-    openapi.install(app, [route for each in RESOURCES for route in each.router.routes])
+    openapi.install(app, routes)
     return app
 
 
@@ -163,6 +175,7 @@ def _open(
             changes=Notifier(),
             uploads=CapacityLimiter(UPLOADS),
             checks=CapacityLimiter(1),
+            tokens=Registry(stored.db),
             partials=shared_answers(),
             reader=reader,
             streams=Shared(),

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from api.documents import JSON, MEBIBYTE, content_type, document, read
 from api.errors import UnsupportedMedia
 from tuner.configs import checks, studies
+from tuner.spec.access import RotationRequest, TokenRequest
 from tuner.spec.deployment import Measured
 from tuner.spec.documents import parse_json
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
@@ -102,6 +103,8 @@ BATCH = Body(
     },
     limit=64 * MEBIBYTE,
 )
+NEW_TOKEN = Body(TokenRequest, example={"name": "ada", "scopes": ["submit"], "days": 90})
+ROTATION = OptionalBody(RotationRequest, example={"overlap_hours": 24})
 MEASURED = Body(
     Measured,
     example={

@@ -6,14 +6,17 @@ from typing import Annotated, Literal, NamedTuple
 from anyio import CapacityLimiter
 from fastapi import Depends, Header, Path, Query, Request
 
-from api import bodies
+from api import bodies, scopes
 from api.dashboard.reader import PageMessages, PageProcess
+from api.registry import Registry
+from api.security import CALLER
 from api.settings import Settings
 from api.sharing import Shared
 from api.waiting import Notifier
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Searches
 from tuner.service.storage import ArtifactStore, Database
+from tuner.spec.access import Caller, RotationRequest, TokenRequest
 from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
@@ -44,6 +47,7 @@ class AppState:
     importance: ImportanceCache
     work: Notifier  # wakes idle workers when there may be a trial
     changes: Notifier  # wakes event streams when there may be an event
+    tokens: Registry  # who may come in
     partials: Shared[PageMessages]  # of live pages, for all who look at the same
     reader: PageProcess | None  # the process that renders them, in a server of its own
     streams: Shared[EventChunk]  # what event streams read, likewise
@@ -103,6 +107,14 @@ async def _db(request: Request) -> Database:
     return db
 
 
+async def _permitted(request: Request) -> None:
+    """Let a request come to its route only if its caller has the scope for it."""
+    caller: Caller | None = request.scope.get(CALLER)
+    wanted: scopes.Wanted = request.app.state.scopes.get(request.scope["endpoint"], scopes.ADMIN)
+    scopes.require(caller, wanted)
+
+
+PERMITTED = Depends(_permitted)  # of every route, before its body is read
 App = Annotated[AppState, Depends(_app_state)]
 Db = Annotated[Database, Depends(_db)]
 
@@ -138,5 +150,7 @@ TrialBody = Annotated[TrialRequest, Depends(bodies.NEW_TRIAL)]
 LeaseBody = Annotated[LeaseRequest, Depends(bodies.ASK)]
 VitalsBody = Annotated[Vitals, Depends(bodies.VITALS)]
 ReportsBody = Annotated[ReportBatch, Depends(bodies.BATCH)]
+NewTokenBody = Annotated[TokenRequest, Depends(bodies.NEW_TOKEN)]
+RotationBody = Annotated[RotationRequest, Depends(bodies.ROTATION)]
 MeasuredBody = Annotated[Measured, Depends(bodies.MEASURED)]
 OutcomeBody = Annotated[Outcome, Depends(bodies.END)]

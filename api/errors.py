@@ -30,10 +30,6 @@ class UnsupportedMedia(SegtuneError):
     """The body says that it is neither JSON nor YAML."""
 
 
-class Forbidden(SegtuneError):
-    """A page of another origin asked a browser to do this."""
-
-
 class Misdirected(SegtuneError):
     """The request was addressed to a host name that this server does not have."""
 
@@ -48,13 +44,13 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.IllegalMove: (409, "This state may not follow"),
     errors.Unreadable: (409, "This release cannot read what is stored"),
     errors.Unauthorized: (401, "A valid token is needed"),
+    errors.Forbidden: (403, "Refused"),
     errors.StorageError: (503, "The storage does not answer"),
     errors.DigestMismatch: (422, "The bytes are not those announced"),
     errors.DataError: (422, "The data set cannot be used"),
     errors.Malformed: (400, "The body cannot be read"),
     TooLarge: (413, "The body is too large"),
     UnsupportedMedia: (415, "The body's type is not known here"),
-    Forbidden: (403, "Refused"),
     Misdirected: (421, "Not a name of this server"),
     SegtuneError: (500, "The server failed"),
 }

@@ -23,10 +23,12 @@ TAGS = (
     {"name": "examples", "description": "Validation images, and what trials make of them"},
     {"name": "workers", "description": "The fleet"},
     {"name": "events", "description": "Changes as they happen"},
+    {"name": "tokens", "description": "Callers that are let in, and what each may do"},
     {"name": "health", "description": "Whether the server can serve"},
 )
 _REFUSALS: Mapping[str, str] = {
     "401": "The token is missing or wrong",
+    "403": "The token has not the scope for this",
     "404": "There is no such thing",
     "409": "The present state does not allow this; `urn:segtune:lease-lost`: drop the work",
     "422": "Something in the request is not valid; `problems` says where",
@@ -76,7 +78,7 @@ def _complete_operation(path: str, operation: Schema, body: Body[Any] | None) ->
     if body is not None:
         operation["requestBody"] = _request_body(body)
     has_input = "{" in path or "parameters" in operation or "requestBody" in operation
-    wanted = ["401", "default"]
+    wanted = ["401", "403", "default"]
     wanted += ["422"] if has_input else []
     wanted += ["404"] if "{" in path and not path.startswith("/api/v1/leases") else []
     wanted += ["409"] if "requestBody" in operation or "/leases/" in path else []

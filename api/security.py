@@ -10,32 +10,38 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import Forbidden, Misdirected, of_error, respond
+from api.errors import Misdirected, of_error, respond
 from api.referrals import here
+from api.registry import Registry
 from api.settings import Settings
-from tuner.errors import InvalidInput, Problem, SegtuneError, Unauthorized
+from tuner.errors import Forbidden, InvalidInput, Problem, SegtuneError, StorageError, Unauthorized
+from tuner.spec.access import EVERYTHING, Caller
 
 COOKIE = "segtune_token"
+CALLER = "segtune.caller"  # in the scope of a request that was let in
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS = ("/health/", "/static/", "/login", "/language", "/favicon")
+ANYONE = Caller("anyone", None, EVERYTHING)  # where there is no token at all
+OPERATOR = Caller("SEGTUNE_TOKEN", None, EVERYTHING)  # who knows the server's own
 
 
-def token_matches(settings: Settings, given: str | None) -> bool:
-    """Whether a text is the server's token, in time that tells nothing about it."""
-    if settings.token is None:
-        return True
-    wanted = settings.token.get_secret_value()
-    return hmac.compare_digest(_digest(given or ""), _digest(wanted))
+async def caller_of(secret: str | None, settings: Settings, registry: Registry) -> Caller | None:
+    """The caller with this secret; None if it lets nobody in. Raises StorageError."""
+    if settings.token is not None:
+        wanted = settings.token.get_secret_value()
+        if hmac.compare_digest(_digest(secret or ""), _digest(wanted)):
+            return OPERATOR
+    elif not await registry.is_any():
+        return ANYONE
+    return await registry.find(secret) if secret else None
 
 
-def is_authorized(request: HTTPConnection, settings: Settings) -> bool:
-    """Whether a request carries the token, as a bearer header or as the dashboard's cookie."""
-    if settings.token is None:
-        return True
+def secret_of(request: HTTPConnection) -> str | None:
+    """What a request shows: a bearer header's token or else the dashboard's cookie."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return token_matches(settings, given.strip())
-    return token_matches(settings, request.cookies.get(COOKIE))
+        return given.strip()
+    return request.cookies.get(COOKIE)
 
 
 def is_loopback(host: str) -> bool:
@@ -49,13 +55,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_exposure(settings: Settings) -> None:
+def is_exposed(settings: Settings) -> bool:
+    """Whether others can reach a server that has no token of its own."""
+    return settings.token is None and not is_loopback(settings.host)
+
+
+def check_exposure(settings: Settings, *, has_tokens: bool = False) -> None:
     """Raise InvalidInput where others could reach a server that asks for no token."""
-    if settings.token is None and not is_loopback(settings.host):
+    if is_exposed(settings) and not has_tokens:
         message = (
             f"will not listen on {settings.host} without a token: anyone there could run "
-            "trials and read results; set SEGTUNE_TOKEN to a long random text, or listen on "
-            "127.0.0.1"
+            "trials and read results; set SEGTUNE_TOKEN to a long random text, make a token with "
+            "`segtune token create`, or listen on 127.0.0.1"
         )
         raise InvalidInput([Problem(("SEGTUNE_HOST",), message)])
 
@@ -78,25 +89,43 @@ class Guard:
             return await self._app(scope, receive, send)
         request = HTTPConnection(scope)
         try:
-            self._check_host(request)
+            await self._check_host(request)
             self._check_origin(request)
-            if not _is_open(scope["path"]) and not is_authorized(request, self._settings):
-                raise Unauthorized("send the header `Authorization: Bearer <token>`")
+            if not is_open(scope["path"]):
+                scope[CALLER] = await self._caller(request)
         except SegtuneError as error:
             await _refusal(error, request)(scope, receive, send)
             return None
         return await self._app(scope, receive, send)
 
-    def _check_host(self, request: HTTPConnection) -> None:
-        if self._settings.token is not None and not self._hosts:
-            return
+    async def _caller(self, request: HTTPConnection) -> Caller:
+        registry: Registry = request.app.state.opened.tokens
+        caller = await caller_of(secret_of(request), self._settings, registry)
+        if caller is None:
+            raise Unauthorized("send the header `Authorization: Bearer <token>`")
+        return caller
+
+    async def _check_host(self, request: HTTPConnection) -> None:
         name = _hostname(request.headers.get("host", ""))
         if is_loopback(name) or name in self._hosts:
+            return
+        if not self._hosts and await self._wants_tokens(request):
             return
         raise Misdirected(
             f"this server is not known by the name '{name}'; use "
             f"{_list({'localhost', *self._hosts})}, or add the name to SEGTUNE_ALLOWED_HOSTS"
         )
+
+    async def _wants_tokens(self, request: HTTPConnection) -> bool:
+        if self._settings.token is not None:
+            return True
+        registry: Registry = request.app.state.opened.tokens
+        try:
+            return await registry.is_any()
+        except StorageError:
+            if is_open(request.scope["path"]):
+                return True  # health gives nothing away
+            raise
 
     def _check_origin(self, request: HTTPConnection) -> None:
         origin = request.headers.get("origin")
@@ -109,7 +138,8 @@ class Guard:
             raise Forbidden(f"a page of {origin} asked for this; only this server's own pages may")
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
+    """Whether a path is for strangers, too."""
     return path.startswith(_OPEN_PATHS)
 
 

@@ -4,10 +4,10 @@ import errno
 import tempfile
 from pathlib import Path
 
-from api.security import check_exposure
+from api.security import check_exposure, is_exposed
 from api.settings import Settings
 from tuner.errors import StorageError
-from tuner.service import storage
+from tuner.service import storage, tokens
 
 _REMEDIES = {
     errno.ENOSPC: "make room there, or ",
@@ -24,10 +24,16 @@ def prepare(settings: Settings) -> None:
         InvalidInput: the address could be reached by others without a token.
         StorageError: a folder cannot be written, or the database cannot be opened or migrated.
     """
-    check_exposure(settings)
     _check_folder(settings.home, "home folder", "--home or SEGTUNE_HOME")
     _check_folder(settings.artifact_folder, "folder of artifacts", "SEGTUNE_ARTIFACTS")
     storage.upgrade(settings.database_url)
+    if is_exposed(settings):
+        check_exposure(settings, has_tokens=_has_tokens(settings))
+
+
+def _has_tokens(settings: Settings) -> bool:
+    with storage.opened(settings.database_url, settings.artifact_folder) as stored:
+        return tokens.known(stored.db).is_any
 
 
 def _check_folder(folder: Path, what: str, setting: str) -> None:

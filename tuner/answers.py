@@ -12,6 +12,7 @@ from tuner.atomic import replacing
 from tuner.errors import (
     Conflict,
     DigestMismatch,
+    Forbidden,
     InvalidSpec,
     LeaseLost,
     NotFound,
@@ -29,7 +30,7 @@ _BY_TYPE: Mapping[str, type[SegtuneError]] = {
 }
 _BY_STATUS: Mapping[int, type[SegtuneError]] = {
     401: Unauthorized,
-    403: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
     426: UnsupportedVersion,

@@ -13,6 +13,7 @@ SegtuneError
 │   └── Unreadable           this release cannot read a stored document
 │       └── NewerDocument    a later release wrote it
 ├── Unauthorized             no token, or a wrong one
+├── Forbidden                the caller is known, and may not do this
 ├── StorageError             the database or the artifact folder did not do its part
 │   └── DigestMismatch       the bytes that came are not the bytes that were announced
 ├── DataError                the data set is missing, unreadable or mislabelled
@@ -117,6 +118,10 @@ class NewerDocument(Unreadable):
 
 class Unauthorized(SegtuneError):
     """No token, or a wrong one."""
+
+
+class Forbidden(SegtuneError):
+    """The caller is known, and may not do this."""
 
 
 class StorageError(SegtuneError):

@@ -9,7 +9,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from tuner.cli import check_data, db, preview, serve, studies, trial, up, watch, worker, workers
+from tuner.cli import (
+    check_data,
+    db,
+    preview,
+    serve,
+    studies,
+    token,
+    trial,
+    up,
+    watch,
+    worker,
+    workers,
+)
 from tuner.cli.card import card
 from tuner.cli.compress.prune import prune
 from tuner.cli.compress.quantize import quantize
@@ -67,6 +79,9 @@ app = typer.Typer(
 db_app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="The database behind the server."
 )
+token_app = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Tokens: who is let in, and for what."
+)
 import_app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Studies of other tools."
 )
@@ -88,6 +103,11 @@ app.command(rich_help_panel=SERVICE)(workers.undrain)
 app.add_typer(db_app, name="db", rich_help_panel=SERVICE)
 db_app.command()(db.upgrade)
 db_app.command()(db.current)
+app.add_typer(token_app, name="token", rich_help_panel=SERVICE)
+token_app.command()(token.create)
+token_app.command("list")(token.list_tokens)
+token_app.command()(token.rotate)
+token_app.command()(token.revoke)
 app.add_typer(import_app, name="import", rich_help_panel=SERVICE)
 import_app.callback()(import_.importing)
 import_app.command()(import_.optuna)

@@ -3,6 +3,7 @@
 from tuner.errors import (
     Conflict,
     DataError,
+    Forbidden,
     InvalidInput,
     Malformed,
     NotFound,
@@ -25,6 +26,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, BAD_INPUT),
     (Conflict, BAD_INPUT),
     (Unauthorized, BAD_INPUT),
+    (Forbidden, BAD_INPUT),
     (UnsupportedVersion, BAD_INPUT),
     (DataError, BAD_INPUT),
 )

@@ -14,6 +14,7 @@ from tuner.answers import messages, save, unreachable
 from tuner.client import requests
 from tuner.client.connection import RestConnection
 from tuner.client.requests import StudyId, StudyInput
+from tuner.client.tokens import Tokens
 from tuner.errors import ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.explanation import ExplanationView
@@ -65,6 +66,7 @@ class Client:
             transport=transport or transport_to(self.server, retries=2),
         )
         self._connection = RestConnection(self.server, http)
+        self.tokens = Tokens(self._connection)
 
     def __repr__(self) -> str:
         """Name the server, never the token."""

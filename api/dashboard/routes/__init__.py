@@ -5,6 +5,7 @@ origin of forms, and the token.
 """
 
 from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from api.dashboard.routes import (
     changes,
@@ -24,7 +25,7 @@ from api.dashboard.routes import (
 )
 
 router = APIRouter(include_in_schema=False)
-for _page in (
+_PAGES = (
     changes,
     charts,
     compare,
@@ -39,5 +40,11 @@ for _page in (
     images,
     workers,
     queue,
-):
+)
+for _page in _PAGES:
     router.include_router(_page.router)
+
+
+def routes() -> list[BaseRoute]:
+    """Every route of the dashboard."""
+    return [route for page in _PAGES for route in page.router.routes]

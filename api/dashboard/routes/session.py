@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api import scopes
 from api.dashboard import render, words
 from api.dashboard.deps import Fields
 from api.dashboard.forms import local_path
@@ -14,7 +15,7 @@ from api.deps import App, AppState
 from api.errors import ProblemBody
 from api.prefix import prefix_of
 from api.referrals import home_of
-from api.security import COOKIE, token_matches
+from api.security import COOKIE, caller_of
 from tuner.service import study_lists
 from tuner.service.study_lists import DeletedStudy
 
@@ -47,10 +48,11 @@ def show_login(request: Request, *, next_: Annotated[str, Query(alias="next")] =
 
 
 @router.post("/login")
-def log_in(request: Request, app: App, fields: Fields) -> Response:
-    """Keep a right token in a cookie that scripts and other sites cannot use."""
-    target, token = local_path(fields.get("next")), fields.get("token", "")
-    if not token_matches(app.settings, token):
+async def log_in(request: Request, app: App, fields: Fields) -> Response:
+    """Keep a token that may read in a cookie that scripts and other sites cannot use."""
+    target, token = local_path(fields.get("next")), fields.get("token", "").strip()
+    caller = await caller_of(token, app.settings, app.tokens)
+    if caller is None or not caller.may(scopes.READ):
         return render.page(request, "login.html", LoginPage(target, wrong=True), status=403)
     answer = RedirectResponse(target, 303)
     _remember(request, answer, COOKIE, token, seconds=_MONTH)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tuner.cli.show import sentences
+from tuner.spec.access import TokenView
 from tuner.spec.fleet import QueueView, WorkerView
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.versions import short
@@ -53,6 +54,22 @@ def studies(found: Iterable[StudySummary], now: datetime) -> Table:
             sentences.over_base(study),
             ago(study.created_at, now),
             sentences.standstill(study),
+        )
+    return table
+
+
+def tokens(found: Iterable[TokenView], now: datetime) -> Table:
+    """One row per token."""
+    table = _table("name", "owner", "scopes", "state", "created", "expires", "last used")
+    for token in found:
+        table.add_row(
+            token.name,
+            token.owner,
+            ", ".join(token.scopes),
+            token.state,
+            ago(token.created_at, now),
+            f"{token.expires_at:%Y-%m-%d}" if token.expires_at else "never",
+            ago(token.last_used_at, now) if token.last_used_at else "never",
         )
     return table
 

@@ -1,0 +1,98 @@
+"""Tokens and callers: the scopes of a token, and what is said of tokens over HTTP."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, field_validator
+
+from tuner.spec.config import Section
+
+MOST_DAYS = 3650
+TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+TokenState = Literal["valid", "expired", "revoked"]
+
+
+class TokenScope(StrEnum):
+    """What a token is for."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    WORKER = "worker"
+    ADMIN = "admin"
+
+
+EVERYTHING = frozenset(TokenScope)
+_IMPLIED = {
+    TokenScope.READ: frozenset({TokenScope.READ}),
+    TokenScope.SUBMIT: frozenset({TokenScope.SUBMIT, TokenScope.READ}),
+    TokenScope.WORKER: frozenset({TokenScope.WORKER}),
+    TokenScope.ADMIN: EVERYTHING,
+}
+
+
+def implied(scopes: frozenset[TokenScope]) -> frozenset[TokenScope]:
+    """These scopes with those that they bring: who submits may read, an admin may do all."""
+    return frozenset[TokenScope]().union(*(_IMPLIED[scope] for scope in scopes))
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller: name and owner of the token, and everything that its scopes allow."""
+
+    name: str
+    owner: str | None  # None: nobody in particular, who owns no study
+    scopes: frozenset[TokenScope]
+
+    def may(self, wanted: frozenset[TokenScope]) -> bool:
+        """Whether one of these scopes is among the caller's."""
+        return bool(self.scopes & wanted)
+
+
+class TokenRequest(Section):
+    """A token to be made."""
+
+    name: TokenName = Field(description="How the token is called; no two are called the same")
+    owner: TokenName | None = Field(default=None, description="Whose it is; default: its name")
+    scopes: tuple[TokenScope, ...] = Field(min_length=1, description="What it is for")
+    days: float | None = Field(
+        default=None, gt=0, le=MOST_DAYS, description="Until it expires; default: never"
+    )
+
+    @field_validator("scopes")
+    @classmethod
+    def _each_once(cls, scopes: tuple[TokenScope, ...]) -> tuple[TokenScope, ...]:
+        return tuple(scope for scope in TokenScope if scope in scopes)
+
+
+class RotationRequest(Section):
+    """A new secret for a token, whose old one stays good for a while."""
+
+    overlap_hours: float = Field(
+        default=24, ge=0, le=24 * MOST_DAYS, description="How long the old secret stays good"
+    )
+    days: float | None = Field(
+        default=None, gt=0, le=MOST_DAYS, description="Until it expires; default: as it was"
+    )
+
+
+class TokenView(Section):
+    """A token as a list shows it: never its secret."""
+
+    name: str
+    owner: str
+    scopes: tuple[TokenScope, ...]
+    state: TokenState
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    revoked_at: AwareDatetime | None = None
+    last_used_at: AwareDatetime | None = Field(default=None, description="To the minute")
+    overlap_until: AwareDatetime | None = Field(
+        default=None, description="Until when the secret before the last rotation is good"
+    )
+
+
+class NewToken(TokenView):
+    """A token with its secret, which is shown this once and kept nowhere."""
+
+    secret: str
