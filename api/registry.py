@@ -7,13 +7,15 @@ database does not answer nothing can be revoked either, and what is known stays 
 import asyncio
 import logging
 import threading
+from collections import OrderedDict
 from datetime import datetime, timedelta
 from time import monotonic
 
 from starlette.concurrency import run_in_threadpool
 
 from tuner.errors import StorageError
-from tuner.service import tokens
+from tuner.service import logins, tokens
+from tuner.service.logins import KnownLogin
 from tuner.service.storage import Database
 from tuner.service.tokens import KnownTokens
 from tuner.spec.access import Caller
@@ -23,6 +25,7 @@ FRESH_SECONDS = 2.0
 NOTE_SECONDS = 60.0  # between two writes of when a token was last used
 _GUESS_SECONDS = 0.25  # between two reads for secrets that are not known, however many guess
 _STALE_SECONDS = 60.0
+_MOST_LOGINS = 1000  # that are remembered, with cookies that let nobody in
 
 
 class Registry:
@@ -35,6 +38,7 @@ class Registry:
         self._known: KnownTokens | None = None
         self._read_at = self._tried_at = float("-inf")
         self._used = set[int]()
+        self._logins = OrderedDict[str, tuple[float, KnownLogin | None]]()
 
     async def is_any(self) -> bool:
         """Whether there was ever a token: from then on everyone needs one. Raises StorageError."""
@@ -44,7 +48,11 @@ class Registry:
 
     async def find(self, secret: str) -> Caller | None:
         """Whose secret it is; None if it lets nobody in. Raises StorageError."""
-        digest, asked = tokens.digest(secret), monotonic()
+        return await self.find_digest(tokens.digest(secret))
+
+    async def find_digest(self, digest: str) -> Caller | None:
+        """The same by the secret's digest, which a login keeps. Raises StorageError."""
+        asked = monotonic()
         known = await self._fresh(FRESH_SECONDS)
         if digest not in known.secrets:  # it may have been made a moment ago
             known = await self._since(asked)
@@ -59,6 +67,24 @@ class Registry:
     async def prime(self) -> None:
         """Read the tokens before there is a request for them. Raises StorageError."""
         await self._fresh(FRESH_SECONDS)
+
+    async def login(self, cookie: str) -> KnownLogin | None:
+        """What a browser's cookie stands for. Raises StorageError."""
+        digest, now = tokens.digest(cookie), monotonic()
+        read_at, found = self._logins.get(digest, (float("-inf"), None))
+        if now - read_at <= FRESH_SECONDS:
+            return found
+        found = await run_in_threadpool(logins.find, self._db, cookie)
+        self._logins[digest] = now, found
+        self._logins.move_to_end(digest)
+        if len(self._logins) > _MOST_LOGINS:
+            self._logins.popitem(last=False)
+        return found
+
+    def log_out(self, cookie: str) -> None:
+        """Let nobody in with a browser's cookie any more, here at once. Raises StorageError."""
+        logins.end(self._db, cookie)
+        self._logins.pop(tokens.digest(cookie), None)
 
     def forget(self) -> None:
         """Let the next request read the tokens, which this process has changed."""

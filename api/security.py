@@ -15,9 +15,10 @@ from api.referrals import here
 from api.registry import Registry
 from api.settings import Settings
 from tuner.errors import Forbidden, InvalidInput, Problem, SegtuneError, StorageError, Unauthorized
+from tuner.service.logins import proof_of
 from tuner.spec.access import EVERYTHING, Caller
 
-COOKIE = "segtune_token"
+COOKIE = "segtune_session"
 CALLER = "segtune.caller"  # in the scope of a request that was let in
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS = ("/health/", "/static/", "/login", "/language", "/favicon")
@@ -36,12 +37,22 @@ async def caller_of(secret: str | None, settings: Settings, registry: Registry) 
     return await registry.find(secret) if secret else None
 
 
-def secret_of(request: HTTPConnection) -> str | None:
-    """What a request shows: a bearer header's token or else the dashboard's cookie."""
+async def caller_with(cookie: str, settings: Settings, registry: Registry) -> Caller | None:
+    """The caller whose browser has this cookie; None if it lets nobody in. Raises StorageError."""
+    login = await registry.login(cookie)
+    if login is None:
+        return None
+    if login.secret_hash is not None:
+        return await registry.find_digest(login.secret_hash)
+    if settings.token is None or login.proof is None:
+        return None
+    wanted = proof_of(cookie, settings.token.get_secret_value())
+    return OPERATOR if hmac.compare_digest(login.proof, wanted) else None
+
+
+def _bearer_of(request: HTTPConnection) -> str | None:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return given.strip()
-    return request.cookies.get(COOKIE)
+    return given.strip() if scheme.lower() == "bearer" else None
 
 
 def is_loopback(host: str) -> bool:
@@ -100,7 +111,10 @@ class Guard:
 
     async def _caller(self, request: HTTPConnection) -> Caller:
         registry: Registry = request.app.state.opened.tokens
-        caller = await caller_of(secret_of(request), self._settings, registry)
+        secret, cookie = _bearer_of(request), request.cookies.get(COOKIE)
+        caller = await caller_of(secret, self._settings, registry)
+        if caller is None and secret is None and cookie:
+            caller = await caller_with(cookie, self._settings, registry)
         if caller is None:
             raise Unauthorized("send the header `Authorization: Bearer <token>`")
         return caller
@@ -129,7 +143,11 @@ class Guard:
 
     def _check_origin(self, request: HTTPConnection) -> None:
         origin = request.headers.get("origin")
-        if request.scope["method"] in _SAFE_METHODS or origin is None:
+        if request.scope["method"] in _SAFE_METHODS:
+            return
+        if origin is None:
+            if request.headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}:
+                raise Forbidden("a page of another site asked for this; only this server's own may")
             return
         given = urlsplit(origin)
         if given.netloc.lower() == request.headers.get("host", "").lower():

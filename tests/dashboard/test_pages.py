@@ -346,7 +346,7 @@ def test_wrong_token_is_reported(locked: TestClient) -> None:
     """A wrong token sets no cookie."""
     answer = locked.post("/login", data={"token": "guess"})
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
-    assert "not this server" in answer.text
+    assert "not a token of this server" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_twenty_viewers_are_one_rendering(
         (PARTIAL, {"accept-language": "zh"}),
         (PARTIAL, {"cookie": "segtune_theme=dark"}),
         (PARTIAL, {"cookie": "segtune_language=zh"}),
-        (PARTIAL, {"cookie": "segtune_token=x"}),
+        (PARTIAL, {"cookie": "segtune_session=x"}),
         (PARTIAL, {"cookie": "theirs=1; segtune_theme=dark"}),
         (PARTIAL, {"x-forwarded-prefix": "/tune"}),
         (PARTIAL, {"host": "127.0.0.1"}),

@@ -309,3 +309,14 @@ class Token(Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+
+
+class Login(Base):
+    """A browser that was let in, for as long as the secret that it showed lets in."""
+
+    __tablename__ = "logins"
+    cookie_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    secret_hash: Mapped[str | None] = mapped_column(String(64))  # of a token
+    proof: Mapped[str | None] = mapped_column(String(64))  # of the server's own, by the cookie
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -2,10 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from api import scopes
 from api.dashboard import render, words
@@ -15,13 +18,14 @@ from api.deps import App, AppState
 from api.errors import ProblemBody
 from api.prefix import prefix_of
 from api.referrals import home_of
-from api.security import COOKIE, caller_of
-from tuner.service import study_lists
+from api.security import ANYONE, COOKIE, OPERATOR, caller_of
+from tuner.service import logins, study_lists
 from tuner.service.study_lists import DeletedStudy
 
 router = APIRouter()
 _STUDY = re.compile(r"/studies/([^/]{1,100})(?=/|$)")
-_YEAR, _MONTH = 365 * 86_400, 30 * 86_400
+_YEAR = 365 * 86_400
+_LASTS = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +53,27 @@ def show_login(request: Request, *, next_: Annotated[str, Query(alias="next")] =
 
 @router.post("/login")
 async def log_in(request: Request, app: App, fields: Fields) -> Response:
-    """Keep a token that may read in a cookie that scripts and other sites cannot use."""
+    """Let a browser in whose user knows a token that may read.
+
+    Its cookie is out of reach for scripts and other sites, and holds nothing of the token.
+    """
     target, token = local_path(fields.get("next")), fields.get("token", "").strip()
     caller = await caller_of(token, app.settings, app.tokens)
     if caller is None or not caller.may(scopes.READ):
         return render.page(request, "login.html", LoginPage(target, wrong=True), status=403)
     answer = RedirectResponse(target, 303)
-    _remember(request, answer, COOKIE, token, seconds=_MONTH)
+    if caller is not ANYONE:
+        begin = partial(logins.begin, is_servers=caller is OPERATOR, lasts=_LASTS)
+        cookie = await run_in_threadpool(begin, app.db, token)
+        _remember(request, answer, COOKIE, cookie, seconds=int(_LASTS.total_seconds()))
     return answer
 
 
 @router.post("/logout")
-def log_out(request: Request) -> Response:
-    """Forget the token."""
+def log_out(request: Request, app: App) -> Response:
+    """Let the browser in no more, nor anyone who has copied its cookie."""
+    if cookie := request.cookies.get(COOKIE):
+        app.tokens.log_out(cookie)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, path=prefix_of(request) or "/", httponly=True, samesite="strict")
     return answer
