@@ -23,6 +23,7 @@ from api.prefix import Prefix
 from api.registry import NOTE_SECONDS, Registry
 from api.routes import (
     artifacts,
+    audit,
     downloads,
     events,
     examples,
@@ -63,6 +64,7 @@ RESOURCES = (
     queue,
     events,
     tokens,
+    audit,
     health,
 )
 

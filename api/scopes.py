@@ -63,6 +63,7 @@ API: Mapping[str, Wanted] = {
     "POST /tokens": ADMIN,
     "POST /tokens/{token}/rotate": ADMIN,
     "POST /tokens/{token}/revoke": ADMIN,
+    "GET /audit": ADMIN,
     "GET /health/live": OPEN,
     "GET /health/ready": OPEN,
     "GET /metrics": READ,

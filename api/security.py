@@ -15,6 +15,7 @@ from api.referrals import here
 from api.registry import Registry
 from api.settings import Settings
 from tuner.errors import Forbidden, InvalidInput, Problem, SegtuneError, StorageError, Unauthorized
+from tuner.service.acting import acting_as
 from tuner.service.logins import proof_of
 from tuner.spec.access import EVERYTHING, Caller
 
@@ -102,12 +103,15 @@ class Guard:
         try:
             await self._check_host(request)
             self._check_origin(request)
-            if not is_open(scope["path"]):
-                scope[CALLER] = await self._caller(request)
+            caller = None if is_open(scope["path"]) else await self._caller(request)
+            scope[CALLER] = caller
         except SegtuneError as error:
             await _refusal(error, request)(scope, receive, send)
             return None
-        return await self._app(scope, receive, send)
+        if caller is None:
+            return await self._app(scope, receive, send)
+        with acting_as(caller):
+            return await self._app(scope, receive, send)
 
     async def _caller(self, request: HTTPConnection) -> Caller:
         registry: Registry = request.app.state.opened.tokens

@@ -17,6 +17,7 @@ from tuner.service import (
 )
 from tuner.service.study_lists import StudySelection, StudySort
 from tuner.spec import yaml_core
+from tuner.spec.access import TokenName
 from tuner.spec.explanation import ExplanationView
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
@@ -102,13 +103,16 @@ def list_studies(  # noqa: PLR0913  # one argument for each query parameter of t
     deleted: Annotated[
         bool, Query(description="Only those that were deleted lately and can be restored")
     ] = False,
+    owner: Annotated[
+        TokenName | None, Query(description="Only those that a token of this owner submitted")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[StudySummary]:
     """Studies, newest first, or in another order."""
     if deleted:
         return Page(items=study_lists.deleted(db))
-    selection = StudySelection(search, state, sort, descending, cursor, limit)
+    selection = StudySelection(search, state, sort, descending, cursor, limit, owner)
     return study_lists.page(db, selection)
 
 

@@ -114,9 +114,7 @@ def test_another_process_hears_of_the_logout(
         assert not is_in(other)
 
 
-def test_a_login_ends_with_its_token(
-    locked: TestClient, db: Database, clock: list[float]
-) -> None:
+def test_a_login_ends_with_its_token(locked: TestClient, db: Database, clock: list[float]) -> None:
     """Revoked, or rotated and past the overlap."""
     secret = made(db, TokenScope.READ)
     log_in(locked, secret)
@@ -194,7 +192,9 @@ def test_no_other_site_presses_a_button(
     assert locked.post("/studies/1/pause", headers=headers).status_code == status
 
 
-def test_foreign_cookies_take_no_memory(locked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_cookies_take_no_memory(
+    locked: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server remembers some of them, and forgets the oldest."""
     monkeypatch.setattr(registry, "_MOST_LOGINS", 5)
     for number in range(12):

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from tuner.cli import (
+    audit,
     check_data,
     db,
     preview,
@@ -108,6 +109,7 @@ token_app.command()(token.create)
 token_app.command("list")(token.list_tokens)
 token_app.command()(token.rotate)
 token_app.command()(token.revoke)
+app.command(rich_help_panel=SERVICE)(audit.audit)
 app.add_typer(import_app, name="import", rich_help_panel=SERVICE)
 import_app.callback()(import_.importing)
 import_app.command()(import_.optuna)

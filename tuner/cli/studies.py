@@ -116,10 +116,11 @@ def best(
         typer.echo(line, err=out is None)  # standard output is the document's alone
 
 
-def list_studies(
+def list_studies(  # noqa: PLR0913  # one argument for each option of the command
     search: Annotated[
         str | None, typer.Argument(help="Words of the name, the data set or the networks.")
     ] = None,
+    *,
     state: Annotated[str | None, typer.Option(help="Only studies in this state.")] = None,
     sort: Annotated[
         str,
@@ -131,6 +132,9 @@ def list_studies(
     deleted: Annotated[
         bool, typer.Option("--deleted", help="Only those that `segtune restore` brings back.")
     ] = False,
+    owner: Annotated[
+        str | None, typer.Option(help="Only those that this owner submitted.", show_default=False)
+    ] = None,
     server: ServerOption = None,
     token: TokenOption = None,
 ) -> None:
@@ -140,7 +144,7 @@ def list_studies(
     from tuner.cli.show import tables
     from tuner.spec.states import StudyState
 
-    wanted = {"search": search, "state": _state(StudyState, state)}
+    wanted = {"search": search, "state": _state(StudyState, state), "owner": owner}
     key = sort.removeprefix("-")
     # What a key is read in by itself is the server's to say; a minus turns it round.
     descending = (key in {"name", "state"}) if sort.startswith("-") else None

@@ -128,6 +128,7 @@ class Client:
         sort: str | None = None,
         descending: bool | None = None,
         deleted: bool = False,
+        owner: str | None = None,
     ) -> Iterator[StudySummary]:
         """Every study, newest first or in another order, fetched page by page.
 
@@ -138,7 +139,7 @@ class Client:
         """
         query = {"search": search, "state": state, "sort": sort, "descending": descending}
         return self._connection.pages(
-            Page[StudySummary], "studies", {**query, "deleted": deleted or None}
+            Page[StudySummary], "studies", {**query, "deleted": deleted or None, "owner": owner}
         )
 
     def study(self, study: StudyId) -> StudyView:

@@ -1,11 +1,19 @@
 """Tokens of a server, for its admin: the client's `tokens`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from tuner.client import requests
 from tuner.client.connection import RestConnection
-from tuner.spec.access import NewToken, RotationRequest, TokenRequest, TokenScope, TokenView
+from tuner.spec.access import (
+    DeedView,
+    NewToken,
+    RotationRequest,
+    TokenRequest,
+    TokenScope,
+    TokenView,
+)
+from tuner.spec.views import Page
 
 
 class Tokens:
@@ -41,6 +49,11 @@ class Tokens:
     def revoke(self, name: str) -> TokenView:
         """Let nobody in with a token any more."""
         return self._connection.get(TokenView, "POST", f"{_path(name)}/revoke")
+
+    def audit(self, study: int | None = None) -> Iterator[DeedView]:
+        """What callers did, the last first, to the study of an id or to all; page by page."""
+        query = requests.given({"study": study})
+        return self._connection.pages(Page[DeedView], "audit", query)
 
 
 def _path(name: str) -> str:

@@ -7,7 +7,8 @@ from typing import cast
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import cursors, faults, summaries
+from tuner.service import acting, cursors, faults, summaries
+from tuner.spec.access import DeedKind
 from tuner.spec.fleet import Loss, LostTrial, WorkerView
 from tuner.spec.states import TrialState
 from tuner.spec.views import Page
@@ -19,15 +20,19 @@ from tuner.store.workers import LostAttempt
 def drain(db: Database, worker: str) -> WorkerView:
     """Let a worker end the trial that it has, and give it no other. Raises NotFound."""
     with db.transaction() as session:
+        now = db.now()
         if workers.find(session, worker).drained_at is None:
-            workers.set_drained(session, worker, db.now())
+            workers.set_drained(session, worker, now)
+            acting.note(session, DeedKind.DRAIN, worker, now=now)
     return shown(db, worker)
 
 
 def undrain(db: Database, worker: str) -> WorkerView:
     """Give a drained worker trials again. Raises NotFound."""
     with db.transaction() as session:
-        workers.set_drained(session, worker, None)
+        if workers.find(session, worker).drained_at is not None:
+            workers.set_drained(session, worker, None)
+            acting.note(session, DeedKind.UNDRAIN, worker, now=db.now())
     return shown(db, worker)
 
 

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from tuner.configs.seeds import trial_config
 from tuner.errors import InvalidInput, InvalidSpec, Problem
 from tuner.search.optuna_import import ImportedTrial
-from tuner.service import summaries
+from tuner.service import acting, summaries
+from tuner.spec.access import DeedKind
 from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Report
 from tuner.spec.states import StudyState, TrialSource, TrialState
@@ -38,7 +39,9 @@ def bring_in(
     document["search"]["trials"] = len(imported)
     with db.transaction() as session:
         now = db.now()
-        study = studies.add(session, document, now=now)  # nobody else sees it before the commit
+        # Nobody else sees it before the commit.
+        study = studies.add(session, document, now=now, owner=acting.owner())
+        acting.note_study(session, DeedKind.IMPORT, study, now=now)
         studies.move(session, study, StudyState.RUNNING, now=now)
         for one, config in zip(imported, configs, strict=True):
             _add(session, study, spec, one, config, now=now)

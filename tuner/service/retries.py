@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict
-from tuner.service import budget, documents, summaries
+from tuner.service import acting, budget, documents, summaries
+from tuner.spec.access import DeedKind
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import TrialView
 from tuner.store import studies, trials
@@ -28,13 +29,14 @@ def retry(db: Database, study: int | str, number: int) -> TrialView:
         Unreadable: the trial's config cannot be read, so that no worker could train it.
     """
     with db.transaction() as session:
-        row = studies.lock(session, study)
+        row = acting.lock(session, study)
         now = db.now()
         trial = trials.find(session, row, number)
         _refuse(row, trial, now=now)
         documents.config_of(trial)
         trials.retry(session, row, trial, now=now)
         _reopen(session, row, number, now=now)
+        acting.note_study(session, DeedKind.RETRY, row, now=now, trial=number)
         logger.info("trial %s of %s is tried again", number, row.name)
         return summaries.trial_view(session, row, trial)
 

@@ -14,7 +14,8 @@ from tuner.configs.checks import capabilities
 from tuner.configs.checks.names import path_problems_of
 from tuner.configs.seeds import trial_config
 from tuner.errors import Conflict, InvalidSpec, NotFound, Problem, Unreadable
-from tuner.service import documents, lifecycle, summaries, transfers
+from tuner.service import acting, documents, lifecycle, summaries, transfers
+from tuner.spec.access import DeedKind
 from tuner.spec.messages import Action, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
@@ -53,7 +54,8 @@ def submit(
         if known is not None:
             return summaries.study_view(session, known, now=now), False
         transfers.require_finished(session, spec)
-        study = studies.add(session, document, now=now)
+        study = studies.add(session, document, now=now, owner=acting.owner())
+        acting.note_study(session, DeedKind.SUBMIT, study, now=now)
         if idempotency_key:
             studies.remember(session, idempotency_key, body_hash=digest, study_id=study.id, now=now)
         logger.info("study %s queued: %s trials", study.name, spec.search.trials)
@@ -65,12 +67,15 @@ def change(db: Database, study: int | str, wanted: StudyChange) -> StudyView:
 
     Raises:
         NotFound, IllegalMove: no such study, or its state does not allow it.
+        Forbidden: it is another owner's, as in all that follows.
     """
     with db.transaction() as session:
-        row = studies.lock(session, study)
+        row = acting.lock(session, study)
         now = db.now()
         _rebudget(session, row, wanted, now=now)
         _steer(session, row, wanted.state, now=now)
+        said = wanted.model_dump(mode="json", exclude_unset=True)
+        acting.note_study(session, DeedKind.CHANGE, row, now=now, **said)
         return summaries.study_view(session, row, now=now)
 
 
@@ -112,7 +117,8 @@ def clone(db: Database, study: int | str, request: CloneRequest) -> StudyView:
         document["name"] = request.name or free_name(session, original.name)
         spec = checks.parse(document)
         transfers.require_finished(session, spec)
-        copy = studies.add(session, spec.dump(), now=now)
+        copy = studies.add(session, spec.dump(), now=now, owner=acting.owner())
+        acting.note_study(session, DeedKind.CLONE, copy, now=now, of=original.name)
         return summaries.study_view(session, copy, now=now)
 
 
@@ -138,7 +144,7 @@ def delete(db: Database, study: int | str, *, cancel: bool = False) -> None:
         Conflict: trials of it are running, and it may not be cancelled.
     """
     with db.transaction() as session:
-        row = studies.lock(session, study)
+        row = acting.lock(session, study)
         now = db.now()
         running = studies.load(session, [row.id])[row.id].running
         if running and _can_be_steered(session, row, now=now):
@@ -148,6 +154,7 @@ def delete(db: Database, study: int | str, *, cancel: bool = False) -> None:
                 many = quantity(running, "running trial")
                 raise Conflict(f"study '{row.name}' has {many}; {wait}, or let deletion cancel it")
             lifecycle.take_back(session, row, deletion.HIDDEN, now=now)
+        acting.note_study(session, DeedKind.DELETE, row, now=now)
         deletion.hide(session, row, now=now)
         logger.info("study %s (id %s) deleted", row.deleted_name, row.id)
 
@@ -163,8 +170,10 @@ def restore(db: Database, study: int | str) -> StudyView:
         row = deletion.lock(session, study)
         if row is None or row.deleted_name is None:
             raise _not_deleted(session, study)
+        acting.require_owner(row)
         now, name = db.now(), free_name(session, row.deleted_name)
         deletion.show(session, row, name, now=now)
+        acting.note_study(session, DeedKind.RESTORE, row, now=now)
         logger.info("study %s (id %s) restored", name, row.id)
         return summaries.study_view(session, row, now=now)
 
@@ -197,7 +206,7 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
         Conflict: the study has ended for good.
     """
     with db.transaction() as session:
-        row = studies.lock(session, study)
+        row = acting.lock(session, study)
         now = db.now()
         if StudyState(row.state) in {StudyState.CANCELLED, StudyState.FAILED}:
             raise Conflict(f"study '{row.name}' is {row.state}; clone it to go on")
@@ -206,6 +215,7 @@ def enqueue(db: Database, study: int | str, params: Mapping[str, Any]) -> TrialV
         config = trial_config(spec, params, row.trial_count)
         new = trials.NewTrial(params, dump_config(config), source=TrialSource.USER)
         trial = trials.add(session, row, new, now=now)
+        acting.note_study(session, DeedKind.ENQUEUE, row, now=now, trial=trial.number)
         if row.state == StudyState.FINISHED:
             studies.move(session, row, StudyState.RUNNING, now=now, reason="a trial was added")
         return summaries.trial_view(session, row, trial)
@@ -229,7 +239,7 @@ def cancel_trial(db: Database, study: int | str, number: int) -> TrialView:
         NotFound, Conflict: no such trial, or it has ended.
     """
     with db.transaction() as session:
-        row = studies.lock(session, study)
+        row = acting.lock(session, study)
         now = db.now()
         trial = trials.find(session, row, number)
         if TrialState(trial.state).has_ended:
@@ -245,7 +255,7 @@ def cancel_trials(db: Database, study: int | str, numbers: Collection[int]) -> N
         NotFound: no such trial.
     """
     with db.transaction() as session:
-        row = studies.lock(session, study)
+        row = acting.lock(session, study)
         now = db.now()
         for number in numbers:
             trial = trials.find(session, row, number)
@@ -255,6 +265,7 @@ def cancel_trials(db: Database, study: int | str, numbers: Collection[int]) -> N
 
 def _cancel(session: Session, row: Study, trial: Trial, *, now: datetime) -> None:
     reason = "cancelled by a user"
+    acting.note_study(session, DeedKind.CANCEL_TRIAL, row, now=now, trial=trial.number)
     if trial.state == TrialState.RUNNING:
         trials.set_verdict(trial, Verdict(action=Action.STOP, reason=reason))
     else:

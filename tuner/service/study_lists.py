@@ -34,6 +34,7 @@ class StudySelection:
     descending: bool | None = None
     cursor: str | None = None
     limit: int = 50
+    owner: str | None = None
 
     @property
     def is_descending(self) -> bool:
@@ -43,7 +44,7 @@ class StudySelection:
     @property
     def filter(self) -> StudyFilter:
         """What the rows must fulfil."""
-        return StudyFilter(self.search, self.state)
+        return StudyFilter(self.search, self.state, self.owner)
 
 
 @dataclass(frozen=True, slots=True)

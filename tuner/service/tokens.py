@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tuner.errors import Conflict
+from tuner.service import acting
 from tuner.spec.access import (
     Caller,
+    DeedKind,
     NewToken,
     RotationRequest,
     TokenRequest,
@@ -63,7 +65,10 @@ def create(db: Database, request: TokenRequest) -> NewToken:
             secret_hash=digest(secret),
             expires_at=_after(now, request.days),
         )
-        return _with_secret(tokens.add(session, new, now=now), secret, now)
+        made = tokens.add(session, new, now=now)
+        said = {"owner": made.owner, "scopes": list(request.scopes), "days": request.days}
+        acting.note(session, DeedKind.ADMIT, made.name, now=now, details=said)
+        return _with_secret(made, secret, now)
 
 
 def everyone(db: Database) -> tuple[TokenView, ...]:
@@ -91,6 +96,8 @@ def rotate(db: Database, name: str, request: RotationRequest) -> NewToken:
         old_until = overlap if token.expires_at is None else min(overlap, token.expires_at)
         until = _after(now, request.days) or token.expires_at
         tokens.give_secret(token, digest(secret), old_until=old_until, expires_at=until)
+        said = request.model_dump(mode="json")
+        acting.note(session, DeedKind.ROTATE, name, now=now, details=said)
         return _with_secret(token, secret, now)
 
 
@@ -99,6 +106,7 @@ def revoke(db: Database, name: str) -> TokenView:
     with db.transaction() as session:
         token, now = tokens.lock(session, name), db.now()
         tokens.revoke(token, now=now)
+        acting.note(session, DeedKind.REVOKE, name, now=now)
         return _view(token, now)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
@@ -90,6 +90,38 @@ class TokenView(Section):
     overlap_until: AwareDatetime | None = Field(
         default=None, description="Until when the secret before the last rotation is good"
     )
+
+
+class DeedKind(StrEnum):
+    """What a caller can do that is kept."""
+
+    SUBMIT = "study.submit"
+    CLONE = "study.clone"
+    CHANGE = "study.change"
+    DELETE = "study.delete"
+    RESTORE = "study.restore"
+    IMPORT = "study.import"
+    ENQUEUE = "trial.enqueue"
+    CANCEL_TRIAL = "trial.cancel"
+    RETRY = "trial.retry"
+    DRAIN = "worker.drain"
+    UNDRAIN = "worker.undrain"
+    ADMIT = "token.create"
+    ROTATE = "token.rotate"
+    REVOKE = "token.revoke"
+
+
+class DeedView(Section):
+    """One line of the audit trail."""
+
+    id: int
+    at: AwareDatetime
+    caller: str = Field(description="Name of the token; `local` for a command on the database")
+    owner: str | None = None
+    action: str
+    target: str = Field(description="Name of the study, worker or token; a trial's number after it")
+    study_id: int | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
 
 
 class NewToken(TokenView):

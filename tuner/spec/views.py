@@ -71,6 +71,7 @@ class StudySummary(Section):
     seconds_saved: float = Field(default=0.0, description="Device time, at the pace of each trial")
     trend: tuple[tuple[int, float], ...] = Field(default=(), description="Best by ended trials")
     deleted_at: AwareDatetime | None = Field(default=None, description="It can be restored yet")
+    owner: str | None = Field(default=None, description="Its owner and admins alone may change it")
 
 
 class StudyView(StudySummary):

@@ -19,7 +19,9 @@ from tuner.store.tables import IdempotencyKey, Study, Trial
 OPEN = statements.OPEN
 
 
-def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
+def add(
+    session: Session, spec: Mapping[str, Any], *, now: datetime, owner: str | None = None
+) -> Study:
     """Insert a study. Raises Conflict when the name is taken."""
     name = spec["name"]
     if session.scalar(select(Study.id).where(Study.name == name)) is not None:
@@ -39,6 +41,7 @@ def add(session: Session, spec: Mapping[str, Any], *, now: datetime) -> Study:
         epochs=0,
         seconds=0.0,
         created_at=now,
+        owner=owner,
     )
     session.add(study)
     session.flush()

@@ -33,20 +33,23 @@ _TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class StudyFilter:
-    """Which studies a list shows: each word of `search` somewhere in them, and one state or all."""
+    """Which studies a list shows: each word of `search` somewhere in them, a state, an owner."""
 
     search: str = ""
     state: StudyState | None = None
+    owner: str | None = None
 
     def without_state(self) -> "StudyFilter":
         """The same in every state."""
-        return StudyFilter(self.search)
+        return StudyFilter(self.search, owner=self.owner)
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """What the rows must fulfil."""
         found: list[ColumnElement[bool]] = [Study.deleted_at.is_(None)]
         if self.state is not None:
             found.append(Study.state == self.state)
+        if self.owner is not None:
+            found.append(Study.owner == self.owner)
         plain = "".join(sign if sign.isprintable() else " " for sign in self.search)
         return found + [_holds(word) for word in plain.lower().split()[:_WORDS]]
 

@@ -320,3 +320,18 @@ class Login(Base):
     proof: Mapped[str | None] = mapped_column(String(64))  # of the server's own, by the cookie
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Deed(Base):
+    """One change that a caller made. It outlives what it was done to."""
+
+    __tablename__ = "deeds"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    caller: Mapped[str] = mapped_column(String(64))  # name of the token
+    owner: Mapped[str | None] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(32))
+    target: Mapped[str] = mapped_column(String(200))
+    study_id: Mapped[int | None] = mapped_column(BigInteger)
+    details: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
