@@ -1,5 +1,5 @@
 // Live pages: an event (or a slow poll) refetches the page's partial and changes what differs.
-import { ask, parse, show } from "./partial.js";
+import { ask, comeBack, leave, parse, show } from "./partial.js";
 import { t } from "./words.js";
 
 const POLL = 30_000, AGAIN = 3_000, DEBOUNCE = 200, PATIENCE = 4;
@@ -53,6 +53,7 @@ export class Live {
   go() {
     this.isLeaving = true;
     this.stop();
+    leave();
   }
 
   // Another part of the page had no answer: this one asks until there is one, and tells the others.
@@ -64,6 +65,7 @@ export class Live {
 
   comeBack() {
     this.isLeaving = false;
+    comeBack();
     this.follow(true);
   }
 

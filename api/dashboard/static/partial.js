@@ -11,9 +11,25 @@ export class Away extends Error {}
 // What the server said no to, though it is there: to ask again would change nothing.
 export class Refused extends Error {}
 
+const asked = new Set(); // by their controllers: what is on its way
+let isLeft = false;
+
+// The page is being left, perhaps because what it shows is deleted: nothing is asked any more, and
+// what is on its way is given up.
+export function leave() {
+  isLeft = true;
+  for (const one of asked) one.abort();
+}
+
+export function comeBack() {
+  isLeft = false;
+}
+
 // The text of an answer. A redirect is the login: the page itself goes there, and nothing follows.
 export async function ask(address, { accept = "text/html", patience = PATIENCE } = {}) {
+  if (isLeft) throw new Away("the page is being left");
   const limit = new AbortController();
+  asked.add(limit);
   const timer = setTimeout(() => limit.abort(), patience);
   try {
     const answer = await fetch(address, { headers: { Accept: accept }, signal: limit.signal });
@@ -25,10 +41,11 @@ export async function ask(address, { accept = "text/html", patience = PATIENCE }
     return await answer.text();
   } catch (error) {
     if (error instanceof Refused) throw error;
-    document.dispatchEvent(new Event("segtune:lost"));
+    if (!isLeft) document.dispatchEvent(new Event("segtune:lost"));
     throw new Away(error.message, { cause: error });
   } finally {
     clearTimeout(timer);
+    asked.delete(limit);
   }
 }
 
