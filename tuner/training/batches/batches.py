@@ -7,12 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tuner.errors import DataError
+from tuner.errors import DataError, TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
 from tuner.training.batches.augmentation import Augmentation, SampleSource
 from tuner.training.batches.prefetch import Prefetch
 from tuner.training.data.cache import DecodedSplit
+from tuner.training.ranks import Rank
 from tuner.wording import quantity
 
 _RESIDENT_SHARE = 0.5
@@ -26,12 +27,26 @@ class Batches:
 
     An epoch holds whole batches only: the images left over after the last are skipped in this
     epoch, and the next epoch's order brings others to the end.
+
+    `size` counts the whole batch; a `rank` among several gets its part of each, whose images look
+    as they do in the whole one.
     """
 
     def __init__(
-        self, split: DecodedSplit, config: TrialConfig, device: str, *, ahead: bool | None = None
+        self,
+        split: DecodedSplit,
+        config: TrialConfig,
+        device: str,
+        *,
+        ahead: bool | None = None,
+        rank: Rank = Rank(),  # noqa: B008  # frozen
     ) -> None:
         self.size = config.training.batch_size
+        if self.size < rank.count:
+            raise TrainingError(
+                f"training.batch_size is {self.size}, but {rank.count} processes share each batch; "
+                f"use {rank.count} or more"
+            )
         if self.size > len(split):
             raise DataError(
                 f"training.batch_size is {self.size}, but the training split has "
@@ -40,7 +55,7 @@ class Batches:
         self.per_epoch = len(split) // self.size
         self._device = torch.device(device)
         self._fill = torch.tensor(split.mean, dtype=torch.float32, device=self._device)
-        self._order = _Order(config.seed, len(split), self.size)
+        self._order = _Order(config.seed, len(split), self.size, rank.part(self.size))
         resident = _resident(split, self._device)
         pinned = resident is None and self._device.type == "cuda"
         everything = resident or _on_disk(split)
@@ -83,20 +98,21 @@ class Batches:
 class _Order:
     """Which images make a batch. Two threads may ask: what they compute twice is the same."""
 
-    def __init__(self, seed: int, length: int, size: int) -> None:
+    def __init__(self, seed: int, length: int, size: int, part: slice) -> None:
+        self._part = part
         self._seed = seed
         self._length = length
         self._size = size
         self._last = (0, np.empty(0, dtype=np.int64))
 
     def indices(self, index: int) -> NDArray[np.int64]:
-        """The images of a batch, counted from 0 over all epochs."""
+        """The images of a batch's part, batches counted from 0 over all epochs."""
         finished, position = divmod(index, self._length // self._size)
         epoch, order = self._last
         if epoch != finished + 1:
             order = draws.permutation(self._seed, finished + 1, "order", length=self._length)
             self._last = (finished + 1, order)
-        return order[position * self._size : (position + 1) * self._size]
+        return order[position * self._size : (position + 1) * self._size][self._part]
 
 
 def _gather(

@@ -1,0 +1,51 @@
+"""Processes that train one trial together divide its batches, and change none of them."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.contracts.strengths import EXAMPLES
+from tests.training import samples
+from tuner.errors import TrainingError
+from tuner.training.batches.batches import Batches
+from tuner.training.data.load import Data
+from tuner.training.ranks import Rank
+
+
+@given(length=st.integers(0, 200), count=st.integers(1, 64))
+def test_parts_make_up_the_whole(length: int, count: int) -> None:
+    """In the order of the ranks, each place once, and none has two more than another."""
+    parts = [list(range(length))[Rank(index, count).part(length)] for index in range(count)]
+    assert [place for part in parts for place in part] == list(range(length))
+    sizes = [len(part) for part in parts]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
+
+
+@pytest.mark.parametrize(("index", "count"), [(-1, 1), (1, 1), (2, 2), (0, 0)])
+def test_a_rank_is_one_of_them(index: int, count: int) -> None:
+    """A number that is none of them is refused."""
+    with pytest.raises(ValueError, match=f"rank {index} of {count}"):
+        Rank(index, count)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_ranks_see_the_batch_of_one_process(scenes: Data, count: int) -> None:
+    """Together they get its samples with its augmentations, every one switched on."""
+    strengths = {f"augment.{name}": strength for name, strength in EXAMPLES.items()}
+    config = samples.config({**strengths, "training.batch_size": 5})
+    alone = Batches(scenes.train, config, "cpu")
+    ranks = [Batches(scenes.train, config, "cpu", rank=Rank(i, count)) for i in range(count)]
+    for epoch in (1, 2):
+        images, labels = alone.batch(epoch, 0)
+        parts = [rank.batch(epoch, 0) for rank in ranks]
+        torch.testing.assert_close(torch.cat([part[0] for part in parts]), images)
+        assert torch.equal(torch.cat([part[1] for part in parts]), labels)
+        assert {rank.per_epoch for rank in ranks} == {alone.per_epoch}
+
+
+def test_a_batch_has_an_image_for_each_rank(scenes: Data) -> None:
+    """A rank without an image is refused, with the sizes that are allowed."""
+    with pytest.raises(TrainingError, match="2, but 3 processes share each batch; use 3 or more"):
+        Batches(scenes.train, samples.config(), "cpu", rank=Rank(0, 3))
