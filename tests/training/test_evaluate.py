@@ -13,6 +13,7 @@ from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
 from tuner.training.ignore import IGNORE
 from tuner.training.network import model
+from tuner.training.ranks import Rank
 
 
 @given(seed=st.integers(0, 10_000), height=st.integers(1, 9), width=st.integers(1, 9))
@@ -52,6 +53,26 @@ def test_batch_size_has_no_say(scenes: Data) -> None:
     valid = sum(int((scenes.val.label(i) != IGNORE).sum()) for i in range(len(scenes.val)))
     assert sum(map(sum, matrices[0])) == valid
     assert built.training
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_ranks_share_the_split(scenes: Data, count: int) -> None:
+    """The sum of what they count is the matrix of one process, also where one has no image."""
+    built = model.build(samples.config(), mean=scenes.val.mean, std=scenes.val.std)
+
+    def counted(rank: Rank) -> np.ndarray:
+        found = evaluate.confusion(
+            built,
+            scenes.val,
+            context=DeviceContext(),
+            determinism="exact",
+            batch_size=1,
+            rank=rank,
+        )
+        return np.array(found, dtype=np.int64)
+
+    total = sum(counted(Rank(index, count)) for index in range(count))
+    assert np.array_equal(total, counted(Rank()))
 
 
 def test_a_model_that_is_no_longer_finite_is_not_scored(scenes: Data) -> None:

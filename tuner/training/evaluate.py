@@ -15,6 +15,7 @@ from tuner.training.examples import Examples
 from tuner.training.ignore import IGNORE
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.resize import resize
+from tuner.training.ranks import Rank
 
 # Gets the number of an image, its H×W predictions and its flat K·K counts, on the device.
 Watch = Callable[[int, Tensor, Tensor], None]
@@ -79,10 +80,12 @@ def confusion(  # noqa: PLR0913  # what to score, and how
     batch_size: int,
     heartbeat: Callable[[], None] = lambda: None,
     watch: Watch | None = None,
+    rank: Rank = Rank(),  # noqa: B008  # frozen
 ) -> ConfusionMatrix:
     """K×K counts; rows are labels, columns predictions, ignored pixels count nowhere.
 
-    Logits are resized to each label's own size, never labels to logits.
+    Logits are resized to each label's own size, never labels to logits. A `rank` among several
+    scores its part of the images: the sum over all ranks is the matrix of the split.
 
     Raises:
         Diverged: the model's output is not finite.
@@ -92,8 +95,11 @@ def confusion(  # noqa: PLR0913  # what to score, and how
     model.eval()
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=context.device)
     images = torch.from_numpy(split.images)
-    for start in range(0, len(split), batch_size):
-        part = images[start : start + batch_size].to(context.device, non_blocking=True)
+    own = rank.part(len(split))
+    for start in range(own.start, own.stop, batch_size):
+        part = images[start : min(start + batch_size, own.stop)].to(
+            context.device, non_blocking=True
+        )
         batch = part.permute(0, 3, 1, 2).float()  # B×C×H×W in 0 … 255
         with autocast(determinism, context):
             logits, _ = model.coarse(batch)  # B×K×h×w at the decoder's stride
