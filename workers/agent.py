@@ -57,7 +57,7 @@ class Agent:
     def request(self, unfit: str | None = None) -> LeaseRequest:
         """The request for a trial, with what this worker can do; or why it can take none."""
         capabilities = devices.capabilities(
-            self.identity.device, self.settings.labels, self.threads
+            self.identity.device, self.settings.labels, self.threads, self.settings.gpus
         )
         return LeaseRequest(
             worker=self.identity.name,
@@ -96,7 +96,7 @@ def run(
             _work(agent, max_trials)
     finally:
         client.close()
-        identity.lock.release()
+        identity.release()
     logger.info("worker %s ends", identity.name)
     return 0
 
@@ -288,7 +288,7 @@ def _start(agent: Agent) -> TrainerProcess:
         settings.home / "logs" / f"{agent.identity.name}.log",
         command=[*agent.command, *options],
         device=device,
-        env=devices.environment(os.environ, device, agent.threads),
+        env=devices.environment(os.environ, agent.identity.devices, agent.threads),
     )
 
 

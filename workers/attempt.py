@@ -145,6 +145,7 @@ class Attempt:
             threads=self._assignment.threads,
             measure=self._assignment.measure,
             examples=self._assignment.examples,
+            gpus=self._assignment.gpus,
         )
         return self._driver.run(
             start,

@@ -86,6 +86,28 @@ def choose(wanted: str, found: Sequence[Device], *, is_free: Callable[[Device], 
     return found[number]
 
 
+def several(
+    wanted: str, count: int, free: Sequence[Device], found: Sequence[Device]
+) -> list[Device]:
+    """So many devices for one worker: of the free GPUs, or from `cuda:N` on; or the CPU, shared.
+
+    Raises:
+        InvalidInput: there are fewer.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not found and not _is_apple()):
+        return [cpu()] * count
+    first = int(wanted.partition(":")[2] or 0)
+    able = [device for device in found[first:] if device in free]
+    if len(able) < count:
+        names = ", ".join(device.name for device in able) or "none"
+        message = (
+            f"{count} GPUs are wanted, and {len(found)} of this machine can be seen, of which free "
+            f"for {wanted}: {names}; ask for fewer, or end other workers"
+        )
+        raise InvalidInput([Problem(("gpus",), message)])
+    return able[:count]
+
+
 def cpu() -> Device:
     """The processor as a device."""
     memory = round(psutil.virtual_memory().total / _GIB, 1)
@@ -104,7 +126,9 @@ def threads(device: Device, found: Sequence[Device]) -> int:
     return cores() if device.kind != DeviceKind.CUDA else max(1, cores() // max(1, len(found)))
 
 
-def capabilities(device: Device, labels: Mapping[str, str], cpus: int) -> Capabilities:
+def capabilities(
+    device: Device, labels: Mapping[str, str], cpus: int, gpus: int = 1
+) -> Capabilities:
     """What the worker tells the server about itself."""
     versions = {"segtune": tuner.__version__, "python": platform.python_version()}
     for package in _PACKAGES:
@@ -113,7 +137,12 @@ def capabilities(device: Device, labels: Mapping[str, str], cpus: int) -> Capabi
         except PackageNotFoundError:
             continue
     return Capabilities(
-        hostname=hostname(), device=device, cpus=cpus, labels=dict(labels), versions=versions
+        hostname=hostname(),
+        device=device,
+        cpus=cpus,
+        gpus=gpus,
+        labels=dict(labels),
+        versions=versions,
     )
 
 
@@ -122,23 +151,26 @@ def hostname() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).lstrip("._-")[:60] or "worker"
 
 
-def environment(base: Mapping[str, str], device: Device, cpus: int) -> dict[str, str]:
-    """The trainer's environment: one device, its share of threads, unbuffered output."""
+def environment(base: Mapping[str, str], own: Sequence[Device], cpus: int) -> dict[str, str]:
+    """The trainer's environment: its devices, its share of threads, unbuffered output."""
+    indices = [str(device.index) for device in own if device.kind == DeviceKind.CUDA]
     env = {
         **base,
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(cpus),
         "MKL_NUM_THREADS": str(cpus),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # NVML's order, which `gpus` counts by
-        "CUDA_VISIBLE_DEVICES": str(device.index) if device.kind == DeviceKind.CUDA else "",
+        "CUDA_VISIBLE_DEVICES": ",".join(indices),
     }
+    if len(own) > 1:
+        env.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns of what is meant to be so
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, when CUDA starts
     env.pop("SEGTUNE_TOKEN", None)  # third-party components in the trainer have no use for it
     return env
 
 
 def torch_name(device: Device) -> str:
-    """The device as the trainer's torch calls it: a GPU is the only one it sees."""
+    """The device as the trainer's torch calls it: a GPU is the only or first one that it sees."""
     return "cuda:0" if device.kind == DeviceKind.CUDA else device.kind
 
 

@@ -8,18 +8,33 @@ from filelock import FileLock, Timeout
 
 from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Device
-from workers.devices import choose, gpus, hostname
+from workers.devices import choose, gpus, hostname, several
 from workers.settings import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A worker's name, the device that it trains on, and the lock that keeps both its own."""
+    """A worker's name, the devices that it trains on, and the locks that keep all its own.
+
+    `gpus` are all that can be seen, of other workers too.
+    """
 
     name: str
-    device: Device
+    devices: tuple[Device, ...]
     gpus: tuple[Device, ...]
-    lock: FileLock
+    locks: tuple[FileLock, ...]
+
+    @property
+    def device(self) -> Device:
+        """The first of its devices, with the memory that every one has."""
+        memory = [device.memory_gb for device in self.devices if device.memory_gb is not None]
+        least = min(memory, default=None)
+        return self.devices[0].model_copy(update={"memory_gb": least})
+
+    def release(self) -> None:
+        """Let another worker have all of it."""
+        for lock in self.locks:
+            lock.release()
 
 
 def acquire(settings: WorkerSettings) -> Identity:
@@ -30,11 +45,17 @@ def acquire(settings: WorkerSettings) -> Identity:
     folder = settings.home / "workers"
     folder.mkdir(parents=True, exist_ok=True)
     found = gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
-    device = choose(settings.device, found, is_free=lambda gpu: _is_free(folder, gpu))
+    if settings.gpus > 1:
+        free = [gpu for gpu in found if _is_free(folder, gpu)]
+        devices = several(settings.device, settings.gpus, free, found)
+    else:
+        devices = [choose(settings.device, found, is_free=lambda gpu: _is_free(folder, gpu))]
+    device, *others = devices
     number, lock = _first_free(folder, device)
+    locks = [lock, *(_take(folder, gpu, 1) for gpu in others if gpu.kind == DeviceKind.CUDA)]
     base = f"{hostname()}-{_label(device)}"
     name = settings.worker_name or (base if number == 1 else f"{base}-{number}")
-    return Identity(name, device, found, lock)
+    return Identity(name, tuple(devices), found, tuple(locks))
 
 
 def _is_free(folder: Path, device: Device) -> bool:

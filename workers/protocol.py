@@ -38,6 +38,7 @@ class Start(Section):
     threads: int | None = None
     measure: Deployment | None = Field(default=None, exclude_if=lambda value: value is None)
     examples: int = 0
+    gpus: int = 1
 
 
 class Reply(Section):

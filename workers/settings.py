@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tuner.spec.address import ServerAddress
+from tuner.spec.kinds import MOST_GPUS
 from tuner.spec.messages import WorkerName
 
 
@@ -57,6 +58,12 @@ class WorkerSettings(BaseSettings):
         None, description="Name; made of host and device if not given"
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    gpus: int = Field(
+        1,
+        ge=1,
+        le=MOST_GPUS,
+        description="GPUs of this worker, for studies that train each trial on several",
+    )
     labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict, description="What studies may ask for: name=value,name=value"
     )

@@ -8,13 +8,14 @@ goes to stdout and stderr as usual.
 import argparse
 import faulthandler
 import logging
+import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tuner.background import duty
 from tuner.errors import DataChanged, SegtuneError, TrainingError
@@ -99,13 +100,29 @@ class Trainer:
     def _trained(self, start: Start, data: "Data", resume: Path | None) -> Outcome:
         from tuner.training.examples import Examples
         from tuner.training.train import train
+        from workers.other_ranks import RankTask, together
 
         threads = start.threads or self.threads
         if threads != self.threads:
             logger.info("training with %s threads, as the trial began", threads)
-        with Examples(
-            data.val, start.config.dataset, start.examples, start.folder, self.channel.sheet_drawn
-        ) as examples:
+        task = RankTask(
+            start=start.model_copy(update={"resume": resume}),
+            data=data.fingerprint,
+            device=self.device,
+            threads=shared(threads, start.gpus, self.device),
+            cache=self.cache,
+            roots=self.roots,
+        )
+        with (
+            Examples(
+                data.val,
+                start.config.dataset,
+                start.examples,
+                start.folder,
+                self.channel.sheet_drawn,
+            ) as examples,
+            together(task, partial(self._cut_off, start)) as group,
+        ):
             return train(
                 start.config,
                 data,
@@ -114,9 +131,17 @@ class Trainer:
                 resume=resume,
                 last_step=start.last_step,
                 steps=start.steps,
-                context=self._context(threads),
+                context=self._context(task.threads),
                 examples=examples,
+                group=group,
             )
+
+    def _cut_off(self, start: Start, outcome: Outcome | None) -> NoReturn:
+        """End the process, which waits for a rank that is gone; say why, if that one did."""
+        if outcome is not None:
+            logger.info("it ends: %s", outcome.error)
+            self.channel.finish(Finished(outcome=outcome, digest=digest(start.config)))
+        os._exit(1)
 
     def _context(self, threads: int | None) -> "DeviceContext":
         from tuner.training.determinism import DeviceContext
@@ -134,6 +159,13 @@ class Trainer:
 
         with self.channel.loading():
             return load(dataset, cache=self.cache, roots=self.roots)
+
+
+def shared(threads: int | None, gpus: int, device: str) -> int | None:
+    """A process's threads among those that share a trial: a worker's threads are a GPU's."""
+    if threads is None or device.startswith("cuda"):
+        return threads
+    return max(1, threads // gpus)
 
 
 @contextmanager

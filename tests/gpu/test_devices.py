@@ -31,7 +31,8 @@ def started(code: str, device: Device, *arguments: str) -> subprocess.Popen[str]
     """A process with the environment of a trainer on that device."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
-        env=devices.environment(os.environ, device, 2) | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=devices.environment(os.environ, [device], 2)
+        | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         text=True,
     )

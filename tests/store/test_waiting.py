@@ -31,6 +31,7 @@ def member(
     return Member(name, Capabilities(device=device, labels=labels), unfit)
 
 
+PAIR = Member("g3", Capabilities(device=Device(kind="cuda"), gpus=2))
 CPU, SMALL, LARGE = member("c1"), member("g1", "cuda", 10.7), member("g2", "cuda", 79.2, site="b")
 
 
@@ -41,6 +42,13 @@ CPU, SMALL, LARGE = member("c1"), member("g1", "cuda", 10.7), member("g2", "cuda
         ({}, [CPU], None),
         ({"gpus": 1}, [CPU, member("c2")], "it asks for a GPU, and no worker has one"),
         ({"gpus": 1}, [CPU, SMALL], None),
+        (
+            {"gpus": 4},
+            [CPU, PAIR],
+            "it asks for 4 GPUs for each trial, and no worker gives more than 2 (g3); start one: "
+            "`segtune worker --gpus 4`",
+        ),
+        ({"gpus": 2}, [SMALL, PAIR], None),
         (
             {"gpus": 1, "memory_gb": 24},
             [CPU, SMALL],
@@ -107,14 +115,14 @@ members = st.lists(
     st.builds(
         Member,
         st.just("w"),
-        st.builds(Capabilities, device=devices, labels=labels),
+        st.builds(Capabilities, device=devices, labels=labels, gpus=st.integers(1, 3)),
         st.none() | st.just("broken"),
     ),
     max_size=4,
 )
 demands = st.builds(
     Resources,
-    gpus=st.integers(0, 1),
+    gpus=st.integers(0, 4),
     memory_gb=st.none() | st.sampled_from([8.0, 12.0, 32.0]),
     labels=labels,
 )

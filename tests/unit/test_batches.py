@@ -141,3 +141,24 @@ def test_drawn_images_are_counted(options: dict[str, Any], images: int | None) -
     """Formats that draw say how many; files have to be looked at."""
     given_ = {"format": "synthetic", "classes": ["a", "b"], "size": [16, 16], **options}
     assert training_images(DatasetConfig.model_validate(given_)) == images
+
+
+@pytest.mark.parametrize(
+    ("batch", "gpus", "place"), [([2, 8], 4, SPACE), ([4, 8], 4, None), ([1, 8], 1, None)]
+)
+def test_each_gpu_gets_an_image_of_each_batch(
+    batch: list[int], gpus: int, place: Location | None
+) -> None:
+    """A batch that leaves one without is refused where it is drawn."""
+    given_ = document(
+        dataset={"format": "synthetic", "size": [32, 48]},
+        base={"model": {**CNN, "norm": "group"}, "training": {"epochs": 1}},
+        space={"training.batch_size": {"choice": batch}},
+        resources={"gpus": gpus},
+    )
+    if place is None:
+        assert parse(given_).resources.gpus == gpus
+        return
+    with pytest.raises(InvalidSpec, match="batch_size is 2, and resources") as raised:
+        parse(given_)
+    assert [problem.location for problem in raised.value.problems] == [place]

@@ -20,11 +20,12 @@ from tuner.errors import (
 )
 from tuner.spec.messages import Action, Device, Outcome, OutcomeKind, Unfitness
 from workers import devices
-from workers.identity import acquire
+from workers.identity import Identity, acquire
 from workers.outcomes import apply_verdict, trained
 from workers.process import Exited
 from workers.protocol import MESSAGES, Finished, Reply, digest, line
 from workers.settings import WorkerSettings
+from workers.trainer import shared
 
 GPUS = tuple(Device(kind="cuda", index=index, name="H100") for index in range(3))
 BY_UUID = {f"GPU-{index}{index}": gpu for index, gpu in enumerate(GPUS)}
@@ -92,7 +93,7 @@ def test_unknown_names_end_the_visible_list() -> None:
 
 def test_the_trainer_sees_one_device_and_no_token() -> None:
     """Its environment holds its GPU, its threads, and nothing of the server's."""
-    env = devices.environment({"SEGTUNE_TOKEN": "hunter2"}, GPUS[2], 4)
+    env = devices.environment({"SEGTUNE_TOKEN": "hunter2"}, GPUS[2:], 4)
     assert env["CUDA_VISIBLE_DEVICES"] == "2"
     assert env["OMP_NUM_THREADS"] == "4"
     assert "SEGTUNE_TOKEN" not in env
@@ -109,12 +110,52 @@ def test_living_workers_have_different_names(tmp_path: Path) -> None:
     """A second worker of a device gets a number, and a name that is free is used again."""
     settings = WorkerSettings(home=tmp_path, device="cpu")
     first, second = acquire(settings), acquire(settings)
-    first.lock.release()
+    first.release()
     third = acquire(settings)
     assert second.name == f"{first.name}-2"
     assert third.name == first.name
-    second.lock.release()
-    third.lock.release()
+    second.release()
+    third.release()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "free", "given"),
+    [
+        ("auto", GPUS, GPUS[:2]),
+        ("cuda", GPUS[1:], GPUS[1:]),
+        ("cuda:1", GPUS, GPUS[1:]),
+        ("auto", GPUS[:1], None),
+        ("cuda:2", GPUS, None),
+        ("mps", (), None),
+    ],
+)
+def test_a_worker_takes_gpus_that_are_free(
+    wanted: str, free: tuple[Device, ...], given: tuple[Device, ...] | None
+) -> None:
+    """As many as it is to have, from the named one on; too few are refused."""
+    if given is None:
+        with pytest.raises(InvalidInput, match="gpus: 2 GPUs are wanted"):
+            devices.several(wanted, 2, free, GPUS)
+    else:
+        assert tuple(devices.several(wanted, 2, free, GPUS)) == given
+
+
+def test_the_trainer_of_several_gpus_sees_them(tmp_path: Path) -> None:
+    """In their order; what says less memory than others has the say for all."""
+    env = devices.environment({}, GPUS[1:], 4)
+    assert env["CUDA_VISIBLE_DEVICES"] == "1,2"
+    both = Identity("w", (Device(memory_gb=24), Device(memory_gb=16)), (), ())
+    assert both.device.memory_gb == 16
+
+
+def test_processes_share_the_cpu(tmp_path: Path) -> None:
+    """A worker without a GPU may try out what several do; its threads are divided."""
+    held = acquire(WorkerSettings(home=tmp_path, device="cpu", gpus=3))
+    held.release()
+    assert [device.kind for device in held.devices] == ["cpu"] * 3
+    assert shared(8, 3, "cpu") == 2
+    assert shared(1, 3, "cpu") == 1
+    assert shared(8, 3, "cuda:0") == 8
 
 
 def test_messages_survive_the_wire() -> None:

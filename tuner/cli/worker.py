@@ -15,10 +15,14 @@ from tuner.cli.options import (
 )
 
 
-def worker(
+def worker(  # noqa: PLR0913, PLR0917  # options
     server: ServerOption = None,
     token: TokenOption = None,
     device: DeviceOption = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=1, help="GPUs, for trials that want several.", show_default=False),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name in the dashboard.", show_default=False)
     ] = None,
@@ -27,7 +31,7 @@ def worker(
         int | None, typer.Option(min=1, help="End after so many trials.", show_default=False)
     ] = None,
 ) -> None:
-    """Run a worker: it trains trials on one device."""
+    """Run a worker: it trains one trial after the other on its device."""
     from workers.agent import run
     from workers.settings import WorkerSettings
 
@@ -36,6 +40,7 @@ def worker(
         server=server,
         token=token,
         device=device,
+        gpus=gpus,
         worker_name=name,
         data_roots=paths(data_root),
     )

@@ -294,6 +294,7 @@ def _assign(
         threads=trial.threads,
         steps=steps,
         measure=deployments.to_measure(rules.spec, trial),
+        gpus=max(1, rules.spec.resources.gpus),
         examples=rules.spec.examples,
         expires_at=offer.lease.expires_at,
         lease_seconds=offer.seconds,

@@ -69,7 +69,9 @@ def waiting_for(
 def _demands(resources: Resources) -> list[_Demand]:
     """All that a study asks for, each by itself."""
     demands = list[_Demand]()
-    if resources.gpus > 0:
+    if resources.gpus > 1:
+        demands.append(_gpus(resources.gpus))
+    elif resources.gpus == 1:
         demands.append(_Demand(lambda one: one.device.kind != DeviceKind.CPU, _no_gpu))
     if resources.memory_gb is not None:
         demands.append(_memory(resources.memory_gb))
@@ -79,6 +81,17 @@ def _demands(resources: Resources) -> list[_Demand]:
 
 def _no_gpu(able: Collection[Member], nobody: str) -> str:
     return f"it asks for a GPU, and {nobody} has one"
+
+
+def _gpus(asked: int) -> _Demand:
+    def unmet(able: Collection[Member], nobody: str) -> str:
+        best = max(able, key=lambda member: member.capabilities.gpus)
+        return (
+            f"it asks for {asked} GPUs for each trial, and {nobody} gives more than "
+            f"{best.capabilities.gpus} ({best.name}); start one: `segtune worker --gpus {asked}`"
+        )
+
+    return _Demand(lambda one: one.gpus >= asked, unmet)
 
 
 def _memory(asked: float) -> _Demand:

@@ -6,6 +6,8 @@ is never refused for it. What we say ourselves is a member.
 
 from enum import StrEnum
 
+MOST_GPUS = 64  # that a worker has, and a trial is trained on
+
 
 class ErrorKind(StrEnum):
     """What went wrong with a trial; what its worker lacked is one of `messages.Unfitness`."""

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, field_validator
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.deployment import Deployment
 from tuner.spec.examples import EXAMPLES
-from tuner.spec.kinds import DeviceKind, ErrorKind
+from tuner.spec.kinds import MOST_GPUS, DeviceKind, ErrorKind
 from tuner.spec.vitals import LogTail
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -96,6 +96,11 @@ class Capabilities(Section):
     hostname: str = ""
     device: Device = Device()
     cpus: int = 1
+    gpus: Annotated[int, Field(ge=1, le=MOST_GPUS)] = Field(
+        default=1,
+        exclude_if=lambda value: value == 1,  # servers of the release before do not know it
+        description="Devices that it trains a trial on at once, if a study asks for so many",
+    )
     labels: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
 
@@ -156,6 +161,11 @@ class Assignment(Section):
         exclude_if=lambda value: value is None,  # workers of the release before do not know it
         description="Where to measure what its network costs, before the first step; "
         "None: nothing to measure",
+    )
+    gpus: int = Field(
+        default=1,
+        exclude_if=lambda value: value == 1,  # workers of the release before do not know it
+        description="Devices that share each batch",
     )
     examples: int = Field(
         default=EXAMPLES,

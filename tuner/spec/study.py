@@ -10,6 +10,7 @@ from tuner.spec import upgrades
 from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
 from tuner.spec.deployment import Deployment
 from tuner.spec.examples import EXAMPLES, MOST
+from tuner.spec.kinds import MOST_GPUS
 from tuner.spec.metrics import MEASURED, MINIMIZED
 from tuner.spec.space import SearchSpace
 
@@ -157,9 +158,10 @@ class SearchSettings(Section):
 class Resources(Section):
     """What a worker must have, and how often a trial may lose one."""
 
-    gpus: Annotated[int, Field(ge=0, le=1)] = Field(
+    gpus: Annotated[int, Field(ge=0, le=MOST_GPUS)] = Field(
         default=0,
-        description="1: only workers with a GPU; 0: any worker, its GPU is used if it has one",
+        description="0: any worker, its GPU is used if it has one; 1: only workers with a GPU; "
+        "more: each trial is trained on so many GPUs of one worker, which share its batch",
     )
     memory_gb: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="Memory that the worker's device must have"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from tuner.training.examples import Examples
 from tuner.training.ignore import IGNORE
 from tuner.training.network.model import SegmentationModel
 from tuner.training.network.resize import resize
+from tuner.training.process_group import ProcessGroup
 from tuner.training.ranks import Rank
 
 # Gets the number of an image, its H×W predictions and its flat K·K counts, on the device.
@@ -34,15 +36,17 @@ class Evaluation:
         *,
         micro_batch: int,
         examples: Examples | None = None,
+        group: ProcessGroup = ProcessGroup(),  # noqa: B008  # has no state
     ) -> None:
         """Begin with the images that a training step passes at once, on a GPU with some more."""
         self._split, self._context = split, context
         self._determinism = config.training.determinism
-        self._examples = examples
+        self._examples, self._group = examples, group
         self._at_once = min((_AT_ONCE if context.is_cuda else 1) * micro_batch, len(split))
 
     def confusion(self, model: SegmentationModel, heartbeat: Callable[[], None]) -> ConfusionMatrix:
-        """K×K counts of the whole split. Raises Diverged, OutOfMemory."""
+        """K×K counts of the whole split, by all of the group. Raises Diverged, OutOfMemory."""
+        self._group.align(model)
 
         def score(at_once: int) -> ConfusionMatrix:
             return confusion(
@@ -53,6 +57,7 @@ class Evaluation:
                 batch_size=at_once,
                 heartbeat=heartbeat,
                 watch=None if self._examples is None else self._examples.watch,
+                rank=self._group.rank,
             )
 
         counts, self._at_once = memory.halving(
@@ -62,11 +67,13 @@ class Evaluation:
             context=self._context,
             advice="use a smaller model or dataset.size",
         )
-        return counts
+        parts = self._group.gathered(counts)
+        return tuple(tuple(row) for row in np.sum(parts, axis=0).tolist())
 
     def publish(self, step: int) -> None:
         """Let the examples of the last scoring be seen, as those of that step."""
         if self._examples is not None:
+            self._examples.gather(self._group)
             self._examples.publish(step)
 
 

@@ -26,6 +26,7 @@ from tuner.training import draws
 from tuner.training.data.cache import DecodedSplit
 from tuner.training.ignore import IGNORE
 from tuner.training.preview.sheet import visible
+from tuner.training.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
 _COLUMNS = 8
@@ -75,11 +76,19 @@ class Examples:
             size = self._sizes[self.indices.index(index)]
             self._seen[index] = reduced(predicted, size).to(torch.uint8), counts
 
-    def publish(self, step: int) -> None:
-        """Draw what was seen since the last time, as the predictions of that step."""
-        # Off the device in the caller's thread, which has just waited for it.
+    def gather(self, group: ProcessGroup) -> None:
+        """Bring what all ranks have seen to the first, in the thread that trains."""
+        # Off the device, which was just waited for.
         seen = {i: (labels.cpu(), counts.cpu()) for i, (labels, counts) in self._seen.items()}
-        self._seen.clear()
+        everything = group.gathered(seen)
+        self._seen = {}
+        if group.rank.is_first:
+            for part in everything:
+                self._seen |= part
+
+    def publish(self, step: int) -> None:
+        """Draw what was gathered since the last time, as the predictions of that step."""
+        seen, self._seen = self._seen, {}
         if len(seen) == len(self.indices):
             self._submit(lambda: self._draw_predictions(seen, step))
 

@@ -13,8 +13,9 @@ from tuner.training.determinism import DeviceContext
 class Gauges:
     """Reads the clock and the GPU over the steps of one epoch."""
 
-    def __init__(self, context: DeviceContext) -> None:
-        self._context = context
+    def __init__(self, context: DeviceContext, *, devices: int = 1) -> None:
+        """Of so many devices that work together, look at this one."""
+        self._context, self._devices = context, devices
         self._uses: list[float] = []
         self._began = self._asked = perf_counter()
         self._waited = 0.0
@@ -43,6 +44,11 @@ class Gauges:
     def seconds(self) -> float:
         """Since the epoch began, or went on."""
         return perf_counter() - self._began
+
+    @property
+    def device_seconds(self) -> float:
+        """The same for every device that was busy with it: what the epoch costs."""
+        return self.seconds * self._devices
 
     def speed(self) -> dict[str, float]:
         """Images per second, and the share of the time in which the loop waited for them."""

@@ -13,7 +13,12 @@ from tuner.training.train_state import TrainState
 
 def of(state: TrainState) -> dict[str, Any]:
     """Data, versions, device, micro-batch and size of the network, as they are now."""
-    found = {"weights": dict(state.model.initial_weights), "teachers": dict(state.teachers.digests)}
+    found: dict[str, Any] = {
+        "weights": dict(state.model.initial_weights),
+        "teachers": dict(state.teachers.digests),
+    }
+    if state.group.rank.count > 1:
+        found["gpus"] = state.group.rank.count
     return {
         "data": state.owner.fingerprint,
         "versions": {

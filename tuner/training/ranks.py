@@ -15,6 +15,16 @@ class Rank:
         if not 0 <= self.index < self.count:
             raise ValueError(f"rank {self.index} of {self.count}; ranks count from 0")
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it speaks for all."""
+        return self.index == 0
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """What tells its draws from those of the first, which are those of a process alone."""
+        return () if self.is_first else (self.index,)
+
     def part(self, length: int) -> slice:
         """Its places among `length`: all ranks' parts in order are the whole, each place once.
 

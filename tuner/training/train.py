@@ -5,7 +5,7 @@ cut off between any two optimizer steps and taken up again to the same numbers.
 """
 
 import logging
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -23,7 +23,7 @@ from tuner.training import checkpoint, determinism, draws, memory, provenance, r
 from tuner.training.batches.batches import Batches
 from tuner.training.cadence import Cadence
 from tuner.training.data.load import Data
-from tuner.training.determinism import DeviceContext, autocast
+from tuner.training.determinism import DeviceContext
 from tuner.training.evaluate import Evaluation
 from tuner.training.examples import Examples
 from tuner.training.gauges import Gauges
@@ -32,7 +32,9 @@ from tuner.training.network import model
 from tuner.training.network.model_files import write_model
 from tuner.training.optimization.gradients import clip, clip_weights
 from tuner.training.optimization.parameters import set_rate
+from tuner.training.process_group import ProcessGroup
 from tuner.training.session import Session
+from tuner.training.shared_session import SharedSession
 from tuner.training.steps import EpochSteps
 from tuner.training.train_state import TrainState
 
@@ -57,6 +59,7 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
     steps: int | None = None,
     context: DeviceContext = DeviceContext(),  # noqa: B008  # frozen
     examples: Examples | None = None,
+    group: ProcessGroup = ProcessGroup(),  # noqa: B008  # has no state
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
 
@@ -65,6 +68,9 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
     and reported, and after the last the trial is paused. Checkpoints are written into `folder` as
     seldom as `context` allows, and always when a run ends before its trial does. `examples` look on
     when the validation split is scored; no number depends on them.
+
+    Every process of a `group` calls it with the same arguments. They share each batch and each
+    scoring; what the session of rank 0 says holds for all, and rank 0 alone writes.
 
     Raises:
         Diverged, OutOfMemory: loss or output is not finite; the micro-batch cannot shrink further.
@@ -76,13 +82,18 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
     counting = EpochSteps(config.training.epochs, steps or config.training.epochs, last_step)
     with ExitStack() as stack:
         stack.enter_context(determinism.applied(config.training.determinism, context))
-        batches = stack.enter_context(closing(Batches(data.train, config, context.device)))
+        batches = stack.enter_context(
+            closing(Batches(data.train, config, context.device, rank=group.rank))
+        )
         state = TrainState(config, data, context, counting.epochs * batches.per_epoch)
+        session = SharedSession(session, group)
         checkpoints = _Checkpoints(state, folder, counting, session)
         stack.enter_context(checkpoints.writer)
         _begin(state, batches, resume)
+        state.join(group)
+        least = group.least(state.micro_batch)
         evaluation = Evaluation(
-            data.val, config, context, micro_batch=state.micro_batch, examples=examples
+            data.val, config, context, micro_batch=least, examples=examples, group=group
         )
 
         session.started(state.progress.step, batches.per_epoch, provenance.of(state))
@@ -91,10 +102,10 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
             kind = _train_epochs(
                 state, batches, evaluation, checkpoints, counting=counting, session=session
             )
-        if kind is OutcomeKind.COMPLETED:
-            save_model(state, folder / MODEL)
-        else:
+        if kind is not OutcomeKind.COMPLETED:
             checkpoints.save()
+        elif group.rank.is_first:
+            save_model(state, folder / MODEL)
         step = counting.step(state.progress.step)
         return Outcome(kind=kind, step=step, provenance=provenance.of(state))
 
@@ -111,16 +122,16 @@ def _train_epochs(
     """Train epoch by epoch to the end, or until somebody asks for an earlier one."""
     context, progress = state.context, state.progress
     for epoch in range(progress.epoch, counting.epochs + 1):
-        gauges = Gauges(context)
+        gauges = Gauges(context, devices=state.group.rank.count)
         _start_epoch(epoch, state, batches)
         for cursor in range(progress.cursor, batches.per_epoch):
             if session.should_yield():
-                progress.spend(gauges.seconds)
+                progress.spend(gauges.device_seconds)
                 return OutcomeKind.YIELDED
             step = (epoch - 1) * batches.per_epoch + cursor  # from 0, over the full budget
             gauges.batch_asked()
             images, labels = batches.batch(epoch, cursor)  # B×C×h×w in 0 … 255; B×h×w
-            gauges.batch_arrived(len(images))
+            gauges.batch_arrived(batches.size)
             loss = optimizer_step(state, images, labels, step)
             state.loss_sum += loss.to(state.loss_sum.device)
             progress.cursor = cursor + 1
@@ -147,7 +158,7 @@ def _train_epochs(
             report = _report(state, counting.step(epoch), confusion, rest)
             evaluation.publish(report.step)
         state.loss_sum.zero_()
-        report = progress.close_epoch(gauges.seconds, report)
+        report = progress.close_epoch(gauges.device_seconds, report)
         checkpoints.save_if_due()
         if report is None:
             continue
@@ -171,7 +182,8 @@ def _start_epoch(epoch: int, state: TrainState, batches: Batches) -> None:
 def optimizer_step(state: TrainState, images: Tensor, labels: Tensor, step: int) -> Tensor:
     """Schedule, forward, backward, step: moves the state by one batch and gives its loss, a scalar.
 
-    Images are B×C×h×w in 0 … 255, labels B×h×w. The result depends on state, batch and `step` only.
+    Images are B×C×h×w in 0 … 255, labels B×h×w, the own part of a batch that processes share. The
+    loss is the whole batch's. The result depends on state, batch and `step` only.
 
     Raises:
         OutOfMemory: the micro-batch does not fit, halved or not as `state.may_shrink` says.
@@ -201,38 +213,35 @@ def _gradients(
 
     Each part counts by its share of the valid pixels, so that a loss that is a mean over valid
     pixels is the batch's own. Of a loss that is not (Dice, Lovász, RMI, OHEM's choice of pixels) it
-    is the mean over the parts, each scored by itself.
+    is the mean over the parts, each scored by itself. Ranks have parts like those of a micro-batch.
     """
+    group = state.group
     # Dropout is the one consumer of torch's generator, so the position restores it.
-    torch.manual_seed(draws.seed_of(state.config.seed, "step", step))
+    torch.manual_seed(draws.seed_of(state.config.seed, "step", step, *group.rank.own))
     state.optimizer.zero_grad(set_to_none=True)
     count = ceil(len(images) / micro_batch)
     try:
-        if count == 1:
+        if count == group.rank.count == 1:
             return _backward(state, images, labels, None)
-        valid = (labels != IGNORE).sum().clamp(min=1)
+        valid = group.total((labels != IGNORE).sum()).clamp(min=1)
+        losses: list[Tensor] = []
         parts = zip(images.tensor_split(count), labels.tensor_split(count), strict=True)
-        losses = [_backward(state, part, own, (own != IGNORE).sum() / valid) for part, own in parts]
+        for part, own in parts:
+            # Of the ranks' gradients the mean is taken, so that each counts as often as there are.
+            share = (own != IGNORE).sum() / valid * group.rank.count
+            with nullcontext() if len(losses) == count - 1 else state.apart():
+                losses.append(_backward(state, part, own, share))
     except ValueError as error:
         if _ONE_VALUE not in str(error):
             raise
         raise TrainingError(remedies.one_value(state.config, micro_batch)) from error
-    return torch.stack(losses).sum()
+    return group.total(torch.stack(losses).sum()) / group.rank.count
 
 
 def _backward(state: TrainState, images: Tensor, labels: Tensor, share: Tensor | None) -> Tensor:
     """Forward and backward of what passes at once; the loss counts by its `share` of the batch."""
-    aux_weight = state.config.model.aux_weight
     with memory.limited(state.context):
-        with autocast(state.config.training.determinism, state.context):
-            logits, aux = state.model(images)  # both b×K×h×w
-            lessons = state.teachers.lessons(images)
-        # In float32, whatever the network computes in.
-        loss = state.loss(logits.float(), labels, *lessons)
-        if aux is not None and aux_weight > 0:
-            # A loss that mines pixels or scores regions says what an auxiliary output gets.
-            aux_loss = getattr(state.loss, "aux", state.loss)
-            loss = loss + aux_weight * aux_loss(aux.float(), labels, *lessons)
+        loss = state.training_pass(images, labels)
         if share is not None:
             loss = loss * share
     loss.backward()
@@ -277,7 +286,11 @@ def _begin(state: TrainState, batches: Batches, resume: Path | None) -> None:
         logger.info("resuming at epoch %d, step %d", state.progress.epoch, state.progress.cursor)
     elif training.micro_batch is None and state.context.may_run_out:
         _find_micro_batch(state, batches)
-    state.may_shrink = training.micro_batch is None and training.determinism != "exact"
+    state.may_shrink = (
+        training.micro_batch is None
+        and training.determinism != "exact"
+        and batches.rank.count == 1  # the others would wait for this one
+    )
     state.progress.threads = torch.get_num_threads()
 
 
@@ -295,7 +308,7 @@ def _find_micro_batch(state: TrainState, batches: Batches) -> None:
     known = memory.recall(state.config, state.context) or batches.size
     state.micro_batch = start = min(known, batches.size)
     probe(state, *batches.batch(1, 0))
-    if state.micro_batch < start:
+    if state.micro_batch < start and batches.rank.is_first:
         memory.remember(state.config, state.context, state.micro_batch)
 
 
@@ -335,7 +348,7 @@ class _Checkpoints:
     def save(self) -> None:
         """Begin to write one of this moment, unless that was done before."""
         moment = (self._state.progress.epoch, self._state.progress.cursor)
-        if moment == self._saved_at:
+        if moment == self._saved_at or not self._state.group.rank.is_first:
             return
         self._saved_at = moment
         began = perf_counter()

@@ -1,11 +1,13 @@
 """Everything that a training goes on from: network, optimizer, average, loss sum and position."""
 
+from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from tuner.configs import catalog
@@ -19,14 +21,17 @@ from tuner.training.network import model
 from tuner.training.optimization import rates
 from tuner.training.optimization.ema import Average
 from tuner.training.optimization.parameters import groups, groups_of_loss, set_decay
+from tuner.training.process_group import ProcessGroup
 from tuner.training.teachers import Teachers
+from tuner.training.training_pass import TrainingPass
 
 
 class TrainState:
     """What a checkpoint holds, on its device; `optimizer_step` and the loop move it.
 
     `micro_batch` is how many images pass through the network at once; `may_shrink` lets a step
-    halve it when memory runs out. `progress` is brought up to date by `snapshot`.
+    halve it when memory runs out. `progress` is brought up to date by `snapshot`. Among several
+    processes each has a state of its own, and all are equal, except for the buffers of the network.
     """
 
     def __init__(self, config: TrialConfig, data: Data, context: DeviceContext, steps: int) -> None:
@@ -53,6 +58,11 @@ class TrainState:
         if config.training.compile:
             # Static shapes: every batch is whole, and dynamic kernels are slower.
             self.model.compile(dynamic=False)
+        self.group = ProcessGroup()
+        self._pass = TrainingPass(
+            self.model, self.loss, self.teachers, config=config, context=context
+        )
+        self.training_pass: nn.Module = self._pass
         self.progress = Progress()
         # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
         place = context.device if context.is_cuda else "cpu"
@@ -64,6 +74,18 @@ class TrainState:
         if self.average is None:
             return self.model
         return cast(model.SegmentationModel, self.average.module)
+
+    def join(self, group: ProcessGroup) -> None:
+        """Learn from the gradients of the whole group from now on, with every rank's parts."""
+        self.group = group
+        self.training_pass = group.wrapped(self._pass)
+
+    def apart(self) -> AbstractContextManager[object]:
+        """Let gradients add up in this process alone, until a backward pass outside of it."""
+        wrapped = self.training_pass
+        if isinstance(wrapped, DistributedDataParallel):
+            return wrapped.no_sync()
+        return nullcontext()
 
     def follow(self, config: TrialConfig) -> None:
         """Go on with another learning rate and weight decay; all else stays as it was built."""

@@ -94,7 +94,7 @@ class LocalDriver:
     def _device(self, name: str) -> str:
         """The device of a worker: over the GPUs by its number, where all may be taken."""
         wanted, found = self._worker.device, gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
-        if wanted != "auto" or not found:
+        if wanted != "auto" or not found or self._fleet.gpus > 1:
             return wanted
         number = name.rpartition("-")[2]
         return f"cuda:{(int(number) - 1 if number.isdigit() else 0) % len(found)}"
@@ -107,6 +107,8 @@ class LocalDriver:
         environment["SEGTUNE_DATA_ROOTS"] = os.pathsep.join(map(str, worker.data_roots))
         if worker.token is not None:
             environment["SEGTUNE_TOKEN"] = worker.token.get_secret_value()
+        if self._fleet.gpus > 1:
+            environment["SEGTUNE_GPUS"] = str(int(self._fleet.gpus))
         if not device.startswith("cuda"):
             share = max(1, cores() // max(1, self._fleet.max))
             environment.setdefault("SEGTUNE_THREADS", str(worker.threads or share))

@@ -121,6 +121,8 @@ class RayDriver:
         own: dict[str, Any] = {"worker_name": name, "server": self._worker.server}
         if not self._fleet.gpus:
             own["device"] = "cpu"
+        if self._fleet.gpus > 1:
+            own["gpus"] = int(self._fleet.gpus)
         if "threads" not in given and self._fleet.cpus >= 1:
             own["threads"] = int(self._fleet.cpus)
         return {**given, **own}

@@ -28,6 +28,7 @@ _MODEL = (
 
 def batch_problems(spec: StudySpec) -> Iterator[Problem]:
     """Batches of the recipe, or that the space draws, which no trial can be trained with."""
+    yield from _shared(spec)
     images = training_images(spec.dataset)
     yield from size_problems(spec, images) if images is not None else ()
     drawn = islice(combinations(spec.space, _BATCH), COMBINATIONS)
@@ -65,6 +66,19 @@ def training_images(dataset: DatasetConfig) -> int | None:
     elif dataset.holdout:
         count -= min(max(round(dataset.holdout * count), 1), count - 1)
     return max(1, round(dataset.subset * count))
+
+
+def _shared(spec: StudySpec) -> Iterator[Problem]:
+    """Batches of which some process that trains the trial would get no image."""
+    gpus = spec.resources.gpus
+    for params in islice(combinations(spec.space, _BATCH[:1]), COMBINATIONS):
+        batch = _with(spec.base.training, params).batch_size
+        if batch < gpus:
+            message = (
+                f"batch_size is {batch}, and resources.gpus is {gpus}: each GPU needs an image of "
+                f"every batch; use {gpus} or more"
+            )
+            yield _problem(spec, params, _BATCH[:1], message)
 
 
 def _alone(spec: StudySpec) -> Iterator[Problem]:

@@ -41,7 +41,7 @@ class Batches:
         ahead: bool | None = None,
         rank: Rank = Rank(),  # noqa: B008  # frozen
     ) -> None:
-        self.size = config.training.batch_size
+        self.size, self.rank = config.training.batch_size, rank
         if self.size < rank.count:
             raise TrainingError(
                 f"training.batch_size is {self.size}, but {rank.count} processes share each batch; "

@@ -1,0 +1,156 @@
+"""Several processes train one trial: they give the numbers of one, and end together."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+import psutil
+import pytest
+
+from tests.training import samples
+from tuner.errors import TrainingError
+from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
+from tuner.training.data.load import load
+from tuner.training.determinism import DeviceContext
+from tuner.training.train import train
+from workers.other_ranks import OtherRanks, RankTask
+from workers.process import COMMAND, Exited, TrainerEvent, TrainerProcess
+from workers.protocol import Finished, Heartbeat, Reply, Reported, SheetDrawn, Start, Yield
+
+pytestmark = pytest.mark.timeout(240)
+# Nothing that looks at a batch as a whole, so that its division moves no more than last digits.
+STILL = {"model.norm": "group", "model.dropout": 0.0, "training.batch_size": 3}
+CONFIG = samples.config(STILL)
+
+
+@dataclass
+class Trainer:
+    """A trainer process, asked as an agent asks it."""
+
+    process: TrainerProcess
+
+    def train(
+        self, start: Start, on: Callable[[TrainerEvent], None] = lambda event: None
+    ) -> tuple[list[Report], TrainerEvent]:
+        """What is reported, and the event at the end."""
+        self.process.send(start)
+        reports: list[Report] = []
+        while (event := self.process.next_event(120)) is not None:
+            on(event)
+            if isinstance(event, Reported):
+                reports.append(event.report)
+                self.process.send(Reply(verdict=Verdict()))
+            if isinstance(event, Finished | Exited):
+                return reports, event
+        raise TrainingError(f"it is silent: {self.process.log_tail()}")
+
+    def ranks(self) -> list[psutil.Process]:
+        """The processes beside it."""
+        beside = psutil.Process(self.process._process.pid).children(recursive=True)
+        return [child for child in beside if "workers.rank" in child.cmdline()]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the scenes are decoded."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, cache: Path) -> Iterator[Trainer]:
+    """One that trains on the CPU, and is gone in the end with all that it has started."""
+    command = [*COMMAND, "--device", "cpu", "--threads", "2", "--cache", str(cache)]
+    process = TrainerProcess(tmp_path / "log", command=command, env=os.environ)
+    yield Trainer(process)
+    process.kill()
+    process.close()
+
+
+def kind(event: TrainerEvent) -> OutcomeKind | None:
+    """How a trial ended, by its own word."""
+    return event.outcome.kind if isinstance(event, Finished) else None
+
+
+def test_two_processes_give_the_numbers_of_one(
+    trainer: Trainer, cache: Path, tmp_path: Path
+) -> None:
+    """The batch is divided, not doubled; cut anywhere and resumed, every bit is the same."""
+    alone = samples.Reports()
+    train(
+        CONFIG,
+        load(CONFIG.dataset, cache=cache),
+        alone,
+        folder=tmp_path / "alone",
+        context=DeviceContext(threads=1),
+    )
+    sheets: list[SheetDrawn] = []
+
+    def note(event: TrainerEvent) -> None:
+        if isinstance(event, SheetDrawn) and event.step is not None:
+            sheets.append(event)
+
+    whole = Start(config=CONFIG, folder=tmp_path / "whole", gpus=2, examples=2)
+    reports, end = trainer.train(whole, note)
+    assert kind(end) is OutcomeKind.COMPLETED, trainer.process.log_tail()
+    for one, other in zip(alone.reports, reports, strict=True):
+        assert other.metrics["train_loss"] == pytest.approx(one.metrics["train_loss"], rel=1e-4)
+        assert other.metrics["miou"] == pytest.approx(one.metrics["miou"], abs=0.02)
+        assert other.metrics["images"] == one.metrics["images"]
+    assert [len(sheet.details.images) for sheet in sheets] == [2, 2], "each rank scored one image"
+
+    def cut(event: TrainerEvent) -> None:
+        if isinstance(event, Heartbeat) and event.stage == "step":
+            trainer.process.send(Yield())
+
+    start = whole.model_copy(update={"folder": tmp_path / "cut"})
+    first, end = trainer.train(start, cut)
+    assert kind(end) is OutcomeKind.YIELDED
+    last = first[-1].step if first else 0
+    resume = next((tmp_path / "cut").glob("checkpoint*"))
+    rest, end = trainer.train(start.model_copy(update={"resume": resume, "last_step": last}))
+    assert kind(end) is OutcomeKind.COMPLETED, trainer.process.log_tail()
+    assert samples.timeless([*first, *rest]) == samples.timeless(reports)
+    assert trainer.ranks() == []
+
+
+def test_a_killed_process_ends_all(trainer: Trainer, tmp_path: Path) -> None:
+    """One outcome comes of it, the log says which one it was, and none is left."""
+    beside: list[psutil.Process] = []
+
+    def kill(event: TrainerEvent) -> None:
+        if isinstance(event, Heartbeat) and event.stage == "step" and not beside:
+            beside.extend(trainer.ranks())
+            beside[0].kill()
+
+    long = CONFIG.model_copy(
+        update={"training": CONFIG.training.model_copy(update={"epochs": 500})}
+    )
+    _, end = trainer.train(Start(config=long, folder=tmp_path, gpus=3), kill)
+    assert end == Exited(1)
+    assert "rank 1 ended with signal SIGKILL" in trainer.process.log_tail()
+    _, alive = psutil.wait_procs(beside, timeout=20)
+    assert len(beside) == 2
+    assert alive == []
+
+
+def test_the_reason_of_another_rank_is_the_outcome(tmp_path: Path) -> None:
+    """What one of them cannot do, all cannot: its own words are told."""
+    config = CONFIG.model_copy(update={"dataset": samples.folder(root=str(tmp_path / "gone"))})
+    task = RankTask(
+        start=Start(config=config, folder=tmp_path, gpus=2, last_step=4),
+        data="0",
+        device="cpu",
+        threads=1,
+        cache=tmp_path,
+        roots=(tmp_path,),
+        rank=1,
+    )
+    told: SimpleQueue[Outcome | None] = SimpleQueue()
+    others = OtherRanks([task], told.put)
+    outcome = told.get(timeout=100)
+    others.close()
+    assert outcome is not None
+    assert (outcome.kind, outcome.step) == (OutcomeKind.YIELDED, 4), "another machine may have it"
+    assert "gone" in (outcome.error or "")

@@ -1,0 +1,153 @@
+"""The processes that train a trial beside the trainer, which is rank 0: started, watched, ended.
+
+Each is of the trainer's process group, so that whoever kills the one kills all, and each leaves
+when the pipe to its standard input closes. One that ends before the trial does ends the trial:
+nobody can go on without its part of each batch.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import ValidationError
+
+from tuner.errors import SegtuneError
+from tuner.spec.config import Section
+from tuner.spec.messages import Outcome
+from workers.process import Exited
+from workers.protocol import Start, line
+
+if TYPE_CHECKING:
+    from tuner.training.process_group import ProcessGroup
+
+logger = logging.getLogger(__name__)
+_HOST = "127.0.0.1"
+_REASON_SECONDS = 5.0  # for the reason of an error that only says that somebody is gone
+_CLOSE_SECONDS = 5.0
+# What is to be done when a rank is gone: with its outcome, or with None for one that said nothing.
+CutOff = Callable[[Outcome | None], object]
+
+
+class RankTask(Section):
+    """What a rank trains, and where; `data` is the fingerprint that all must have."""
+
+    start: Start
+    data: str
+    device: str
+    threads: int | None
+    cache: Path
+    roots: tuple[Path, ...]
+    rank: int = 0
+    port: int = 0
+
+    def of(self, rank: int, port: int) -> "RankTask":
+        """That of another rank, whose GPU is the next of those that the trainer sees."""
+        device = f"cuda:{rank}" if self.device.startswith("cuda") else self.device
+        return self.model_copy(update={"rank": rank, "port": port, "device": device})
+
+
+class _Gone(NamedTuple):
+    """A rank that has ended: with an outcome, if it could say one."""
+
+    rank: int
+    code: int
+    outcome: Outcome | None
+
+
+@contextmanager
+def together(task: RankTask, cut_off: CutOff) -> Iterator["ProcessGroup"]:
+    """The group of a trial's processes, all of them there; alone where the trial wants one.
+
+    `cut_off` is called, in a thread, when a rank has ended and the trial has not.
+    """
+    from tuner.training.process_group import ProcessGroup, joined, meeting_place
+    from tuner.training.ranks import Rank
+
+    count = task.start.gpus
+    if count == 1:
+        yield ProcessGroup()
+        return
+    store = meeting_place(_HOST, count)
+    others = OtherRanks([task.of(rank, store.port) for rank in range(1, count)], cut_off)
+    try:
+        with joined(Rank(0, count), task.device, store) as group:
+            yield group
+    except SegtuneError:
+        raise
+    except Exception:  # torch only says that somebody is gone
+        others.await_reason()
+        raise
+    finally:
+        others.close()
+
+
+class OtherRanks:
+    """All ranks but the first, from their start to their end."""
+
+    def __init__(self, tasks: list[RankTask], cut_off: CutOff) -> None:
+        self._cut_off = cut_off
+        self._is_over = threading.Event()
+        self._gone: SimpleQueue[_Gone] = SimpleQueue()
+        self._processes = [self._start(task) for task in tasks]
+        threading.Thread(target=self._watch, name="ranks", daemon=True).start()
+
+    def await_reason(self) -> None:
+        """After an error: if it came of a rank that is gone, stay until the process is cut off."""
+        if all(process.poll() is None for process in self._processes):
+            return
+        threading.Event().wait(_REASON_SECONDS)
+
+    def close(self) -> None:
+        """End all that are left."""
+        self._is_over.set()
+        for process in self._processes:
+            with suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]  # it has a pipe
+        for process in self._processes:
+            try:
+                process.wait(_CLOSE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, task: RankTask) -> "subprocess.Popen[bytes]":
+        read, write = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.rank", str(write)],
+            stdin=subprocess.PIPE,
+            pass_fds=(write,),
+        )
+        os.close(write)
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(line(task))
+            process.stdin.flush()
+        threading.Thread(
+            target=self._wait_for, args=(process, task.rank, read), daemon=True
+        ).start()
+        return process
+
+    def _wait_for(self, process: "subprocess.Popen[bytes]", rank: int, pipe: int) -> None:
+        with os.fdopen(pipe, "rb") as words:
+            said = words.read()
+        outcome = None
+        with suppress(ValidationError):
+            outcome = Outcome.model_validate_json(said) if said else None
+        self._gone.put(_Gone(rank, process.wait(), outcome))
+
+    def _watch(self) -> None:
+        """Cut the trainer off once a rank has ended before the others were asked to."""
+        while not self._is_over.is_set():
+            with suppress(Empty):
+                gone = self._gone.get(timeout=1.0)
+                if gone.code == 0 or self._is_over.wait(1.0):  # the others may just be at the end
+                    continue
+                logger.error("rank %d ended with %s", gone.rank, Exited(gone.code))
+                self._cut_off(gone.outcome)
