@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.databases import Clock
-from tests.store.fleet import Fleet
+from tests.store.fleet import LEASE_SECONDS, Fleet
 from tests.store.samples import spec
 from tuner.errors import NotFound
-from tuner.service import leases, lifecycle, overview, studies
+from tuner.service import leases, lifecycle, overview, studies, upkeep
 from tuner.spec.failures import gist
 from tuner.spec.messages import Assignment, Outcome, OutcomeKind
 from tuner.spec.states import StudyState, TrialState
@@ -203,3 +203,17 @@ def test_a_trial_handed_back_uses_up_no_attempt(clocked_database: Database) -> N
     for _ in range(3):
         fleet.finish(fleet.take(), OutcomeKind.YIELDED)
     assert overview.trial(clocked_database, "streets", 0).state is TrialState.WAITING
+
+
+def test_a_trial_whose_worker_is_lost_says_so(clocked_database: Database, clock: Clock) -> None:
+    """Nothing was heard: that has a code of its own, which the study's reason tells."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(search={**SMALL, "trials": 1}, resources={"attempts": 1}))
+    fleet.take("w1")
+    clock.advance(LEASE_SECONDS + 1)
+    upkeep.run(clocked_database)
+    trial = overview.trial(clocked_database, "streets", 0)
+    assert (trial.state, trial.error_kind) == (TrialState.FAILED, "lost_worker")
+    assert "trial 0 (lost_worker): 1 attempt was lost on w1" in (
+        overview.study(clocked_database, "streets").reason or ""
+    )

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training import samples
-from tuner.errors import CheckpointMismatch, DataError, Diverged, InvalidSpec
+from tuner.errors import (
+    CheckpointMismatch,
+    DataError,
+    Diverged,
+    InvalidSpec,
+    TrainingError,
+)
 from tuner.spec.config import Change, TrialConfig
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from tuner.spec.metrics import derive
@@ -329,15 +335,27 @@ def test_divergence_is_an_error_and_never_a_report(
 
     monkeypatch.setattr("tuner.training.train.optimizer_step", broken)
     script = Script()
-    with pytest.raises(Diverged, match=r"loss is nan at optimizer step 4 .epoch 2.*optimizer.lr"):
+    with pytest.raises(
+        Diverged, match=r"loss is nan since optimizer step 4 .epoch 2.*optimizer.lr"
+    ):
         run(scenes, tmp_path, script)
     assert [report.step for report in script.reports] == [1]
+
+
+def test_divergence_names_the_first_bad_step(scenes: Data) -> None:
+    """Also where the device is not asked after every step."""
+    state = TrainState(samples.config(), scenes, DeviceContext(), STEPS)
+    for step, loss in enumerate((0.5, float("inf"), 0.5, float("nan"))):
+        state.add_loss(torch.tensor(loss), step)
+        state.progress.cursor = step + 1
+    with pytest.raises(Diverged, match="since optimizer step 1 "):
+        state.mean_loss(3)
 
 
 def test_a_batch_larger_than_the_split_is_refused(scenes: Data, tmp_path: Path) -> None:
     """The sampled batch size is the trained one, or nothing is trained."""
     large = samples.config({"training.batch_size": 8})
-    with pytest.raises(DataError, match="batch_size is 8, but the training split has 7 images"):
+    with pytest.raises(TrainingError, match="batch_size is 8, but the training split has 7 images"):
         run(scenes, tmp_path, Script(), config=large)
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from tuner.errors import NewerDocument, SegtuneError
 from tuner.service import budget, documents, lifecycle, preemption
 from tuner.service.isolation import in_a_line
+from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome, OutcomeKind
 from tuner.spec.states import StudyState
 from tuner.store import artifacts, deletion, leases, studies
@@ -99,7 +100,8 @@ def _release(db: Database, lease: str, study_id: int) -> bool:
         except documents.DAMAGED as error:
             lifecycle.abandon(session, held, in_a_line(error), now=now)
             return True
-        lifecycle.end_attempt(session, held, Outcome(kind=OutcomeKind.LOST), now=now)
+        lost = Outcome(kind=OutcomeKind.LOST, error_kind=ErrorKind.LOST_WORKER)
+        lifecycle.end_attempt(session, held, lost, now=now)
         return True
 
 

@@ -13,11 +13,13 @@ class ErrorKind(StrEnum):
     """What went wrong with a trial; what its worker lacked is one of `messages.Unfitness`."""
 
     EXCEPTION = "exception"  # its code raised an error
+    CONFIG = "config"  # its params cannot be trained; the message says what to change
     DIVERGED = "diverged"  # loss or weights are no longer finite
     DATA = "data"  # its files are mislabelled or damaged
     OUT_OF_MEMORY = "out_of_memory"  # the smallest part of a batch does not fit the device
     CRASH = "crash"  # the trainer process died
     HANG = "hang"  # the trainer process made no progress
+    LOST_WORKER = "lost_worker"  # nothing was heard of the worker any more; the server's word
 
 
 UNTRAINABLE = frozenset({ErrorKind.OUT_OF_MEMORY, ErrorKind.DIVERGED})  # the params are to blame

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import torch
 
 from tuner.errors import (
+    CheckpointMismatch,
     DataError,
     DataUnavailable,
     Diverged,
     OutOfMemory,
     PackageMissing,
     SegtuneError,
+    TrainingError,
     WeightsUnavailable,
 )
 from tuner.spec.kinds import ErrorKind
@@ -61,6 +63,8 @@ def classify(exception: BaseException) -> ErrorKind | Unfitness:
         return ErrorKind.DATA
     if is_out_of_memory(exception):
         return ErrorKind.OUT_OF_MEMORY
+    if isinstance(exception, TrainingError) and not isinstance(exception, CheckpointMismatch):
+        return ErrorKind.CONFIG
     return ErrorKind.EXCEPTION
 
 

@@ -74,9 +74,8 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
 
     Raises:
         Diverged, OutOfMemory: loss or output is not finite; the micro-batch cannot shrink further.
-        DataError: the batch is larger than the training split.
         DataChanged, CheckpointMismatch: `resume` belongs to other data, another config or format.
-        TrainingError: weights or checkpoint cannot be read.
+        TrainingError: weights or checkpoint cannot be read; no epoch holds a whole batch.
     """
     folder.mkdir(parents=True, exist_ok=True)
     counting = EpochSteps(config.training.epochs, steps or config.training.epochs, last_step)
@@ -133,7 +132,7 @@ def _train_epochs(
             images, labels = batches.batch(epoch, cursor)  # B×C×h×w in 0 … 255; B×h×w
             gauges.batch_arrived(batches.size)
             loss = optimizer_step(state, images, labels, step)
-            state.loss_sum += loss.to(state.loss_sum.device)
+            state.add_loss(loss, step)
             progress.cursor = cursor + 1
             if not context.is_cuda or step % _CUDA_CHECK == 0:
                 state.mean_loss(step)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
@@ -67,6 +67,7 @@ class TrainState:
         # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
         place = context.device if context.is_cuda else "cpu"
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=place)
+        self._bad_step = torch.full((), -1, device=place)
 
     @property
     def scored(self) -> model.SegmentationModel:
@@ -96,6 +97,12 @@ class TrainState:
         """Learning rate of an optimizer step, counted from 0 over the full budget."""
         return self._rate(step)
 
+    def add_loss(self, loss: Tensor, step: int) -> None:
+        """Count the loss of optimizer step `step`, without a look at the device."""
+        self.loss_sum += loss.to(self.loss_sum.device)
+        is_first_bad = (self._bad_step < 0) & ~self.loss_sum.isfinite()
+        self._bad_step = torch.where(is_first_bad, step, self._bad_step)
+
     def mean_loss(self, step: int) -> float:
         """Mean over the epoch's batches so far, the last of which was optimizer step `step`.
 
@@ -103,8 +110,9 @@ class TrainState:
         """
         total = float(self.loss_sum)
         if not isfinite(total):
+            step = int(self._bad_step)  # the loss is not asked for after every step
             raise Diverged(
-                f"the training loss is {total} at optimizer step {step} (epoch "
+                f"the training loss is {total} since optimizer step {step} (epoch "
                 f"{self.progress.epoch}) with learning rate {self.rate(step):.3g}; "
                 "a smaller optimizer.lr or a longer schedule.warmup may help"
             )

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tuner.errors import DataError, TrainingError
+from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
 from tuner.training import draws
 from tuner.training.batches.augmentation import Augmentation, SampleSource
@@ -48,7 +48,7 @@ class Batches:
                 f"use {rank.count} or more"
             )
         if self.size > len(split):
-            raise DataError(
+            raise TrainingError(
                 f"training.batch_size is {self.size}, but the training split has "
                 f"{quantity(len(split), 'image')}; use {len(split)} or less"
             )
