@@ -10,7 +10,9 @@ from tests.store.samples import spec, study_row
 from tests.store.test_promotion import promoting
 from tuner.service import fleet as fleet_use
 from tuner.service import overview, studies
+from tuner.service.acting import acting_as
 from tuner.service.queue import depth, queue
+from tuner.spec.access import EVERYTHING, Caller
 from tuner.spec.fleet import QueueDepth, QueueEntry, Why
 from tuner.spec.messages import Capabilities, Device, OutcomeKind
 from tuner.spec.views import StudyChange
@@ -223,3 +225,21 @@ def test_the_depth_counts_what_more_workers_could_begin(fleet: Fleet) -> None:
     assert depth(queue(fleet.db)) == QueueDepth(ready=2, running=1, workers=1, free=0)
     studies.change(fleet.db, only(fleet).study_id, StudyChange(state="paused"))
     assert depth(queue(fleet.db)) == QueueDepth(ready=0, running=1, workers=1, free=0)
+
+
+def test_owners_have_equal_shares_whatever_their_studies(fleet: Fleet) -> None:
+    """Two of one owner get as many trials together as the one of another; priority comes first."""
+    for owner, name in (("ada", "a1"), ("ada", "a2"), ("bob", "b1")):
+        with acting_as(Caller(owner, owner, EVERYTHING)):
+            fleet.submit(spec(name=name, search=SEARCH))
+    free = [f"w{number}" for number in range(8)]
+    for worker in free:
+        fleet.ask(worker, study="none")
+    told = {worker: name for name, entry in entries(fleet).items() for worker in entry.free}
+    given = [fleet.take(worker).study for worker in free]
+    assert given == [told[worker] for worker in free]
+    assert [given.count(name) for name in ("a1", "a2", "b1")] == [2, 2, 4]
+    urgent = spec(name="a3", search=SEARCH, priority=60)
+    with acting_as(Caller("ada", "ada", EVERYTHING)):
+        fleet.submit(urgent)
+    assert fleet.take("late").study == "a3"

@@ -4,6 +4,7 @@ It decides nothing: what holds a study back, which worker fits and which study c
 asked of `scheduling`, `demands` and `faults`, as for a worker's request.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,7 +50,10 @@ def of(
 ) -> list[QueueLine]:
     """Where each of these studies stands: those that are served first, by their turn."""
     loads = studies.load(session, [row.id for row in rows])
-    found = [_line(session, row, loads[row.id], fleet, now=now) for row in rows]
+    owners = scheduling.running_of(
+        (row, loads[row.id]) for row in rows if row.state in studies.OPEN
+    )
+    found = [_line(session, row, loads[row.id], owners, fleet, now=now) for row in rows]
     return sorted(found, key=lambda line: (line.why is not None, line.place))
 
 
@@ -65,9 +69,15 @@ def turns(found: Sequence[QueueLine], free: Sequence[str]) -> Turns:
 
 
 def _line(
-    session: Session, study: Study, load: Load, fleet: Sequence[Present], *, now: datetime
+    session: Session,
+    study: Study,
+    load: Load,
+    owners: Mapping[str | None, int],
+    fleet: Sequence[Present],
+    *,
+    now: datetime,
 ) -> QueueLine:
-    place = scheduling.place_of(study, load)
+    place = scheduling.place_of(study, load, owners)
     try:
         rules = documents.rules_of(study)
         why, detail = _held_back(session, study, load, rules, now=now)
@@ -115,11 +125,13 @@ def ready(line: QueueLine) -> int:
 def _takers(served: Sequence[QueueLine], free: Sequence[str]) -> dict[int, list[str]]:
     """The free workers that take a trial of each study, if they ask one after the other."""
     takers: dict[int, list[str]] = {line.study.id: [] for line in served}
+    begun = Counter[str | None]()  # by owner
     for worker in free:
         open_to = [line for line in served if worker in line.fits and _has_more(line, takers)]
         if open_to:
-            first = min(open_to, key=lambda line: _place_after(line, takers))
+            first = min(open_to, key=lambda line: _place_after(line, takers, begun))
             takers[first.study.id].append(worker)
+            begun[first.study.owner] += 1
     return takers
 
 
@@ -130,7 +142,12 @@ def _has_more(line: QueueLine, takers: Mapping[int, Sequence[str]]) -> bool:
     return given < min(room, line.load.waiting + line.load.paused + line.left)
 
 
-def _place_after(line: QueueLine, takers: Mapping[int, Sequence[str]]) -> StudyPlace:
-    """Where the study stands once its takers have begun."""
-    running = line.load.running + len(takers[line.study.id])
-    return scheduling.place_of(line.study, line.load._replace(running=running))
+def _place_after(
+    line: QueueLine, takers: Mapping[int, Sequence[str]], begun: Mapping[str | None, int]
+) -> StudyPlace:
+    """Where the study stands once all takers have begun."""
+    place, given = line.place, len(takers[line.study.id])
+    return place._replace(
+        owner_share=place.owner_share + begun[line.study.owner],
+        share=(line.load.running + given) / line.study.weight,
+    )

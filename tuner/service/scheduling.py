@@ -1,7 +1,8 @@
 """Which study a worker is asked to work for; `queue` shows the same decisions."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ class Turn(NamedTuple):
 
 
 def in_turn(db: Database, request: LeaseRequest) -> Turn:
-    """Studies to ask for a trial: priority, then fair share by weight, then age.
+    """Studies to ask for a trial: priority, then a fair share of owners and studies, then age.
 
     What a later release has written is left to its own servers.
     """
@@ -38,6 +39,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     if asked.is_drained:
         return Turn((), {}, is_drained=True)
     known = faults.read(asked.unfit)
+    owners = running_of(asked.studies)
     placed = list[tuple[StudyPlace, Rules]]()
     for study, load in asked.studies:
         if request.study not in {None, study.name}:
@@ -49,7 +51,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
                 and has_work_for(rules.spec, request.capabilities)
                 and may_hand_out(study, load, now=now)
             ):
-                placed.append((place_of(study, load), rules))
+                placed.append((place_of(study, load, owners), rules))
         except NewerDocument as error:
             logger.debug("study %s (id %s) is passed over: %s", study.name, study.id, error)
         except documents.DAMAGED as error:
@@ -69,13 +71,23 @@ class StudyPlace(NamedTuple):
     """Where a study stands among those that are asked: the lowest comes first."""
 
     priority: float
+    owner_share: int
     share: float
     id: int
 
 
-def place_of(study: Study, load: studies.Load) -> StudyPlace:
-    """Where a study stands: priority, then running trials by weight, then age."""
-    return StudyPlace(-study.priority, load.running / study.weight, study.id)
+def running_of(loads: Iterable[tuple[Study, studies.Load]]) -> Counter[str | None]:
+    """Running trials of each owner's open studies; studies of nobody are one owner's."""
+    owners = Counter[str | None]()
+    for study, load in loads:
+        owners[study.owner] += load.running
+    return owners
+
+
+def place_of(study: Study, load: studies.Load, owners: Mapping[str | None, int]) -> StudyPlace:
+    """Where a study stands: priority, running trials of its owner, its own by weight, then age."""
+    share = load.running / study.weight
+    return StudyPlace(-study.priority, owners[study.owner], share, study.id)
 
 
 def is_at_work(study: Study, *, now: datetime) -> bool:
