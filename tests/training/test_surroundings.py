@@ -186,7 +186,7 @@ def test_a_checkpoint_that_the_disk_does_not_take_is_the_machines_fault(tmp_path
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "out_of_memory"),
         (RuntimeError("CUDA error: device-side assert triggered"), "exception"),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "exception"),
-        (TrainingError("batch_size is 1"), "config"),
+        (TrainingError("batch_size is 1"), "invalid_config"),
         (CheckpointMismatch("of another config"), "exception"),
         (OSError("a decoder's own words"), "exception"),
         (KeyError("loss"), "exception"),

@@ -13,7 +13,7 @@ class ErrorKind(StrEnum):
     """What went wrong with a trial; what its worker lacked is one of `messages.Unfitness`."""
 
     EXCEPTION = "exception"  # its code raised an error
-    CONFIG = "config"  # its params cannot be trained; the message says what to change
+    CONFIG = "invalid_config"  # its params cannot be trained; the message says what to change
     DIVERGED = "diverged"  # loss or weights are no longer finite
     DATA = "data"  # its files are mislabelled or damaged
     OUT_OF_MEMORY = "out_of_memory"  # the smallest part of a batch does not fit the device
