@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 import tuner
 from tuner.answers import Answer, error_of, save, unreachable
 from tuner.errors import (
+    Forbidden,
     LeaseLost,
     SegtuneError,
     ServerError,
@@ -51,7 +52,7 @@ M = TypeVar("M", bound=BaseModel)
 _API = "/api/v1/"
 _CHUNK = 1 << 20
 # What asking again does not change; everything else a worker logs, and goes on.
-FATAL = (Unauthorized, UnsupportedVersion)
+FATAL = (Unauthorized, Forbidden, UnsupportedVersion)
 _MAY_PASS = (408, 425, 429)
 
 

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from tuner.errors import LeaseLost, SegtuneError, ServerFailing, ServerUnreachable, Unauthorized
+from tuner.errors import (
+    Forbidden,
+    LeaseLost,
+    SegtuneError,
+    ServerFailing,
+    ServerUnreachable,
+    Unauthorized,
+)
 
 TRIES = 10
 
@@ -25,13 +32,13 @@ class RetryLimit:
         """Whether the request has failed so often that the fault is its own.
 
         Raises:
-            LeaseLost, Unauthorized: so says the probe.
+            LeaseLost, Unauthorized, Forbidden: so says the probe.
         """
         if not isinstance(error, ServerFailing):
             return False
         try:
             self._probe()
-        except (LeaseLost, Unauthorized):
+        except (LeaseLost, Unauthorized, Forbidden):
             raise
         except SegtuneError:
             return False

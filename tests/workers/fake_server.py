@@ -65,6 +65,7 @@ class FakeServer:
     stale: set[str] = field(default_factory=set)
     away: bool = False
     statuses: dict[str, int] = field(default_factory=dict)  # last part of a path → status
+    refusal: bytes = b'{"detail": "scripted"}'  # the body of such an answer
     files: dict[int, bytes] = field(default_factory=dict)
     measured: list[Measured] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
@@ -107,7 +108,7 @@ class FakeServer:
             if self.away:
                 return 503, b"the house is on fire"
             if words[-1] in self.statuses:
-                return self.statuses[words[-1]], b'{"detail": "scripted"}'
+                return self.statuses[words[-1]], self.refusal
             if method == "GET":
                 return 200, self.files[int(words[1])]
             if words == ["leases"]:

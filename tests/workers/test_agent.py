@@ -16,7 +16,7 @@ import pytest
 
 from tests.workers.conftest import QUICK, TRAINER
 from tests.workers.fake_server import FakeServer, assignment, order
-from tuner.errors import Unauthorized
+from tuner.errors import Forbidden, Unauthorized
 from tuner.spec.messages import ArtifactRef, OutcomeKind
 from workers.settings import WorkerSettings
 
@@ -299,6 +299,30 @@ def test_a_wrong_token_ends_the_worker(server: FakeServer, work: Work) -> None:
     server.statuses["leases"] = 401
     with pytest.raises(Unauthorized, match="SEGTUNE_TOKEN"):
         work("finish=completed")
+
+
+FORBIDDEN = b'{"type": "urn:segtune:forbidden", "detail": "this needs the scope worker"}'
+
+
+def test_a_token_without_the_scope_ends_the_worker(server: FakeServer, work: Work) -> None:
+    """As a wrong one does: the error says which scope is missing."""
+    server.statuses["leases"], server.refusal = 403, FORBIDDEN
+    with pytest.raises(Forbidden, match="scope worker"):
+        work("finish=completed")
+
+
+def test_a_report_outlives_a_token_without_the_scope(
+    server: FakeServer, work: Work, settings: WorkerSettings
+) -> None:
+    """It stays in the outbox for a worker with another token, and is not set aside."""
+    server.waiting.append(assignment())
+    server.statuses["reports"], server.refusal = 403, FORBIDDEN
+    with pytest.raises(Forbidden):
+        work("heartbeat report=1 finish=completed")
+    assert not (settings.home / "refused").exists()
+    server.set(statuses={}, waiting=[assignment("b")])
+    work("finish=completed")
+    assert (server.steps, server.finished[0][0]) == ([1], "lease-1")
 
 
 def test_a_refused_report_fails_the_trial(server: FakeServer, work: Work) -> None:
