@@ -26,6 +26,14 @@ class TooLarge(SegtuneError):
     """The body is larger than this server takes."""
 
 
+class TooManyRequests(SegtuneError):
+    """The token has asked too often; it may again in so many seconds."""
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        self.seconds = seconds
+        super().__init__(message)
+
+
 class UnsupportedMedia(SegtuneError):
     """The body says that it is neither JSON nor YAML."""
 
@@ -50,6 +58,7 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.DataError: (422, "The data set cannot be used"),
     errors.Malformed: (400, "The body cannot be read"),
     TooLarge: (413, "The body is too large"),
+    TooManyRequests: (429, "Too many requests"),
     UnsupportedMedia: (415, "The body's type is not known here"),
     Misdirected: (421, "Not a name of this server"),
     SegtuneError: (500, "The server failed"),

@@ -10,7 +10,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import Misdirected, of_error, respond
+from api.errors import Misdirected, TooManyRequests, of_error, respond
+from api.rates import Rates
 from api.referrals import here
 from api.registry import Registry
 from api.settings import Settings
@@ -93,6 +94,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
+        self._rates = Rates(settings)
         self._hosts = frozenset(name.lower() for name in settings.allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,6 +106,8 @@ class Guard:
             await self._check_host(request)
             self._check_origin(request)
             caller = None if is_open(scope["path"]) else await self._caller(request)
+            if caller is not None and caller.owner is not None:
+                self._rates.take(caller.name, scope["path"])
             scope[CALLER] = caller
         except SegtuneError as error:
             await _refusal(error, request)(scope, receive, send)
@@ -170,7 +174,8 @@ def _refusal(error: SegtuneError, request: HTTPConnection) -> ASGIApp:
     if isinstance(error, Unauthorized) and not path.startswith(("/api/", "/metrics")):
         target = quote(here(request), safe="")
         return RedirectResponse(f"/login?next={target}", status_code=303)
-    return respond(of_error(error, path))
+    later = {"Retry-After": str(error.seconds)} if isinstance(error, TooManyRequests) else None
+    return respond(of_error(error, path), later)
 
 
 def _hostname(host: str) -> str:

@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     max_artifact_mb: float = Field(
         default=4096, gt=0, description="Largest file that a worker may upload, in MiB"
     )
+    rate_per_minute: int = Field(
+        default=6000, ge=0, description="Requests of one token, besides a worker's; 0: no limit"
+    )
+    worker_rate_per_minute: int = Field(
+        default=120_000, ge=0, description="A worker's requests with one token; 0: no limit"
+    )
     root_path: Annotated[str, AfterValidator(normalized)] = Field(
         default="",
         description="Path below which a reverse proxy serves, such as /tune; empty: what "

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tuner.errors import (
     NotFound,
     Problem,
     SegtuneError,
+    ServerBusy,
     ServerError,
     ServerUnreachable,
     Unauthorized,
@@ -35,6 +37,9 @@ _BY_STATUS: Mapping[int, type[SegtuneError]] = {
     409: Conflict,
     426: UnsupportedVersion,
 }
+
+
+_MOST_SECONDS = 60.0  # to wait before the next request, whatever an answer says
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,12 @@ class Answer:
     def text(self) -> str:
         """The body as text, for people."""
         return self.body.decode("utf-8", "replace")
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds until the next request may come; 0 where that is not said, or as a date."""
+        said = next((v for name, v in self.headers.items() if name.lower() == "retry-after"), "")
+        return min(float(said), _MOST_SECONDS) if said.isdecimal() else 0.0
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError."""
@@ -113,6 +124,8 @@ def error_of(answer: Answer) -> SegtuneError:
     chosen = _BY_TYPE.get(kind) or _BY_STATUS.get(answer.status)
     if chosen is Unauthorized:
         detail += "; set SEGTUNE_TOKEN to the server's token"
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ServerBusy(f"{answer.url} answered 429: {detail}", answer.retry_after)
     if chosen is not None:
         return chosen(detail)
     return ServerError(f"{answer.url} answered {answer.status}: {detail}")

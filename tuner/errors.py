@@ -29,7 +29,8 @@ SegtuneError
 └── ServerError              the client got an answer that it cannot work with
     ├── UnsupportedVersion   server and worker are of releases that do not understand each other
     └── ServerUnreachable    the client got no answer at all
-        └── ServerFailing    it got an answer, but not the one that was asked for
+        ├── ServerFailing    it got an answer, but not the one that was asked for
+        └── ServerBusy       the server wants to be asked less often
 
 A message names the thing, the value seen, what was allowed, and what to do.
 HTTP status codes are not known here: `api.errors` holds that table.
@@ -182,6 +183,14 @@ class ServerUnreachable(ServerError):
 
 class ServerFailing(ServerUnreachable):
     """The server, or a proxy before it, failed or gave another answer; that may pass."""
+
+
+class ServerBusy(ServerUnreachable):
+    """The server wants to be asked less often: again in so many seconds."""
+
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        super().__init__(message)
 
 
 class UnsupportedVersion(ServerError):

@@ -10,6 +10,7 @@ from tuner.spec.messages import Assignment, LeaseRequest, Outcome, OutcomeKind
 from workers.client import FATAL, ServerClient
 from workers.limits import Limits
 from workers.notices import Notices
+from workers.retries import pause
 
 
 def ask(
@@ -64,7 +65,7 @@ def _answer(
             raise
         except SegtuneError as error:
             notices.trouble(f"no trial from {client.server}: {error}")
-            if stop.wait(delay):
+            if stop.wait(pause(delay, error)):
                 return None
         else:
             notices.over(f"{client.server} answers again")

@@ -44,7 +44,7 @@ from tuner.transport import pool_for
 from tuner.wording import quantity
 from workers.limits import Backoff
 from workers.outcomes import unfit
-from workers.retries import RetryLimit
+from workers.retries import RetryLimit, pause
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -53,15 +53,15 @@ _API = "/api/v1/"
 _CHUNK = 1 << 20
 # What asking again does not change; everything else a worker logs, and goes on.
 FATAL = (Unauthorized, Forbidden, UnsupportedVersion)
-_MAY_PASS = (408, 425, 429)
+_MAY_PASS = (408, 425)
 
 
 class ServerClient:
     """HTTP to one server; threads may share it.
 
     Every method makes one attempt and raises ServerUnreachable for what may pass (no connection;
-    ServerFailing for 429, 5xx and answers that cannot be read), LeaseLost for a stale lease, and
-    another error of `tuner.errors` for a refusal.
+    ServerBusy for 429; ServerFailing for 5xx and answers that cannot be read), LeaseLost for a
+    stale lease, and another error of `tuner.errors` for a refusal.
     `patiently` repeats a call until there is an answer.
     """
 
@@ -205,7 +205,8 @@ class ServerClient:
         response = self._ask("GET", asked, preload_content=False)
         try:
             if response.status != HTTPStatus.OK:
-                self._check(Answer(self._url(asked), response.status, response.data))
+                said = Answer(self._url(asked), response.status, response.data, response.headers)
+                self._check(said)
             return save(self._url(asked), response.stream(_CHUNK), path, artifact.sha256)
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
@@ -232,7 +233,7 @@ class ServerClient:
                     logger.warning("%s", error)
                 if retries is not None and retries.is_over(error):
                     raise ServerError(f"{error} ({quantity(retries.tries, 'time')})") from error
-                if give_up(delay):
+                if give_up(pause(delay, error)):
                     raise
             else:
                 if tries:

@@ -17,7 +17,7 @@ from tuner.wording import quantity
 from workers.client import FATAL, ServerClient
 from workers.limits import Backoff
 from workers.outbox import Entry, FileEntry, MeasuredEntry, Outbox, OutcomeEntry, ReportEntry
-from workers.retries import RetryLimit
+from workers.retries import RetryLimit, pause
 
 logger = logging.getLogger(__name__)
 BATCH = 20
@@ -122,7 +122,7 @@ class Delivery:
                 if refusal is None:
                     self._note_away(error)
                     with self._changed:
-                        self._changed.wait_for(lambda: self._ended, next(delays))
+                        self._changed.wait_for(lambda: self._ended, pause(next(delays), error))
                     continue
                 if not isinstance(batch[0], FileEntry) or isinstance(refusal, _ENDS):
                     self._refuse(batch, refusal)

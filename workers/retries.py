@@ -6,6 +6,7 @@ from tuner.errors import (
     Forbidden,
     LeaseLost,
     SegtuneError,
+    ServerBusy,
     ServerFailing,
     ServerUnreachable,
     Unauthorized,
@@ -14,10 +15,15 @@ from tuner.errors import (
 TRIES = 10
 
 
+def pause(delay: float, error: Exception) -> float:
+    """How long to wait before asking again, in seconds: never less than a busy server wants."""
+    return max(delay, error.seconds) if isinstance(error, ServerBusy) else delay
+
+
 class RetryLimit:
     """Counts how often one request failed on a server that answers other requests.
 
-    `probe` is such a request: the lease's heartbeat.
+    `probe` is such a request: the lease's heartbeat. That a server is busy is nobody's fault.
     """
 
     def __init__(self, probe: Callable[[], object], limit: int = TRIES) -> None:

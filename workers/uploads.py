@@ -12,7 +12,7 @@ from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from workers.limits import Backoff
 from workers.notices import Notices
 from workers.protocol import Saved
-from workers.retries import RetryLimit
+from workers.retries import RetryLimit, pause
 
 logger = logging.getLogger(__name__)
 _LAST_UPLOAD_SECONDS = 60.0
@@ -88,7 +88,7 @@ class Uploads:
             except Exception as error:
                 if self._may_pass(error):
                     notices.trouble(f"checkpoints wait: {error}")
-                    self._pause(next(delays))
+                    self._pause(pause(next(delays), error))
                     continue
                 logger.warning("checkpoint of step %d not stored: %s", saved.step, error)
             notices.over("checkpoints are uploaded again")

@@ -20,6 +20,7 @@ from tuner.errors import (
     LeaseLost,
     NotFound,
     SegtuneError,
+    ServerBusy,
     ServerError,
     ServerUnreachable,
     Unauthorized,
@@ -285,6 +286,7 @@ def test_a_damaged_download_leaves_nothing(tmp_path: Path) -> None:
         (409, {"detail": "exists"}, Conflict),
         (409, {"type": "urn:segtune:lease-lost", "detail": "stale"}, LeaseLost),
         (413, {"title": "too large"}, ServerError),
+        (429, {"detail": "too often"}, ServerBusy),
         (500, {"detail": "id 7"}, ServerError),
         (200, {"no": "study"}, ServerError),
     ],
@@ -294,6 +296,14 @@ def test_answers_become_errors(status: int, body: object, error: type[SegtuneErr
     with pytest.raises(error) as caught:
         Server(ok(body, status)).client().study("streets")
     assert type(caught.value) is error
+
+
+def test_a_busy_server_says_when_to_ask_again() -> None:
+    """The seconds of `Retry-After` are the error's."""
+    answer = httpx.Response(429, json={"detail": "too often"}, headers={"Retry-After": "7"})
+    with pytest.raises(ServerBusy, match="too often") as caught:
+        Server(answer).client().study("streets")
+    assert caught.value.seconds == 7
 
 
 def test_problems_keep_their_places() -> None:

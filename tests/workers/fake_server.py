@@ -66,6 +66,7 @@ class FakeServer:
     away: bool = False
     statuses: dict[str, int] = field(default_factory=dict)  # last part of a path → status
     refusal: bytes = b'{"detail": "scripted"}'  # the body of such an answer
+    retry_after: str = ""  # of such an answer
     files: dict[int, bytes] = field(default_factory=dict)
     measured: list[Measured] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
@@ -199,6 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if fake.drained and status == 204 and self.path.endswith("/leases"):
             self.send_header("Segtune-Drained", "true")
+        if fake.retry_after and status in fake.statuses.values():
+            self.send_header("Retry-After", fake.retry_after)
         if status != 204:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -8,6 +8,7 @@ from tuner.errors import (
     Malformed,
     NotFound,
     SegtuneError,
+    ServerBusy,
     ServerUnreachable,
     Unauthorized,
     UnsupportedVersion,
@@ -31,6 +32,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (DataError, BAD_INPUT),
 )
 _HINTS: tuple[tuple[type[Exception], str], ...] = (
+    (ServerBusy, "wait, or let the server's operator raise its limits"),
     (
         ServerUnreachable,
         "is `segtune up` running? --server or SEGTUNE_SERVER names another server",

@@ -7,7 +7,8 @@ from tuner.answers import Answer, error_of, unreachable
 
 def answer_of(response: httpx.Response) -> Answer:
     """A whole answer, as every client of the server reads it."""
-    return Answer(str(response.request.url), response.status_code, response.content)
+    url = str(response.request.url)
+    return Answer(url, response.status_code, response.content, response.headers)
 
 
 class Stream:
