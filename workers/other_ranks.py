@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from tuner.errors import SegtuneError
 from tuner.spec.config import Section
+from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome
 from workers.process import Exited
 from workers.protocol import Start, line
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
+_GOING_SECONDS = 1.0  # in which others follow one that is gone
 _REASON_SECONDS = 5.0  # for the reason of an error that only says that somebody is gone
 _CLOSE_SECONDS = 5.0
 # What is to be done when a rank is gone: with its outcome, or with None for one that said nothing.
@@ -53,7 +55,7 @@ class RankTask(Section):
         return self.model_copy(update={"rank": rank, "port": port, "device": device})
 
 
-class _Gone(NamedTuple):
+class Gone(NamedTuple):
     """A rank that has ended: with an outcome, if it could say one."""
 
     rank: int
@@ -93,16 +95,18 @@ class OtherRanks:
 
     def __init__(self, tasks: list[RankTask], cut_off: CutOff) -> None:
         self._cut_off = cut_off
-        self._is_over = threading.Event()
-        self._gone: SimpleQueue[_Gone] = SimpleQueue()
+        self._is_over, self._any_gone = threading.Event(), threading.Event()
+        self._gone: SimpleQueue[Gone] = SimpleQueue()
         self._processes = [self._start(task) for task in tasks]
         threading.Thread(target=self._watch, name="ranks", daemon=True).start()
 
     def await_reason(self) -> None:
-        """After an error: if it came of a rank that is gone, stay until the process is cut off."""
-        if all(process.poll() is None for process in self._processes):
-            return
-        threading.Event().wait(_REASON_SECONDS)
+        """After an error: if it came of a rank that is gone, stay until the process is cut off.
+
+        A process that is being killed closes its connections before it has ended.
+        """
+        if self._any_gone.wait(_GOING_SECONDS):
+            threading.Event().wait(_REASON_SECONDS)
 
     def close(self) -> None:
         """End all that are left."""
@@ -140,14 +144,32 @@ class OtherRanks:
         outcome = None
         with suppress(ValidationError):
             outcome = Outcome.model_validate_json(said) if said else None
-        self._gone.put(_Gone(rank, process.wait(), outcome))
+        self._gone.put(Gone(rank, process.wait(), outcome))
+        self._any_gone.set()
 
     def _watch(self) -> None:
         """Cut the trainer off once a rank has ended before the others were asked to."""
-        while not self._is_over.is_set():
-            with suppress(Empty):
-                gone = self._gone.get(timeout=1.0)
-                if gone.code == 0 or self._is_over.wait(1.0):  # the others may just be at the end
-                    continue
-                logger.error("rank %d ended with %s", gone.rank, Exited(gone.code))
-                self._cut_off(gone.outcome)
+        first = self._gone.get()
+        if self._is_over.wait(_GOING_SECONDS):  # all are at the end, one way or another
+            return
+        found = [first]
+        with suppress(Empty):
+            while True:
+                found.append(self._gone.get_nowait())
+        cause = cause_of(found)
+        logger.error("rank %d ended with %s", cause.rank, Exited(cause.code))
+        self._cut_off(cause.outcome)
+
+
+def cause_of(found: Sequence[Gone]) -> Gone:
+    """Which of the ranks that went at about the same time, in this order, was the cause.
+
+    One that was killed says nothing, and the others fail for want of it, with torch's words.
+    """
+
+    def follows(gone: Gone) -> int:
+        if gone.outcome is None:
+            return 0
+        return 2 if gone.outcome.error_kind == ErrorKind.EXCEPTION else 1
+
+    return min(found, key=follows)

@@ -144,21 +144,25 @@ def test_drawn_images_are_counted(options: dict[str, Any], images: int | None) -
 
 
 @pytest.mark.parametrize(
-    ("batch", "gpus", "place"), [([2, 8], 4, SPACE), ([4, 8], 4, None), ([1, 8], 1, None)]
+    ("norm", "batch", "said"),
+    [
+        ("group", [2, 8], "batch_size is 2, and resources.gpus is 4: each GPU needs an image"),
+        ("sync", [6, 8], "batch_size is 6, and resources.gpus is 4: model.norm: sync wants equal"),
+        ("group", [6, 8], None),
+        ("sync", [4, 8], None),
+    ],
 )
-def test_each_gpu_gets_an_image_of_each_batch(
-    batch: list[int], gpus: int, place: Location | None
-) -> None:
-    """A batch that leaves one without is refused where it is drawn."""
+def test_the_gpus_of_a_trial_share_its_batch(norm: str, batch: list[int], said: str | None) -> None:
+    """A batch that leaves one without an image, or shares unequal, is refused where it is drawn."""
     given_ = document(
         dataset={"format": "synthetic", "size": [32, 48]},
-        base={"model": {**CNN, "norm": "group"}, "training": {"epochs": 1}},
+        base={"model": {**CNN, "norm": norm}, "training": {"epochs": 1}},
         space={"training.batch_size": {"choice": batch}},
-        resources={"gpus": gpus},
+        resources={"gpus": 4},
     )
-    if place is None:
-        assert parse(given_).resources.gpus == gpus
+    if said is None:
+        assert parse(given_).resources.gpus == 4
         return
-    with pytest.raises(InvalidSpec, match="batch_size is 2, and resources") as raised:
+    with pytest.raises(InvalidSpec, match=said) as raised:
         parse(given_)
-    assert [problem.location for problem in raised.value.problems] == [place]
+    assert [problem.location for problem in raised.value.problems] == [SPACE]

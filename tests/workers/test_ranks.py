@@ -15,14 +15,22 @@ from tuner.spec.messages import Outcome, OutcomeKind, Report, Verdict
 from tuner.training.data.load import load
 from tuner.training.determinism import DeviceContext
 from tuner.training.train import train
-from workers.other_ranks import OtherRanks, RankTask
+from workers.other_ranks import Gone, OtherRanks, RankTask, cause_of
 from workers.process import COMMAND, Exited, TrainerEvent, TrainerProcess
 from workers.protocol import Finished, Heartbeat, Reply, Reported, SheetDrawn, Start, Yield
 
 pytestmark = pytest.mark.timeout(240)
-# Nothing that looks at a batch as a whole, so that its division moves no more than last digits.
-STILL = {"model.norm": "group", "model.dropout": 0.0, "training.batch_size": 3}
-CONFIG = samples.config(STILL)
+# Its batch norm sees the whole batch, and steps are small, so that how the batch is divided moves
+# last digits only.
+CONFIG = samples.config(
+    {
+        "model.norm": "sync",
+        "model.dropout": 0.0,
+        "optimizer.lr": 1e-5,
+        "training.batch_size": 4,
+        "training.epochs": 3,
+    }
+)
 
 
 @dataclass
@@ -95,10 +103,12 @@ def test_two_processes_give_the_numbers_of_one(
     reports, end = trainer.train(whole, note)
     assert kind(end) is OutcomeKind.COMPLETED, trainer.process.log_tail()
     for one, other in zip(alone.reports, reports, strict=True):
-        assert other.metrics["train_loss"] == pytest.approx(one.metrics["train_loss"], rel=1e-4)
+        assert other.metrics["train_loss"] == pytest.approx(one.metrics["train_loss"], rel=1e-3)
         assert other.metrics["miou"] == pytest.approx(one.metrics["miou"], abs=0.02)
         assert other.metrics["images"] == one.metrics["images"]
-    assert [len(sheet.details.images) for sheet in sheets] == [2, 2], "each rank scored one image"
+    assert [len(sheet.details.images) for sheet in sheets] == [2, 2, 2], (
+        "each rank scored one image"
+    )
 
     def cut(event: TrainerEvent) -> None:
         if isinstance(event, Heartbeat) and event.stage == "step":
@@ -124,9 +134,7 @@ def test_a_killed_process_ends_all(trainer: Trainer, tmp_path: Path) -> None:
             beside.extend(trainer.ranks())
             beside[0].kill()
 
-    long = CONFIG.model_copy(
-        update={"training": CONFIG.training.model_copy(update={"epochs": 500})}
-    )
+    long = samples.config({"model.norm": "group", "training.batch_size": 3, "training.epochs": 99})
     _, end = trainer.train(Start(config=long, folder=tmp_path, gpus=3), kill)
     assert end == Exited(1)
     assert "rank 1 ended with signal SIGKILL" in trainer.process.log_tail()
@@ -154,3 +162,20 @@ def test_the_reason_of_another_rank_is_the_outcome(tmp_path: Path) -> None:
     assert outcome is not None
     assert (outcome.kind, outcome.step) == (OutcomeKind.YIELDED, 4), "another machine may have it"
     assert "gone" in (outcome.error or "")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ({1: "exception", 2: None}, 2),
+        ({1: "exception", 2: "diverged"}, 2),
+        ({2: "exception", 1: "exception"}, 2),
+    ],
+)
+def test_the_cause_is_told_from_what_follows_it(outcomes: dict[int, str | None], told: int) -> None:
+    """One that was killed, or that names its reason, before those that miss it; or the first."""
+    gone = [
+        Gone(rank, 1, None if kind is None else Outcome(kind=OutcomeKind.FAILED, error_kind=kind))
+        for rank, kind in outcomes.items()
+    ]
+    assert cause_of(gone).rank == told

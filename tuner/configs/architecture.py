@@ -26,7 +26,7 @@ def architecture(config: TrialConfig) -> dict[str, Any]:
     model = config.model.model_dump(mode="json", exclude=set(_OF_TRAINING))
     if has_own_shapes(config):
         model["weights"] = config.model.weights
-    if model["norm"] == "frozen":  # batch norm, whose statistics stay in training too
+    if model["norm"] in {"sync", "frozen"}:  # batch norm, with other statistics in training
         model["norm"] = "batch"
     return {
         "model": model,

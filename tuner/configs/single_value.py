@@ -32,7 +32,7 @@ def cause(model: ModelConfig, size: tuple[int, int]) -> str | None:
 
     Networks whose encoder says nothing of its norms may still do so.
     """
-    if model.norm != "batch":
+    if model.norm not in {"batch", "sync"}:
         return None
     try:
         decoder = catalog.traits(DecoderTraits, model.decoder)

@@ -117,8 +117,10 @@ class ModelConfig(OpenSection):
         default=None, description="None: the first that the decoder prefers and the encoder offers"
     )
     aux_weight: Annotated[float, Field(ge=0, le=1)] = 0.4
-    norm: Literal["batch", "group", "frozen"] = Field(
-        default="batch", description="group: independent of the batch; frozen: statistics stay"
+    norm: Literal["batch", "sync", "group", "frozen"] = Field(
+        default="batch",
+        description="sync: over all GPUs of a trial; group: independent of the batch; "
+        "frozen: statistics stay",
     )
     freeze_epochs: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Epochs from the first on in which the encoder does not learn"

@@ -34,7 +34,7 @@ class Evaluation:
         config: TrialConfig,
         context: DeviceContext,
         *,
-        micro_batch: int,
+        at_once: int,
         examples: Examples | None = None,
         group: ProcessGroup = ProcessGroup(),  # noqa: B008  # has no state
     ) -> None:
@@ -42,7 +42,7 @@ class Evaluation:
         self._split, self._context = split, context
         self._determinism = config.training.determinism
         self._examples, self._group = examples, group
-        self._at_once = min((_AT_ONCE if context.is_cuda else 1) * micro_batch, len(split))
+        self._at_once = min((_AT_ONCE if context.is_cuda else 1) * at_once, len(split))
 
     def confusion(self, model: SegmentationModel, heartbeat: Callable[[], None]) -> ConfusionMatrix:
         """K×K counts of the whole split, by all of the group. Raises Diverged, OutOfMemory."""

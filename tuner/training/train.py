@@ -90,9 +90,8 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         stack.enter_context(checkpoints.writer)
         _begin(state, batches, resume)
         state.join(group)
-        least = group.least(state.micro_batch)
         evaluation = Evaluation(
-            data.val, config, context, micro_batch=least, examples=examples, group=group
+            data.val, config, context, at_once=state.micro_batch, examples=examples, group=group
         )
 
         session.started(state.progress.step, batches.per_epoch, provenance.of(state))

@@ -22,6 +22,7 @@ from tuner.training.optimization import rates
 from tuner.training.optimization.ema import Average
 from tuner.training.optimization.parameters import groups, groups_of_loss, set_decay
 from tuner.training.process_group import ProcessGroup
+from tuner.training.synced_norms import synchronise
 from tuner.training.teachers import Teachers
 from tuner.training.training_pass import TrainingPass
 
@@ -79,6 +80,9 @@ class TrainState:
     def join(self, group: ProcessGroup) -> None:
         """Learn from the gradients of the whole group from now on, with every rank's parts."""
         self.group = group
+        self.micro_batch = group.least(self.micro_batch)
+        if self.config.model.norm == "sync" and group.rank.count > 1:
+            synchronise(self.model, group)
         self.training_pass = group.wrapped(self._pass)
 
     def apart(self) -> AbstractContextManager[object]:

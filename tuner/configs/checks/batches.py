@@ -69,15 +69,16 @@ def training_images(dataset: DatasetConfig) -> int | None:
 
 
 def _shared(spec: StudySpec) -> Iterator[Problem]:
-    """Batches of which some process that trains the trial would get no image."""
-    gpus = spec.resources.gpus
-    for params in islice(combinations(spec.space, _BATCH[:1]), COMBINATIONS):
+    """Batches that the processes which train a trial together cannot share."""
+    gpus = max(1, spec.resources.gpus)
+    for params in islice(combinations(spec.space, (*_BATCH[:1], "model.norm")), COMBINATIONS):
         batch = _with(spec.base.training, params).batch_size
+        said = f"batch_size is {batch}, and resources.gpus is {gpus}"
         if batch < gpus:
-            message = (
-                f"batch_size is {batch}, and resources.gpus is {gpus}: each GPU needs an image of "
-                f"every batch; use {gpus} or more"
-            )
+            message = f"{said}: each GPU needs an image of every batch; use {gpus} or more"
+            yield _problem(spec, params, _BATCH[:1], message)
+        elif batch % gpus and _with(spec.base.model, params).norm == "sync":
+            message = f"{said}: model.norm: sync wants equal shares; use a multiple of {gpus}"
             yield _problem(spec, params, _BATCH[:1], message)
 
 

@@ -47,6 +47,11 @@ class Batches:
                 f"training.batch_size is {self.size}, but {rank.count} processes share each batch; "
                 f"use {rank.count} or more"
             )
+        if config.model.norm == "sync" and self.size % rank.count:
+            raise TrainingError(
+                f"training.batch_size is {self.size}, which {rank.count} processes cannot share "
+                "equally, as model.norm: sync wants; use a multiple, or another norm"
+            )
         if self.size > len(split):
             raise TrainingError(
                 f"training.batch_size is {self.size}, but the training split has "
