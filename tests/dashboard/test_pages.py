@@ -21,7 +21,7 @@ from tuner.configs import checks
 from tuner.service import artifacts, overview, pareto, studies
 from tuner.spec.messages import OutcomeKind, Unfitness
 from tuner.spec.states import StudyState
-from tuner.store.artifacts import ArtifactStore, Stored, Upload
+from tuner.store.artifacts import ArtifactStore, Upload
 from tuner.store.engine import Database
 from tuner.wording import metric
 
@@ -390,8 +390,9 @@ def test_a_trial_shows_its_training_samples(
 ) -> None:
     """The preview that its worker drew is a picture that says in words what it shows."""
     work = scene.take("painter")
-    upload = Upload("preview.webp", "preview", None, Stored("a" * 64, 1))
     store = ArtifactStore(tmp_path)
+    stored = store.write([b"picture"], sha256=None, limit=9)
+    upload = Upload("preview.webp", "preview", None, stored)
     found = artifacts.attach(scene.db, work.lease, work.token, upload, store=store)
     html = client.get(f"/studies/1/trials/{work.trial}").text
     picture = re.search(rf'<img[^>]*src="/api/v1/artifacts/{found.id}"[^>]*>', html)

@@ -8,7 +8,16 @@ from tuner.service import artifacts
 from tuner.spec.messages import ArtifactRef, Assignment
 from tuner.store.artifacts import ArtifactStore, Stored, Upload
 
-STORE = ArtifactStore(Path("nowhere"))
+
+class HoldsAll(ArtifactStore):
+    """A store that holds whatever is said to be in it."""
+
+    def has(self, sha256: str) -> bool:
+        """Say that it is there."""
+        return True
+
+
+STORE = HoldsAll(Path("nowhere"))
 
 
 def details(*scores: float | None) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Use cases of artifacts. The bytes are streamed to the store before the row is written."""
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
 
 from sqlalchemy.orm import Session
 
-from tuner.service import documents, views
+from tuner.errors import StorageError
+from tuner.service import documents, files, views
 from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
@@ -17,6 +19,7 @@ from tuner.store.leases import Held
 from tuner.store.tables import Artifact
 
 __all__ = ["Stored", "Upload", "attach", "authorize", "locate"]
+logger = logging.getLogger(__name__)
 SHEETS_KEPT = 24  # of predictions, for a trial that trains to its full budget
 _FEWEST = 4
 
@@ -35,6 +38,7 @@ def attach(
 
     Raises:
         LeaseLost: the lease ended while the bytes came; they are deleted by a later upkeep.
+        StorageError: the file was deleted before its row was written; it must come again.
     """
     is_sheet = upload.kind in SHEETS
     with db.transaction() as session:
@@ -42,6 +46,7 @@ def attach(
         # waiting for the study's lock.
         held = (leases.look if is_sheet else leases.hold)(session, lease, token)
         leases.require_held(held)
+        files.keep(session, upload.stored, store)
         older = [
             row
             for row in artifacts.list_for(session, held.trial.id, {upload.kind})
@@ -54,7 +59,10 @@ def attach(
             orphans += artifacts.drop(session, _too_many(session, held))
         reference = views.artifact_ref(row)
     for sha256 in orphans:
-        store.discard(sha256, now=db.now())
+        try:
+            files.discard(db, store, sha256, before=db.now() - files.GRACE)
+        except (StorageError, OSError) as error:  # the upload itself is safe
+            logger.warning("file %s is left to upkeep: %s", sha256, error)
     return reference
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from tuner.errors import NewerDocument, SegtuneError
-from tuner.service import budget, documents, lifecycle, preemption
+from tuner.service import budget, documents, files, lifecycle, preemption
 from tuner.service.isolation import in_a_line
 from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome, OutcomeKind
@@ -162,14 +162,12 @@ def sweep(db: Database, store: ArtifactStore) -> int:
         named = artifacts.named(session, candidates)
     orphans = [sha256 for sha256 in candidates if sha256 not in named]
     removed = [
-        _tried(f"removal of file {sha256}", partial(_remove, store, sha256)) for sha256 in orphans
+        _tried(
+            f"removal of file {sha256}", partial(files.discard, db, store, sha256, before=cutoff)
+        )
+        for sha256 in orphans
     ]
     count = sum(map(bool, removed))
     if count:
         logger.info("deleted %s orphaned artifact files", count)
     return count
-
-
-def _remove(store: ArtifactStore, sha256: str) -> bool:
-    store.remove(sha256)
-    return True

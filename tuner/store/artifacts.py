@@ -6,7 +6,8 @@ A name that came over the wire is data in a row; it never becomes a path.
 import hashlib
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from tuner.spec.kinds import ArtifactKind
 from tuner.store.held import HeldTrial
 from tuner.store.tables import Artifact, Study, Trial
 
-JUST_NOW = 10.0  # seconds between a file's arrival and its row, at most
+_TURNS = 0x66696C65 << 32  # of PostgreSQL's advisory locks those that are of files: "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +84,32 @@ class ArtifactStore:
                 f"artifact {sha256[:12]}… has a row but no file in {self.folder}; was it moved?"
             ) from None
 
-    def remove(self, sha256: str) -> None:
-        """Delete the file; that it is gone already is fine."""
-        self._path(sha256).unlink(missing_ok=True)
+    def has(self, sha256: str) -> bool:
+        """Whether the file is there."""
+        return self._path(sha256).exists()
 
-    def discard(self, sha256: str, *, now: datetime) -> None:
-        """Delete a file that no row names, unless it came only just now.
-
-        Then another upload of the same bytes may be about to name it; upkeep sees to it later.
-        """
+    def remove(self, sha256: str, *, before: datetime) -> bool:
+        """Delete the file if it came before that time; that it is gone already is fine."""
         path = self._path(sha256)
-        if path.exists() and path.stat().st_mtime < now.timestamp() - JUST_NOW:
-            self.remove(sha256)
+        try:
+            is_old = path.stat().st_mtime < before.timestamp()
+        except FileNotFoundError:
+            return False
+        if is_old:
+            path.unlink(missing_ok=True)
+        return is_old
 
     def older_than(self, cutoff: datetime) -> tuple[str, ...]:
         """Names of files last written before `cutoff`; uploads that broke off are deleted."""
-        for broken in self.folder.glob("incoming/*"):
-            if broken.stat().st_mtime < cutoff.timestamp():
-                broken.unlink(missing_ok=True)
-        return tuple(
-            path.name
-            for path in self.folder.glob("[0-9a-f][0-9a-f]/*")
-            if path.stat().st_mtime < cutoff.timestamp()
-        )
+        for broken in self._older("incoming/*", cutoff):
+            broken.unlink(missing_ok=True)
+        return tuple(path.name for path in self._older("[0-9a-f][0-9a-f]/*", cutoff))
+
+    def _older(self, pattern: str, cutoff: datetime) -> Iterator[Path]:
+        for path in self.folder.glob(pattern):
+            with suppress(FileNotFoundError):  # another process deletes and moves files too
+                if path.stat().st_mtime < cutoff.timestamp():
+                    yield path
 
     def _keep(self, aside: Path, stored: Stored) -> None:
         path = self._path(stored.sha256)
@@ -225,6 +229,16 @@ def checkpoints(session: Session, trial_id: int) -> Sequence[Artifact]:
 def last_checkpoint(session: Session, trial_id: int) -> Artifact | None:
     """The checkpoint from which the trial goes on."""
     return next(iter(checkpoints(session, trial_id)), None)
+
+
+def lock_file(session: Session, sha256: str) -> None:
+    """Let nobody else name or delete the file until the transaction ends.
+
+    On SQLite the transaction that writes is the only one anyway.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        key = _TURNS | int(sha256[:8], 16)
+        session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def named(session: Session, digests: Sequence[str]) -> frozenset[str]:
