@@ -1,5 +1,6 @@
 """The server's settings: `SEGTUNE_*` variables, a `.env` file, or arguments, in rising order."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -85,7 +86,7 @@ class Settings(BaseSettings):
     def _fill_in(cls, values: dict[str, object]) -> dict[str, object]:
         """Make every path absolute, so that nothing depends on a later working directory."""
         home = Path(str(values.get("home") or "~/.segtune")).expanduser().absolute()
-        artifacts = Path(str(values.get("artifacts") or home / "artifacts"))
+        artifacts = _folder(str(values.get("artifacts") or home / "artifacts"))
         url = str(values.get("database_url") or f"{_SQLITE}{home / 'segtune.db'}")
         return {
             **values,
@@ -109,6 +110,16 @@ class Settings(BaseSettings):
     def max_artifact_bytes(self) -> int:
         """Largest upload in bytes."""
         return int(self.max_artifact_mb * 2**20)
+
+
+def _folder(text: str) -> Path:
+    """A local folder. Raises ValueError for a URL: it would become a folder of that name."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
+        raise ValueError(
+            f"SEGTUNE_ARTIFACTS is '{text}', a URL; artifacts are kept in a local folder: give its "
+            "path, such as /data/artifacts, or mount the storage and give the mount's path"
+        )
+    return Path(text)
 
 
 def _absolute(url: str) -> str:

@@ -44,6 +44,15 @@ def test_other_urls_stay(url: str) -> None:
     assert _settings(database_url=url).database_url == url
 
 
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/runs", "gs://b", "file:///data", "S3A://b/c", "https://host/x", "s3:/b"]
+)
+def test_a_url_is_no_folder_of_artifacts(url: str) -> None:
+    """It is refused, with what to give, in place of a folder of that name."""
+    with pytest.raises(ValidationError, match=r"SEGTUNE_ARTIFACTS.*local folder"):
+        _settings(artifacts=url)
+
+
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables set what no argument sets; a list is separated by commas."""
     monkeypatch.setenv("SEGTUNE_PORT", "9000")
