@@ -23,7 +23,7 @@ from api.dashboard.packets import NotAPacket, Packet, read, write
 from api.dashboard.reader import READING, PageMessages
 from api.memory import freeze_start
 from api.settings import Settings
-from tuner.wording import LOG_FORMAT
+from tuner import logs
 
 logger = logging.getLogger(__name__)
 THREADS = 2  # and so as many connections to the database
@@ -64,7 +64,7 @@ async def answer_all(connection: socket.socket) -> None:
     """Answer every question at once as it comes. Raises NotAPacket, OSError at the end."""
     reader, writer = await asyncio.open_connection(sock=connection)
     settings: Settings = (await read(reader)).content
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    logs.configure(settings.log_level, settings.log_format)
     async with AsyncExitStack() as stack:
         stack.callback(writer.transport.abort)
         try:

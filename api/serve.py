@@ -11,9 +11,9 @@ from api.app import close_waits, create_app
 from api.memory import freeze_start
 from api.settings import Settings
 from api.startup import prepare
+from tuner import logs
 from tuner.errors import InvalidInput, Problem
 from tuner.spec.address import local_address
-from tuner.wording import LOG_FORMAT
 
 logger = logging.getLogger(__name__)
 # Longer than a worker's pause between two heartbeats, so that it keeps its connection.
@@ -32,7 +32,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
         InvalidInput: the address is taken, or could be reached by others without a token.
         StorageError: the database cannot be opened or migrated.
     """
-    logging.basicConfig(level=settings.log_level.upper(), format=LOG_FORMAT)
+    logs.configure(settings.log_level, settings.log_format)
     prepare(settings)
     with listen(settings) as listener:
         Server(settings, listener, ready=ready, with_reader=True).run(sockets=[listener])

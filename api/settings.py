@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.prefix import normalized
+from tuner.logs import LogFormat
 
 _SQLITE = "sqlite:///"
 
@@ -80,6 +81,9 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(_lowered)
     ] = "info"
+    log_format: Annotated[LogFormat, BeforeValidator(_lowered)] = Field(
+        default="text", description="How the log is written: text, or one JSON object a line"
+    )
 
     @model_validator(mode="before")
     @classmethod

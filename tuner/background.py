@@ -1,5 +1,6 @@
 """What runs beside the main work, in a thread of its own, for as long as a `with` block lasts."""
 
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ def duty(run: Task, *, name: str, stop: Task, wait: float | None = None) -> Iter
     by itself. What may go wrong is for `run` to handle: an error ends the thread, not the block.
     """
     # A daemon: a thread that hangs in a request must not keep the process from ending.
-    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(run,), name=name, daemon=True
+    )
     thread.start()
     try:
         yield

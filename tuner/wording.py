@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # the command line starts without pydantic
     from tuner.spec.views import StudyView
 
 DASH = "–"
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _SPANS = ((86_400 * 365, "y"), (86_400 * 30, "mo"), (86_400, "d"), (3_600, "h"), (60, "min"))
 
 

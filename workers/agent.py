@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from tuner import logs
 from tuner.errors import SegtuneError, TrainingError
 from tuner.spec.messages import Assignment, LeaseRequest, Outcome, OutcomeKind, Unfitness
 from workers import devices, outbox, recovery
@@ -92,7 +93,7 @@ def run(
     agent = Agent(settings, identity, client, stop, limits, tuple(command or COMMAND))
     logger.info("worker %s on %s asks %s", identity.name, identity.device, settings.server)
     try:
-        with _signals_set(stop):
+        with logs.about(worker=identity.name, everywhere=True), _signals_set(stop):
             _work(agent, max_trials)
     finally:
         client.close()
@@ -215,6 +216,12 @@ class _WorkLoop:
 
 
 def _attempt(agent: Agent, trainer: TrainerProcess, assignment: Assignment) -> Outcome | None:
+    study, trial, attempt = assignment.study, assignment.trial, assignment.attempt
+    with logs.about(study=study, trial=trial, attempt=attempt):
+        return _attempted(agent, trainer, assignment)
+
+
+def _attempted(agent: Agent, trainer: TrainerProcess, assignment: Assignment) -> Outcome | None:
     name = f"{assignment.study}/{assignment.trial}"
     logger.info("%s starts, attempt %d", name, assignment.attempt)
     try:
@@ -282,6 +289,7 @@ def _start(agent: Agent) -> TrainerProcess:
     options = ["--device", devices.torch_name(device), "--threads", str(agent.threads)]
     options += ["--cache", str(settings.cache_folder)]
     options += ["--checkpoint-seconds", str(settings.checkpoint_seconds)]
+    options += ["--log-format", settings.log_format]
     for root in settings.data_roots:
         options += ["--root", str(root)]
     return TrainerProcess(

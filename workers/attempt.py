@@ -23,6 +23,7 @@ import threading
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
+from tuner import logs
 from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
@@ -146,6 +147,7 @@ class Attempt:
             measure=self._assignment.measure,
             examples=self._assignment.examples,
             gpus=self._assignment.gpus,
+            about=logs.current(),
         )
         return self._driver.run(
             start,

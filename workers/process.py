@@ -16,6 +16,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from tuner.errors import SegtuneError
+from tuner.logs import readable
 from tuner.spec.config import Section
 from tuner.spec.messages import Device, Verdict
 from tuner.spec.vitals import Usage
@@ -167,7 +168,7 @@ class TrainerProcess:
         """The last `limit` bytes of output after position `since`."""
         with self.log_file.open("rb") as file:
             file.seek(max(since, self.log_size() - limit))
-            return file.read(limit).decode("utf-8", errors="replace")
+            return readable(file.read(limit).decode("utf-8", errors="replace"))
 
     def _read(self, pipe: BinaryIO) -> None:
         with pipe:

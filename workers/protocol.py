@@ -39,6 +39,7 @@ class Start(Section):
     measure: Deployment | None = Field(default=None, exclude_if=lambda value: value is None)
     examples: int = 0
     gpus: int = 1
+    about: dict[str, str | int] = Field(default={}, description="What its log lines say of it")
 
 
 class Reply(Section):

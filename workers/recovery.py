@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tuner import logs
 from tuner.errors import LeaseLost, SegtuneError
 from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome, OutcomeKind
@@ -55,6 +56,13 @@ def deliver(
     Raises:
         Unauthorized, UnsupportedVersion: the outbox is kept.
     """
+    with logs.about(study=box.header.study, trial=box.header.trial):
+        _deliver(box, client, end, stop=stop, limits=limits)
+
+
+def _deliver(
+    box: Outbox, client: ServerClient, end: Outcome, *, stop: threading.Event, limits: Limits
+) -> None:
     name = f"{box.header.study}/{box.header.trial}"
     delivery = Delivery(
         box,

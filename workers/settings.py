@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tuner.logs import LogFormat
 from tuner.spec.address import ServerAddress
 from tuner.spec.kinds import MOST_GPUS
 from tuner.spec.messages import WorkerName
@@ -26,6 +27,10 @@ def _labels(value: object) -> object:
     if "" in names:
         raise ValueError("a label has no name before its '='; write name=value")
     return dict(split)
+
+
+def _lowered(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _paths(value: object) -> object:
@@ -74,6 +79,10 @@ class WorkerSettings(BaseSettings):
         30,
         ge=0,
         description="Shortest time between two checkpoint uploads; 0 writes and uploads all",
+    )
+
+    log_format: Annotated[LogFormat, BeforeValidator(_lowered)] = Field(
+        "text", description="How the log is written: text, or one JSON object a line"
     )
 
     @field_validator("home", "cache", mode="after")

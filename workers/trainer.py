@@ -1,8 +1,8 @@
 """The trainer process: trains what the agent sends, and stays warm between trials.
 
 Started as `python -m workers.trainer --device D --threads N --cache DIR --root DIR …
---checkpoint-seconds S READ WRITE`, where READ and WRITE are the numbers of its two pipes. Output
-goes to stdout and stderr as usual.
+--checkpoint-seconds S --log-format F READ WRITE`, where READ and WRITE are the numbers of its two
+pipes. Output goes to stdout and stderr as usual.
 """
 
 import argparse
@@ -17,12 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from tuner import logs
 from tuner.background import duty
 from tuner.errors import DataChanged, SegtuneError, TrainingError
 from tuner.spec.config import DatasetConfig
 from tuner.spec.deployment import Deployment
 from tuner.spec.messages import Outcome, OutcomeKind, Unfitness, Verdict
-from tuner.wording import LOG_FORMAT, quantity
+from tuner.wording import quantity
 from workers.channel import AgentChannel
 from workers.protocol import (
     PREVIEW,
@@ -54,6 +55,10 @@ class Trainer:
 
     def run(self, start: Start) -> Finished:
         """Train one trial; every exception becomes an outcome."""
+        with logs.about(everywhere=True, **start.about):
+            return self._run(start)
+
+    def _run(self, start: Start) -> Finished:
         model, epochs = start.config.model, start.config.training.epochs
         logger.info("%s on %s for %s", model.decoder, model.encoder, quantity(epochs, "epoch"))
         try:
@@ -231,13 +236,6 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def _log_ours() -> None:
-    """Put out what we say of a trial: it is what its page shows while it runs."""
-    logging.basicConfig(format=LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S")
-    for name in ("tuner", "workers"):  # other libraries only warn
-        logging.getLogger(name).setLevel(logging.INFO)
-
-
 def _tell_where() -> None:
     """Put the stack of every thread into the log, in a crash and when the agent asks for it."""
     output = 2  # the log itself, whatever a library makes of `sys.stderr`
@@ -253,11 +251,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--root", type=Path, action="append", default=[])
     parser.add_argument("--checkpoint-seconds", type=float, default=0.0)
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.add_argument("read", type=int)
     parser.add_argument("write", type=int)
     options = parser.parse_args(arguments)
     _tell_where()
-    _log_ours()
+    # What we say of a trial is what its page shows while it runs.
+    logs.configure("info", options.log_format)
     channel = AgentChannel(options.read, options.write)
     trainer = Trainer(
         channel,

@@ -26,6 +26,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     """A folder without a `.env`, and a home in it; no command's log handler stays behind."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEGTUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SEGTUNE_LOG_LEVEL", "error")  # what is logged is no complaint
     _quieten()
     yield
     _quieten()

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -11,6 +12,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from tests.workers.fake_server import CONFIG, order
+from tuner import logs
 from tuner.spec.config import Section
 from tuner.spec.messages import Action, Outcome, OutcomeKind, Report
 from workers import trainer
@@ -183,3 +185,16 @@ def test_a_trainer_says_where_it_is(tmp_path: Path) -> None:
         assert process.is_alive
     finally:
         process.close()
+
+
+def test_what_a_trial_logs_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of libraries too; and the next trial's say the next."""
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(trainer.Trainer, "_train", lambda *_: said.append(logs.current()))
+    process = trainer.Trainer(NO_DATA, "cpu", None, Path(), ())
+    for number in (1, 2):
+        start = START.model_copy(update={"about": {"study": "s", "trial": number}})
+        with suppress(AttributeError):  # there is no outcome
+            process.run(start)
+    assert said == [{"study": "s", "trial": 1}, {"study": "s", "trial": 2}]
+    assert logs.current() == {}

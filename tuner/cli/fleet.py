@@ -7,10 +7,10 @@ import typer
 from tuner.cli.options import (
     DataRootsOption,
     DeviceOption,
+    LogFormatOption,
     ServerOption,
     TokenOption,
     configured,
-    log_from,
     paths,
 )
 
@@ -62,8 +62,10 @@ def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
     token: TokenOption = None,
     device: DeviceOption = None,
     data_root: DataRootsOption = None,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Start workers while there is work, and end those that have none; they outlive it."""
+    from tuner import logs
     from workers.fleet import contract, loop
     from workers.fleet.settings import FleetSettings
     from workers.settings import WorkerSettings
@@ -73,9 +75,14 @@ def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
         gpu_hours=gpu_hours, gpus=gpus, cpus=cpus, interval=interval, name=name,
     )  # fmt: skip
     worker = configured(
-        WorkerSettings, server=server, token=token, device=device, data_roots=paths(data_root)
+        WorkerSettings,
+        server=server,
+        token=token,
+        device=device,
+        data_roots=paths(data_root),
+        log_format=log_format,
     )
-    log_from("INFO")
+    logs.configure("info", worker.log_format)
     found = loop.fleet_of(contract.load(settings, worker), settings, worker)
     if once or dry_run:
         plan = found.look()

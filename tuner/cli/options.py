@@ -1,12 +1,9 @@
-"""What several commands share: options, which `.env` and environment stand in for, and logging."""
+"""What several commands share: options, which `.env` and environment stand in for."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-
-from tuner.wording import LOG_FORMAT
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
@@ -34,6 +31,11 @@ DataRootsOption = Annotated[
         help="Folder under which data sets may lie; repeatable. Default: the current folder.",
         show_default=False,
     ),
+]
+
+LogFormatOption = Annotated[
+    str | None,
+    typer.Option(help="text or json; else SEGTUNE_LOG_FORMAT.", show_default=False),
 ]
 
 AnySettings = TypeVar("AnySettings", bound="BaseSettings")
@@ -82,14 +84,3 @@ def _setting(kind: "type[BaseSettings]", location: "Location") -> tuple[str, ...
         return ()
     prefix = kind.model_config.get("env_prefix", "")
     return ((prefix + "_".join(str(part) for part in location)).upper(),)
-
-
-def log_from(level: str) -> None:
-    """Log to standard error from a level on; libraries only their warnings."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        format=LOG_FORMAT,
-        force=True,
-    )
-    for room in ("tuner", "api", "workers"):
-        logging.getLogger(room).setLevel(level.upper())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import HostOption, PortOption, configured
+from tuner.cli.options import HostOption, LogFormatOption, PortOption, configured
 
 Home = Annotated[
     Path | None,
@@ -21,6 +21,7 @@ def serve(
         str | None,
         typer.Option(help="Path of a reverse proxy before it: /tune.", show_default=False),
     ] = None,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Run the server: API, dashboard and upkeep."""
     from api.serve import serve as run
@@ -29,6 +30,18 @@ def serve(
     # A home that is named on the command line holds database and artifacts, whatever SEGTUNE_* say.
     below_home = {"database_url": "", "artifacts": ""} if home is not None else {}
     settings = configured(
-        Settings, host=host, port=port, home=home, root_path=root_path, **below_home
+        Settings,
+        host=host,
+        port=port,
+        home=home,
+        root_path=root_path,
+        log_format=log_format,
+        **below_home,
     )
-    run(settings, ready=lambda address: typer.echo(f"segtune serves on {address}"))
+    # In JSON the log says so, and nothing else is put out beside it.
+    is_json = settings.log_format == "json"
+    run(settings, ready=None if is_json else _say)
+
+
+def _say(address: str) -> None:
+    typer.echo(f"segtune serves on {address}")

@@ -7,10 +7,10 @@ import typer
 from tuner.cli.options import (
     DataRootsOption,
     DeviceOption,
+    LogFormatOption,
     ServerOption,
     TokenOption,
     configured,
-    log_from,
     paths,
 )
 
@@ -30,8 +30,10 @@ def worker(  # noqa: PLR0913, PLR0917  # options
     max_trials: Annotated[
         int | None, typer.Option(min=1, help="End after so many trials.", show_default=False)
     ] = None,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Run a worker: it trains one trial after the other on its device."""
+    from tuner import logs
     from workers.agent import run
     from workers.settings import WorkerSettings
 
@@ -43,6 +45,7 @@ def worker(  # noqa: PLR0913, PLR0917  # options
         gpus=gpus,
         worker_name=name,
         data_roots=paths(data_root),
+        log_format=log_format,
     )
-    log_from("INFO")
+    logs.configure("info", settings.log_format)
     raise typer.Exit(run(settings, max_trials=max_trials))

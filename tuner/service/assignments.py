@@ -121,13 +121,7 @@ def _take_from(
             return _Taken(None, has_ended=True)
         worker_id = _note(session, request, now=now)
         lease = leases.grant(session, trial, worker_id, now=now, seconds=lease_seconds)
-        logger.info(
-            "trial %s of %s: attempt %s leased to %s",
-            trial.number,
-            study.name,
-            trial.attempts,
-            request.worker,
-        )
+        _log_lease(study.name, trial.number, trial.attempts, request.worker)
         offered = _Offer(lease, request.capabilities, lease_seconds)
         assignment = _assign(session, study, trial, config, offered, now=now)
         searches.took(session, study, trial, since=since)
@@ -158,6 +152,12 @@ class _Taken(NamedTuple):
 
     assignment: Assignment | None
     has_ended: bool = False
+
+
+def _log_lease(study: str, trial: int, attempt: int, worker: str) -> None:
+    ids = {"study": study, "trial": trial, "attempt": attempt, "worker": worker}
+    text = "trial %(trial)s of %(study)s: attempt %(attempt)s leased to %(worker)s"
+    logger.info(text, ids, extra=ids)
 
 
 def _note(session: Session, request: LeaseRequest, *, now: datetime) -> int:
@@ -251,7 +251,13 @@ def _go_on(
         reason = f"{reason}; it goes on, as none of the best can be copied from here"
     trial = trials.find(session, study, number)
     trials.move(session, study, trial, TrialState.WAITING, now=now, reason=reason)
-    logger.info("trial %s of %s: %s", number, study.name, reason)
+    logger.info(
+        "trial %s of %s: %s",
+        number,
+        study.name,
+        reason,
+        extra={"study": study.name, "trial": number},
+    )
     return trial
 
 

@@ -124,7 +124,13 @@ def take_in(session: Session, held: Held, measured: Measured, *, now: datetime) 
     reason = broken(spec, counted)
     if reason is not None:
         trials.mark_infeasible(trial, Verdict(action=Action.PRUNE, reason=reason))
-        logger.info("trial %s of %s is not trained: %s", trial.number, study.name, reason)
+        logger.info(
+            "trial %s of %s is not trained: %s",
+            trial.number,
+            study.name,
+            reason,
+            extra={"study": study.name, "trial": trial.number},
+        )
         return
     _note_end_of_run(session, study, now=now)
     worker = session.get_one(Worker, attempt.worker_id)

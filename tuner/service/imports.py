@@ -47,7 +47,9 @@ def bring_in(
             _add(session, study, spec, one, config, now=now)
         reason = f"imported from {origin}"
         studies.move(session, study, StudyState.FINISHED, now=now, reason=reason)
-        logger.info("study %s imported: %s trials", study.name, len(imported))
+        logger.info(
+            "study %s imported: %s trials", study.name, len(imported), extra={"study": study.name}
+        )
         return summaries.study_view(session, study, now=now)
 
 

@@ -294,4 +294,10 @@ def _judge(
     if verdict.action is not Action.CONTINUE or known is Action.CONTINUE:
         trials.set_verdict(trial, verdict)  # what is to yield is judged all the same
     if verdict.action is not Action.CONTINUE:
-        logger.info("trial %s of %s: %s", trial.number, study.name, verdict.reason)
+        logger.info(
+            "trial %s of %s: %s",
+            trial.number,
+            study.name,
+            verdict.reason,
+            extra={"study": study.name, "trial": trial.number},
+        )

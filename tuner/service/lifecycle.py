@@ -49,7 +49,14 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
         trials.complete(session, study, trial, feasible=feasible, now=now, reason=reason)
     else:
         trials.move(session, study, trial, state, now=now, reason=reason)
-    logger.info("trial %s of %s: %s %s", trial.number, study.name, state, reason)
+    logger.info(
+        "trial %s of %s: %s %s",
+        trial.number,
+        study.name,
+        state,
+        reason,
+        extra={"study": study.name, "trial": trial.number, "attempt": trial.attempts},
+    )
     if state is TrialState.FAILED and fault is not None and fault.ruling is Ruling.FAIL_STUDY:
         fail(session, study, fault.reason, now=now)
     close_if_done(session, study, rules, now=now, has_failed=state is TrialState.FAILED)
@@ -172,7 +179,9 @@ def fail(session: Session, study: Study, reason: str, *, now: datetime) -> None:
     """End a locked study that cannot succeed: what runs is told to stop, the rest is cancelled."""
     studies.move(session, study, StudyState.FAILED, now=now, reason=reason)
     _end_rest(session, study, TrialState.CANCELLED, "the study failed", now=now)
-    logger.warning("study %s (id %s) failed: %s", study.name, study.id, reason)
+    logger.warning(
+        "study %s (id %s) failed: %s", study.name, study.id, reason, extra={"study": study.name}
+    )
 
 
 def fail_if_undefined(
@@ -211,7 +220,13 @@ def fail_trial(
 ) -> None:
     """End a waiting trial that cannot be trained, and with it perhaps the study."""
     trials.move(session, study, trial, TrialState.FAILED, now=now, reason=reason)
-    logger.warning("trial %s of %s failed: %s", trial.number, study.name, reason)
+    logger.warning(
+        "trial %s of %s failed: %s",
+        trial.number,
+        study.name,
+        reason,
+        extra={"study": study.name, "trial": trial.number},
+    )
     close_if_done(session, study, rules, now=now, has_failed=True)
 
 
@@ -225,7 +240,13 @@ def end_infeasible(
     hot.forget_history(session, study)
     trials.mark_infeasible(trial, Verdict(action=Action.PRUNE, reason=reason))
     trials.move(session, study, trial, TrialState.PRUNED, now=now, reason=reason)
-    logger.info("trial %s of %s is not trained: %s", trial.number, study.name, reason)
+    logger.info(
+        "trial %s of %s is not trained: %s",
+        trial.number,
+        study.name,
+        reason,
+        extra={"study": study.name, "trial": trial.number},
+    )
     close_if_done(session, study, rules, now=now)
 
 

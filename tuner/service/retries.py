@@ -37,7 +37,12 @@ def retry(db: Database, study: int | str, number: int) -> TrialView:
         trials.retry(session, row, trial, now=now)
         _reopen(session, row, number, now=now)
         acting.note_study(session, DeedKind.RETRY, row, now=now, trial=number)
-        logger.info("trial %s of %s is tried again", number, row.name)
+        logger.info(
+            "trial %s of %s is tried again",
+            number,
+            row.name,
+            extra={"study": row.name, "trial": number},
+        )
         return summaries.trial_view(session, row, trial)
 
 

@@ -58,7 +58,12 @@ def submit(
         acting.note_study(session, DeedKind.SUBMIT, study, now=now)
         if idempotency_key:
             studies.remember(session, idempotency_key, body_hash=digest, study_id=study.id, now=now)
-        logger.info("study %s queued: %s trials", study.name, spec.search.trials)
+        logger.info(
+            "study %s queued: %s trials",
+            study.name,
+            spec.search.trials,
+            extra={"study": study.name},
+        )
         return summaries.study_view(session, study, now=now), True
 
 

@@ -56,7 +56,13 @@ def fault_of(
             _recover(session, each, study)
     text = faults.warning(worker.name, error, others=others)
     _warn(session, study, {f"{_GROUP} {worker.name}": text}, now=now)
-    logger.warning("trial %s of %s: %s", trial.number, study.name, text)
+    logger.warning(
+        "trial %s of %s: %s",
+        trial.number,
+        study.name,
+        text,
+        extra={"study": study.name, "trial": trial.number},
+    )
     reason = faults.reason(ruling, worker.name, error, workers=names, tries=tries)
     return Fault(kind, ruling, reason)
 
@@ -74,7 +80,12 @@ def trained(session: Session, held: Held, *, now: datetime, outcome: Outcome | N
     about = f"{_GROUP} {worker.name}"
     if about in studies.warnings_of(study):
         _warn(session, study, {about: None}, now=now)
-        logger.info("worker %s trains %s again", worker.name, study.name)
+        logger.info(
+            "worker %s trains %s again",
+            worker.name,
+            study.name,
+            extra={"study": study.name, "worker": worker.name},
+        )
 
 
 def _recover(session: Session, worker: Worker, study: Study) -> None:

@@ -115,6 +115,11 @@ def _become(session: Session, study: Study, known: DataVersions, *, now: datetim
     text = known.warning()
     studies.warn(session, study, {} if text is None else {TOPIC: text}, now=now, group=TOPIC)
     if len(known.seen) > 1:
-        logger.warning("study %s: %s", study.name, text)
+        logger.warning("study %s: %s", study.name, text, extra={"study": study.name})
     if known.ranked != before.ranked:
-        logger.info("study %s ranks trials on data %s", study.name, short(known.ranked))
+        logger.info(
+            "study %s ranks trials on data %s",
+            study.name,
+            short(known.ranked),
+            extra={"study": study.name},
+        )

@@ -104,6 +104,7 @@ class LocalDriver:
         worker, environment = self._worker, dict(os.environ)
         environment["SEGTUNE_SERVER"] = worker.server
         environment["SEGTUNE_HOME"] = str(worker.home)
+        environment["SEGTUNE_LOG_FORMAT"] = worker.log_format
         environment["SEGTUNE_DATA_ROOTS"] = os.pathsep.join(map(str, worker.data_roots))
         if worker.token is not None:
             environment["SEGTUNE_TOKEN"] = worker.token.get_secret_value()

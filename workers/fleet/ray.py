@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tuner import logs
 from tuner.errors import EngineError, PackageMissing
-from tuner.wording import LOG_FORMAT
 from workers.fleet.contract import FleetDriver, FleetMember
 from workers.fleet.loop import name_of
 from workers.fleet.settings import FleetSettings
@@ -132,8 +132,7 @@ class WorkerActor:
     """A worker's agent in an actor's process; its trainer is a child, and ends with it."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
-        logging.getLogger("workers").setLevel(logging.INFO)
+        logs.configure("info", settings.get("log_format", "text"))
         self._stop = threading.Event()
         # Beside Ray's calls, of which the last one would end with the process that made it.
         thread = threading.Thread(target=self._work, args=(settings,), name="agent", daemon=True)

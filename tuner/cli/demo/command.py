@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli.options import log_from
-
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path(".demo"),
@@ -21,11 +19,12 @@ def demo(
     """Run a whole study on drawn street scenes, here and now."""
     import sys
 
+    from tuner import logs
     from tuner.cli import processes
     from tuner.cli.demo import demonstration
     from tuner.cli.watch import exit_code
 
-    log_from("WARNING")
+    logs.configure("warning")
     with demonstration.prepared(folder, keep=keep) as home, processes.running() as supervisor:
         client = demonstration.start(supervisor, home, processes.free_port("127.0.0.1", port))
         typer.echo(f"dashboard: {client.server}/")

@@ -1,6 +1,5 @@
 """`segtune optuna-dashboard`: Optuna's dashboard on a study of ours, for reading."""
 
-import logging
 from contextlib import suppress
 from typing import Annotated
 
@@ -32,12 +31,13 @@ def optuna_dashboard(
     purpose = "segtune optuna-dashboard"
     dashboard = require("optuna_dashboard", purpose=purpose, extra="server,optuna-dashboard")
     from api.security import is_loopback
+    from tuner import logs
     from tuner.cli.optuna_dashboard.server import listen
     from tuner.cli.optuna_dashboard.shown import StudyShown
     from tuner.spec.address import local_address
     from tuner.store.optuna_storage import OptunaStorage
 
-    logging.basicConfig(level=logging.WARNING)
+    logs.configure("warning")
     where = database_url(url)
     storage = OptunaStorage(where)
     try:
