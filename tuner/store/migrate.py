@@ -66,7 +66,7 @@ def revision(url: str) -> str | None:
         raise StorageError(f"database {shown(url)} {reason}; {_remedy(db.url, reason)}") from error
     finally:
         db.dispose()
-    if found is not None and found not in _known():
+    if found is not None and not is_known(found):
         raise StorageError(
             f"database {shown(url)} is at revision {found}, and {head()} is the newest known here; "
             "install the segtune release that made it, or a newer one"
@@ -89,6 +89,11 @@ def current(db: Database) -> str | None:
 def is_current(db: Database) -> bool:
     """Whether the database has the tables of this release. Raises StorageError."""
     return current(db) == head()
+
+
+def is_known(revision: str) -> bool:
+    """Whether this release knows that revision."""
+    return revision in _known()
 
 
 @cache
