@@ -41,6 +41,8 @@ from api.settings import Settings
 from api.sharing import Shared
 from api.upkeep import repeated
 from api.waiting import Notifier
+from api.webhooks import hooks as webhooks
+from api.webhooks.sender import sending
 from tuner import __version__
 from tuner.background import task_queue
 from tuner.configs import catalog
@@ -79,6 +81,7 @@ def create_app(settings: Settings | None = None, *, with_reader: bool = False) -
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        hooks = webhooks.read(settings)
         await run_in_threadpool(storage.upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
         await run_in_threadpool(searches.load_samplers)  # and so for this
@@ -87,6 +90,7 @@ def create_app(settings: Settings | None = None, *, with_reader: bool = False) -
             _open(settings, background, PageProcess(settings) if with_reader else None) as state,
             _upkeep(state),
             repeated(state.tokens.note, seconds=NOTE_SECONDS),
+            sending(state.db, hooks),
         ):
             await state.tokens.prime()
             state.work.open()

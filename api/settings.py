@@ -78,6 +78,15 @@ class Settings(BaseSettings):
         description="Path below which a reverse proxy serves, such as /tune; empty: what "
         "X-Forwarded-Prefix says",
     )
+    webhooks: Annotated[Path | None, BeforeValidator(_empty_is_none)] = Field(
+        default=None, description="YAML file of addresses that are told of events"
+    )
+    webhook_url: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)] = Field(
+        default=None, description="One such address, without a file; of Slack or another"
+    )
+    webhook_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)] = Field(
+        default=None, description="What messages to it are signed with; not for Slack"
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(_lowered)
     ] = "info"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from api.security import check_exposure, is_exposed
 from api.settings import Settings
+from api.webhooks import hooks
 from tuner.errors import StorageError
 from tuner.service import storage, tokens
 
@@ -21,9 +22,11 @@ def prepare(settings: Settings) -> None:
     """Make the folders, and bring the database to the tables of this release.
 
     Raises:
-        InvalidInput: the address could be reached by others without a token.
+        InvalidInput: the address could be reached by others without a token, or a webhook is
+            described wrongly.
         StorageError: a folder cannot be written, or the database cannot be opened or migrated.
     """
+    hooks.read(settings)
     _check_folder(settings.home, "home folder", "--home or SEGTUNE_HOME")
     _check_folder(settings.artifact_folder, "folder of artifacts", "SEGTUNE_ARTIFACTS")
     storage.upgrade(settings.database_url)

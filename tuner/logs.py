@@ -18,6 +18,8 @@ from typing import Any, Literal
 LogFormat = Literal["text", "json"]
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 OURS = ("tuner", "api", "workers")
+# At their debug level these put out addresses and headers, and so passwords and tokens.
+QUIET = ("httpcore", "httpx", "urllib3")
 IDS = ("study", "trial", "attempt", "worker")
 _ACCESS = ("client", "method", "path", "http", "status")  # as uvicorn gives them
 
@@ -35,6 +37,8 @@ def configure(level: str, form: LogFormat = "text") -> None:
     logging.basicConfig(level=others, handlers=[handler], force=True)
     for room in OURS:
         logging.getLogger(room).setLevel(least)
+    for library in QUIET:
+        logging.getLogger(library).setLevel(logging.WARNING)
     if form == "json":
         logging.captureWarnings(True)
         sys.excepthook = _on_end

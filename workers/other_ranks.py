@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from tuner.errors import SegtuneError
+from tuner.logs import LogFormat
 from tuner.spec.config import Section
 from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome
@@ -46,6 +47,7 @@ class RankTask(Section):
     threads: int | None
     cache: Path
     roots: tuple[Path, ...]
+    log_format: LogFormat = "text"
     rank: int = 0
     port: int = 0
 

@@ -6,14 +6,14 @@ of its standard input.
 """
 
 import argparse
-import logging
+import faulthandler
 import os
 import sys
 import threading
 from collections.abc import Sequence
 
+from tuner import logs
 from tuner.errors import DataChanged
-from tuner.wording import LOG_FORMAT
 from workers.other_ranks import RankTask
 from workers.protocol import line
 from workers.trainer import failure
@@ -27,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("write", type=int)
     options = parser.parse_args(arguments)
     os.set_inheritable(options.write, False)
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT, datefmt="%Y-%m-%d %H:%M:%S")
+    faulthandler.enable(2)
     task = RankTask.model_validate_json(sys.stdin.buffer.readline())
+    logs.configure("warning", task.log_format)
     threading.Thread(target=_leave_at_the_end, name="leave", daemon=True).start()
     try:
-        _train(task)
+        with logs.about(everywhere=True, **task.start.about):
+            _train(task)
     except Exception as error:
         with os.fdopen(options.write, "wb") as words:
             words.write(line(failure(error, task.start.last_step)))

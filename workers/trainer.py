@@ -52,6 +52,7 @@ class Trainer:
     cache: Path
     roots: tuple[Path, ...]
     checkpoint_seconds: float = 0.0
+    log_format: logs.LogFormat = "text"
 
     def run(self, start: Start) -> Finished:
         """Train one trial; every exception becomes an outcome."""
@@ -117,6 +118,7 @@ class Trainer:
             threads=shared(threads, start.gpus, self.device),
             cache=self.cache,
             roots=self.roots,
+            log_format=self.log_format,
         )
         with (
             Examples(
@@ -266,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.cache,
         tuple(options.root),
         options.checkpoint_seconds,
+        options.log_format,
     )
     check_device(options.device)
     import tuner.training.train  # noqa: F401  # so that the first trial finds everything loaded

@@ -335,3 +335,26 @@ class Deed(Base):
     study_id: Mapped[int | None] = mapped_column(BigInteger)
     details: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+
+
+class Webhook(Base):
+    """An address to which events are sent, and the server process that sends them now."""
+
+    __tablename__ = "webhooks"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sender: Mapped[str | None] = mapped_column(String(32))
+    held_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class WebhookCursor(Base):
+    """The last event of a study that a webhook was sent; none yet: it is sent all of them."""
+
+    __tablename__ = "webhook_cursors"
+    webhook: Mapped[str] = mapped_column(
+        ForeignKey("webhooks.name", ondelete="CASCADE"), primary_key=True
+    )
+    study_id: Mapped[int] = mapped_column(
+        ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int]

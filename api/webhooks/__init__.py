@@ -1,0 +1,1 @@
+"""Webhooks: other services are told of events as they happen."""
