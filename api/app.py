@@ -54,6 +54,7 @@ from tuner.service.searches import Background, Searches
 logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
 UPLOADS = 16
+FEWEST_CONNECTIONS = 8  # of each process, however many of them share what a database allows
 # Routes are tried in this order, and workers ask most often.
 RESOURCES = (
     leases,
@@ -170,7 +171,9 @@ def close_waits(app: FastAPI) -> None:
 def _open(
     settings: Settings, background: Background, reader: PageProcess | None
 ) -> Iterator[AppState]:
-    with storage.opened(settings.database_url, settings.artifact_folder) as stored:
+    url, folder = settings.database_url, settings.artifact_folder
+    connections = max(FEWEST_CONNECTIONS, storage.CONNECTIONS // settings.processes)
+    with storage.opened(url, folder, connections=connections) as stored:
         yield AppState(
             settings=settings,
             db=stored.db,

@@ -2,7 +2,11 @@
 
 import errno
 import logging
+import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Callable
 
 import uvicorn
@@ -19,22 +23,33 @@ logger = logging.getLogger(__name__)
 # Longer than a worker's pause between two heartbeats, so that it keeps its connection.
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 10
+_LOOK_SECONDS = 0.5
 _REMEDIES = {
     errno.EADDRINUSE: "stop what listens there, or choose another port (0: any free one)",
     errno.EACCES: "choose a port from 1024 on, or 0 for any free one",
 }
 
 
-def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[str], None] | None = None,
+    parent: int | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM; `ready` is called with the server's URL once it answers.
+
+    Args:
+        parent: the process that runs this one beside others of the same port; it ends with it.
 
     Raises:
         InvalidInput: the address is taken, or could be reached by others without a token.
         StorageError: the database cannot be opened or migrated.
     """
     logs.configure(settings.log_level, settings.log_format)
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     prepare(settings)
-    with listen(settings) as listener:
+    with listen(settings, is_shared=parent is not None) as listener:
         Server(settings, listener, ready=ready, with_reader=True).run(sockets=[listener])
 
 
@@ -78,11 +93,39 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A socket bound to the settings' address. Raises InvalidInput where that cannot be had."""
+def reserve(settings: Settings) -> socket.socket:
+    """Hold an address for several processes of ours, without listening there.
+
+    Raises:
+        InvalidInput: the address cannot be had, or somebody listens there already.
+    """
+    with listen(settings) as free:  # a shared one would share with whoever is there
+        port: int = free.getsockname()[1]
+    return listen(settings.model_copy(update={"port": port}), is_shared=True)
+
+
+def _end_with(parent: int) -> None:
+    """End as asked to, once the process that started this one is gone."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    logger.warning("process %d that started this one has ended; so does this one", parent)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def listen(settings: Settings, *, is_shared: bool = False) -> socket.socket:
+    """A socket bound to the settings' address; a shared one lets others of this user bind it too.
+
+    Each process has a socket of its own, over which the kernel spreads connections evenly: of one
+    that all share, whichever process wakes first takes every connection that waits.
+
+    Raises:
+        InvalidInput: the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((settings.host.strip("[]"), settings.port))
     except OSError as error:

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free")
+    processes: int = Field(
+        default=1, ge=1, le=64, description="Server processes on that port; several need PostgreSQL"
+    )
     lease_seconds: float = Field(
         default=60, gt=0, le=86_400, description="How long a worker may be silent"
     )

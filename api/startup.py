@@ -1,13 +1,14 @@
 """What must hold before a server starts: checked once, so that what does not is one line."""
 
 import errno
+import socket
 import tempfile
 from pathlib import Path
 
 from api.security import check_exposure, is_exposed
 from api.settings import Settings
 from api.webhooks import hooks
-from tuner.errors import StorageError
+from tuner.errors import InvalidInput, Problem, StorageError
 from tuner.service import storage, tokens
 
 _REMEDIES = {
@@ -22,10 +23,11 @@ def prepare(settings: Settings) -> None:
     """Make the folders, and bring the database to the tables of this release.
 
     Raises:
-        InvalidInput: the address could be reached by others without a token, or a webhook is
-            described wrongly.
+        InvalidInput: the address could be reached by others without a token, there are to be
+            several processes where only one can be, or a webhook is described wrongly.
         StorageError: a folder cannot be written, or the database cannot be opened or migrated.
     """
+    _check_processes(settings)
     hooks.read(settings)
     _check_folder(settings.home, "home folder", "--home or SEGTUNE_HOME")
     _check_folder(settings.artifact_folder, "folder of artifacts", "SEGTUNE_ARTIFACTS")
@@ -37,6 +39,24 @@ def prepare(settings: Settings) -> None:
 def _has_tokens(settings: Settings) -> bool:
     with storage.opened(settings.database_url, settings.artifact_folder) as stored:
         return tokens.known(stored.db).is_any
+
+
+def _check_processes(settings: Settings) -> None:
+    """Raise InvalidInput where several processes cannot serve."""
+    if settings.processes == 1:
+        return
+    if not storage.is_for_several(settings.database_url):
+        message = (
+            f"{settings.processes} server processes need PostgreSQL, and the database is an SQLite "
+            "file, which has one writer; set SEGTUNE_DATABASE_URL to a PostgreSQL, or run one"
+        )
+        raise InvalidInput([Problem(("SEGTUNE_PROCESSES",), message)])
+    if not hasattr(socket, "SO_REUSEPORT"):
+        message = (
+            f"{settings.processes} server processes cannot share a port on this system; run one on "
+            "each of several ports behind a proxy"
+        )
+        raise InvalidInput([Problem(("SEGTUNE_PROCESSES",), message)])
 
 
 def _check_folder(folder: Path, what: str, setting: str) -> None:

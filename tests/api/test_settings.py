@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.serve import listen, serve
+from api.serve import listen, reserve, serve
 from api.settings import Settings
 from tuner.errors import InvalidInput
 
@@ -92,6 +92,18 @@ def test_port_in_use(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InvalidInput, match=f"{port}.*another port"):
             serve(_settings(home=tmp_path, port=port))
+
+
+def test_several_processes_share_a_port_with_none_but_themselves(tmp_path: Path) -> None:
+    """A port that others listen on is refused; one that is held lets our own processes in."""
+    settings = _settings(home=tmp_path, port=0)
+    with reserve(settings) as held:
+        ours = settings.model_copy(update={"port": held.getsockname()[1]})
+        with listen(ours, is_shared=True) as first, listen(ours, is_shared=True) as second:
+            first.listen()
+            second.listen()
+            with pytest.raises(InvalidInput, match="another port"):
+                reserve(ours)
 
 
 def test_serve_refuses_exposure(tmp_path: Path) -> None:

@@ -123,6 +123,26 @@ def test_a_home_that_cannot_be_written(home: str, command: tuple[str, ...], tmp_
 
 
 @pytest.mark.parametrize("command", STARTING, ids=" ".join)
+def test_several_processes_on_sqlite(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are refused before anything is made, with the database that they need."""
+    monkeypatch.setenv("SEGTUNE_PROCESSES", "2")
+    line = _complaint(*command)
+
+    assert "SEGTUNE_PROCESSES: 2 server processes need PostgreSQL" in line
+    assert not (Path.cwd() / "home").exists()
+
+
+@pytest.mark.parametrize("count", ["0", "65", "two"])
+def test_a_number_of_processes_that_cannot_be(count: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused with the setting's name."""
+    monkeypatch.setenv("SEGTUNE_PROCESSES", count)
+
+    assert "SEGTUNE_PROCESSES" in _complaint("serve", "--port", "0")
+
+
+@pytest.mark.parametrize("command", STARTING, ids=" ".join)
 def test_a_full_disk(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that takes nothing more is found before the server starts."""
 

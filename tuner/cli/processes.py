@@ -4,13 +4,18 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from tuner.cli.supervisor import SERVICE, Command, Supervisor
 from tuner.errors import Conflict, ServerError
+
+if TYPE_CHECKING:
+    from api.settings import Settings
 
 _READY_SECONDS = 60.0
 
@@ -63,6 +68,28 @@ def server_command(
     """`segtune serve` as a child."""
     arguments = ("serve", "--host", host, "--port", str(port))
     return Command("server", arguments, environment=environment or {}, log=log, final=SERVICE)
+
+
+def server_commands(settings: "Settings") -> tuple[Command, ...]:
+    """`segtune serve` as one child for each of the settings' processes, all on one port.
+
+    They are started again however they end: the settings have been found right.
+    """
+    environment = {
+        "SEGTUNE_HOME": str(settings.home),
+        "SEGTUNE_DATABASE_URL": settings.database_url,
+        "SEGTUNE_ARTIFACTS": str(settings.artifact_folder),
+        "SEGTUNE_HOST": settings.host,
+        "SEGTUNE_PORT": str(settings.port),
+        "SEGTUNE_PROCESSES": str(settings.processes),
+        "SEGTUNE_ROOT_PATH": settings.root_path,
+        "SEGTUNE_LOG_FORMAT": settings.log_format,
+    }
+    arguments = ("serve", "--parent", str(os.getpid()))
+    return tuple(
+        Command(f"server {index + 1}", arguments, environment=environment, final=frozenset())
+        for index in range(settings.processes)
+    )
 
 
 def worker_commands(
@@ -125,14 +152,22 @@ def running() -> Iterator[Supervisor]:
             signal.signal(getattr(signal, name), handler)
 
 
+def wait_for(host: str, port: int) -> None:
+    """Return once something listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        with socket.socket(family) as probe, suppress(OSError):
+            probe.connect((host.strip("[]"), port))
+            return
+        time.sleep(0.1)
+
+
 def start_server(supervisor: Supervisor, command: Command, url: str) -> None:
     """Start the server and wait until it answers.
 
     Raises:
         ServerError: it ended, or did not answer in time.
     """
-    import time
-
     import httpx
 
     from tuner.transport import transport_to

@@ -1,11 +1,15 @@
-"""`segtune serve`: the server."""
+"""`segtune serve`: the server, as one process or as several on one port."""
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuner.cli.options import HostOption, LogFormatOption, PortOption, configured
+
+if TYPE_CHECKING:
+    from api.settings import Settings
 
 Home = Annotated[
     Path | None,
@@ -13,7 +17,7 @@ Home = Annotated[
 ]
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917  # each option is an argument
     host: HostOption = None,
     port: PortOption = None,
     home: Home = None,
@@ -22,6 +26,11 @@ def serve(
         typer.Option(help="Path of a reverse proxy before it: /tune.", show_default=False),
     ] = None,
     log_format: LogFormatOption = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Server processes; several need PostgreSQL.", show_default="1"),
+    ] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the server: API, dashboard and upkeep."""
     from api.serve import serve as run
@@ -30,18 +39,39 @@ def serve(
     # A home that is named on the command line holds database and artifacts, whatever SEGTUNE_* say.
     below_home = {"database_url": "", "artifacts": ""} if home is not None else {}
     settings = configured(
-        Settings,
-        host=host,
-        port=port,
-        home=home,
-        root_path=root_path,
-        log_format=log_format,
-        **below_home,
-    )
-    # In JSON the log says so, and nothing else is put out beside it.
-    is_json = settings.log_format == "json"
-    run(settings, ready=None if is_json else _say)
+        Settings, host=host, port=port, home=home, root_path=root_path, log_format=log_format,
+        processes=processes, **below_home,
+    )  # fmt: skip
+    if parent is not None:
+        run(settings, parent=parent)
+    elif settings.processes > 1:
+        _run_several(settings)
+    else:
+        # In JSON the log says so, and nothing else is put out beside it.
+        run(settings, ready=None if settings.log_format == "json" else _say)
 
 
 def _say(address: str) -> None:
     typer.echo(f"segtune serves on {address}")
+
+
+def _run_several(settings: "Settings") -> None:
+    """Keep several server processes running until Ctrl-C or SIGTERM."""
+    from api.serve import reserve
+    from api.startup import prepare
+    from tuner import logs
+    from tuner.cli import processes
+    from tuner.spec.address import local_address
+
+    logs.configure(settings.log_level, settings.log_format)
+    prepare(settings)  # here, where an error ends the command: the processes are started again
+    with reserve(settings) as held, processes.running() as supervisor:
+        port = held.getsockname()[1]
+        with suppress(KeyboardInterrupt):
+            for command in processes.server_commands(settings.model_copy(update={"port": port})):
+                supervisor.start(command)
+            processes.wait_for(settings.host, port)
+            address = local_address(settings.host, port)
+            if settings.log_format == "text":
+                _say(f"{address} with {settings.processes} processes")
+            supervisor.wait("server 1")

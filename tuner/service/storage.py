@@ -8,9 +8,18 @@ from typing import NamedTuple
 from tuner.errors import StorageError
 from tuner.store import migrate
 from tuner.store.artifacts import ArtifactStore
-from tuner.store.engine import Database
+from tuner.store.engine import CONNECTIONS, Database, is_for_several
 
-__all__ = ["ArtifactStore", "Database", "Storage", "check", "opened", "upgrade"]
+__all__ = [
+    "CONNECTIONS",
+    "ArtifactStore",
+    "Database",
+    "Storage",
+    "check",
+    "is_for_several",
+    "opened",
+    "upgrade",
+]
 
 
 class Storage(NamedTuple):
@@ -26,9 +35,9 @@ def upgrade(url: str) -> None:
 
 
 @contextmanager
-def opened(url: str, artifact_folder: Path) -> Iterator[Storage]:
+def opened(url: str, artifact_folder: Path, *, connections: int = CONNECTIONS) -> Iterator[Storage]:
     """Give the storage until the block ends. Raises StorageError."""
-    db = Database(url)
+    db = Database(url, connections=connections)
     try:
         yield Storage(db, ArtifactStore(artifact_folder))
     finally:

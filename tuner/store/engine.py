@@ -24,6 +24,7 @@ from tuner.store.once import remembering
 T = TypeVar("T")
 BUSY_MILLISECONDS = 30_000
 CLOCK_SECONDS = 10.0
+CONNECTIONS = 40  # of one pool: each thread that answers may need one
 CONNECT_SECONDS = 10  # for which a server that is not there is waited for
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -47,12 +48,18 @@ class Database:
     """One database: transactions that write, transactions that read, and its clock.
 
     Only the database's clock decides about leases, so that workers and servers may disagree on
-    the time; a simulation passes a `clock` of its own.
+    the time; a simulation passes a `clock` of its own. At most `connections` are open at once.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        connections: int = CONNECTIONS,
+    ) -> None:
         self.url = normalize(url)
-        self._engine = _create_engine(self.url)
+        self._engine = _create_engine(self.url, connections)
         self._is_sqlite = is_sqlite = self._engine.dialect.name == "sqlite"
         self._clock = clock or (_machine_time if is_sqlite else _ServerClock(self.url))
         # Threads of one process queue here; SQLite's own busy wait is a lottery among them.
@@ -204,6 +211,11 @@ def normalize(url: str) -> str:
     return parsed.set(drivername=name).render_as_string(hide_password=False)
 
 
+def is_for_several(url: str) -> bool:
+    """Whether several server processes may use the database at a URL. Raises StorageError."""
+    return make_url(normalize(url)).get_backend_name() != "sqlite"
+
+
 def shown(url: str) -> str:
     """The URL as a message may show it, without a password."""
     return re.sub(r"(?<=://)([^:/@]*):.*@|(?<=password=)[^&]*", _hide, url)
@@ -213,12 +225,12 @@ def _hide(found: "re.Match[str]") -> str:
     return "***" if found[1] is None else f"{found[1]}:***@"
 
 
-def _create_engine(url: str) -> Engine:
+def _create_engine(url: str, connections: int) -> Engine:
     parsed = make_url(url)
+    kept = connections // 2
+    pool = {"pool_size": kept, "max_overflow": connections - kept, "json_deserializer": _from_json}
     if parsed.get_backend_name() != "sqlite":
-        return _create_postgresql_engine(
-            url, pool_size=20, max_overflow=20, json_deserializer=_from_json
-        )
+        return _create_postgresql_engine(url, **pool)
     if parsed.database in {None, "", ":memory:"}:
         raise StorageError("an in-memory SQLite is lost at once; give a path: sqlite:///segtune.db")
     folder = Path(str(parsed.database)).parent
@@ -231,10 +243,8 @@ def _create_engine(url: str) -> Engine:
         ) from error
     engine = create_engine(
         url,
-        pool_size=20,
-        max_overflow=20,
-        json_deserializer=_from_json,
         connect_args={"check_same_thread": False, "isolation_level": None},
+        **pool,
     )
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
