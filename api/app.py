@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -17,7 +18,7 @@ from api.dashboard.reader import PageProcess
 from api.dashboard.routes.session import error_page
 from api.dashboard.viewers import SharedPartials, shared_answers
 from api.dashboard.words import PageLanguage
-from api.deps import PERMITTED, AppState
+from api.deps import CHANGES, PERMITTED, WORK, AppState
 from api.metrics import RequestTimes, Timed
 from api.prefix import Prefix
 from api.registry import NOTE_SECONDS, Registry
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None, *, with_reader: bool = False) -
             _upkeep(state),
             repeated(state.tokens.note, seconds=NOTE_SECONDS),
             sending(state.db, hooks),
+            state.neighbours.around(state.hear),
         ):
             await state.tokens.prime()
             state.work.open()
@@ -174,14 +176,16 @@ def _open(
     url, folder = settings.database_url, settings.artifact_folder
     connections = max(FEWEST_CONNECTIONS, storage.CONNECTIONS // settings.processes)
     with storage.opened(url, folder, connections=connections) as stored:
+        neighbours = storage.Neighbours(stored.db)
         yield AppState(
             settings=settings,
             db=stored.db,
             artifacts=stored.artifacts,
             searches=Searches(background),
             importance=ImportanceCache(background),
-            work=Notifier(),
-            changes=Notifier(),
+            work=Notifier(partial(neighbours.say, WORK)),
+            changes=Notifier(partial(neighbours.say, CHANGES)),
+            neighbours=neighbours,
             uploads=CapacityLimiter(UPLOADS),
             checks=CapacityLimiter(1),
             tokens=Registry(stored.db),

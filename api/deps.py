@@ -15,7 +15,7 @@ from api.sharing import Shared
 from api.waiting import Notifier
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Searches
-from tuner.service.storage import ArtifactStore, Database
+from tuner.service.storage import ArtifactStore, Database, Neighbours
 from tuner.spec.access import Caller, RotationRequest, TokenRequest
 from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
@@ -25,6 +25,7 @@ from tuner.spec.views import CloneRequest, StudyChange, TrialRequest
 from tuner.spec.vitals import Vitals
 
 MAX_ID = 2**31 - 1
+WORK, CHANGES = "work", "changes"  # what server processes tell each other of
 _LONGEST_DETAILS = 32_768
 
 
@@ -47,6 +48,7 @@ class AppState:
     importance: ImportanceCache
     work: Notifier  # wakes idle workers when there may be a trial
     changes: Notifier  # wakes event streams when there may be an event
+    neighbours: Neighbours  # other server processes, which wake those who wait there
     tokens: Registry  # who may come in
     partials: Shared[PageMessages]  # of live pages, for all who look at the same
     reader: PageProcess | None  # the process that renders them, in a server of its own
@@ -58,6 +60,13 @@ class AppState:
         """Tell event streams of a change, and as many idle workers, or all."""
         self.work.notify(most)
         self.changes.notify()
+
+    def hear(self, topic: str, most: int | None) -> None:
+        """Wake those who wait for what another server process has told of."""
+        if topic == WORK:
+            self.work.hear(most)
+        elif topic == CHANGES:
+            self.changes.hear(most)
 
 
 @dataclass(frozen=True, slots=True)

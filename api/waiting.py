@@ -1,8 +1,11 @@
-"""Wake-ups for long waits: at once within this process, by a jittered poll across processes."""
+"""Wake-ups for long waits: at once within this process, in a moment from others on the same
+PostgreSQL, and by a jittered poll where those cannot be heard.
+"""
 
 import asyncio
 import random
 from collections import deque
+from collections.abc import Callable
 
 POLL_SECONDS = 2.0
 # Beyond this many waiters each polls less often, so that an idle fleet of any size asks the
@@ -11,9 +14,13 @@ _CROWD = 64
 
 
 class Notifier:
-    """Wakes coroutines that wait for a change; `notify` may be called from any thread."""
+    """Wakes coroutines that wait for a change; `notify` may be called from any thread.
 
-    def __init__(self) -> None:
+    `others` is called likewise, to have those of other processes woken.
+    """
+
+    def __init__(self, others: Callable[[int | None], None] = lambda most: None) -> None:
+        self._others = others
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._version = 0
@@ -40,7 +47,12 @@ class Notifier:
         self._is_closed = False
 
     def notify(self, most: int | None = None) -> None:
-        """Wake those who have waited longest: `most` of them, or everyone."""
+        """Wake those who have waited longest: `most` of them, or everyone; here and elsewhere."""
+        self.hear(most)
+        self._others(most)
+
+    def hear(self, most: int | None = None) -> None:
+        """Wake those of this process alone: another one has notified."""
         if self._loop is not None and not self._is_closed:
             self._loop.call_soon_threadsafe(self._wake, most)
 
@@ -52,7 +64,7 @@ class Notifier:
     async def wait(self, version: int, timeout: float) -> None:
         """Sleep until it notifies, has done so since `version`, or for `timeout` seconds at most.
 
-        Other server processes do not notify this one, so it also returns after a poll's pause.
+        Other server processes may not be heard, so it also returns after a poll's pause.
         """
         pause = min(timeout, self._pause())
         if pause <= 0 or self._version != version or self._is_closed:

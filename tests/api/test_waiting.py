@@ -1,11 +1,15 @@
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from api import waiting
+from api.settings import Settings
 from api.upkeep import repeated
 from api.waiting import Notifier
+from tests.api.samples import serving, study
 from tests.loops import in_a_loop
 
 LONG = 30.0
@@ -142,3 +146,22 @@ def test_upkeep_runs_again_and_again() -> None:
         done = [rounds.acquire(timeout=10) for _ in range(3)]
 
     assert done == [True, True, True]
+
+
+def test_one_process_wakes_those_who_wait_at_another(
+    tmp_path: Path, postgresql_url: str, slow_poll: None
+) -> None:
+    """A study that one takes in gives work to a worker, and news to a page, at the other."""
+    settings = Settings(
+        _env_file=None, home=tmp_path, database_url=postgresql_url, upkeep_seconds=3600, port=0
+    )
+    with serving(settings) as here, serving(settings) as there, ThreadPoolExecutor(1) as pool:
+        with there.client.stream("GET", "/partials/changes", params={"after": 1}) as page:
+            taken = pool.submit(
+                there.client.post, "/api/v1/leases", json={"worker": "w1", "wait": 20}
+            )
+            while not here.client.get("/api/v1/workers").json():
+                pass
+            here.client.post("/api/v1/studies", json=study())
+            news = next(line for line in page.iter_lines() if line.startswith("id"))
+        assert (news, taken.result().status_code) == ("id: 2", 200)

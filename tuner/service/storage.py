@@ -9,11 +9,13 @@ from tuner.errors import StorageError
 from tuner.store import migrate
 from tuner.store.artifacts import ArtifactStore
 from tuner.store.engine import CONNECTIONS, Database, is_for_several
+from tuner.store.neighbours import Neighbours
 
 __all__ = [
     "CONNECTIONS",
     "ArtifactStore",
     "Database",
+    "Neighbours",
     "Storage",
     "check",
     "is_for_several",

@@ -146,6 +146,28 @@ class Database:
         ):
             yield session
 
+    @property
+    def is_for_several(self) -> bool:
+        """Whether several server processes may use it at once."""
+        return not self._is_sqlite
+
+    @contextmanager
+    def conversation(self, channel: str) -> Iterator[Any]:
+        """A psycopg connection of its own, which says and hears what is said in a channel.
+
+        Raises:
+            StorageError: PostgreSQL could not be reached, or went away.
+        """
+        engine = _create_postgresql_engine(self.url, **UNPOOLED)
+        with _storage_errors(), engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql(f'LISTEN "{channel}"')
+            driver = connection.connection.driver_connection
+            try:
+                yield driver
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise StorageError(f"the database did not answer: {error}") from error
+
     def now(self) -> datetime:
         """The database's time, in UTC. Raises StorageError."""
         with _storage_errors():

@@ -26,7 +26,7 @@ async def stream_changes(
     last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,15}$")] = None,
     after: Annotated[int, Query(ge=0, lt=_MOST)] = 0,
 ) -> StreamingResponse:
-    """An event `change` whenever something has changed in this server process.
+    """An event `change` whenever something has changed.
 
     It begins with one unless `after` is the last: a page may be older than its stream.
     """
