@@ -1,13 +1,16 @@
 """`/metrics`: what Prometheus reads, and how long requests take."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.dashboard.reader import READING
 from tuner.service.figures import ServiceFigures
 
 # Seconds; a lease may wait for work, and says so by its status 204.
@@ -16,20 +19,37 @@ _UNMATCHED = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
+# The folder in which processes of one port keep their counts, as `prometheus_client` has it.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
 class RequestTimes:
-    """Seconds until an answer begins, by method, route and status; of this process."""
+    """Seconds until an answer begins, by method, route and status.
+
+    Of this process, or of all that share a folder: a scraper reaches any of them, and must not see
+    counts go back because it was another one this time.
+    """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self._registry = CollectorRegistry()
         self._seconds = Histogram(
             "segtune_http_request_seconds",
-            "Seconds until an answer began, in this process",
+            "Seconds until an answer began",
             ("method", "route", "status"),
-            registry=self.registry,
+            registry=self._registry,
             buckets=_BUCKETS,
         )
-        ProcessCollector(registry=self.registry)
+        ProcessCollector(registry=self._registry)
         self._known: dict[tuple[str, str, int], Histogram] = {}
+
+    def exposition(self) -> bytes:
+        """In Prometheus's text format."""
+        folder = os.environ.get(SHARED_FOLDER)
+        if folder is None:
+            return generate_latest(self._registry)
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone, folder)  # type: ignore[no-untyped-call]  # it has no types
+        return generate_latest(everyone)
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one request; its path is that of its route, so that the series stay few."""
@@ -50,7 +70,8 @@ class Timed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and note how long it took until the first byte."""
-        if scope["type"] != "http":
+        # What another process has passed on to this one is counted there.
+        if scope["type"] != "http" or READING in scope:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
@@ -67,7 +88,7 @@ def exposition(times: RequestTimes, figures: ServiceFigures) -> bytes:
     """Everything in Prometheus's text format."""
     stored = CollectorRegistry()
     stored.register(_Stored(figures))
-    return generate_latest(stored) + generate_latest(times.registry)
+    return generate_latest(stored) + times.exposition()
 
 
 class _Stored(Collector):

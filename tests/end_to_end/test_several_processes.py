@@ -57,8 +57,9 @@ def all_listen(town: Cluster) -> list[psutil.Process]:
     return until(lambda: found if len(found := listening(town)) == PROCESSES else [], town)
 
 
-def clients(town: Cluster) -> dict[int, httpx.Client]:
-    """A client with a connection to each process, by its process id."""
+@pytest.fixture
+def clients(town: Cluster) -> Iterator[list[httpx.Client]]:
+    """A client with a connection to each process."""
     found: dict[int, httpx.Client] = {}
     while len(found) < PROCESSES:
         client = httpx.Client(base_url=f"http://127.0.0.1:{town.port}", timeout=30)
@@ -74,7 +75,9 @@ def clients(town: Cluster) -> dict[int, httpx.Client]:
             client.close()
         else:
             found[process] = client
-    return found
+    yield [*found.values()]
+    for client in found.values():
+        client.close()
 
 
 def port_of(client: httpx.Client) -> int:
@@ -98,6 +101,7 @@ def train(server: str, name: str) -> None:
     while True:
         taken = persistent(lambda: client.lease(LeaseRequest(worker=name, wait=6)))
         if taken is None:
+            client.close()
             return
         for step in range(1, STEPS + 1):
             report = Report(step=step, metrics={"miou": step / 10, "train_loss": 1.0}, seconds=1.0)
@@ -132,17 +136,35 @@ def test_a_killed_process_loses_nothing_and_is_replaced(town: Cluster) -> None:
     assert len(before & after) == PROCESSES - 1
 
 
-def test_a_signal_ends_all_processes(town: Cluster) -> None:
+def test_every_process_counts_the_requests_of_all(clients: list[httpx.Client]) -> None:
+    """Each is asked for something different by its own connection, and both know of both."""
+    for number, client in enumerate(clients):
+        client.get("/api/v1/studies" if number else "/api/v1/workers")
+        client.get("/metrics")
+    counts = [
+        {
+            line.split('route="')[1].split('"')[0].removeprefix("/api/v1"): float(line.split()[-1])
+            for line in client.get("/metrics").text.splitlines()
+            if line.startswith("segtune_http_request_seconds_count")
+        }
+        for client in clients
+    ]
+
+    assert [each["/studies"] for each in counts] == [1, 1]
+    assert [each["/workers"] for each in counts] == [1, 1]
+    assert [each["/metrics"] for each in counts] == [2, 3]
+
+
+def test_a_signal_ends_all_processes(town: Cluster, clients: list[httpx.Client]) -> None:
     """SIGTERM: a worker that waits for work is sent home by its process, and none is left."""
     processes = all_listen(town)
-    waiting = clients(town)
     answers: list[int] = []
 
     def ask(client: httpx.Client) -> None:
         body = {"worker": f"w{port_of(client)}", "wait": 30}
         answers.append(client.post("/api/v1/leases", json=body).status_code)
 
-    asking = [threading.Thread(target=ask, args=(client,)) for client in waiting.values()]
+    asking = [threading.Thread(target=ask, args=(client,)) for client in clients]
     for each in asking:
         each.start()
     until(lambda: len(town.client.workers()) == PROCESSES, town)

@@ -70,12 +70,16 @@ def server_command(
     return Command("server", arguments, environment=environment or {}, log=log, final=SERVICE)
 
 
-def server_commands(settings: "Settings") -> tuple[Command, ...]:
+def server_commands(settings: "Settings", counts: Path) -> tuple[Command, ...]:
     """`segtune serve` as one child for each of the settings' processes, all on one port.
 
-    They are started again however they end: the settings have been found right.
+    They are started again however they end: the settings have been found right. In the folder
+    they keep what `/metrics` sums.
     """
+    from api.metrics import SHARED_FOLDER
+
     environment = {
+        SHARED_FOLDER: str(counts),
         "SEGTUNE_HOME": str(settings.home),
         "SEGTUNE_DATABASE_URL": settings.database_url,
         "SEGTUNE_ARTIFACTS": str(settings.artifact_folder),

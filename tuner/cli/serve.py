@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,10 +66,15 @@ def _run_several(settings: "Settings") -> None:
 
     logs.configure(settings.log_level, settings.log_format)
     prepare(settings)  # here, where an error ends the command: the processes are started again
-    with reserve(settings) as held, processes.running() as supervisor:
+    with (
+        TemporaryDirectory(prefix="segtune-") as counts,
+        reserve(settings) as held,
+        processes.running() as supervisor,
+    ):
         port = held.getsockname()[1]
+        each = settings.model_copy(update={"port": port})
         with suppress(KeyboardInterrupt):
-            for command in processes.server_commands(settings.model_copy(update={"port": port})):
+            for command in processes.server_commands(each, Path(counts)):
                 supervisor.start(command)
             processes.wait_for(settings.host, port)
             address = local_address(settings.host, port)
