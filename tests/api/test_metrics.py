@@ -1,5 +1,10 @@
 """What Prometheus reads: true figures, few series, and nothing for those who may not ask."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
@@ -80,3 +85,32 @@ def test_figures_need_the_token(settings: Settings, accept: str) -> None:
         answer = client.get("/metrics", headers={"Accept": accept})
         allowed = client.get("/metrics", headers={"Authorization": "Bearer correct horse"})
     assert (answer.status_code, allowed.status_code) == (401, 200)
+
+
+COUNTING = """
+from api.metrics import RequestTimes
+times = RequestTimes()
+times.observe({"method": "GET"}, 200, 0.5)
+print(times.exposition().decode())
+"""
+
+
+def test_processes_of_one_port_count_together(tmp_path: Path) -> None:
+    """Each says what all have counted, those that have ended since too, and nothing of itself."""
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for number in (1, 2):
+        done = subprocess.run(
+            [sys.executable, "-c", COUNTING],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = {
+            sample.name: sample.value
+            for family in text_string_to_metric_families(done.stdout)
+            for sample in family.samples
+        }
+        assert found["segtune_http_request_seconds_count"] == number
+        assert found["segtune_http_request_seconds_sum"] == number / 2
+        assert not any(name.startswith("process") for name in found)

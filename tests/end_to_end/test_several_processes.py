@@ -1,9 +1,13 @@
 """Several server processes on one port: whichever dies, workers and browsers notice little."""
 
+import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +16,7 @@ import psutil
 import pytest
 
 from tests.api.samples import study
-from tests.end_to_end.cluster import Cluster, assert_whole, cluster
+from tests.end_to_end.cluster import SEGTUNE, Cluster, assert_whole, cluster
 from tuner.errors import ServerUnreachable
 from tuner.spec.events import EventKind
 from tuner.spec.messages import LeaseRequest, Outcome, OutcomeKind, Report
@@ -57,27 +61,19 @@ def all_listen(town: Cluster) -> list[psutil.Process]:
     return until(lambda: found if len(found := listening(town)) == PROCESSES else [], town)
 
 
-@pytest.fixture
+@contextmanager
 def clients(town: Cluster) -> Iterator[list[httpx.Client]]:
     """A client with a connection to each process."""
     found: dict[int, httpx.Client] = {}
-    while len(found) < PROCESSES:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{town.port}", timeout=30)
-        client.get("/health/live")
-        held = {
-            process.pid
-            for process in all_listen(town)
-            for each in process.net_connections()
-            if port_of(client) in each.raddr[1:]
-        }
-        (process,) = held
-        if process in found:
-            client.close()
-        else:
-            found[process] = client
-    yield [*found.values()]
-    for client in found.values():
-        client.close()
+    with ExitStack() as stack:
+        while len(found) < PROCESSES:
+            client = httpx.Client(base_url=f"http://127.0.0.1:{town.port}", timeout=60)
+            stack.enter_context(client)
+            port = port_of(client)
+            for process in all_listen(town):
+                if any(port in each.raddr[1:] for each in process.net_connections()):
+                    found.setdefault(process.pid, client)
+        yield [*found.values()]
 
 
 def port_of(client: httpx.Client) -> int:
@@ -111,8 +107,11 @@ def train(server: str, name: str) -> None:
         persistent(lambda: client.finish(taken.lease, taken.token, ended))  # noqa: B023
 
 
-def test_a_killed_process_loses_nothing_and_is_replaced(town: Cluster) -> None:
-    """SIGKILL while workers report: every trial ends whole, and another process takes its place."""
+def test_a_killed_process_is_replaced_and_a_signal_ends_all(town: Cluster) -> None:
+    """SIGKILL while workers report: every trial ends whole, and another process takes its place.
+
+    SIGTERM: whoever waits for work is sent home by its process, and none of them is left.
+    """
     before = {process.pid for process in all_listen(town)}
     search = {"sampler": "random", "pruner": "none", "trials": TRIALS, "parallel": WORKERS}
     town.client.submit(study(search=search))
@@ -124,65 +123,42 @@ def test_a_killed_process_loses_nothing_and_is_replaced(town: Cluster) -> None:
         worker.start()
     town.until("street", lambda event: event.kind == EventKind.TRIAL_ENDED)
 
-    victim = psutil.Process(min(before))
-    victim.kill()
+    psutil.Process(min(before)).kill()
     for worker in workers:
         worker.join()
 
     assert town.client.study("street").state is StudyState.FINISHED, town.log("server")
     assert len([*town.client.trials("street")]) == TRIALS
     assert_whole(town.client, "street")
-    after = {process.pid for process in all_listen(town)}
-    assert len(before & after) == PROCESSES - 1
-
-
-def test_every_process_counts_the_requests_of_all(clients: list[httpx.Client]) -> None:
-    """Each is asked for something different by its own connection, and both know of both."""
-    for number, client in enumerate(clients):
-        client.get("/api/v1/studies" if number else "/api/v1/workers")
-        client.get("/metrics")
-    counts = [
-        {
-            line.split('route="')[1].split('"')[0].removeprefix("/api/v1"): float(line.split()[-1])
-            for line in client.get("/metrics").text.splitlines()
-            if line.startswith("segtune_http_request_seconds_count")
-        }
-        for client in clients
-    ]
-
-    assert [each["/studies"] for each in counts] == [1, 1]
-    assert [each["/workers"] for each in counts] == [1, 1]
-    assert [each["/metrics"] for each in counts] == [2, 3]
-
-
-def test_a_signal_ends_all_processes(town: Cluster, clients: list[httpx.Client]) -> None:
-    """SIGTERM: a worker that waits for work is sent home by its process, and none is left."""
     processes = all_listen(town)
-    answers: list[int] = []
+    assert len(before & {process.pid for process in processes}) == PROCESSES - 1
 
-    def ask(client: httpx.Client) -> None:
-        body = {"worker": f"w{port_of(client)}", "wait": 30}
-        answers.append(client.post("/api/v1/leases", json=body).status_code)
+    with clients(town) as waiting, ThreadPoolExecutor(PROCESSES) as pool:
+        answers = [
+            pool.submit(client.post, "/api/v1/leases", json={"worker": f"idle{index}", "wait": 30})
+            for index, client in enumerate(waiting)
+        ]
+        until(lambda: len(town.client.workers()) == WORKERS + PROCESSES, town)
+        assert town.server is not None
+        town.kill(town.server, signal.SIGTERM)
 
-    asking = [threading.Thread(target=ask, args=(client,)) for client in clients]
-    for each in asking:
-        each.start()
-    until(lambda: len(town.client.workers()) == PROCESSES, town)
-    assert town.server is not None
-    began = time.monotonic()
-    town.kill(town.server, signal.SIGTERM)
-    for each in asking:
-        each.join()
-
-    assert answers == [204] * PROCESSES
-    assert time.monotonic() - began < 20
+        assert [answer.result().status_code for answer in answers] == [204] * PROCESSES
     assert [process for process in processes if process.is_running()] == []
+    assert town.server.returncode == 0
 
 
-def test_processes_end_with_the_one_that_started_them(town: Cluster) -> None:
-    """Its SIGKILL leaves no process behind that would hold the port."""
-    processes = all_listen(town)
-    assert town.server is not None
-    town.server.kill()
-    gone, alive = psutil.wait_procs(processes, timeout=30)
-    assert (len(gone), alive) == (PROCESSES, [])
+def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    """None is left behind that would hold the port: its parent is another one by now."""
+    environment = {**os.environ, "SEGTUNE_HOME": str(tmp_path), "SEGTUNE_PORT": "0"}
+    done = subprocess.run(
+        [*SEGTUNE, "serve", "--parent", str(os.getpid() + 1)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert "that started this one has ended" in done.stderr
+    assert done.returncode == -signal.SIGTERM
