@@ -5,6 +5,7 @@ token and a server of another release end it: all else is logged, and tried agai
 """
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -63,7 +64,7 @@ class Agent:
         return LeaseRequest(
             worker=self.identity.name,
             capabilities=capabilities,
-            wait=self.settings.poll_seconds if unfit is None else 0,
+            wait=min(self.settings.poll_seconds, self.limits.idle) if unfit is None else 0,
             unfit=unfit,
         )
 
@@ -78,7 +79,8 @@ def run(
 ) -> int:
     """Work until `stop`, SIGTERM or SIGINT, or until `max_trials` attempts have ended; gives 0.
 
-    The first signal lets the trial save a checkpoint and hands it back, the second one kills.
+    So it does after `idle_seconds` without a trial, whatever the reason. The first signal lets the
+    trial save a checkpoint and hands it back, the second one kills.
 
     Raises:
         Unauthorized: the server wants another token.
@@ -87,7 +89,11 @@ def run(
     """
     stop = stop or threading.Event()
     token = settings.token.get_secret_value() if settings.token else None
-    limits = limits or Limits(hang=settings.hang_seconds, checkpoint=settings.checkpoint_seconds)
+    limits = limits or Limits(
+        hang=settings.hang_seconds,
+        checkpoint=settings.checkpoint_seconds,
+        idle=settings.idle_seconds or math.inf,
+    )
     client = ServerClient(settings.server, token, backoff=limits.backoff)
     identity = acquire(settings)
     agent = Agent(settings, identity, client, stop, limits, tuple(command or COMMAND))
@@ -108,6 +114,9 @@ def _work(agent: Agent, max_trials: int | None) -> None:
     try:
         while not agent.stop.wait(loop.pause) and (max_trials is None or loop.done < max_trials):
             loop.run_next()
+            if loop.idle >= agent.limits.idle:
+                logger.info("no trial for %.0f s", loop.idle)
+                break
     finally:
         loop.close()
 
@@ -137,6 +146,12 @@ class _WorkLoop:
         self._asking = Notices(agent.limits.clock)
         self._trainer: TrainerProcess | None = None
         self._pauses = agent.limits.crashes.delays()
+        self._since = agent.limits.clock()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last trial, or since the start."""
+        return self._agent.limits.clock() - self._since
 
     def run_next(self) -> None:
         """Train one trial, if there is one; after trouble `pause` says how long to wait.
@@ -182,7 +197,10 @@ class _WorkLoop:
         if assignment is None:
             return None
         self.done += 1
-        return _attempt(agent, trainer, assignment)
+        try:
+            return _attempt(agent, trainer, assignment)
+        finally:
+            self._since = agent.limits.clock()
 
     def _end_trial(self, trainer: TrainerProcess, outcome: Outcome) -> None:
         if needs_fresh_trainer(outcome):

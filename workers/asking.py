@@ -23,7 +23,7 @@ def ask(
 ) -> Assignment | None:
     """Ask for a trial once; None when there is none, or when the worker is to stop.
 
-    Whatever goes wrong is logged and tried again, ever more rarely.
+    Whatever goes wrong is logged and tried again, ever more rarely, for as long as `limits.idle`.
 
     Raises:
         Unauthorized: the server wants another token.
@@ -57,6 +57,7 @@ def _answer(
     limits: Limits,
     notices: Notices,
 ) -> Assignment | None:
+    first = limits.clock()
     for delay in limits.backoff.delays():
         try:
             began = limits.clock()
@@ -65,12 +66,14 @@ def _answer(
             raise
         except SegtuneError as error:
             notices.trouble(f"no trial from {client.server}: {error}")
-            if stop.wait(pause(delay, error)):
+            if stop.wait(pause(delay, error)) or limits.clock() - first >= limits.idle:
                 return None
         else:
             notices.over(f"{client.server} answers again")
             if found is None and limits.clock() - began < 1.0:
-                stop.wait(1.0)  # a server that does not hold requests must not be flooded
+                stop.wait(
+                    min(1.0, limits.idle)
+                )  # a server that does not hold requests must not be flooded
             return found
     raise AssertionError("delays have no end")
 

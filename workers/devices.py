@@ -7,8 +7,6 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-import psutil
-
 import tuner
 from tuner.errors import InvalidInput, Problem
 from tuner.spec.kinds import DeviceKind
@@ -110,6 +108,8 @@ def several(
 
 def cpu() -> Device:
     """The processor as a device."""
+    import psutil  # a fleet, which asks for the host's name alone, does without
+
     memory = round(psutil.virtual_memory().total / _GIB, 1)
     return Device(kind=DeviceKind.CPU, name=platform.machine(), memory_gb=memory)
 

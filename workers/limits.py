@@ -1,5 +1,6 @@
 """How long a worker waits: for things, and before it asks again."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ class Limits:
     shutdown_grace: float = 30.0  # a worker that shuts down leaves the rest on disk
     checkpoint: float = 0.0  # between two uploads
     examples: float = 2.0  # between two sheets of predictions; the last of a trial always goes up
+    idle: float = math.inf  # a worker without a trial ends
     tick: float = 0.5  # between two looks at the stop flag
     backoff: Backoff = Backoff()  # frozen
     crashes: Backoff = Backoff(first=1.0, limit=60.0)  # frozen

@@ -73,6 +73,9 @@ class WorkerSettings(BaseSettings):
         default_factory=dict, description="What studies may ask for: name=value,name=value"
     )
     hang_seconds: float = Field(600, gt=0, description="Silence after which a trainer is killed")
+    idle_seconds: float | None = Field(
+        None, gt=0, description="Seconds without a trial after which the worker ends"
+    )
     poll_seconds: float = Field(20, ge=0, le=30, description="How long the server holds a request")
     threads: int | None = Field(None, ge=1, description="CPU threads; this worker's share of cores")
     checkpoint_seconds: float = Field(

@@ -66,6 +66,14 @@ def test_the_worker_starts_without_the_server_and_without_torch() -> None:
     assert 0 == done.returncode, done.stderr
 
 
+def test_a_fleet_starts_without_a_worker_s_packages() -> None:
+    """`segtune fleet` for an engine elsewhere needs neither torch nor what looks at devices."""
+    blocked = (*TORCH, *SERVER, "numpy", "psutil", "pynvml")
+    done = _imports("import workers.fleet.contract, workers.fleet.loop", blocked=blocked)
+
+    assert 0 == done.returncode, done.stderr
+
+
 def test_the_command_imports_lazily() -> None:
     """`segtune --help` works where neither server nor worker is installed."""
     done = _imports("import tuner.cli.app", blocked=(*TORCH, *SERVER, "pydantic"))

@@ -18,6 +18,7 @@ from tests.workers.conftest import QUICK, TRAINER
 from tests.workers.fake_server import FakeServer, assignment, order
 from tuner.errors import Forbidden, Unauthorized
 from tuner.spec.messages import ArtifactRef, OutcomeKind
+from workers.agent import run
 from workers.settings import WorkerSettings
 
 Work = Callable[..., int]
@@ -358,6 +359,26 @@ def test_stop_before_the_first_step_kills_the_trainer(server: FakeServer, work: 
     server.waiting[0] = assignment(lease_seconds=0.05)
     assert work("hang", stop=stop) == 0
     assert outcome_of(server) == (OutcomeKind.YIELDED, 0)
+
+
+@pytest.mark.parametrize("then", [204, 503])
+def test_a_worker_that_may_idle_so_long_ends_by_itself(
+    server: FakeServer, settings: WorkerSettings, then: int
+) -> None:
+    """It ends so long after its last trial, whether there is no other or no answer."""
+    server.waiting.append(assignment())
+
+    def answer_so_after_the_trial(fake: FakeServer, name: str) -> None:
+        if name.endswith("finish") and then != 204:
+            fake.statuses["leases"] = then
+
+    server.on_request = answer_so_after_the_trial
+    command = [sys.executable, "-SE", str(TRAINER), "report=1 finish=completed"]
+    limits = dataclasses.replace(QUICK, idle=0.05)
+    assert run(settings, command=command, limits=limits) == 0
+    assert outcome_of(server) == (OutcomeKind.COMPLETED, 1)
+    assert server.workers[0]["wait"] == 0.05
+    assert server.requests[-1] == "POST leases"
 
 
 def _spawn(settings: WorkerSettings, plan: str) -> subprocess.Popen[bytes]:

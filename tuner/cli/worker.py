@@ -31,6 +31,9 @@ def worker(  # noqa: PLR0913, PLR0917  # options
         int | None, typer.Option(min=1, help="End after so many trials.", show_default=False)
     ] = None,
     log_format: LogFormatOption = None,
+    idle_seconds: Annotated[
+        float | None, typer.Option(help="End after so long without a trial.", show_default=False)
+    ] = None,
 ) -> None:
     """Run a worker: it trains one trial after the other on its device."""
     from tuner import logs
@@ -46,6 +49,7 @@ def worker(  # noqa: PLR0913, PLR0917  # options
         worker_name=name,
         data_roots=paths(data_root),
         log_format=log_format,
+        idle_seconds=idle_seconds,
     )
     logs.configure("info", settings.log_format)
     raise typer.Exit(run(settings, max_trials=max_trials))
