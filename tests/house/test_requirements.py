@@ -23,9 +23,10 @@ TESTED = (
     "insight",
     "optuna-dashboard",
     "ray",
+    "kubernetes",
     "dev",
 )  # the extras that `make test` needs
-USERS = ("server", "worker", "tiff", "insight", "ray")
+USERS = ("server", "worker", "tiff", "insight", "ray", "kubernetes")
 # Dependencies that no file of ours imports, and what does.
 INDIRECT = {
     "cmaes": "Optuna's CMA-ES",

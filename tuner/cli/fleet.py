@@ -1,5 +1,6 @@
 """`segtune fleet`: as many workers as there is work, on an engine that exists."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from tuner.cli.options import (
 )
 
 DriverOption = Annotated[
-    str | None, typer.Option(help="Engine: local, ray, …", show_default="local")
+    str | None, typer.Option(help="Engine: local, ray, kubernetes, …", show_default="local")
 ]
 MinOption = Annotated[
     int | None, typer.Option(help="Workers that stay without work.", show_default="0")
@@ -42,6 +43,11 @@ NameOption = Annotated[
     str | None, typer.Option(help="What workers' names begin with.", show_default=False)
 ]
 
+TemplateOption = Annotated[
+    Path | None,
+    typer.Option(help="Kubernetes: the Job that a worker is made of.", show_default=False),
+]
+
 
 def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
     driver: DriverOption = None,
@@ -54,6 +60,7 @@ def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
     cpus: CpusOption = None,
     interval: IntervalOption = None,
     name: NameOption = None,
+    template: TemplateOption = None,
     once: Annotated[bool, typer.Option("--once", help="Look and act once.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say once what would be done, and do nothing.")
@@ -72,7 +79,7 @@ def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
 
     settings = configured(
         FleetSettings, driver=driver, min=min, max=max, slots=slots, cooldown=cooldown,
-        gpu_hours=gpu_hours, gpus=gpus, cpus=cpus, interval=interval, name=name,
+        gpu_hours=gpu_hours, gpus=gpus, cpus=cpus, interval=interval, name=name, template=template,
     )  # fmt: skip
     worker = configured(
         WorkerSettings,

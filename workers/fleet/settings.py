@@ -1,5 +1,6 @@
 """Settings of a fleet: `SEGTUNE_FLEET_*` variables, a `.env` file, or arguments."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -25,6 +26,10 @@ class FleetSettings(BaseSettings):
     interval: float = Field(10, gt=0, le=3600, description="Seconds between two looks")
     gpus: float = Field(1, ge=0, le=64, description="GPUs of a worker, as the engine counts them")
     cpus: float = Field(1, gt=0, le=1024, description="CPUs of a worker, as the engine counts them")
+
+    template: Path | None = Field(
+        None, description="File with the Job that a worker on Kubernetes is made of"
+    )
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Self:

@@ -118,7 +118,7 @@ def test_a_fleet_goes_on_when_its_server_is_away(
 
 def test_drivers_are_found_by_their_files() -> None:
     """The stem is the name; a name that no file has is refused with those that there are."""
-    assert {"local", "ray"} <= set(contract.names())
+    assert {"kubernetes", "local", "ray"} <= set(contract.names())
     with pytest.raises(InvalidInput, match="there is no driver 'localx'; did you mean 'local'"):
         contract.load(FleetSettings(driver="localx"), WorkerSettings())
 
@@ -136,6 +136,7 @@ def test_a_memory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     [
         (["--min", "9", "--max", "3"], "min is 9 and max 3"),
         (["--driver", "slurmy"], "there is no driver 'slurmy'"),
+        (["--driver", "kubernetes"], "--template"),
         (["--slots", "0"], "SEGTUNE_FLEET_SLOTS"),
         (["--server", "http://127.0.0.1:9", "--once"], "does not answer"),
     ],
