@@ -11,7 +11,7 @@ COPY workers ./workers
 COPY migrations ./migrations
 
 FROM base AS server
-RUN pip install --constraint requirements.lock ".[server]"
+RUN pip install --constraint requirements.lock ".[server,kubernetes]"
 USER segtune
 WORKDIR /data
 ENV SEGTUNE_HOME=/data
@@ -22,5 +22,6 @@ FROM base AS worker
 RUN pip install --constraint requirements.lock ".[worker,tiff]"
 USER segtune
 WORKDIR /data
-ENV SEGTUNE_HOME=/data SEGTUNE_CACHE=/cache
+# Pretrained weights are kept with the decoded data sets.
+ENV SEGTUNE_HOME=/data SEGTUNE_CACHE=/cache XDG_CACHE_HOME=/cache
 CMD ["segtune", "worker"]
