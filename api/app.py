@@ -196,14 +196,20 @@ def _open(
 
 
 def _upkeep(state: AppState) -> AbstractContextManager[None]:
+    seconds, lease = state.settings.upkeep_seconds, timedelta(seconds=state.settings.lease_seconds)
+    # A worker renews its lease three times before that runs out.
+    vigil = upkeep.Vigil(lease=lease, gap=max(lease / 3, timedelta(seconds=2 * seconds)))
+
     def duty() -> int:
         undo = timedelta(seconds=state.settings.undo_seconds)
-        changes = upkeep.run(state.db, state.artifacts, undo=undo, preempts=state.settings.preempt)
+        changes = upkeep.run(
+            state.db, state.artifacts, undo=undo, vigil=vigil, preempts=state.settings.preempt
+        )
         if changes:
             state.notify()
         return changes
 
-    return repeated(duty, seconds=state.settings.upkeep_seconds)
+    return repeated(duty, seconds=seconds)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -15,8 +15,7 @@ logger = logging.getLogger(__name__)
 def repeated(work: Callable[[], int], *, seconds: float) -> Iterator[None]:
     """Do the work every so many seconds while the block lasts; its end waits for a round under way.
 
-    It waits before it works: after a restart of the server, workers get a moment to renew the
-    leases that ran out while nobody listened.
+    It waits before it works: a server that has just started has others waiting for it.
     """
     ended = threading.Event()
 

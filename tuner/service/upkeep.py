@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -24,27 +24,55 @@ UNDO_TIME = timedelta(minutes=10)  # in which a deleted study can be restored
 ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
 
 
+class Vigil:
+    """Since when a server has listened to its workers, by the database's clock.
+
+    A worker to which nobody listened could not renew its lease. After a start, and after a break of
+    more than `gap` (the database was away, the machine asleep, the process stopped), each gets the
+    time of a lease for that before any is released.
+    """
+
+    def __init__(self, *, lease: timedelta, gap: timedelta) -> None:
+        self._lease, self._gap = lease, gap
+        self._since = self._last = datetime.min.replace(tzinfo=UTC)
+
+    def note(self, now: datetime) -> None:
+        """Say that the server and its database work."""
+        if now - self._last > self._gap:
+            self._since = now
+        self._last = now
+
+    def has_lasted(self, now: datetime) -> bool:
+        """Whether every living worker could renew its lease by now; notes that too."""
+        self.note(now)
+        return now - self._since >= self._lease
+
+
 def run(
     db: Database,
     store: ArtifactStore | None = None,
     *,
     undo: timedelta = UNDO_TIME,
+    vigil: Vigil | None = None,
     preempts: bool = True,
 ) -> int:
     """Release expired leases, end overdue studies, forget old keys, delete orphaned files.
 
-    What was deleted before the `undo` time is removed for good. Where it `preempts`, trials are
-    asked to make room for studies of higher priority.
+    What was deleted before the `undo` time is removed for good. Without a `vigil` leases are
+    released at once. Where it `preempts`, trials are asked to make room for studies of higher
+    priority.
     Gives the number of leases that were released, studies that were ended and trials that were
     asked. What fails is logged, and tried again the next time; nothing else waits for it.
     """
-    released = _tried("release of expired leases", partial(release_expired, db))
+    released = _tried("release of expired leases", partial(release_expired, db, vigil))
     closed = _tried("end of overdue studies", partial(close_overdue, db))
     moved = _tried("preemption", partial(preemption.preempt, db)) if preempts else None
     _tried("removal of old keys", partial(_forget, db))
     _tried("removal of deleted studies", partial(remove_deleted, db, undo))
     if store is not None:
         _tried("removal of orphaned files", partial(sweep, db, store))
+    if vigil is not None:
+        _tried("look at the clock", partial(_note, db, vigil))
     return (released or 0) + (closed or 0) + (moved or 0)
 
 
@@ -66,26 +94,36 @@ def _forget(db: Database) -> int:
         return studies.forget(session, now=db.now())
 
 
-def release_expired(db: Database) -> int:
+def _note(db: Database, vigil: Vigil) -> None:
+    """Say so after a round, however long it took, if the database answers."""
+    with db.reading() as session:
+        leases.list_expired(session, now=db.now(), limit=1)
+    vigil.note(db.now())
+
+
+def release_expired(db: Database, vigil: Vigil | None = None) -> int:
     """End every lease that ran out; its trial waits for another worker, or has no attempt left."""
     released, last = 0, None
     while released < BATCH:
         with db.reading() as session:
-            expired = leases.list_expired(session, now=db.now(), limit=BATCH, after=last)
-        if not expired:
+            now = db.now()
+            expired = leases.list_expired(session, now=now, limit=BATCH, after=last)
+        if not expired or (vigil is not None and not vigil.has_lasted(now)):
             break
         for lease, study_id, _ in expired:
-            if _tried(f"release of lease {lease}", partial(_release, db, lease, study_id)):
+            if _tried(f"release of lease {lease}", partial(_release, db, lease, study_id, vigil)):
                 released += 1
         # Those that could not be released must not hide those behind them.
         last = (expired[-1][2], expired[-1][0])
     return released
 
 
-def _release(db: Database, lease: str, study_id: int) -> bool:
+def _release(db: Database, lease: str, study_id: int, vigil: Vigil | None) -> bool:
     with db.transaction() as session:
         study = studies.lock(session, study_id)
         now = db.now()
+        if vigil is not None and not vigil.has_lasted(now):
+            return False  # its worker has waited for the same lock
         held = leases.expired(session, lease, study, now=now)
         if held is None:  # renewed, ended or released by another process since it was listed
             return False
