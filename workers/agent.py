@@ -17,6 +17,7 @@ from types import FrameType
 
 from tuner import logs
 from tuner.errors import SegtuneError, TrainingError
+from tuner.spec.failures import gist
 from tuner.spec.messages import Assignment, LeaseRequest, Outcome, OutcomeKind, Unfitness
 from workers import devices, outbox, recovery
 from workers.asking import ask
@@ -206,7 +207,7 @@ class _WorkLoop:
         if needs_fresh_trainer(outcome):
             trainer.close()
         if outcome.unfitness is not None:
-            self._back_off(f"this machine cannot train it: {outcome.error}")
+            self._back_off(f"this machine cannot train it: {gist(outcome.error or '')}")
         elif outcome.kind in _CRASHES:  # a broken GPU must not use up every trial
             self.pause = next(self._pauses)
         else:

@@ -118,7 +118,8 @@ class Play:
         return False
 
     def _do_lack(self, kind: str) -> bool:
-        outcome = {"kind": "yielded", "step": self.step, "error": "scripted", "error_kind": kind}
+        error = "scripted\n\nTraceback (most recent call last):\n  ..."
+        outcome = {"kind": "yielded", "step": self.step, "error": error, "error_kind": kind}
         self.pipes.send(kind="finished", outcome=outcome, digest=self.digest)
         return False
 

@@ -166,14 +166,24 @@ def test_a_worker_comes_back_when_its_trainer_starts(
     "kind", [Unfitness.DATA, Unfitness.WEIGHTS, Unfitness.PACKAGE, Unfitness.DEVICE]
 )
 def test_a_trial_is_given_back_with_its_reason(
-    server: FakeServer, work: Work, settings: WorkerSettings, kind: str
+    server: FakeServer,
+    work: Work,
+    settings: WorkerSettings,
+    kind: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The outcome says what is missing, its log goes with it, and a fresh trainer follows."""
+    """The outcome says what is missing, its log goes with it, and a fresh trainer follows.
+
+    The worker's own log has the message in a line, and leaves the traceback to the outcome.
+    """
     server.waiting += [assignment("a"), assignment("b")]
     work(f"print=once lack={kind}", trials=2)
     assert [outcome.unfitness for _, outcome in server.finished] == [kind, kind]
     assert [upload.kind for upload in server.uploads] == ["log", "log"]
     assert (settings.home / "logs" / "w1.log").read_text() == "once\n"
+    assert all("Traceback" in (outcome.error or "") for _, outcome in server.finished)
+    assert "cannot train it: scripted" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_full_disk_gives_the_trial_back(
