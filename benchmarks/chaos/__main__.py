@@ -66,6 +66,7 @@ def run(folder: Path, database_url: str, plan: Plan) -> Result:
     """Break a town in this folder, leave it in peace, and look at what is left."""
     with town(folder, database_url, plan.workers, lease=plan.lease) as built:
         built.client.submit(study(plan.epochs, plan.seed))
+        built.until(lambda: _all_train(built), seconds=PATIENCE, what="a trial for each worker")
         found = kinds(database_url)
         seconds, draw = 60 * plan.minutes, Random(plan.seed)
         faults = inject(built, found, faults=plan.faults, seconds=seconds, draw=draw)
@@ -84,6 +85,11 @@ def run(folder: Path, database_url: str, plan: Plan) -> Result:
         }
         attempts = sum(trial.attempts for trial in record.trials)
         return Result(faults, checks, len(record.trials), attempts, built.disk)
+
+
+def _all_train(built: Town) -> bool:
+    """Whether every worker has something to lose."""
+    return built.client.study(NAME).counts.running == len(built.workers)
 
 
 def _let_finish(built: Town) -> None:
