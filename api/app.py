@@ -73,18 +73,22 @@ RESOURCES = (
 )
 
 
-def create_app(settings: Settings | None = None, *, with_reader: bool = False) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, with_reader: bool = False, is_prepared: bool = False
+) -> FastAPI:
     """Build the application; its database is opened and migrated when it starts.
 
     Args:
         with_reader: let a process of its own render the refreshes of live pages.
+        is_prepared: `startup.prepare` has migrated it; one that is away since then is waited for.
     """
     settings = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         hooks = webhooks.read(settings)
-        await run_in_threadpool(storage.upgrade, settings.database_url)
+        if not is_prepared:
+            await run_in_threadpool(storage.upgrade, settings.database_url)
         await run_in_threadpool(catalog.read_all)  # or the first worker would wait for it
         await run_in_threadpool(searches.load_samplers)  # and so for this
         with (

@@ -50,7 +50,8 @@ def serve(
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     prepare(settings)
     with listen(settings, is_shared=parent is not None) as listener:
-        Server(settings, listener, ready=ready, with_reader=True).run(sockets=[listener])
+        server = Server(settings, listener, ready=ready, with_reader=True, is_prepared=True)
+        server.run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -63,8 +64,9 @@ class Server(uvicorn.Server):
         *,
         ready: Callable[[str], None] | None = None,
         with_reader: bool = False,
+        is_prepared: bool = False,
     ) -> None:
-        self._app = create_app(settings, with_reader=with_reader)
+        self._app = create_app(settings, with_reader=with_reader, is_prepared=is_prepared)
         self._url = local_address(settings.host, listener.getsockname()[1])
         self._tell = ready
         config = uvicorn.Config(

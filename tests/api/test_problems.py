@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api import errors as api_errors
+from api.app import create_app
 from api.errors import ProblemBody, look_up, of_error
 from api.settings import Settings
 from tests.api.samples import running
@@ -135,3 +136,14 @@ def test_no_database(settings: Settings) -> None:
 
     assert (live.status_code, ready.status_code) == (200, 503)
     assert ready.json()["type"] == "urn:segtune:storage-error"
+
+
+def test_a_database_that_left_between_checks(settings: Settings) -> None:
+    """A server that has migrated it starts without it, says so, and waits for its return."""
+    gone = settings.model_copy(update={"database_url": "postgresql://nobody@/x?host=/nowhere"})
+    app = create_app(gone, is_prepared=True)
+    with TestClient(app, base_url="http://localhost") as client:
+        live, ready = client.get("/health/live"), client.get("/health/ready")
+
+    assert (live.status_code, ready.status_code) == (200, 503)
+    assert "did not answer" in ready.json()["detail"]
