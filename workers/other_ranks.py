@@ -166,7 +166,7 @@ class OtherRanks:
 def cause_of(found: Sequence[Gone]) -> Gone:
     """Which of the ranks that went at about the same time, in this order, was the cause.
 
-    One that was killed says nothing, and the others fail for want of it, with torch's words.
+    One that was killed says nothing, and the others fail because it is gone, with torch's words.
     """
 
     def follows(gone: Gone) -> int:

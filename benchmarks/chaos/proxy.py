@@ -71,8 +71,8 @@ class Link:
         pair = {writer, upstream[1]}
         self._writers |= pair
         ways = [
-            asyncio.create_task(self._pump(reader, upstream[1], is_answer=False)),
-            asyncio.create_task(self._pump(upstream[0], writer, is_answer=True)),
+            asyncio.create_task(self._relay(reader, upstream[1], is_answer=False)),
+            asyncio.create_task(self._relay(upstream[0], writer, is_answer=True)),
         ]
         try:
             # Nobody of ours keeps one half of a connection open.
@@ -84,7 +84,7 @@ class Link:
                 each.close()
             self._writers -= pair
 
-    async def _pump(
+    async def _relay(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool
     ) -> None:
         with suppress(OSError):

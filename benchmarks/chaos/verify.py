@@ -73,16 +73,16 @@ def _doubled(record: Record) -> Iterator[str]:
 
 
 def _torn(record: Record) -> Iterator[str]:
-    told: dict[int, list[int]] = {trial.number: [] for trial in record.trials}
+    found: dict[int, list[int]] = {trial.number: [] for trial in record.trials}
     for event in record.events:
         if event.kind == "trial.reported" and event.trial is not None:
-            told[event.trial].append(event.data["step"])
+            found[event.trial].append(event.data["step"])
     for trial in record.trials:
         wanted = list(range(1, trial.epochs + 1))
         if [step for step, _ in record.series[trial.number]] != wanted:
             yield f"trial {trial.number} has steps {[s for s, _ in record.series[trial.number]]}"
-        if told[trial.number] != wanted:
-            yield f"the events of trial {trial.number} tell of steps {told[trial.number]}"
+        if found[trial.number] != wanted:
+            yield f"the events of trial {trial.number} tell of steps {found[trial.number]}"
     counted = [event.seq for event in record.events]
     if counted != list(range(1, len(counted) + 1)):
         yield "the events are not numbered one by one"

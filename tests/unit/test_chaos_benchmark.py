@@ -37,7 +37,7 @@ def record_of(settings: Settings, *changes: str) -> verify.Record:
         search = {"sampler": "random", "pruner": "none", "trials": TRIALS}
         live.client.post("/api/v1/studies", json=study(NAME, search=search)).raise_for_status()
         for _ in range(TRIALS):
-            train(live.client)  # type: ignore[arg-type]
+            train(live.client)
         db = Database(settings.database_url)
         with db.transaction() as session:
             for change in changes:

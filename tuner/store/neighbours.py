@@ -53,20 +53,20 @@ class Neighbours:
         if not self._db.is_for_several:
             yield
             return
-        rung, bell = socket.socketpair()
-        run, stop = partial(self._run, hear, rung), partial(self._end, bell)
-        with rung, bell, duty(run, name="neighbours", stop=stop, wait=_PATIENCE):
+        notified, notifier = socket.socketpair()
+        run, stop = partial(self._run, hear, notified), partial(self._end, notifier)
+        with notified, notifier, duty(run, name="neighbours", stop=stop, wait=_PATIENCE):
             yield
 
-    def _end(self, bell: socket.socket) -> None:
+    def _end(self, notifier: socket.socket) -> None:
         self._ended.set()
-        bell.close()
+        notifier.close()
 
-    def _run(self, hear: Hear, rung: socket.socket) -> None:
+    def _run(self, hear: Hear, notified: socket.socket) -> None:
         while not self._ended.is_set():
             try:
                 with self._db.conversation(CHANNEL) as connection:
-                    self._talk(connection, hear, rung)
+                    self._talk(connection, hear, notified)
             except StorageError as error:
                 logger.warning(
                     "other server processes are not heard, and found out about by looking every "
@@ -76,9 +76,9 @@ class Neighbours:
                 )
                 self._ended.wait(self._retry)
 
-    def _talk(self, connection: Any, hear: Hear, rung: socket.socket) -> None:
+    def _talk(self, connection: Any, hear: Hear, notified: socket.socket) -> None:
         while not self._ended.is_set():
-            multiprocessing.connection.wait([connection, rung], MOMENT_SECONDS)
+            multiprocessing.connection.wait([connection, notified], MOMENT_SECONDS)
             for heard in connection.notifies(timeout=0):
                 if heard.pid != connection.info.backend_pid and (
                     word := _WORD.match(heard.payload)
