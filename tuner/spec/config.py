@@ -50,6 +50,7 @@ class DatasetConfig(OpenSection):
     )
     group: str | None = Field(
         default=None,
+        max_length=1000,  # compiling a long one takes seconds
         description="Regex whose first group names what `fold` and `holdout` keep together",
     )
     remap: dict[int, int] | None = Field(
@@ -103,7 +104,7 @@ class DatasetConfig(OpenSection):
 def _groups_of(pattern: str) -> int:
     try:
         return re.compile(pattern).groups
-    except re.error:
+    except (re.error, RecursionError, OverflowError):  # nested too deep; repeated too often
         return 0
 
 

@@ -24,7 +24,7 @@ Language = Literal["json", "yaml"]
 MAX_BYTES: Mapping[Language, int] = {"json": 2**20, "yaml": 2**17}
 MAX_DEPTH, MAX_NODES = yaml_core.MAX_DEPTH, yaml_core.MAX_NODES
 # What may hold an infinity (`1e400` overflows), NaN or a NUL; only then is every value looked at.
-_SUSPICIOUS = re.compile(rb"\\u0000|[eE]\+?[0-9]{3}|[0-9]{200}|NaN|Infinity")
+_SUSPICIOUS = re.compile(rb"\\u0000|[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}|NaN|Infinity")
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -123,6 +123,19 @@ def parse_json(raw: bytes) -> Any:
 def parse_yaml(raw: bytes) -> Any:
     """The value of a YAML text. Raises what `read` raises."""
     return read(raw, "yaml").value
+
+
+def has_at_most(most: int, tree: object) -> bool:
+    """Whether plain values are no more than so many, each list and mapping counted too."""
+    open_, count = [tree], 0
+    while open_ and count <= most:
+        value = open_.pop()
+        count += 1
+        if isinstance(value, Mapping):
+            open_ += value.values()
+        elif isinstance(value, list | tuple):
+            open_ += value
+    return count <= most
 
 
 def check_plain(tree: object) -> None:

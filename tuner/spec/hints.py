@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 _SHOWN = 100
+_LONGEST = 100  # characters: a longer word is close to no name, and takes long to compare
 
 
 def nearest(word: str, valid: Sequence[str], *, prefix: str = "") -> str:
@@ -12,7 +13,8 @@ def nearest(word: str, valid: Sequence[str], *, prefix: str = "") -> str:
     Case does not count. `prefix` is what every name is written after; it makes none of them closer.
     """
     names = {name.lower(): name for name in reversed(valid)}
-    found = get_close_matches(word.lower(), list(names), n=3, cutoff=0.6)
+    word = word.lower() if len(word) <= _LONGEST else ""
+    found = get_close_matches(word, list(names), n=3, cutoff=0.6)
     if close := [names[lowered] for lowered in found]:
         return "did you mean " + " or ".join(f"'{prefix}{name}'" for name in close) + "?"
     shown = [prefix + name for name in valid[:_SHOWN]] + ["…"] * (len(valid) > _SHOWN)

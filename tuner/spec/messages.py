@@ -19,6 +19,7 @@ ConfusionMatrix = tuple[tuple[int, ...], ...]
 # Header of an answer without a trial; a body would be refused by workers of the release before.
 DRAINED = "Segtune-Drained"
 _MOST_PIXELS = 2**63 - 1  # what a count may be: an int64
+_MOST_REPORTS = 1000  # of a batch
 _LONGEST_STEP = 1e8  # seconds, three years: sums of them stay finite
 
 
@@ -216,7 +217,15 @@ class Report(Section):
 class ReportBatch(Section):
     """Reports in rising order of step; steps already stored are ignored."""
 
-    reports: Annotated[tuple[Report, ...], Field(min_length=1, max_length=1000)]
+    reports: Annotated[tuple[Report, ...], Field(min_length=1, max_length=_MOST_REPORTS)]
+
+    @field_validator("reports", mode="before")
+    @classmethod
+    def _check_number(cls, reports: object) -> object:
+        """Refuse too many before each is read."""
+        if isinstance(reports, list) and len(reports) > _MOST_REPORTS:
+            raise ValueError(f"a batch has {_MOST_REPORTS} reports at most, not {len(reports)}")
+        return reports
 
 
 class Outcome(Section):

@@ -31,6 +31,7 @@ from tuner.spec.shares import exact
 Scalar = bool | int | float | str
 Value = Scalar | None | list[Scalar]
 Params = dict[str, Any]
+_Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 
 
 def _as_tuple(value: object) -> object:
@@ -95,9 +96,9 @@ class Float(Dimension):
 class Int(Dimension):
     """Whole numbers from low to high, both included."""
 
-    bounds: tuple[int, int] = Field(alias="int")
+    bounds: tuple[_Int64, _Int64] = Field(alias="int")
     log: bool = False
-    step: Annotated[int, Field(ge=1)] = 1
+    step: Annotated[int, Field(ge=1, le=2**63 - 1)] = 1
 
     @model_validator(mode="after")
     def _check(self) -> "Int":
@@ -123,9 +124,12 @@ class Choice(Dimension):
 
     @model_validator(mode="after")
     def _check(self) -> "Choice":
-        for index, value in enumerate(self.choice):
-            if any(same(value, earlier) for earlier in self.choice[:index]):
+        known = set[tuple[bool, object]]()
+        for value in self.choice:
+            key = (isinstance(value, bool), tuple(value) if isinstance(value, list) else value)
+            if key in known:
                 raise ValueError(f"choice names {value!r} twice")
+            known.add(key)
         return self
 
     def corners(self) -> tuple[Any, ...]:

@@ -9,10 +9,15 @@ from tuner.errors import InvalidSpec, Location, Problem
 from tuner.spec.hints import nearest
 
 _LONGEST = 60
+_FAR_TOO_MANY = 10_000  # to list each, which takes longer than finding them
+_MOST = 100  # problems that are put into words: a hint takes a millisecond, and nobody reads more
 
 
 def invalid(error: ValidationError, model: type[BaseModel] | None = None) -> InvalidSpec:
     """The error of ours that stands for a validation's."""
+    if (count := error.error_count()) > _FAR_TOO_MANY:
+        message = f"it has {count} mistakes: it is not a {error.title} at all"
+        return InvalidSpec([Problem((), message)])
     return InvalidSpec(problems(error.errors(), model))
 
 
@@ -27,9 +32,14 @@ def summary(error: ValidationError, most: int = 3) -> str:
 def problems(
     items: Iterable[Mapping[str, Any]], model: type[BaseModel] | None = None
 ) -> list[Problem]:
-    """Each of pydantic's error details as a problem; `model` knows the keys that are right."""
+    """Each of pydantic's error details as a problem; `model` knows the keys that are right.
+
+    Beyond a hundred they are only counted.
+    """
     found = list(items)
-    return [_problem(item, model) for item in found if not _is_echo(item, found)]
+    shown = [_problem(item, model) for item in found[:_MOST] if not _is_echo(item, found)]
+    more = len(found) - _MOST
+    return [*shown, Problem((), f"and {more} more mistakes")] if more > 0 else shown
 
 
 def reasons(error: ValidationError) -> str:

@@ -19,7 +19,8 @@ PATHS = frozenset({"root", "images", "masks", "train", "val", "annotations", "li
 # Paths of a config whose values name files of tensors: weights to begin with, and teachers.
 _FILES = re.compile(r"model\.weights|loss\.(terms\.\d+\.)?teacher")
 _LONGEST = 100
-_ADDRESS = re.compile(r"file:|[a-z][a-z0-9+.-]+://")
+# Of bounded length, or a long text without an address would be tried from each of its letters on.
+_ADDRESS = re.compile(r"file:|[a-z][a-z0-9+.-]{1,30}://")
 
 
 def name_problems(spec: StudySpec) -> Iterator[Problem]:

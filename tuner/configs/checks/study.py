@@ -21,6 +21,7 @@ from tuner.configs.resolve import resolve
 from tuner.configs.traits import SamplerTraits
 from tuner.errors import InvalidSpec, Location, Problem
 from tuner.spec import grid
+from tuner.spec.documents import MAX_NODES, has_at_most
 from tuner.spec.hints import nearest
 from tuner.spec.metrics import LOSSES, MEASURED, MINIMIZED, unknown_metric
 from tuner.spec.study import Constraint, Strategy, StudySpec
@@ -40,6 +41,9 @@ def parse(document: object, *, is_new: bool = True) -> StudySpec:
     if not isinstance(document, Mapping):
         kind = _KINDS.get(type(document), "a single value")
         message = f"a study is a mapping with the keys name, dataset, …, not {kind}"
+        raise InvalidSpec([Problem((), message)])
+    if is_new and not has_at_most(MAX_NODES, document):
+        message = f"it holds more than {MAX_NODES} values: not a study; write out less"
         raise InvalidSpec([Problem((), message)])
     document = completed(document)
     try:
