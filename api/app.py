@@ -40,6 +40,7 @@ from api.routes import (
 from api.security import Guard
 from api.settings import Settings
 from api.sharing import Shared
+from api.slowness import BodyTimeout
 from api.upkeep import repeated
 from api.waiting import Notifier
 from api.webhooks import hooks as webhooks
@@ -152,6 +153,7 @@ def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     app.include_router(health.router, include_in_schema=False)
     app.include_router(metrics.router)
     app.include_router(pages.router)
+    app.add_middleware(BodyTimeout)
     app.add_middleware(Timed, times=app.state.times)
     app.add_middleware(SharedPartials)
     app.add_middleware(Guard, settings=settings)

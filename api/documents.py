@@ -21,18 +21,37 @@ async def read(request: Request, limit: int) -> bytes:
     """The whole body.
 
     Raises:
-        TooLarge: as soon as it passes `limit` bytes.
+        TooLarge: it passes `limit` bytes, or says that it will.
+        UnsupportedMedia: it is packed, and might be any size when it is unpacked.
+        TooSlow: it stands still.
         Malformed: it broke off.
     """
+    packed = request.headers.get("content-encoding", "").strip().lower()
+    if packed not in {"", "identity"}:
+        raise UnsupportedMedia(
+            f"content encoding '{packed}' is not known; send the body as it is, without one"
+        )
+    if announced(request) > limit:
+        raise _too_large(limit)
     received = bytearray()
     try:
         async for chunk in request.stream():
             received += chunk
             if len(received) > limit:
-                raise TooLarge(f"the body is larger than {limit} bytes; send less at once")
+                raise _too_large(limit)
     except ClientDisconnect:
         raise Malformed("the body broke off") from None
     return bytes(received)
+
+
+def announced(request: Request) -> int:
+    """How many bytes the body has, as far as the caller says it; 0 where that is not said."""
+    said = request.headers.get("content-length", "")
+    return int(said[:20]) if said.isdecimal() else 0
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit} bytes; send less at once")
 
 
 async def document(request: Request) -> Callable[[], object]:

@@ -26,6 +26,10 @@ class TooLarge(SegtuneError):
     """The body is larger than this server takes."""
 
 
+class TooSlow(SegtuneError):
+    """The body stands still, or trickles."""
+
+
 class TooManyRequests(SegtuneError):
     """The token has asked too often; it may again in so many seconds."""
 
@@ -35,7 +39,7 @@ class TooManyRequests(SegtuneError):
 
 
 class UnsupportedMedia(SegtuneError):
-    """The body says that it is neither JSON nor YAML."""
+    """The body says that it is neither JSON nor YAML, or that it is packed."""
 
 
 class Misdirected(SegtuneError):
@@ -57,6 +61,7 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.DigestMismatch: (422, "The bytes are not those announced"),
     errors.DataError: (422, "The data set cannot be used"),
     errors.Malformed: (400, "The body cannot be read"),
+    TooSlow: (408, "The body does not come"),
     TooLarge: (413, "The body is too large"),
     TooManyRequests: (429, "Too many requests"),
     UnsupportedMedia: (415, "The body's type is not known here"),
@@ -67,6 +72,7 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
 _TYPES: Mapping[type[SegtuneError], str] = {InvalidInput: "invalid-spec"}
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
+    408: {"Connection": "close"},  # the rest of the body is not waited for
     503: {"Retry-After": "2"},
 }
 

@@ -105,6 +105,7 @@ class Guard:
         try:
             await self._check_host(request)
             self._check_origin(request)
+            _check_query(scope)
             caller = None if is_open(scope["path"]) else await self._caller(request)
             if caller is not None and caller.owner is not None:
                 self._rates.take(caller.name, scope["path"])
@@ -162,6 +163,12 @@ class Guard:
             return
         if (given.hostname or "") not in self._hosts:
             raise Forbidden(f"a page of {origin} asked for this; only this server's own pages may")
+
+
+def _check_query(scope: Scope) -> None:
+    """Raise InvalidInput for a NUL: no name or metric holds one, and no database takes it."""
+    if b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
+        raise InvalidInput([Problem(("query",), "a text holds a NUL character; remove it")])
 
 
 def is_open(path: str) -> bool:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 from fastapi import Request
 
 from api.documents import read
+from tuner.errors import Malformed
 from tuner.spec.documents import MAX_BYTES
 
 LIMIT = 8_192
@@ -14,12 +15,15 @@ TEXT_LIMIT = 3 * MAX_BYTES["yaml"] + LIMIT  # a sign takes up to three in a form
 
 async def form_fields(request: Request) -> dict[str, str]:
     """Fields of a small urlencoded form, the last value of each. Raises TooLarge, Malformed."""
-    return _last(await _lists(request, LIMIT))
+    return _last(await form_lists(request))
 
 
 async def form_lists(request: Request) -> dict[str, list[str]]:
     """Fields of a small urlencoded form with all of their values. Raises TooLarge, Malformed."""
-    return await _lists(request, LIMIT)
+    found = await _lists(request, LIMIT)
+    if any("\0" in text for name, values in found.items() for text in (name, *values)):
+        raise Malformed("a field of the form holds a NUL character; remove it")
+    return found
 
 
 async def text_fields(request: Request) -> dict[str, str]:

@@ -21,6 +21,7 @@ from api.deps import (
     LeaseToken,
     UploadLabel,
 )
+from api.documents import announced
 from api.errors import TooLarge
 from tuner.errors import InvalidInput, Malformed, Problem
 from tuner.service import artifacts
@@ -146,8 +147,7 @@ def _check_sheet(
 
 
 def _check_length(request: Request, app: AppState) -> None:
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > app.settings.max_artifact_bytes:
+    if announced(request) > app.settings.max_artifact_bytes:
         raise _too_large(app)
 
 

@@ -38,8 +38,8 @@ def is_whole(part: object) -> bool:
 
 def is_number(part: object) -> bool:
     """Whether it is a finite number, or nothing."""
-    if part is None:
-        return True
+    if part is None or isinstance(part, bool):
+        return part is None
     return isinstance(part, int | float) and abs(part) < 2**63 and isfinite(part)
 
 
