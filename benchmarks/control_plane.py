@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -246,18 +246,30 @@ def plain(url: str) -> str:
 
 
 @contextmanager
-def server(url: str, *, port: int = 8765) -> Iterator[tuple[str, psutil.Process]]:
-    """One real server process on that database: its address, and the process."""
+def server(
+    url: str, *, port: int = 8765, processes: int = 1
+) -> Iterator[tuple[str, psutil.Process]]:
+    """A real server on that database: its address, and its process, or what runs its processes."""
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tuner.cli.app", "serve", "--port", str(port)]
+    command += ["--processes", str(processes)]
     environment = {**os.environ, "SEGTUNE_DATABASE_URL": url, "SEGTUNE_LOG_LEVEL": "warning"}
     process = subprocess.Popen(command, env=environment)
     try:
         wait_until(lambda: httpx.get(f"{address}/health/ready").is_success)
+        wait_until(lambda: processes == 1 or _listening(process.pid) == processes)
         yield address, psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def _listening(parent: int) -> int:
+    """How many children of a process listen."""
+    return sum(
+        any(each.status == "LISTEN" for each in child.net_connections())
+        for child in psutil.Process(parent).children()
+    )
 
 
 def processor_seconds(process: psutil.Process) -> float:
@@ -270,11 +282,10 @@ def wait_until(is_ready: Callable[[], bool], *, seconds: float = 60) -> None:
     """Ask again and again until the server answers."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
+        with suppress(httpx.TransportError):
             if is_ready():
                 return
-        except httpx.TransportError:
-            time.sleep(0.2)
+        time.sleep(0.2)
     raise TimeoutError(f"the server did not answer within {seconds:g} s")
 
 

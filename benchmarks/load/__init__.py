@@ -1,0 +1,1 @@
+"""A thousand workers at one server, without their GPUs."""
