@@ -137,6 +137,7 @@ async def _memory(address: str, process: psutil.Process, reports: int) -> dict[s
         f"{warm[-1][0]}: {growth:+.1f} MB in 100,000   {log.reports / took:.0f} reports/s",
         flush=True,
     )
+    print("MB by tenths:", *(f"{size:.1f}" for _, size in sizes[:: _SAMPLES // 10]), flush=True)
     _complain(log)
     return {
         "memory_mb": round(size),

@@ -47,6 +47,6 @@ def opened(url: str, artifact_folder: Path, *, connections: int = CONNECTIONS) -
 
 
 def check(db: Database) -> None:
-    """Raise StorageError unless the database answers and has the tables of this release."""
-    if not migrate.is_current(db):
-        raise StorageError("the database has other tables than this release; `segtune db upgrade`")
+    """Raise StorageError unless the database answers and has tables that this release can serve."""
+    if not migrate.is_served(db):
+        raise StorageError("the database has older tables, or none; `segtune db upgrade`")

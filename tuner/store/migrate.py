@@ -96,6 +96,16 @@ def is_known(revision: str) -> bool:
     return revision in _known()
 
 
+def is_served(db: Database) -> bool:
+    """Whether a server of this release that runs can go on with the database. Raises StorageError.
+
+    It can with its own tables, and with those of a release that has migrated them since it began:
+    each migration lets the release before go on working.
+    """
+    found = current(db)
+    return found is not None and (found == head() or found not in _known())
+
+
 @cache
 def head() -> str:
     """The newest revision that this release knows."""
