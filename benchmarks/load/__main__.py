@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from benchmarks.control_plane import database, processor_seconds, server
-from benchmarks.load.workers import Log, Worker, finish_all, lease_all, study
+from benchmarks.load.workers import Timings, Worker, finish_all, lease_all, study
 from benchmarks.machine import conclude, describe, percentile
 from tests import postgres
 from tuner.service import studies
@@ -69,8 +69,8 @@ def _one_process(admin: str, options: argparse.Namespace) -> dict[str, Any]:
         _submit(url, options.workers)
         with server(url) as (address, process):
             if "pace" in options.parts:
-                log, used = asyncio.run(_pace(address, process, options.workers, options.seconds))
-                found |= _told(log, options.seconds) | {"cores": round(used, 2)}
+                timings, used = asyncio.run(_pace(address, process, options.workers, options.seconds))
+                found |= _figures(timings, options.seconds) | {"cores": round(used, 2)}
             if "memory" in options.parts:
                 found |= asyncio.run(_memory(address, process, options.reports))
     return found
@@ -78,15 +78,15 @@ def _one_process(admin: str, options: argparse.Namespace) -> dict[str, Any]:
 
 async def _pace(
     address: str, process: psutil.Process, count: int, seconds: float
-) -> tuple[Log, float]:
-    """All workers at their own pace: what they saw but for their first leases, and how many
+) -> tuple[Timings, float]:
+    """All workers at their own pace: what they saw after their first leases, and how many
     processors the server was busy on.
     """
-    log = Log()
-    workers = [Worker(address, index, log) for index in range(count)]
+    timings = Timings()
+    workers = [Worker(address, index, timings) for index in range(count)]
     began = perf_counter()
     await lease_all(workers)
-    first = log.seconds.pop("lease", [])
+    first = timings.seconds.pop("lease", [])
     print(
         f"{count} workers took their first trials within {perf_counter() - began:.1f} s, p99 "
         f"{1000 * percentile(first, 0.99):.0f} ms",
@@ -96,55 +96,55 @@ async def _pace(
     await asyncio.gather(*(worker.at_pace(until) for worker in workers))
     used = processor_seconds(process) - used
     await finish_all(workers)
-    del log.seconds["finish"]  # all at once, which is nobody's pace
-    return log, used / seconds
+    del timings.seconds["finish"]  # all at once, which is nobody's pace
+    return timings, used / seconds
 
 
-def _told(log: Log, seconds: float) -> dict[str, Any]:
+def _figures(timings: Timings, seconds: float) -> dict[str, Any]:
     """Print a row for each kind of request; give the figures."""
-    found: dict[str, Any] = {"errors": len(log.errors)}
-    for kind, took in sorted(log.seconds.items()):
+    found: dict[str, Any] = {"errors": len(timings.errors)}
+    for kind, took in sorted(timings.seconds.items()):
         figures = {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99), "max": max(took)}
         found |= {f"{kind}_{name}_ms": round(1000 * value, 1) for name, value in figures.items()}
         row = "   ".join(f"{name} {1000 * value:6.1f} ms" for name, value in figures.items())
         print(f"{kind:10} {len(took):7} in {seconds:.0f} s   {row}", flush=True)
-    _complain(log)
-    found["report_p99_is_met"] = found["report_p99_ms"] < 1000 * BAR_SECONDS and not log.errors
+    _complain(timings)
+    found["report_p99_is_met"] = found["report_p99_ms"] < 1000 * BAR_SECONDS and not timings.errors
     return found
 
 
-def _complain(log: Log) -> None:
-    for error in log.errors[:10]:
+def _complain(timings: Timings) -> None:
+    for error in timings.errors[:10]:
         print(f"error: {error}", flush=True)
 
 
 async def _memory(address: str, process: psutil.Process, reports: int) -> dict[str, Any]:
     """The server's resident memory while reports come as fast as it takes them."""
-    log = Log()
+    timings = Timings()
     sizes: list[tuple[int, float]] = []
 
     def is_over() -> bool:
-        if log.reports >= len(sizes) * reports / _SAMPLES:
-            sizes.append((log.reports, process.memory_info().rss / 2**20))
-        return log.reports >= reports or len(log.errors) > reports / 10
+        if timings.reports >= len(sizes) * reports / _SAMPLES:
+            sizes.append((timings.reports, process.memory_info().rss / 2**20))
+        return timings.reports >= reports or len(timings.errors) > reports / 10
 
-    took = await _saturated(address, log, is_over)
+    took = await _saturated(address, timings, is_over)
     warm = [(count, size) for count, size in sizes if count >= _WARM * reports]
     growth = slope(warm) * 100_000
     size = warm[-1][1]
     print(
         f"memory: {warm[0][1]:.0f} MB after {warm[0][0]} reports, {size:.0f} MB after "
-        f"{warm[-1][0]}: {growth:+.1f} MB in 100,000   {log.reports / took:.0f} reports/s",
+        f"{warm[-1][0]}: {growth:+.1f} MB in 100,000   {timings.reports / took:.0f} reports/s",
         flush=True,
     )
     print("MB by tenths:", *(f"{size:.1f}" for _, size in sizes[:: _SAMPLES // 10]), flush=True)
-    _complain(log)
+    _complain(timings)
     return {
         "memory_mb": round(size),
         "memory_growth_mb": round(growth, 1),
         "memory_is_flat": growth < BAR_GROWTH * size,
-        "memory_reports": log.reports,
-        "memory_errors": len(log.errors),
+        "memory_reports": timings.reports,
+        "memory_errors": len(timings.errors),
     }
 
 
@@ -156,9 +156,9 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
 
 
-async def _saturated(address: str, log: Log, is_over: Callable[[], bool]) -> float:
+async def _saturated(address: str, timings: Timings, is_over: Callable[[], bool]) -> float:
     """Some workers that report without a pause until it is over; the seconds that it took."""
-    workers = [Worker(address, index, log) for index in range(_AT_ONCE)]
+    workers = [Worker(address, index, timings) for index in range(_AT_ONCE)]
     await lease_all(workers)
     began = perf_counter()
     await asyncio.gather(*(worker.at_once(is_over) for worker in workers))
@@ -175,16 +175,16 @@ def _several(admin: str, counts: Sequence[int], *, seconds: float) -> dict[str, 
         with database(admin, "load") as url:
             _submit(url, _AT_ONCE)
             with server(url, processes=count) as (address, _):
-                log = Log()
-                took = asyncio.run(_saturated(address, log, _in(seconds)))
-        rates[count] = log.reports / took
-        found["process_errors"] += len(log.errors)
-        p99 = percentile(log.seconds["report"], 0.99)
+                timings = Timings()
+                took = asyncio.run(_saturated(address, timings, _in(seconds)))
+        rates[count] = timings.reports / took
+        found["process_errors"] += len(timings.errors)
+        p99 = percentile(timings.seconds["report"], 0.99)
         print(
             f"{count} processes: {rates[count]:7.1f} reports/s   p99 {1000 * p99:6.1f} ms",
             flush=True,
         )
-        _complain(log)
+        _complain(timings)
         found[f"processes_{count}_reports_per_s"] = round(rates[count], 1)
         found[f"processes_{count}_ratio"] = round(rates[count] / rates[counts[0]], 2)
     return found

@@ -32,7 +32,7 @@ _CONFUSION = tuple(
 
 
 @dataclass
-class Log:
+class Timings:
     """How long each kind of request took, in seconds, and what went wrong."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -47,8 +47,8 @@ class Log:
 class Worker:
     """One worker: it holds a trial, and reports its steps one after another."""
 
-    def __init__(self, server: str, index: int, log: Log) -> None:
-        self._name, self._log = f"load-{index:04d}", log
+    def __init__(self, server: str, index: int, timings: Timings) -> None:
+        self._name, self._timings = f"load-{index:04d}", timings
         self._connection = Connection(server)
         self._trial: Assignment | None = None
         self._step = 0
@@ -134,12 +134,12 @@ class Worker:
         try:
             answer = await self._connection.ask(method, path, body, headers)
         except (OSError, EOFError) as error:
-            self._log.errors.append(f"{kind}: {error!r}")
+            self._timings.errors.append(f"{kind}: {error!r}")
             await asyncio.sleep(1)
             return b""
-        self._log.seconds.setdefault(kind, []).append(perf_counter() - began)
+        self._timings.seconds.setdefault(kind, []).append(perf_counter() - began)
         if answer.status >= 400:
-            self._log.errors.append(f"{kind}: {answer.status} {answer.body[:300]!r}")
+            self._timings.errors.append(f"{kind}: {answer.status} {answer.body[:300]!r}")
             return b""
         return answer.body
 
