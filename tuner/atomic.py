@@ -5,6 +5,7 @@ may write one file at once: the last one wins. What a killed process leaves is a
 reads; `discard_drafts` deletes those, where no other process writes.
 """
 
+import math
 import os
 import secrets
 from collections.abc import Iterator
@@ -43,6 +44,17 @@ def discard_drafts(folder: Path, name: str = "*") -> None:
     for draft in folder.glob(f"{_PREFIX}*-{name}"):
         with suppress(OSError):
             draft.unlink()
+
+
+def last_written(path: Path) -> float:
+    """When a file was last written, as `time.time` counts; infinity if it has gone by now.
+
+    What a folder lists is another process's to rename or delete before it is looked at.
+    """
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _sync(path: Path) -> None:

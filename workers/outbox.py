@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tuner.atomic import replacing
+from tuner.atomic import last_written, replacing
 from tuner.spec.config import Section
 from tuner.spec.deployment import Measured
 from tuner.spec.examples import SheetDetails
@@ -166,7 +166,7 @@ class Outbox:
 
 
 def _forget_oldest(folder: Path) -> None:
-    newest = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    newest = sorted(folder.glob("*.json"), key=last_written, reverse=True)
     for path in newest[KEPT:]:
         path.unlink(missing_ok=True)
 

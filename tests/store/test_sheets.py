@@ -121,3 +121,23 @@ def test_a_deleted_study_leaves_no_sheet(database: Database, tmp_path: Path) -> 
     upkeep.remove_deleted(database, timedelta(0))
     assert upkeep.sweep(database, store) == 1
     assert not file.exists()
+
+
+@pytest.mark.parametrize("place", ["incoming/*", "[0-9a-f][0-9a-f]/*"])
+def test_a_sweep_outlives_uploads_that_end_meanwhile(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A file that was listed and has been renamed or deleted since is nobody's orphan."""
+    store, glob = ArtifactStore(tmp_path / "files"), Path.glob
+
+    def listed(folder: Path, pattern: str) -> Iterable[Path]:
+        return [folder / "gone"] if pattern == place else glob(folder, pattern)
+
+    stored = store.write([b"orphan"], sha256=None, limit=100)
+    (file,) = (path for path in store.folder.rglob("*") if path.is_file())
+    os.utime(file, (0, 0))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "glob", listed)
+        assert upkeep.sweep(database, store) == (0 if "[" in place else 1)
+    store.discard(stored.sha256, now=database.now())
+    assert not file.exists()

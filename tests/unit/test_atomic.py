@@ -1,6 +1,7 @@
 """A file is written whole or not at all."""
 
 import errno
+import math
 import os
 import stat
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from tuner.atomic import discard_drafts, replacing
+from tuner.atomic import discard_drafts, last_written, replacing
 
 
 def names(folder: Path) -> list[str]:
@@ -114,3 +115,13 @@ def test_drafts_of_killed_processes_can_be_deleted(tmp_path: Path) -> None:
     assert names(tmp_path) == [".part-0123abcd-b", "a", "b"]
     discard_drafts(tmp_path)
     assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_file_that_has_gone_was_never_written_long_ago(tmp_path: Path) -> None:
+    """Whoever deletes what is old leaves alone what another process has moved meanwhile."""
+    path = tmp_path / "moved"
+    path.write_text("new")
+    os.utime(path, (7, 7))
+    assert last_written(path) == 7
+    path.unlink()
+    assert last_written(path) == math.inf

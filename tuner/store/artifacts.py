@@ -7,7 +7,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO, Any, BinaryIO
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
+from tuner.atomic import last_written
 from tuner.errors import DigestMismatch, NotFound, StorageError
 from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
@@ -107,9 +107,8 @@ class ArtifactStore:
 
     def _older(self, pattern: str, cutoff: datetime) -> Iterator[Path]:
         for path in self.folder.glob(pattern):
-            with suppress(FileNotFoundError):  # another process deletes and moves files too
-                if path.stat().st_mtime < cutoff.timestamp():
-                    yield path
+            if last_written(path) < cutoff.timestamp():
+                yield path
 
     def _keep(self, aside: Path, stored: Stored) -> None:
         path = self._path(stored.sha256)
