@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from tuner.spec.messages import Report, Verdict
 
 NAME = "chaos"
 Series = Mapping[int, Mapping[str, float]]  # metrics by step
+_FEW = 8  # trials that are trained before another process has loaded torch
 # What the same training gives differently each time.
 _GAUGES = frozenset({"images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation"})
 
@@ -59,15 +60,16 @@ def numbers(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name not in _GAUGES}
 
 
-def undisturbed(configs: Iterable[TrialConfig]) -> list[Series]:
-    """Each config trained from its start to its end, in processes of this benchmark."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by those that are started from here
-    spawn = multiprocessing.get_context("spawn")
-    with (
-        TemporaryDirectory() as folder,
-        ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool,
-    ):
-        return list(pool.map(partial(_trained, Path(folder)), configs))
+def undisturbed(configs: Sequence[TrialConfig]) -> list[Series]:
+    """Each config trained from its start to its end: here, or many in processes of their own."""
+    with TemporaryDirectory() as folder:
+        trained = partial(_trained, Path(folder))
+        if len(configs) <= _FEW:
+            return [trained(config) for config in configs]
+        os.environ["OMP_NUM_THREADS"] = "1"  # read by those that are started from here
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
+            return list(pool.map(trained, configs))
 
 
 def _trained(cache: Path, config: TrialConfig) -> Series:

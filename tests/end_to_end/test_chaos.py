@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.chaos.__main__ import Plan, run
 
-SHORT = Plan(minutes=0.25, faults=32, seed=1, workers=2, epochs=40, lease=2.0)
+SHORT = Plan(minutes=0.2, faults=32, seed=1, workers=2, epochs=24, lease=2.0)
 
 
 @pytest.mark.timeout(240)
