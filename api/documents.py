@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from api.errors import TooLarge, UnsupportedMedia
-from tuner.errors import Malformed
+from api.errors import UnsupportedMedia
+from tuner.errors import Malformed, TooLarge
 from tuner.spec import documents
 
 MEBIBYTE = 2**20

@@ -22,10 +22,6 @@ from tuner.spec.validation import problems
 logger = logging.getLogger(__name__)
 
 
-class TooLarge(SegtuneError):
-    """The body is larger than this server takes."""
-
-
 class TooSlow(SegtuneError):
     """The body stands still, or trickles."""
 
@@ -59,10 +55,11 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.Forbidden: (403, "Refused"),
     errors.StorageError: (503, "The storage does not answer"),
     errors.DigestMismatch: (422, "The bytes are not those announced"),
+    errors.StorageFull: (507, "The server's disk is full"),
     errors.DataError: (422, "The data set cannot be used"),
     errors.Malformed: (400, "The body cannot be read"),
     TooSlow: (408, "The body does not come"),
-    TooLarge: (413, "The body is too large"),
+    errors.TooLarge: (413, "The body is too large"),
     TooManyRequests: (429, "Too many requests"),
     UnsupportedMedia: (415, "The body's type is not known here"),
     Misdirected: (421, "Not a name of this server"),

@@ -22,6 +22,7 @@ from tuner.errors import (
     ServerBusy,
     ServerError,
     ServerUnreachable,
+    StorageFull,
     Unauthorized,
     UnsupportedVersion,
 )
@@ -29,6 +30,7 @@ from tuner.errors import (
 _BY_TYPE: Mapping[str, type[SegtuneError]] = {
     "lease-lost": LeaseLost,
     "digest-mismatch": DigestMismatch,
+    "storage-full": StorageFull,
 }
 _BY_STATUS: Mapping[int, type[SegtuneError]] = {
     401: Unauthorized,

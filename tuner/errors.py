@@ -15,7 +15,9 @@ SegtuneError
 ├── Unauthorized             no token, or a wrong one
 ├── Forbidden                the caller is known, and may not do this
 ├── StorageError             the database or the artifact folder did not do its part
-│   └── DigestMismatch       the bytes that came are not the bytes that were announced
+│   ├── DigestMismatch       the bytes that came are not the bytes that were announced
+│   └── StorageFull          the disk under the database or the artifact folder takes no more
+├── TooLarge                 a body or a file is larger than is taken
 ├── DataError                the data set is missing, unreadable or mislabelled
 │   └── DataUnavailable      its files are not there, or cannot be read, on this machine
 ├── TrainingError            a trial cannot go on
@@ -30,6 +32,7 @@ SegtuneError
     ├── UnsupportedVersion   server and worker are of releases that do not understand each other
     └── ServerUnreachable    the client got no answer at all
         ├── ServerFailing    it got an answer, but not the one that was asked for
+        ├── ServerFull       the server's disk takes no more
         └── ServerBusy       the server wants to be asked less often
 
 A message names the thing, the value seen, what was allowed, and what to do.
@@ -133,6 +136,14 @@ class DigestMismatch(StorageError):
     """The bytes that came are not the bytes that were announced."""
 
 
+class StorageFull(StorageError):
+    """The disk under the database or the artifact folder takes no more."""
+
+
+class TooLarge(SegtuneError):
+    """A body or a file is larger than is taken."""
+
+
 class DataError(SegtuneError):
     """The data set is missing, unreadable or mislabelled."""
 
@@ -191,6 +202,10 @@ class ServerBusy(ServerUnreachable):
     def __init__(self, message: str, seconds: float = 0.0) -> None:
         self.seconds = seconds
         super().__init__(message)
+
+
+class ServerFull(ServerUnreachable):
+    """The server's disk takes no more; that passes when somebody makes room."""
 
 
 class UnsupportedVersion(ServerError):

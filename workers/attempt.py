@@ -96,6 +96,7 @@ class Attempt:
         self._refused = threading.Event()
         self._refusal: SegtuneError | None = None
         self._has_preview = False
+        self._remarks: list[str] = []
         self._name = f"{assignment.study}/{assignment.trial}"
 
     def run(self) -> Outcome | None:
@@ -179,7 +180,8 @@ class Attempt:
             raise
         except SegtuneError as error:
             # The same config from step 1 gives the same numbers, only later.
-            logger.warning("%s starts afresh: %s", self._name, error)
+            self._remarks.append(f"{self._name} starts afresh: {error}")
+            logger.warning("%s", self._remarks[-1])
             return None
 
     def _must_end(self, seconds: float) -> bool:
@@ -206,7 +208,7 @@ class Attempt:
         if needs_log(outcome):
             path = self._outbox.files / "trainer.log"
             with suppress(OSError):  # a disk that is full may be why it ends
-                path.write_text(self._driver.log_tail(_LOG_BYTES), encoding="utf-8")
+                path.write_text(self._log_tail(_LOG_BYTES), encoding="utf-8")
                 self._put(ArtifactKind.LOG, path)
         self._delivery.put(OutcomeEntry(outcome=outcome))
         end: float | None = None
@@ -261,7 +263,11 @@ class Attempt:
         return status
 
     def _log_tail(self, size: int) -> str:
-        return self._driver.log_tail(size)
+        """The trainer's last output, and what this worker has to say of the trial now."""
+        now = (self._outbox.notices.text, self._delivery.notices.text, self._uploads.notices.text)
+        said = "".join(f"[worker] {text}\n" for text in (*self._remarks, *now) if text)
+        tail = self._driver.log_tail(size)
+        return f"{tail.rstrip()}\n{said}".lstrip() if said else tail
 
     def _retry_limit(self) -> RetryLimit:
         lease, token = self._assignment.lease, self._assignment.token

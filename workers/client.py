@@ -21,6 +21,7 @@ from tuner.errors import (
     SegtuneError,
     ServerError,
     ServerFailing,
+    ServerFull,
     ServerUnreachable,
     Unauthorized,
     UnsupportedVersion,
@@ -303,6 +304,8 @@ class ServerClient:
         if answer.is_success:
             return
         status, error = answer.status, error_of(answer)
+        if status == HTTPStatus.INSUFFICIENT_STORAGE:
+            raise ServerFull(f"{error}; asking again later")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _MAY_PASS:
             raise ServerFailing(f"{error}; asking again later")
         if status == HTTPStatus.FORBIDDEN and "urn:segtune:" not in answer.text:

@@ -8,7 +8,14 @@ from itertools import islice, takewhile
 from typing import Self
 
 from tuner.background import duty
-from tuner.errors import LeaseLost, SegtuneError, ServerError, ServerFailing, ServerUnreachable
+from tuner.errors import (
+    LeaseLost,
+    SegtuneError,
+    ServerError,
+    ServerFailing,
+    ServerFull,
+    ServerUnreachable,
+)
 from tuner.spec.deployment import Measured
 from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
@@ -16,8 +23,9 @@ from tuner.spec.messages import Action, Report, Verdict
 from tuner.wording import quantity
 from workers.client import FATAL, ServerClient
 from workers.limits import Backoff
+from workers.notices import Notices
 from workers.outbox import Entry, FileEntry, MeasuredEntry, Outbox, OutcomeEntry, ReportEntry
-from workers.retries import RetryLimit, pause
+from workers.retries import TRIES, RetryLimit, pause
 
 logger = logging.getLogger(__name__)
 BATCH = 20
@@ -51,6 +59,9 @@ class Delivery:
         self._retries = RetryLimit(lambda: client.renew(header.lease, header.token))
         self._changed = threading.Condition()
         self._unwanted: set[ArtifactKind] = set()
+        self._late: list[Entry] = []  # files for which the server had no room
+        self._late_tries = 0
+        self.notices = Notices()
         self._sent = 0
         self._awaited: int | None = None
         self._verdict = Verdict()
@@ -115,12 +126,14 @@ class Delivery:
     def _run(self) -> None:
         delays = self._backoff.delays()
         while batch := self._next():
+            is_late = batch[0] in self._late
             try:
                 verdict = self._deliver(batch)
             except Exception as error:
-                refusal = self._refusal(error)
+                refusal = self._refusal(error, is_late=is_late)
                 if refusal is None:
-                    self._note_away(error)
+                    if not is_late:
+                        self._note_away(error)
                     with self._changed:
                         self._changed.wait_for(lambda: self._ended, pause(next(delays), error))
                     continue
@@ -132,12 +145,20 @@ class Delivery:
                 verdict = None
             delays = self._backoff.delays()
             self._retries.renew()
-            self._note_sent(len(batch), verdict)
+            if is_late:
+                self._late.remove(batch[0])
+            self._note_sent(0 if is_late else len(batch), verdict)
 
-    def _refusal(self, error: Exception) -> Exception | None:
-        """What an error means if asking again will not change it; None if it may pass."""
+    def _refusal(self, error: Exception, *, is_late: bool) -> Exception | None:
+        """What an error means if asking again will not change it; None if it may pass.
+
+        A full server is waited for without end, but not by files that hold up the outcome.
+        """
         if not isinstance(error, ServerUnreachable):
             return error
+        if is_late and isinstance(error, ServerFull):
+            self._late_tries += 1
+            return error if self._late_tries >= TRIES else None
         try:
             is_over = self._retries.is_over(error)
         except SegtuneError as lost:
@@ -162,6 +183,8 @@ class Delivery:
             if self._ended:
                 return ()
             rest = self._outbox.entries[self._sent :]
+        if isinstance(rest[0], OutcomeEntry) and self._late:
+            return (self._late[0],)
         if isinstance(rest[0], ReportEntry):
             return tuple(islice(takewhile(lambda e: isinstance(e, ReportEntry), rest), BATCH))
         return (rest[0],)
@@ -173,13 +196,27 @@ class Delivery:
             self._client.finish(header.lease, header.token, outcome)
             return None
         if isinstance(first, FileEntry):
-            hand_in = self._show if first.artifact in SHEETS else self._upload
+            hand_in = self._show if first.artifact in SHEETS else self._store
             hand_in(first)
             return None
         if isinstance(first, MeasuredEntry):
             return self._client.measure(header.lease, header.token, first.measured).verdict
         reports = tuple(entry.report for entry in batch if isinstance(entry, ReportEntry))
         return self._client.report(header.lease, header.token, reports).verdict
+
+    def _store(self, file: FileEntry) -> None:
+        """Hand in a file; while the server has no room for it, reports go before it.
+
+        Raises:
+            ServerFull: there is none at the end either.
+        """
+        try:
+            self._upload(file)
+        except ServerFull as error:
+            self.notices.trouble(f"files of {self._name} wait: {error}")
+            if file in self._late:
+                raise
+            self._late.append(file)
 
     def _upload(self, file: FileEntry) -> None:
         header = self._outbox.header
@@ -191,6 +228,7 @@ class Delivery:
             step=file.step,
             details=file.details,
         )
+        self.notices.over("files are stored again")
 
     def _show(self, sheet: FileEntry) -> None:
         """Hand in an image, at one attempt if the server answers; nothing of it stays here.
@@ -201,6 +239,8 @@ class Delivery:
             return
         try:
             self._upload(sheet)
+        except ServerFull as error:
+            self.notices.trouble(f"files of {self._name} are not stored: {error}")
         except ServerFailing as error:
             logger.warning("%s of %s not stored: %s", sheet.artifact, self._name, error)
         except (ServerUnreachable, *_ENDS):

@@ -17,6 +17,11 @@ class Notices:
         self._times = 0
         self._logged_at = 0.0
 
+    @property
+    def text(self) -> str:
+        """The trouble that there is now; empty where there is none."""
+        return self._text
+
     def trouble(self, text: str) -> None:
         """Log a trouble, unless it was the last one that was logged."""
         now = self._clock()

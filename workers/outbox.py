@@ -24,6 +24,7 @@ from tuner.spec.deployment import Measured
 from tuner.spec.examples import SheetDetails
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import Assignment, Outcome, Report
+from workers.notices import Notices
 
 logger = logging.getLogger(__name__)
 ASIDE = "refused"
@@ -87,7 +88,7 @@ class Outbox:
         self.entries: list[Entry] = list(_read(self._path))
         self._written = len(self.entries)
         self._size = self._path.stat().st_size if self._path.exists() else 0
-        self._is_full = False
+        self.notices = Notices()
 
     @property
     def _path(self) -> Path:
@@ -118,9 +119,12 @@ class Outbox:
         try:
             self._write(self.entries[self._written :])
         except OSError as error:
-            if not self._is_full:
-                logger.warning("%s cannot be written (%s); it is kept in memory", self._path, error)
-            self._is_full = True
+            self.notices.trouble(
+                f"{self._path} cannot be written ({error.strerror}): what goes to the server is "
+                "kept in memory, and lost if this worker is killed; make room there"
+            )
+        else:
+            self.notices.over(f"{self._path} is written again")
 
     def _write(self, entries: Sequence[Entry]) -> None:
         content = b"".join(entry.model_dump_json().encode() + b"\n" for entry in entries)

@@ -32,11 +32,13 @@ class Uploads:
     ) -> None:
         """`every` is the shortest time between two uploads, in seconds.
 
-        A checkpoint that fails until `retries` is over is skipped.
+        A checkpoint that fails until `retries` is over is skipped. While the server's disk is full
+        the newest waits.
         """
         self._send, self._every, self._on_refusal = send, every, on_refusal
         self._backoff = backoff or Backoff()
         self._retries = retries or RetryLimit(lambda: None)
+        self.notices = Notices()
         self._changed = threading.Condition()
         self._newest: Saved | None = None
         self._waiting = False
@@ -77,7 +79,7 @@ class Uploads:
                 self._changed.notify_all()
 
     def _upload_newest(self) -> None:
-        delays, notices = self._backoff.delays(), Notices()
+        delays = self._backoff.delays()
         while (saved := self._next()) is not None:
             began = time.monotonic()
             try:
@@ -87,11 +89,12 @@ class Uploads:
                 return
             except Exception as error:
                 if self._may_pass(error):
-                    notices.trouble(f"checkpoints wait: {error}")
+                    self.notices.trouble(f"checkpoints wait: {error}")
                     self._pause(pause(next(delays), error))
                     continue
-                logger.warning("checkpoint of step %d not stored: %s", saved.step, error)
-            notices.over("checkpoints are uploaded again")
+                self.notices.trouble(f"checkpoints are not stored: {error}")
+            else:
+                self.notices.over("checkpoints are uploaded again")
             self._retries.renew()
             delays = self._backoff.delays()
             with self._changed:

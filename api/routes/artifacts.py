@@ -22,7 +22,6 @@ from api.deps import (
     UploadLabel,
 )
 from api.documents import announced
-from api.errors import TooLarge
 from tuner.errors import InvalidInput, Malformed, Problem
 from tuner.service import artifacts
 from tuner.service.artifacts import Stored, Upload
@@ -59,11 +58,12 @@ async def upload_artifact(
     label: UploadLabel,
 ) -> ArtifactRef:
     """Store a file under a lease; a new checkpoint replaces the trial's older ones."""
-    _check_length(request, app)
+    length = _length(request, app)
     details = _details(label)
 
     def store() -> ArtifactRef:
         artifacts.authorize(app.db, lease, token)
+        app.artifacts.require_room(length)
         stored = _receive(request, app, label.digest)
         if details is not None:
             _check_sheet(app, label.kind, stored, details)
@@ -146,25 +146,19 @@ def _check_sheet(
         raise InvalidInput([Problem(("body",), f"{kind} are not shown: {wrong}")])
 
 
-def _check_length(request: Request, app: AppState) -> None:
-    if announced(request) > app.settings.max_artifact_bytes:
-        raise _too_large(app)
+def _length(request: Request, app: AppState) -> int:
+    """How many bytes are announced; 0 where that is not said. Raises TooLarge."""
+    length, limit = announced(request), app.settings.max_artifact_bytes
+    if length > limit:
+        raise artifacts.too_large(limit)
+    return length
 
 
 def _receive(request: Request, app: AppState, digest: str) -> Stored:
     """Write the body to the store, chunk by chunk as it comes; runs in a worker thread."""
-    limit = app.settings.max_artifact_bytes
-
-    def counted() -> Iterator[bytes]:
-        size = 0
-        stream = request.stream()
-        while chunk := anyio.from_thread.run(_next, stream):
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(app)
-            yield chunk
-
-    return app.artifacts.write(counted(), sha256=digest, limit=limit)
+    stream = request.stream()
+    chunks = iter(lambda: anyio.from_thread.run(_next, stream), b"")
+    return app.artifacts.write(chunks, sha256=digest, limit=app.settings.max_artifact_bytes)
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes:
@@ -173,13 +167,6 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes:
         return await anext(stream, b"")
     except ClientDisconnect:
         raise Malformed("the upload broke off; send the file again") from None
-
-
-def _too_large(app: AppState) -> TooLarge:
-    return TooLarge(
-        f"an artifact may have {app.settings.max_artifact_mb:g} MiB; this one has more; "
-        "raise SEGTUNE_MAX_ARTIFACT_MB on the server"
-    )
 
 
 def _chunks(opened: Callable[[], BinaryIO]) -> Iterator[bytes]:

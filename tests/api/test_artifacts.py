@@ -1,6 +1,8 @@
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -151,3 +153,14 @@ def test_newer_checkpoint_replaces(client: TestClient) -> None:
 
     statuses = [client.get(f"/api/v1/artifacts/{number}").status_code for number in ids]
     assert statuses == [404, 200]
+
+
+def test_no_room(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is 507 with what to do, before a byte is taken."""
+    url, lease = _take(client)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(DATA) - 1))
+    answer = client.put(f"{url}/model?kind=model", content=DATA, headers=_headers(lease))
+
+    assert answer.status_code == 507
+    assert answer.json()["type"] == "urn:segtune:storage-full"
+    assert "make room" in answer.json()["detail"]

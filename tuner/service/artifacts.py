@@ -13,12 +13,12 @@ from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import ArtifactRef
 from tuner.store import artifacts, leases, reports
-from tuner.store.artifacts import ArtifactStore, Stored, Upload
+from tuner.store.artifacts import ArtifactStore, Stored, Upload, too_large
 from tuner.store.engine import Database
 from tuner.store.leases import Held
 from tuner.store.tables import Artifact
 
-__all__ = ["Stored", "Upload", "attach", "authorize", "locate"]
+__all__ = ["Stored", "Upload", "attach", "authorize", "locate", "too_large"]
 logger = logging.getLogger(__name__)
 SHEETS_KEPT = 24  # of predictions, for a trial that trains to its full budget
 _FEWEST = 4

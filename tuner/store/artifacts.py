@@ -3,8 +3,10 @@
 A name that came over the wire is data in a row; it never becomes a path.
 """
 
+import errno
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +18,13 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from tuner.atomic import last_written
-from tuner.errors import DigestMismatch, NotFound, StorageError
+from tuner.errors import DigestMismatch, NotFound, StorageError, StorageFull, TooLarge
 from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.store.held import HeldTrial
 from tuner.store.tables import Artifact, Study, Trial
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TURNS = 0x66696C65 << 32  # of PostgreSQL's advisory locks those that are of files: "file"
 
 
@@ -55,7 +58,9 @@ class ArtifactStore:
 
         Raises:
             DigestMismatch: the bytes are not those that `sha256` announced.
-            StorageError: more than `limit` bytes came, or the disk refused them.
+            TooLarge: more than `limit` bytes came.
+            StorageFull: the disk has no room for them.
+            StorageError: the disk refused them.
         """
         incoming = self.folder / "incoming"
         try:
@@ -69,11 +74,29 @@ class ArtifactStore:
                 finally:
                     aside.unlink(missing_ok=True)
         except OSError as error:
+            if error.errno in _FULL:
+                raise self._full(error.strerror or "") from error
             raise StorageError(
                 f"the artifact folder {self.folder} refused a file: {error.strerror}; "
-                "free space or set SEGTUNE_ARTIFACTS to another folder"
+                "let the server write there, or set SEGTUNE_ARTIFACTS to another folder"
             ) from error
         return stored
+
+    def require_room(self, size: int) -> None:
+        """Refuse so many bytes before they come. Raises StorageFull."""
+        folder = self.folder if self.folder.exists() else self.folder.parent
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError:  # what is wrong is said where the bytes are written
+            return
+        if free < size:
+            raise self._full("less is free than the file is large")
+
+    def _full(self, reason: str) -> StorageFull:
+        return StorageFull(
+            f"the disk under the artifact folder {self.folder} is full ({reason}); make room "
+            "there, delete studies, or set SEGTUNE_ARTIFACTS to another folder"
+        )
 
     def open(self, sha256: str) -> BinaryIO:
         """The file for reading. Raises NotFound."""
@@ -124,12 +147,20 @@ def _copy(chunks: Iterable[bytes], file: IO[bytes], limit: int) -> Stored:
     for chunk in chunks:
         size += len(chunk)
         if size > limit:
-            raise StorageError(f"an artifact may have {limit} bytes; this one has more")
+            raise too_large(limit)
         digest.update(chunk)
         file.write(chunk)
     file.flush()
     os.fsync(file.fileno())
     return Stored(digest.hexdigest(), size)
+
+
+def too_large(limit: int) -> TooLarge:
+    """The error for a file of more than `limit` bytes."""
+    return TooLarge(
+        f"an artifact may have {limit / 2**20:g} MiB; this one has more; "
+        "raise SEGTUNE_MAX_ARTIFACT_MB on the server"
+    )
 
 
 def _check(stored: Stored, announced: str | None) -> None:

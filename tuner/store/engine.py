@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from tuner.errors import StorageError
+from tuner.errors import StorageError, StorageFull
 from tuner.store import hot
 from tuner.store.group import GroupCommit, Job, Need
 from tuner.store.once import remembering
@@ -313,8 +313,18 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
+        if _is_full(error.orig):
+            raise StorageFull(
+                f"the disk under the database is full ({error.orig}); make room there"
+            ) from error
         raise StorageError(f"the database did not answer: {error.orig}") from error
     except DBAPIError as error:
         raise StorageError(f"the database refused: {error.orig}") from error
     except SQLAlchemyError as error:
         raise StorageError(f"the database failed: {error}") from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether SQLite or PostgreSQL says that its disk takes no more."""
+    said = getattr(error, "sqlite_errorname", None), getattr(error, "sqlstate", None)
+    return said[0] == "SQLITE_FULL" or said[1] == "53100"
