@@ -55,6 +55,7 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.Forbidden: (403, "Refused"),
     errors.StorageError: (503, "The storage does not answer"),
     errors.DigestMismatch: (422, "The bytes are not those announced"),
+    errors.DamagedArtifact: (410, "The file is damaged"),
     errors.StorageFull: (507, "The server's disk is full"),
     errors.DataError: (422, "The data set cannot be used"),
     errors.Malformed: (400, "The body cannot be read"),

@@ -12,6 +12,7 @@ from typing import Any
 from tuner.atomic import replacing
 from tuner.errors import (
     Conflict,
+    DamagedArtifact,
     DigestMismatch,
     Forbidden,
     InvalidSpec,
@@ -29,6 +30,7 @@ from tuner.errors import (
 
 _BY_TYPE: Mapping[str, type[SegtuneError]] = {
     "lease-lost": LeaseLost,
+    "damaged-artifact": DamagedArtifact,
     "digest-mismatch": DigestMismatch,
     "storage-full": StorageFull,
 }

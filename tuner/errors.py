@@ -15,6 +15,7 @@ SegtuneError
 ├── Unauthorized             no token, or a wrong one
 ├── Forbidden                the caller is known, and may not do this
 ├── StorageError             the database or the artifact folder did not do its part
+│   ├── DamagedArtifact      the bytes of a stored file are not those that were stored
 │   ├── DigestMismatch       the bytes that came are not the bytes that were announced
 │   └── StorageFull          the disk under the database or the artifact folder takes no more
 ├── TooLarge                 a body or a file is larger than is taken
@@ -134,6 +135,10 @@ class StorageError(SegtuneError):
 
 class DigestMismatch(StorageError):
     """The bytes that came are not the bytes that were announced."""
+
+
+class DamagedArtifact(StorageError):
+    """The bytes of a stored file are not those that were stored."""
 
 
 class StorageFull(StorageError):

@@ -1,9 +1,9 @@
 """Artifacts, streamed both ways in constant memory, known by their sha256."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import AsyncIterator, Mapping
+from itertools import chain
 from pathlib import PurePath
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Header, Request, Response, status
@@ -32,7 +32,6 @@ from tuner.spec.messages import ArtifactRef
 from tuner.spec.validation import invalid
 
 router = APIRouter(tags=["artifacts"])
-CHUNK = 2**20
 BYTES = "application/octet-stream"
 # Only of images, and only these: a browser draws them and runs nothing in them.
 IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp"}
@@ -102,9 +101,9 @@ def download_artifact(
     media = _media(found)
     disposition = "attachment" if media == BYTES else "inline"
     headers["Content-Disposition"] = f'{disposition}; filename="{found.name}"'
-    app.artifacts.open(found.sha256).close()  # a file that is gone is 404, not a broken answer
-    chunks = _chunks(partial(app.artifacts.open, found.sha256))
-    return StreamingResponse(chunks, headers=headers, media_type=media)
+    chunks = app.artifacts.read(Stored(found.sha256, found.size))
+    first = next(chunks)  # a file that is gone or damaged is 404 or 410, not a broken answer
+    return StreamingResponse(chain([first], chunks), headers=headers, media_type=media)
 
 
 def _media(found: ArtifactRef) -> str:
@@ -167,10 +166,3 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes:
         return await anext(stream, b"")
     except ClientDisconnect:
         raise Malformed("the upload broke off; send the file again") from None
-
-
-def _chunks(opened: Callable[[], BinaryIO]) -> Iterator[bytes]:
-    """The bytes of a file that is opened with the first: a reader may leave before."""
-    with opened() as file:
-        while chunk := file.read(CHUNK):
-            yield chunk

@@ -1,14 +1,17 @@
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
 from api.settings import Settings
-from tests.api.samples import lease_token, running, study
+from tests.api.samples import lease_token, running, serving, study
 from tuner.spec.messages import ArtifactRef
 
 DATA = bytes(range(256)) * 5000
@@ -164,3 +167,45 @@ def test_no_room(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.status_code == 507
     assert answer.json()["type"] == "urn:segtune:storage-full"
     assert "make room" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, len(DATA)])
+def test_files_of_any_size(client: TestClient, size: int) -> None:
+    """All bytes come back, and none besides."""
+    url, lease = _take(client)
+    data = DATA[:size]
+    up = client.put(f"{url}/model?kind=model", content=data, headers=_headers(lease, data)).json()
+
+    assert client.get(f"/api/v1/artifacts/{up['id']}").content == data
+
+
+def _damage(folder: Path, change: bytes) -> Path:
+    (path,) = _files(folder)
+    path.write_bytes(change)
+    return path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [b"", DATA[:-1], DATA + b"x" * 2**21, b"x" + DATA[1:], DATA[:-1] + b"x"],
+    ids=["empty", "cut", "longer", "first byte", "last byte"],
+)
+def test_wrong_bytes_are_never_given_out(settings: Settings, change: bytes) -> None:
+    """A damaged file breaks off before its end at worst; from then on it is an error of its own."""
+    with serving(settings) as live:
+        client = live.client
+        client.post("/api/v1/studies", json=study())
+        lease = client.post("/api/v1/leases", json={"worker": "w1"}).json()
+        url = f"/api/v1/leases/{lease['lease']}/artifacts/model?kind=model"
+        up = client.put(url, content=DATA, headers=_headers(lease)).json()
+        file = _damage(settings.artifact_folder, change)
+        with suppress(httpx.RemoteProtocolError):
+            assert client.get(f"/api/v1/artifacts/{up['id']}").status_code == 410
+        again = client.get(f"/api/v1/artifacts/{up['id']}")
+        file.write_bytes(DATA)
+        os.utime(file, (1, 1))
+        healed = client.get(f"/api/v1/artifacts/{up['id']}")
+
+    assert (again.status_code, again.json()["type"]) == (410, "urn:segtune:damaged-artifact")
+    assert str(file) in again.json()["detail"]
+    assert healed.content == DATA

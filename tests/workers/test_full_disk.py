@@ -10,7 +10,7 @@ import pytest
 
 from tests.workers.fake_server import FakeServer, assignment, order
 from tuner.errors import ServerFull
-from tuner.spec.messages import ArtifactRef, OutcomeKind, Report
+from tuner.spec.messages import OutcomeKind, Report
 from workers import outbox
 from workers.client import ServerClient
 from workers.outbox import Outbox, ReportEntry
@@ -102,16 +102,6 @@ def test_checkpoints_wait_and_the_trial_s_log_says_so(
     assert [upload.kind for upload in server.uploads] == ["checkpoint"]
     assert caplog.text.count("checkpoints wait") == 1
     assert caplog.text.count("checkpoints are uploaded again") == 1
-
-
-def test_a_damaged_checkpoint_is_said_in_the_trial_s_log(server: FakeServer, work: Work) -> None:
-    """The trial starts over, with the same numbers."""
-    server.files[9] = b"other bytes"
-    ref = ArtifactRef(id=9, name="checkpoint", kind="checkpoint", size=1, sha256="0" * 64)
-    server.waiting.append(assignment(resume=ref))
-    work("report=1 finish=completed")
-    assert server.finished[0][1].kind is OutcomeKind.COMPLETED
-    assert "[worker] streets/7 starts afresh" in server.logs[0]
 
 
 def refuse(descriptor: int) -> None:

@@ -5,6 +5,7 @@ A name that came over the wire is data in a row; it never becomes a path.
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -18,12 +19,21 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from tuner.atomic import last_written
-from tuner.errors import DigestMismatch, NotFound, StorageError, StorageFull, TooLarge
+from tuner.errors import (
+    DamagedArtifact,
+    DigestMismatch,
+    NotFound,
+    StorageError,
+    StorageFull,
+    TooLarge,
+)
 from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.store.held import HeldTrial
 from tuner.store.tables import Artifact, Study, Trial
 
+logger = logging.getLogger(__name__)
+_CHUNK = 2**20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TURNS = 0x66696C65 << 32  # of PostgreSQL's advisory locks those that are of files: "file"
 
@@ -52,6 +62,8 @@ class ArtifactStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # When a file that is known to be damaged was written: one that is replaced may be whole.
+        self._damaged: dict[str, int] = {}
 
     def write(self, chunks: Iterable[bytes], *, sha256: str | None, limit: int) -> Stored:
         """Stream bytes into the store: written aside, checked, then renamed.
@@ -106,6 +118,39 @@ class ArtifactStore:
             raise NotFound(
                 f"artifact {sha256[:12]}… has a row but no file in {self.folder}; was it moved?"
             ) from None
+
+    def read(self, stored: Stored) -> Iterator[bytes]:
+        """The file's bytes in parts; the last comes once all are known to be those stored.
+
+        Of a damaged file so much may come that it is too short, never a wrong one; from then on the
+        error comes before the first part.
+
+        Raises:
+            NotFound: there is no such file.
+            DamagedArtifact: its bytes are others.
+        """
+        sha256 = stored.sha256
+        with self.open(sha256) as file:
+            found = os.fstat(file.fileno())
+            if found.st_size != stored.size or self._damaged.get(sha256) == found.st_mtime_ns:
+                raise self._damage(sha256)
+            digest, held = hashlib.sha256(), b""
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                if held:
+                    yield held
+                held = chunk
+        if digest.hexdigest() != sha256:
+            self._damaged[sha256] = found.st_mtime_ns
+            logger.error("%s", self._damage(sha256))
+            raise self._damage(sha256)
+        yield held
+
+    def _damage(self, sha256: str) -> DamagedArtifact:
+        return DamagedArtifact(
+            f"the file {self._path(sha256)} is damaged: its bytes have another sha256 than its "
+            "name says; bring it back from a backup, or train again"
+        )
 
     def has(self, sha256: str) -> bool:
         """Whether the file is there."""
