@@ -206,10 +206,16 @@ def _upkeep(state: AppState) -> AbstractContextManager[None]:
     # A worker renews its lease three times before that runs out.
     vigil = upkeep.Vigil(lease=lease, gap=max(lease / 3, timedelta(seconds=2 * seconds)))
 
+    collected: dict[int, int] = {}
+
     def duty() -> int:
-        undo = timedelta(seconds=state.settings.undo_seconds)
         changes = upkeep.run(
-            state.db, state.artifacts, undo=undo, vigil=vigil, preempts=state.settings.preempt
+            state.db,
+            state.artifacts,
+            undo=timedelta(seconds=state.settings.undo_seconds),
+            vigil=vigil,
+            preempts=state.settings.preempt,
+            collected=collected,
         )
         if changes:
             state.notify()

@@ -59,6 +59,11 @@ def promotion(
     return pruner.promote(curves, context)
 
 
+def may_copy(rules: Rules) -> bool:
+    """Whether a trial may take another one's place as a copy of a third."""
+    return isinstance(rules.pruner, Replacing)
+
+
 def donors(
     rules: Rules, curves: Sequence[LearningCurve], number: int, *, closing: bool = False
 ) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from tuner.wording import quantity
 
 logger = logging.getLogger(__name__)
 _LIMITS = frozenset({"max_hours", "max_wall_hours"})  # of which there need be none
-_TOP = ("priority", "weight", "preemptible")  # keys of the document itself that may change
+_TOP = ("priority", "weight", "preemptible", "keep")  # keys of the document itself that may change
 LONGEST_STEM = 94  # of a copy's name, so that its number has room
 
 

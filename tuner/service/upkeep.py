@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from tuner.errors import NewerDocument, SegtuneError
-from tuner.service import budget, documents, files, lifecycle, preemption
+from tuner.service import budget, documents, files, lifecycle, preemption, retention
 from tuner.service.isolation import in_a_line
 from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome, OutcomeKind
@@ -55,12 +55,13 @@ def run(
     undo: timedelta = UNDO_TIME,
     vigil: Vigil | None = None,
     preempts: bool = True,
+    collected: retention.Collected | None = None,
 ) -> int:
     """Release expired leases, end overdue studies, forget old keys, delete orphaned files.
 
     What was deleted before the `undo` time is removed for good. Without a `vigil` leases are
     released at once. Where it `preempts`, trials are asked to make room for studies of higher
-    priority.
+    priority. Only studies that changed since they were `collected` have their files looked at.
     Gives the number of leases that were released, studies that were ended and trials that were
     asked. What fails is logged, and tried again the next time; nothing else waits for it.
     """
@@ -70,6 +71,8 @@ def run(
     _tried("removal of old keys", partial(_forget, db))
     _tried("removal of deleted studies", partial(remove_deleted, db, undo))
     if store is not None:
+        seen = {} if collected is None else collected
+        _tried("removal of files that are not kept", partial(retention.collect, db, store, seen))
         _tried("removal of orphaned files", partial(sweep, db, store))
     if vigil is not None:
         _tried("look at the clock", partial(_note, db, vigil))

@@ -172,6 +172,23 @@ class Resources(Section):
     )
 
 
+class Retention(Section):
+    """Which files stay of trials that have ended; those of all others always do.
+
+    A failed trial keeps its checkpoint too, as it can be tried again.
+    """
+
+    best: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="Completed trials whose model and checkpoint stay: so many of the best, and "
+        "those that confirm them; null: all",
+    )
+    last: bool = Field(
+        default=True,
+        description="Whether the last checkpoint stays of trials that were pruned or cancelled",
+    )
+
+
 class StudySpec(Section):
     """A search: data set, objectives, space and budget."""
 
@@ -204,6 +221,11 @@ class StudySpec(Section):
         default=EXAMPLES,
         exclude_if=lambda value: value == EXAMPLES,  # releases before it do not know the key
         description="Validation images whose predictions are kept to look at; 0: none",
+    )
+    keep: Retention = Field(
+        default=Retention(),
+        exclude_if=lambda value: value == Retention(),  # releases before it do not know the key
+        description="Which files stay of trials that have ended",
     )
     spec_version: Annotated[int, Field(ge=1)] = Field(
         default=upgrades.SPEC_VERSION,

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.messages import ArtifactRef, Device, Verdict
 from tuner.spec.states import StudyState, TrialSource, TrialState
-from tuner.spec.study import Confirmation, Objective, StudySpec
+from tuner.spec.study import Confirmation, Objective, Retention, StudySpec
 from tuner.spec.upgrades import SPEC_VERSION
 from tuner.spec.versions import DataVersion
 
@@ -358,6 +358,7 @@ class StudyChange(Section):
     priority: int | None = Field(default=None, ge=0, le=100)
     weight: float | None = Field(default=None, gt=0, le=1000)
     preemptible: bool | None = None
+    keep: Retention | None = None
     trials: int | None = Field(default=None, ge=1, le=1_000_000)
     parallel: int | None = Field(default=None, ge=1, le=100_000)
     max_hours: float | None = Field(default=None, gt=0, description="null: no limit any more")

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.orm import Session
@@ -29,6 +29,7 @@ from tuner.errors import (
 )
 from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
+from tuner.spec.states import TrialState
 from tuner.store.held import HeldTrial
 from tuner.store.tables import Artifact, Study, Trial
 
@@ -261,6 +262,38 @@ def last_sheets(session: Session, trial_ids: Sequence[int]) -> Sequence[Artifact
     return session.scalars(select(Artifact).join(last, same).order_by(Artifact.id)).all()
 
 
+class EndedHolding(NamedTuple):
+    """An artifact of a trial that has ended."""
+
+    artifact: int
+    kind: str
+    trial: int
+    state: str
+    source: str
+    parent: int | None
+
+
+def of_ended(session: Session, study_id: int, kinds: Collection[str]) -> list[EndedHolding]:
+    """Artifacts of these kinds that trials of a study still hold though they have ended."""
+    ended = [state for state in TrialState if state.has_ended]
+    query = (
+        select(Artifact.id, Artifact.kind, Trial.number, Trial.state, Trial.source, Trial.parent)
+        .join(Trial, Trial.id == Artifact.trial_id)
+        .where(Trial.study_id == study_id, Trial.state.in_(ended), Artifact.kind.in_(kinds))
+        .order_by(Artifact.id)
+    )
+    return [EndedHolding(*row) for row in session.execute(query)]
+
+
+def by_id(session: Session, ids: Sequence[int]) -> Sequence[Artifact]:
+    """The artifacts of these ids that are there."""
+    found: list[Artifact] = []
+    for start in range(0, len(ids), 500):
+        part = ids[start : start + 500]
+        found.extend(session.scalars(select(Artifact).where(Artifact.id.in_(part))))
+    return found
+
+
 def details_of_last(session: Session, study_id: int) -> dict[int, Any]:
     """Details of the last sheet of predictions of each trial of a study, by its number."""
     last = (
@@ -330,6 +363,8 @@ def drop(session: Session, rows: Sequence[Artifact]) -> tuple[str, ...]:
     if not rows:
         return ()
     digests = sorted({row.sha256 for row in rows})
-    session.execute(delete(Artifact).where(Artifact.id.in_([row.id for row in rows])))
+    ids = [row.id for row in rows]
+    for start in range(0, len(ids), 500):
+        session.execute(delete(Artifact).where(Artifact.id.in_(ids[start : start + 500])))
     still_named = named(session, digests)
     return tuple(digest for digest in digests if digest not in still_named)

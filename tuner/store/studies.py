@@ -92,6 +92,12 @@ def list_in(session: Session, states: Sequence[StudyState]) -> Sequence[Study]:
     return session.scalars(query.order_by(Study.id)).all()
 
 
+def last_events(session: Session) -> dict[int, int]:
+    """The number of the last event of each study, by id."""
+    query = select(Study.id, Study.event_seq).where(Study.deleted_at.is_(None))
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
 def count_trials(session: Session, study_ids: Sequence[int]) -> dict[int, dict[TrialState, int]]:
     """Number of trials in each state, by study."""
     counts: dict[int, dict[TrialState, int]] = {study_id: {} for study_id in study_ids}
