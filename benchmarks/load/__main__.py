@@ -69,7 +69,9 @@ def _one_process(admin: str, options: argparse.Namespace) -> dict[str, Any]:
         _submit(url, options.workers)
         with server(url) as (address, process):
             if "pace" in options.parts:
-                timings, used = asyncio.run(_pace(address, process, options.workers, options.seconds))
+                timings, used = asyncio.run(
+                    _pace(address, process, options.workers, options.seconds)
+                )
                 found |= _figures(timings, options.seconds) | {"cores": round(used, 2)}
             if "memory" in options.parts:
                 found |= asyncio.run(_memory(address, process, options.reports))
