@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from api.documents import JSON, MEBIBYTE, content_type, document, read
 from api.errors import UnsupportedMedia
 from tuner.configs import checks, studies
-from tuner.spec.access import RotationRequest, TokenRequest
+from tuner.spec.access import MaintenanceRequest, OwnerChange, RotationRequest, TokenRequest
 from tuner.spec.deployment import Measured
 from tuner.spec.documents import parse_json
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
@@ -105,6 +105,8 @@ BATCH = Body(
 )
 NEW_TOKEN = Body(TokenRequest, example={"name": "ada", "scopes": ["submit"], "days": 90})
 ROTATION = OptionalBody(RotationRequest, example={"overlap_hours": 24})
+OWNER = Body(OwnerChange, example={"hours": 100})
+MAINTENANCE = OptionalBody(MaintenanceRequest, example={"reason": "new disks until noon"})
 MEASURED = Body(
     Measured,
     example={

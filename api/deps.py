@@ -16,7 +16,7 @@ from api.waiting import Notifier
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Searches
 from tuner.service.storage import ArtifactStore, Database, Neighbours
-from tuner.spec.access import Caller, RotationRequest, TokenRequest
+from tuner.spec.access import Caller, MaintenanceRequest, OwnerChange, RotationRequest, TokenRequest
 from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import LeaseRequest, Outcome, ReportBatch
@@ -161,5 +161,7 @@ VitalsBody = Annotated[Vitals, Depends(bodies.VITALS)]
 ReportsBody = Annotated[ReportBatch, Depends(bodies.BATCH)]
 NewTokenBody = Annotated[TokenRequest, Depends(bodies.NEW_TOKEN)]
 RotationBody = Annotated[RotationRequest, Depends(bodies.ROTATION)]
+OwnerBody = Annotated[OwnerChange, Depends(bodies.OWNER)]
+MaintenanceBody = Annotated[MaintenanceRequest, Depends(bodies.MAINTENANCE)]
 MeasuredBody = Annotated[Measured, Depends(bodies.MEASURED)]
 OutcomeBody = Annotated[Outcome, Depends(bodies.END)]

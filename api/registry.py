@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -65,8 +66,9 @@ class Registry:
         return found.caller
 
     async def prime(self) -> None:
-        """Read the tokens before there is a request for them. Raises StorageError."""
-        await self._fresh(FRESH_SECONDS)
+        """Read the tokens before there is a request for them, if the database answers."""
+        with suppress(StorageError):
+            await self._fresh(FRESH_SECONDS)
 
     async def login(self, cookie: str) -> KnownLogin | None:
         """What a browser's cookie stands for. Raises StorageError."""

@@ -13,6 +13,7 @@ from api.registry import Registry
 from api.settings import Settings
 from api.startup import prepare
 from tests.api.samples import running, study
+from tests.loops import in_a_loop
 from tuner.errors import InvalidInput, StorageError
 from tuner.service import tokens
 from tuner.spec.access import TokenRequest, TokenScope, implied
@@ -211,7 +212,7 @@ def test_another_server_hears_of_a_revocation(
         now[0] += registry.FRESH_SECONDS + 0.1
         assert await elsewhere.find(made.secret) is None
 
-    asyncio.run(scene())
+    in_a_loop(scene())
 
 
 def test_guesses_cost_no_queries(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +231,7 @@ def test_guesses_cost_no_queries(database: Database, monkeypatch: pytest.MonkeyP
         guesses = [guarded.find(f"guess {number}") for number in range(1000)]
         assert await asyncio.gather(*guesses) == [None] * 1000
 
-    asyncio.run(scene())
+    in_a_loop(scene())
     assert len(reads) <= 3
 
 
@@ -260,7 +261,7 @@ def test_tokens_outlast_a_silent_database(
         with pytest.raises(StorageError):
             await server.find(made.secret)
 
-    asyncio.run(scene())
+    in_a_loop(scene())
 
 
 def test_the_first_token_closes_an_open_server(settings: Settings) -> None:

@@ -29,7 +29,7 @@ def _check(line: str) -> None:
     """Assert that a `segtune …` line names a command that exists, and options that it has."""
     words = line.split()[1:]
     count = next((at for at, word in enumerate(words) if not WORD.fullmatch(word)), len(words))
-    depth = 2 if words[0] in {"db", "import", "token"} else 1
+    depth = 2 if words[0] in {"db", "import", "maintenance", "owners", "token"} else 1
     printed = _help(tuple(words[: min(count, depth)]))
     options = [word.split("=")[0] for word in words if word.startswith("--")]
 

@@ -58,6 +58,7 @@ class Fleet:
         value: float = 0.5,
         loss: float = 1.0,
         data: str | None = None,
+        seconds: float = 2.0,
     ) -> LeaseStatus:
         """Send the reports of these steps in one batch."""
         batch = ReportBatch(
@@ -65,7 +66,7 @@ class Fleet:
                 Report(
                     step=step,
                     metrics={"miou": value, "train_loss": loss},
-                    seconds=2.0,
+                    seconds=seconds,
                     data=data,
                 )
                 for step in steps

@@ -36,6 +36,7 @@ from tuner.cli.failures import explain
 from tuner.cli.fleet import fleet
 from tuner.cli.import_ import command as import_
 from tuner.cli.init.command import init
+from tuner.cli.limits import maintenance_app, owners_app
 from tuner.cli.optuna_dashboard.command import optuna_dashboard
 from tuner.cli.predict import predict
 from tuner.cli.train.command import train
@@ -113,6 +114,8 @@ token_app.command("list")(token.list_tokens)
 token_app.command()(token.rotate)
 token_app.command()(token.revoke)
 app.command(rich_help_panel=SERVICE)(audit.audit)
+app.add_typer(owners_app, name="owners", rich_help_panel=SERVICE)
+app.add_typer(maintenance_app, name="maintenance", rich_help_panel=SERVICE)
 app.add_typer(import_app, name="import", rich_help_panel=SERVICE)
 import_app.callback()(import_.importing)
 import_app.command()(import_.optuna)

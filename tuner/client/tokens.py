@@ -1,4 +1,4 @@
-"""Tokens of a server, for its admin: the client's `tokens`."""
+"""What an admin decides at a server: tokens, and what holds the fleet back."""
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
@@ -7,7 +7,11 @@ from tuner.client import requests
 from tuner.client.connection import RestConnection
 from tuner.spec.access import (
     DeedView,
+    MaintenanceRequest,
+    MaintenanceView,
     NewToken,
+    OwnerChange,
+    OwnerView,
     RotationRequest,
     TokenRequest,
     TokenScope,
@@ -49,6 +53,28 @@ class Tokens:
     def revoke(self, name: str) -> TokenView:
         """Let nobody in with a token any more."""
         return self._connection.get(TokenView, "POST", f"{_path(name)}/revoke")
+
+    def owners(self) -> tuple[OwnerView, ...]:
+        """Everyone who owns a study or has a limit, with the device hours that they have spent."""
+        return self._connection.list(tuple[OwnerView, ...], "owners")
+
+    def limit_owner(self, owner: str, hours: float | None) -> OwnerView:
+        """Let an owner's studies train so many device hours; None: as many as they like."""
+        body = requests.body(OwnerChange(hours=hours), keep_null=True)
+        return self._connection.get(OwnerView, "PUT", f"owners/{quote(owner, safe='')}", **body)
+
+    def maintenance(self) -> MaintenanceView:
+        """Whether trials are given out."""
+        return self._connection.get(MaintenanceView, "GET", "maintenance")
+
+    def begin_maintenance(self, reason: str = "") -> MaintenanceView:
+        """Give out no trial any more; what runs goes on."""
+        body = requests.body(MaintenanceRequest(reason=reason))
+        return self._connection.get(MaintenanceView, "PUT", "maintenance", **body)
+
+    def end_maintenance(self) -> MaintenanceView:
+        """Give out trials again."""
+        return self._connection.get(MaintenanceView, "DELETE", "maintenance")
 
     def audit(self, study: int | None = None) -> Iterator[DeedView]:
         """What callers did, the last first, to the study of an id or to all; page by page."""

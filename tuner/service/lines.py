@@ -6,7 +6,7 @@ asked of `scheduling`, `demands` and `faults`, as for a worker's request.
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,9 +18,11 @@ from tuner.service import budget, demands, documents, faults, scheduling, search
 from tuner.service.scheduling import StudyPlace
 from tuner.service.summaries import Present
 from tuner.spec.fleet import Why
-from tuner.store import studies
+from tuner.store import limits, studies
+from tuner.store.limits import HeldBack
 from tuner.store.studies import Load
 from tuner.store.tables import Study
+from tuner.wording import quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,9 @@ def of(
         (row, loads[row.id]) for row in rows if row.state in studies.OPEN
     )
     found = [_line(session, row, loads[row.id], owners, fleet, now=now) for row in rows]
-    return sorted(found, key=lambda line: (line.why is not None, line.place))
+    held = limits.read(session)
+    limited = [_as_limited(line, held) for line in found]
+    return sorted(limited, key=lambda line: (line.why is not None, line.place))
 
 
 def free(fleet: Sequence[Present], busy: Collection[int]) -> list[str]:
@@ -97,6 +101,19 @@ def _line(
         missing = demands.waiting_for(spec.resources, members, spec.deployment)
         why, detail = Why.NO_WORKER, missing or "no worker is there that fits"
     return QueueLine(study, load, place, why, detail, rules, left, fits)
+
+
+def _as_limited(line: QueueLine, held: HeldBack) -> QueueLine:
+    """The line, held back where an admin holds back what it could give."""
+    why = scheduling.barred(line.study, held)
+    if why is None or line.why not in {None, Why.NO_WORKER}:
+        return line
+    if why is Why.MAINTENANCE:
+        detail = "the server is in maintenance" + (f": {held.maintenance}" * bool(held.maintenance))
+    else:
+        owner = line.study.owner or ""
+        detail = f"{owner} has spent {quantity(held.spent[owner], 'device hour')}, all there were"
+    return replace(line, why=why, detail=detail)
 
 
 def _held_back(

@@ -15,6 +15,7 @@ from tuner.spec.states import StudyState
 from tuner.spec.study import StudySpec
 from tuner.store import studies
 from tuner.store.engine import Database
+from tuner.store.limits import HeldBack
 from tuner.store.tables import Study
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
         try:
             rules = documents.rules_of(study)
             if (
-                not faults.bars(known, study.id, now=now)
+                barred(study, asked.limits) is None
+                and not faults.bars(known, study.id, now=now)
                 and has_work_for(rules.spec, request.capabilities)
                 and may_hand_out(study, load, now=now)
             ):
@@ -101,6 +103,13 @@ def may_hand_out(study: Study, load: studies.Load, *, now: datetime) -> bool:
     still to be drawn.
     """
     return held_back(study, load, now=now) is None
+
+
+def barred(study: Study, limits: HeldBack) -> Why | None:
+    """Why an admin lets the study give no trial to anybody; None where none does."""
+    if limits.maintenance is not None:
+        return Why.MAINTENANCE
+    return Why.OWNER_SPENT if study.owner in limits.spent else None
 
 
 def held_back(study: Study, load: studies.Load, *, now: datetime) -> Why | None:

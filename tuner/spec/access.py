@@ -106,9 +106,43 @@ class DeedKind(StrEnum):
     RETRY = "trial.retry"
     DRAIN = "worker.drain"
     UNDRAIN = "worker.undrain"
+    LIMIT = "owner.limit"
+    HOLD = "maintenance.on"
+    RELEASE = "maintenance.off"
     ADMIT = "token.create"
     ROTATE = "token.rotate"
     REVOKE = "token.revoke"
+
+
+class OwnerView(Section):
+    """What the studies of an owner have trained, and may."""
+
+    owner: str
+    studies: int
+    hours: float = Field(description="Device hours that they have trained")
+    limit: float | None = Field(default=None, description="Those that they may; None: any")
+
+
+class OwnerChange(Section):
+    """How many device hours the studies of an owner may train."""
+
+    hours: float | None = Field(
+        ge=0, le=1e9, description="All together, with those trained so far; null: any"
+    )
+
+
+class MaintenanceRequest(Section):
+    """Why no trial is given out."""
+
+    reason: str = Field(default="", max_length=500)
+
+
+class MaintenanceView(Section):
+    """Whether trials are given out."""
+
+    is_on: bool
+    reason: str = ""
+    since: AwareDatetime | None = None
 
 
 class DeedView(Section):

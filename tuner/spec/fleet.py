@@ -95,6 +95,8 @@ class Why(StrEnum):
     PARALLEL = "parallel"  # as many trials run as may at once
     DRAWN = "drawn"  # all is drawn: it ends with what runs
     SPENT = "spent"  # its hours are used up
+    OWNER_SPENT = "owner_spent"  # the hours of its owner are used up
+    MAINTENANCE = "maintenance"  # an admin lets nobody have a trial
     PAUSED = "paused"  # by a user
     UNREADABLE = "unreadable"  # its document cannot be read by this release
 

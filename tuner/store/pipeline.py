@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Delete, Dialect, Insert, Select, TypeDecorator, Update
+from sqlalchemy import CompoundSelect, Delete, Dialect, Insert, Select, TypeDecorator, Update
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -20,7 +20,7 @@ from tuner.errors import StorageError
 class Query(NamedTuple):
     """A statement that is kept for the life of the process, and its values."""
 
-    statement: Select[Any]
+    statement: Select[Any] | CompoundSelect[Any]
     values: Mapping[str, Any]
 
 

@@ -5,12 +5,34 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Insert, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import (
+    Insert,
+    Select,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tuner.spec.states import StudyState, TrialState
 from tuner.store.held import HeldAttempt, HeldTrial, KnownWorker, Seen
-from tuner.store.tables import Attempt, AttemptLog, Event, Report, Study, Trial, Worker
+from tuner.store.tables import (
+    Attempt,
+    AttemptLog,
+    Event,
+    Maintenance,
+    OwnerLimit,
+    Report,
+    Study,
+    Trial,
+    Worker,
+)
 
 
 def _names(record: type) -> tuple[str, ...]:
@@ -34,6 +56,7 @@ def _upsert(new: Any) -> Insert:
 
 
 _STUDIES = _table(Study)
+_OWNER_LIMITS, _MAINTENANCE = _table(OwnerLimit), _table(Maintenance)
 _ATTEMPTS, _TRIALS, _WORKERS = _table(Attempt), _table(Trial), _table(Worker)
 _REPORTS, _EVENTS, _LOGS = _table(Report), _table(Event), _table(AttemptLog)
 ATTEMPT, TRIAL = _names(HeldAttempt), _names(HeldTrial)
@@ -117,6 +140,14 @@ OPEN_LOADS = _LOADS.where(
     _TRIALS.c.study_id.in_(
         select(_STUDIES.c.id).where(_STUDIES.c.state.in_(OPEN), _STUDIES.c.deleted_at.is_(None))
     )
+)
+# Owner and hours of those who have spent them; of maintenance no owner, and the reason.
+LIMITS = union_all(
+    select(_OWNER_LIMITS.c.owner, _OWNER_LIMITS.c.hours, literal("").label("reason"))
+    .join(_STUDIES, _STUDIES.c.owner == _OWNER_LIMITS.c.owner, isouter=True)
+    .group_by(_OWNER_LIMITS.c.owner, _OWNER_LIMITS.c.hours)
+    .having(func.coalesce(func.sum(_STUDIES.c.seconds), 0) >= _OWNER_LIMITS.c.hours * 3600),
+    select(null(), null(), _MAINTENANCE.c.reason),
 )
 ADD_LEASE, ADD_REPORT, ADD_EVENT = insert(_ATTEMPTS), insert(_REPORTS), insert(_EVENTS)
 ADD_TRIAL = insert(_TRIALS).inline()  # nobody asks for the ids

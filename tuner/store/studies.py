@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from tuner.errors import Conflict, IllegalMove, NotFound
 from tuner.spec.events import EventKind
 from tuner.spec.states import StudyState, TrialState
-from tuner.store import deletion, events, hot, pipeline, statements
+from tuner.store import deletion, events, hot, limits, pipeline, statements
 from tuner.store.held import KnownWorker
+from tuner.store.limits import HeldBack
 from tuner.store.pipeline import Query
 from tuner.store.references import is_id, key
 from tuner.store.tables import IdempotencyKey, Study, Trial
@@ -139,23 +140,26 @@ class Asked(NamedTuple):
     unfit: Mapping[str, Any] | None  # what keeps the worker from training, as its row has it
     is_drained: bool  # whether a user lets it have no further trial
     studies: Sequence[tuple[Study, Load]]  # open ones, highest priority and oldest first
+    limits: HeldBack  # what holds all of them back, or those of an owner
 
 
 def asked(session: Session, worker: str) -> Asked:
     """The studies that a worker may be given a trial of; the objects are for reading."""
-    named, rows, counts = pipeline.read(
+    named, rows, counts, limits_ = pipeline.read(
         session,
         [
             Query(statements.NAMED, {"names": [worker]}),
             Query(statements.OPEN_STUDIES, {}),
             Query(statements.OPEN_LOADS, {}),
+            Query(statements.LIMITS, {}),
         ],
     )
     found = [hot.study_from(row) for row in rows]
     loads = _loads([study.id for study in found], counts)
     known = KnownWorker(*named[0][1:]) if named else None
     is_drained = known is not None and known.drained_at is not None
-    return Asked(known and known.unfit, is_drained, [(study, loads[study.id]) for study in found])
+    loaded = [(study, loads[study.id]) for study in found]
+    return Asked(known and known.unfit, is_drained, loaded, limits.from_rows(limits_))
 
 
 def load_of(session: Session, study: Study) -> Load:

@@ -358,3 +358,20 @@ class WebhookCursor(Base):
         ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True
     )
     seq: Mapped[int]
+
+
+class OwnerLimit(Base):
+    """How many device hours the studies of an owner may train, all together."""
+
+    __tablename__ = "owner_limits"
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hours: Mapped[float]
+
+
+class Maintenance(Base):
+    """While there is a row, the one with id 1, no trial is given out."""
+
+    __tablename__ = "maintenance"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str] = mapped_column(String(500))
+    since: Mapped[datetime]
