@@ -233,7 +233,7 @@ def test_a_backup_is_one_file(sqlite_url: str, file: Path) -> None:
 def test_kinds_are_not_mixed(sqlite_url: str, postgresql_url: str, file: Path) -> None:
     """The message says how studies move between them."""
     _saved(sqlite_url, file)
-    with pytest.raises(StorageError, match=r"is a backup of SQLite.*segtune export"):
+    with pytest.raises(StorageError, match=r"is a backup of SQLite.*segtune db export"):
         backups.restore(postgresql_url, file)
 
 

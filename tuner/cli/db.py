@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import configured
+from tuner.cli.options import StudyArgument, configured
 
 if TYPE_CHECKING:
     from api.settings import Settings
@@ -96,6 +96,51 @@ def check(
     typer.echo(f"{quantity(found, 'finding')}" if found else "nothing is wrong")
     if found:
         raise typer.Exit(1)
+
+
+def export_study(
+    study: StudyArgument,
+    file: Annotated[Path, typer.Argument(help="File to write, a zip.")],
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts/--no-artifacts", help="With models and checkpoints.")
+    ] = True,
+    url: Url = None,
+) -> None:
+    """Write all of a study to one file, for another server's database."""
+    from tuner.service import archives
+    from tuner.service.storage import opened
+    from tuner.store.migrate import require_current
+    from tuner.wording import quantity
+
+    settings = _settings(url)
+    require_current(settings.database_url)
+    with opened(settings.database_url, settings.artifact_folder) as stored:
+        found = archives.save(stored.db, stored.artifacts, study, file, artifacts=artifacts)
+    size = file.stat().st_size / 2**20
+    trials, files = quantity(found.trials, "trial"), quantity(found.files, "file")
+    typer.echo(f"{file}: {size:.1f} MiB, study {found.study} with {trials} and {files}")
+
+
+def import_study(
+    file: Annotated[Path, typer.Argument(help="File that `segtune db export` has written.")],
+    name: Annotated[
+        str | None, typer.Option(help="Another name for it.", show_default=False)
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Bring an exported study in, whole or not at all, from SQLite or PostgreSQL.
+
+    One that was not over is paused.
+    """
+    from tuner.service import archives
+    from tuner.service.storage import opened
+    from tuner.store.migrate import require_current
+
+    settings = _settings(url)
+    require_current(settings.database_url)
+    with opened(settings.database_url, settings.artifact_folder) as stored:
+        found = archives.load(stored.db, stored.artifacts, file, name=name)
+    typer.echo(f"study {found.name} (id {found.id}) is {found.state}")
 
 
 def database_url(url: str | None) -> str:

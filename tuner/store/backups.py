@@ -82,7 +82,7 @@ def _readable_revision(url: str, file: Path) -> str:
     if found != wanted:
         raise StorageError(
             f"{file} is a backup of {found}, and {shown(url)} is {wanted}; move studies between "
-            "them by `segtune export` and `segtune import study`"
+            "them by `segtune db export` and `segtune db import`"
         )
     revision = _KINDS[found].revision_in(file)
     if revision is None:

@@ -20,6 +20,12 @@ def register(session: Session, name: str, *, now: datetime) -> None:
     session.execute(insert(WebhookCursor).from_select(["webhook", "study_id", "seq"], so_far))
 
 
+def skip(session: Session, study: Study) -> None:
+    """Note that no webhook is to be sent what has happened to a study so far."""
+    so_far = select(Webhook.name, literal(study.id), literal(study.event_seq))
+    session.execute(insert(WebhookCursor).from_select(["webhook", "study_id", "seq"], so_far))
+
+
 def hold(session: Session, name: str, sender: str, *, now: datetime, seconds: float) -> bool:
     """Let this process alone send for so long; False while another one does."""
     held = update(Webhook).where(
