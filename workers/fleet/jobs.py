@@ -133,7 +133,9 @@ def _check_gpus(container: Object, fleet: FleetSettings) -> None:
         raise InvalidInput([Problem(("gpus",), message)])
 
 
-def make(template: Object, name: str, fleet: str, settings: FleetSettings, server: str) -> Object:
+def make(
+    template: Object, name: str, fleet: str, settings: FleetSettings, worker: WorkerSettings
+) -> Object:
     """A worker's Job: the template, and what it does not say itself."""
     job = deepcopy(template)
     metadata, spec = job.setdefault("metadata", {}), job["spec"]
@@ -149,7 +151,7 @@ def make(template: Object, name: str, fleet: str, settings: FleetSettings, serve
     pod["spec"].setdefault("terminationGracePeriodSeconds", int(GRACE))
     container = _container(job)
     _fill_resources(container.setdefault("resources", {}), settings)
-    container["env"] = [*_environment(container.get("env", ()), name, settings, server)]
+    container["env"] = [*_environment(container.get("env", ()), name, settings, worker)]
     return job
 
 
@@ -162,7 +164,7 @@ def _fill_resources(resources: Object, settings: FleetSettings) -> None:
 
 
 def _environment(
-    given: Sequence[Object], name: str, settings: FleetSettings, server: str
+    given: Sequence[Object], name: str, settings: FleetSettings, worker: WorkerSettings
 ) -> Iterator[Object]:
     """The template's variables, and those that it has not."""
     yield from (each for each in given if each["name"] != "SEGTUNE_WORKER_NAME")
@@ -170,11 +172,13 @@ def _environment(
     # A container sees all the cores of its node.
     cores = {"resourceFieldRef": {"resource": "requests.cpu"}}
     others: list[Object] = [
-        {"name": "SEGTUNE_SERVER", "value": server},
+        {"name": "SEGTUNE_SERVER", "value": worker.server},
         {"name": "SEGTUNE_THREADS", "valueFrom": cores},
         *([] if settings.gpus else [{"name": "SEGTUNE_DEVICE", "value": "cpu"}]),
         *([{"name": "SEGTUNE_GPUS", "value": f"{settings.gpus:g}"}] if settings.gpus > 1 else []),
     ]
+    if worker.log_format != "text":
+        others.append({"name": "SEGTUNE_LOG_FORMAT", "value": worker.log_format})
     names = {each["name"] for each in given}
     yield from (each for each in others if each["name"] not in names)
 

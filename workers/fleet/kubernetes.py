@@ -133,7 +133,7 @@ class KubernetesDriver:
         worker: WorkerSettings,
     ) -> None:
         self._cluster, self._template = cluster, template
-        self._fleet, self._server, self._name = fleet, worker.server, name_of(fleet)
+        self._fleet, self._worker, self._name = fleet, worker, name_of(fleet)
         self._said = set[tuple[str, str]]()
 
     def list(self) -> tuple[FleetMember, ...]:
@@ -152,7 +152,7 @@ class KubernetesDriver:
         """Create a Job, whose pod may wait for a node, or for the autoscaler to make one."""
         with self._cluster.errors(f"start {name}"):
             self._cluster.create(
-                jobs.make(self._template, name, self._name, self._fleet, self._server)
+                jobs.make(self._template, name, self._name, self._fleet, self._worker)
             )
 
     def drain(self, name: str) -> None:

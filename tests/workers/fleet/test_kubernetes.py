@@ -229,6 +229,21 @@ def test_a_job_is_the_template_with_what_it_does_not_say(
     )
 
 
+def test_workers_log_as_the_fleet_does() -> None:
+    """JSON where it was asked for; what a template says stays."""
+    asked = WORKER.model_copy(update={"log_format": "json"})
+    said = [{"name": "SEGTUNE_LOG_FORMAT", "value": "text"}]
+    for said_by, worker, expected in (
+        (template(), WORKER, []),
+        (template(), asked, ["json"]),
+        (template(env=said), asked, ["text"]),
+    ):
+        job = jobs.make(said_by, "f-1", "f", FLEET, worker)
+        (made,) = job["spec"]["template"]["spec"]["containers"]
+        found = [each["value"] for each in made["env"] if each["name"] == "SEGTUNE_LOG_FORMAT"]
+        assert found == expected
+
+
 def test_what_a_template_says_stays(build: Build, cluster: FakeCluster) -> None:
     """All but its repeating, its name and the worker's; the file is the operator's."""
     said = template(
@@ -475,7 +490,7 @@ def test_every_name_is_refused_or_one_that_kubernetes_takes(name: str, number: i
         jobs.check(template(), name, FLEET, WORKER)
     except InvalidInput:
         return
-    job = jobs.make(template(), worker, name, FLEET, WORKER.server)
+    job = jobs.make(template(), worker, name, FLEET, WORKER)
     made = f"{job['metadata']['generateName']}x7k2p"
     assert re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", made)
     for label in (name, worker):
