@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tuner.training.process_group import ProcessGroup
 
 logger = logging.getLogger(__name__)
+COMMAND = (sys.executable, "-m", "workers.rank")
 _HOST = "127.0.0.1"
 _GOING_SECONDS = 1.0  # in which others follow one that is gone
 _REASON_SECONDS = 5.0  # for the reason of an error that only says that somebody is gone
@@ -64,6 +65,11 @@ class Gone(NamedTuple):
     code: int
     outcome: Outcome | None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended before it had done its part."""
+        return self.code != 0
+
 
 @contextmanager
 def together(task: RankTask, cut_off: CutOff) -> Iterator["ProcessGroup"]:
@@ -81,13 +87,9 @@ def together(task: RankTask, cut_off: CutOff) -> Iterator["ProcessGroup"]:
     store = meeting_place(_HOST, count)
     others = OtherRanks([task.of(rank, store.port) for rank in range(1, count)], cut_off)
     try:
-        with joined(Rank(0, count), task.device, store) as group:
+        # Before this rank leaves the group, and once more if it never came to be.
+        with others.heard(), joined(Rank(0, count), task.device, store) as group, others.heard():
             yield group
-    except SegtuneError:
-        raise
-    except Exception:  # torch only says that somebody is gone
-        others.await_reason()
-        raise
     finally:
         others.close()
 
@@ -95,19 +97,36 @@ def together(task: RankTask, cut_off: CutOff) -> Iterator["ProcessGroup"]:
 class OtherRanks:
     """All ranks but the first, from their start to their end."""
 
-    def __init__(self, tasks: list[RankTask], cut_off: CutOff) -> None:
-        self._cut_off = cut_off
-        self._is_over, self._any_gone = threading.Event(), threading.Event()
+    def __init__(
+        self, tasks: list[RankTask], cut_off: CutOff, command: Sequence[str] = COMMAND
+    ) -> None:
+        """`command` starts one; the number of its pipe is added."""
+        self._cut_off, self._command = cut_off, command
+        self._is_over, self._any_failed = threading.Event(), threading.Event()
         self._gone: SimpleQueue[Gone] = SimpleQueue()
         self._processes = [self._start(task) for task in tasks]
         threading.Thread(target=self._watch, name="ranks", daemon=True).start()
 
-    def await_reason(self) -> None:
-        """After an error: if it came of a rank that is gone, stay until the process is cut off.
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """At an error, let a rank that is gone say why, and end the others.
+
+        They must not see this rank go before: they would fail for it, and be taken for the reason.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, SegtuneError):  # torch only says that somebody is gone
+                self._await_reason()
+            self.close()
+            raise
+
+    def _await_reason(self) -> None:
+        """If an error came of a rank that is gone, stay until the process is cut off.
 
         A process that is being killed closes its connections before it has ended.
         """
-        if self._any_gone.wait(_GOING_SECONDS):
+        if not self._is_over.is_set() and self._any_failed.wait(_GOING_SECONDS):
             threading.Event().wait(_REASON_SECONDS)
 
     def close(self) -> None:
@@ -126,7 +145,7 @@ class OtherRanks:
     def _start(self, task: RankTask) -> "subprocess.Popen[bytes]":
         read, write = os.pipe()
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers.rank", str(write)],
+            [*self._command, str(write)],
             stdin=subprocess.PIPE,
             pass_fds=(write,),
         )
@@ -146,13 +165,19 @@ class OtherRanks:
         outcome = None
         with suppress(ValidationError):
             outcome = Outcome.model_validate_json(said) if said else None
-        self._gone.put(Gone(rank, process.wait(), outcome))
-        self._any_gone.set()
+        gone = Gone(rank, process.wait(), outcome)
+        if gone.has_failed:
+            self._any_failed.set()
+        self._gone.put(gone)
 
     def _watch(self) -> None:
-        """Cut the trainer off once a rank has ended before the others were asked to."""
-        first = self._gone.get()
-        if self._is_over.wait(_GOING_SECONDS):  # all are at the end, one way or another
+        """Cut the trainer off once a rank has failed before it was asked to end.
+
+        One that has ended well has done its part: what is left to be written is the first's.
+        """
+        gone = (self._gone.get() for _ in self._processes)
+        first = next((each for each in gone if each.has_failed), None)
+        if first is None or self._is_over.wait(_GOING_SECONDS):
             return
         found = [first]
         with suppress(Empty):
@@ -174,4 +199,4 @@ def cause_of(found: Sequence[Gone]) -> Gone:
             return 0
         return 2 if gone.outcome.error_kind == ErrorKind.EXCEPTION else 1
 
-    return min(found, key=follows)
+    return min((each for each in found if each.has_failed), key=follows)

@@ -1,6 +1,8 @@
 """Several processes train one trial: they give the numbers of one, and end together."""
 
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +164,52 @@ def test_the_reason_of_another_rank_is_the_outcome(tmp_path: Path) -> None:
     assert outcome is not None
     assert (outcome.kind, outcome.step) == (OutcomeKind.YIELDED, 4), "another machine may have it"
     assert "gone" in (outcome.error or "")
+
+
+def others(code: str, tmp_path: Path, told: "SimpleQueue[Outcome | None]") -> OtherRanks:
+    """One rank that runs this code instead of a training."""
+    task = RankTask(
+        start=Start(config=CONFIG, folder=tmp_path, gpus=2),
+        data="0",
+        device="cpu",
+        threads=1,
+        cache=tmp_path,
+        roots=(),
+        rank=1,
+    )
+    return OtherRanks([task], told.put, command=(sys.executable, "-c", code))
+
+
+def nobody_watches() -> None:
+    """Wait until no thread looks at ranks any more."""
+    for thread in threading.enumerate():
+        if thread.name == "ranks":
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_a_process_that_is_done_leaves_the_first_to_write(tmp_path: Path) -> None:
+    """Model and checkpoint of a large network take longer than the others take to end."""
+    told: SimpleQueue[Outcome | None] = SimpleQueue()
+    rank = others("", tmp_path, told)
+    nobody_watches()
+    rank.close()
+    assert told.empty()
+
+
+def test_an_error_of_the_first_is_its_own(tmp_path: Path) -> None:
+    """Others that miss it are not the reason: a full disk gives the trial back."""
+    told: SimpleQueue[Outcome | None] = SimpleQueue()
+    rank = others("import sys; sys.stdin.buffer.read(); sys.exit(1)", tmp_path, told)
+
+    def fail() -> None:
+        with rank.heard():
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        fail()
+    nobody_watches()
+    assert told.empty()
 
 
 @pytest.mark.parametrize(
