@@ -7,6 +7,7 @@ of its standard input.
 
 import argparse
 import faulthandler
+import logging
 import os
 import sys
 import threading
@@ -84,4 +85,7 @@ def _leave_at_the_end() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)  # a GPU that waits for another one would keep a library's own way out

@@ -274,8 +274,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import tuner.training.train  # noqa: F401  # so that the first trial finds everything loaded
 
     channel.send(Ready())
+    from tuner.training.process_group import is_bound
+
     for start in channel.starts():
         channel.finish(trainer.run(start))
+        if is_bound():
+            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Processes that train one trial together divide its batches, and change none of them."""
 
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.contracts.strengths import EXAMPLES
 from tests.training import samples
-from tuner.errors import TrainingError
+from tuner.errors import DataChanged, TrainingError
+from tuner.training import process_group
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.ranks import Rank
@@ -49,3 +53,31 @@ def test_a_batch_has_an_image_for_each_rank(scenes: Data) -> None:
     """A rank without an image is refused, with the sizes that are allowed."""
     with pytest.raises(TrainingError, match="2, but 3 processes share each batch; use 3 or more"):
         Batches(scenes.train, samples.config(), "cpu", rank=Rank(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "is_left"),
+    [
+        ("cpu", OSError("full"), True),
+        ("cuda:1", OSError("full"), False),
+        ("cuda:1", DataChanged("other images"), True),
+        ("cuda:1", None, True),
+    ],
+)
+def test_gpus_do_not_wait_to_leave_a_group_that_failed(
+    device: str, error: Exception | None, is_left: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NCCL would wait for what the others owe; nothing is owed before the first exchange."""
+    left = list[str]()
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(process_group.dist, "init_process_group", lambda backend, **_: None)
+    monkeypatch.setattr(process_group.dist, "new_group", lambda **_: None)
+    monkeypatch.setattr(process_group.dist, "destroy_process_group", lambda: left.append(device))
+    store: Any = None
+    with (
+        nullcontext() if error is None else pytest.raises(type(error)),
+        process_group.joined(Rank(0, 2), device, store),
+    ):
+        if error is not None:
+            raise error
+    assert bool(left) == is_left

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented
 from torch.nn.parallel import DistributedDataParallel
 
+from tuner.errors import DataChanged
 from tuner.training.ranks import Rank
 
 # One who has died ends the others; one who is slow, say in decoding, is waited for.
@@ -111,7 +112,10 @@ class Ranks(ProcessGroup):
 
 @contextmanager
 def joined(rank: Rank, device: str, store: TCPStore) -> Iterator[ProcessGroup]:
-    """The group of all ranks that meet in this store; waits until each is there."""
+    """The group of all ranks that meet in this store; waits until each is there.
+
+    After an error GPUs stay in the group: see `is_bound`.
+    """
     is_cuda = torch.device(device).type == "cuda"
     if is_cuda:
         torch.cuda.set_device(device)
@@ -124,8 +128,18 @@ def joined(rank: Rank, device: str, store: TCPStore) -> Iterator[ProcessGroup]:
     )
     try:
         yield Ranks(rank, device)
-    finally:
-        dist.destroy_process_group()
+    except Exception as error:
+        # NCCL would wait for what the others owe, and they for this rank. Data are looked at
+        # before anything was exchanged.
+        if not is_cuda or isinstance(error, DataChanged):
+            dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
+
+
+def is_bound() -> bool:
+    """Whether this process could not leave a group, and must end so that nobody waits for it."""
+    return dist.is_initialized()
 
 
 def meeting_place(host: str, count: int) -> TCPStore:
