@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -53,6 +54,22 @@ def test_a_batch_has_an_image_for_each_rank(scenes: Data) -> None:
     """A rank without an image is refused, with the sizes that are allowed."""
     with pytest.raises(TrainingError, match="2, but 3 processes share each batch; use 3 or more"):
         Batches(scenes.train, samples.config(), "cpu", rank=Rank(0, 3))
+
+
+def test_ranks_meet_where_nobody_else_can_come() -> None:
+    """The port is open on the loopback alone, and closed with the group."""
+    def listening() -> set[tuple[str, int]]:
+        found = psutil.Process().net_connections("tcp")
+        return {tuple(each.laddr) for each in found if each.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    store = process_group.meeting_place("127.0.0.1", 2)
+    assert listening() - before == {("127.0.0.1", store.port)}
+    other = process_group.met("127.0.0.1", store.port, 1)
+    other.set("word", "heard")
+    assert store.get("word") == b"heard"
+    del other, store
+    assert listening() == before
 
 
 @pytest.mark.parametrize(

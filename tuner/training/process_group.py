@@ -1,5 +1,6 @@
 """What the processes that train one trial tell each other; a process alone has nobody to ask."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -144,7 +145,16 @@ def is_bound() -> bool:
 
 def meeting_place(host: str, count: int) -> TCPStore:
     """Where so many ranks find each other: the first of them opens it, on a port that is free."""
-    return TCPStore(host, 0, count, is_master=True, timeout=_MEETING, wait_for_workers=False)
+    listener = socket.create_server((host, 0))  # torch itself would listen on every address
+    return TCPStore(
+        host,
+        listener.getsockname()[1],
+        count,
+        is_master=True,
+        timeout=_MEETING,
+        wait_for_workers=False,
+        master_listen_fd=listener.detach(),  # which it closes
+    )
 
 
 def met(host: str, port: int, count: int) -> TCPStore:
