@@ -15,8 +15,9 @@ from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
 from tuner.training.failures import classify
+from tuner.training.ranks import Rank
 from tuner.training.session import Session
-from tuner.training.train import MODEL, optimizer_step, probe, train
+from tuner.training.train import MODEL, _find_micro_batch, optimizer_step, probe, train
 from tuner.training.train_state import TrainState
 
 TIGHT = 18  # MiB: two images of `CONFIG` fit, four do not
@@ -123,6 +124,20 @@ def test_the_micro_batch_stays_with_the_trial(scenes: Data, tmp_path: Path) -> N
         torch.load(tmp_path / name / MODEL, weights_only=True)["model"] for name in ("whole", "cut")
     ]
     assert all(torch.equal(ended[0][name], ended[1][name]) for name in ended[0])
+
+
+@pytest.mark.parametrize("batch", [4, 5])
+def test_a_rank_that_holds_its_part_has_found_no_limit(
+    scenes: Data, tmp_path: Path, batch: int
+) -> None:
+    """Trials of one process start with the whole batch, and unequal parts pass at once."""
+    config = samples.config({"training.batch_size": batch, **STILL})
+    large = DeviceContext(memory_mb=10_000, cache=tmp_path)
+    for index in range(2):
+        state = TrainState(config, scenes, large, 6)
+        _find_micro_batch(state, Batches(scenes.train, config, "cpu", rank=Rank(index, 2)))
+        assert state.micro_batch == batch
+    assert memory.recall(config, large) is None
 
 
 def test_exact_refuses_to_go_on_with_less(scenes: Data, tmp_path: Path) -> None:

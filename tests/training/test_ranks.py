@@ -58,6 +58,7 @@ def test_a_batch_has_an_image_for_each_rank(scenes: Data) -> None:
 
 def test_ranks_meet_where_nobody_else_can_come() -> None:
     """The port is open on the loopback alone, and closed with the group."""
+
     def listening() -> set[tuple[str, int]]:
         found = psutil.Process().net_connections("tcp")
         return {tuple(each.laddr) for each in found if each.status == psutil.CONN_LISTEN}

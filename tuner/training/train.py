@@ -305,8 +305,11 @@ def _keep_threads(state: TrainState) -> None:
 def _find_micro_batch(state: TrainState, batches: Batches) -> None:
     known = memory.recall(state.config, state.context) or batches.size
     state.micro_batch = start = min(known, batches.size)
-    probe(state, *batches.batch(1, 0))
-    if state.micro_batch < start and batches.rank.is_first:
+    images, labels = batches.batch(1, 0)  # a rank's are fewer than the batch's
+    probe(state, images, labels)
+    if state.micro_batch == min(start, len(images)):
+        state.micro_batch = start
+    elif batches.rank.is_first:
         memory.remember(state.config, state.context, state.micro_batch)
 
 
