@@ -89,10 +89,13 @@ def several(
 ) -> list[Device]:
     """So many devices for one worker: of the free GPUs, or from `cuda:N` on; or the CPU, shared.
 
+    Only who says `cpu` gets the CPU: a machine whose driver is gone would take the trials of many
+    GPUs, and never end them.
+
     Raises:
         InvalidInput: there are fewer.
     """
-    if wanted == "cpu" or (wanted == "auto" and not found and not _is_apple()):
+    if wanted == "cpu":
         return [cpu()] * count
     first = int(wanted.partition(":")[2] or 0)
     able = [device for device in found[first:] if device in free]
@@ -100,7 +103,7 @@ def several(
         names = ", ".join(device.name for device in able) or "none"
         message = (
             f"{count} GPUs are wanted, and {len(found)} of this machine can be seen, of which free "
-            f"for {wanted}: {names}; ask for fewer, or end other workers"
+            f"for {wanted}: {names}; ask for fewer, end other workers, or try it out with device cpu"
         )
         raise InvalidInput([Problem(("gpus",), message)])
     return able[:count]

@@ -45,14 +45,16 @@ def acquire(settings: WorkerSettings) -> Identity:
     folder = settings.home / "workers"
     folder.mkdir(parents=True, exist_ok=True)
     found = gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
-    if settings.gpus > 1:
-        free = [gpu for gpu in found if _is_free(folder, gpu)]
-        devices = several(settings.device, settings.gpus, free, found)
-    else:
-        devices = [choose(settings.device, found, is_free=lambda gpu: _is_free(folder, gpu))]
-    device, *others = devices
-    number, lock = _first_free(folder, device)
-    locks = [lock, *(_take(folder, gpu, 1) for gpu in others if gpu.kind == DeviceKind.CUDA)]
+    # One after another: two that look at the same time would find the same GPUs free.
+    with FileLock(folder / f"{hostname()}-choosing.lock"):
+        if settings.gpus > 1:
+            free = [gpu for gpu in found if _is_free(folder, gpu)]
+            devices = several(settings.device, settings.gpus, free, found)
+        else:
+            devices = [choose(settings.device, found, is_free=lambda gpu: _is_free(folder, gpu))]
+        device, *others = devices
+        number, lock = _first_free(folder, device)
+        locks = [lock, *(_take(folder, gpu, 1) for gpu in others if gpu.kind == DeviceKind.CUDA)]
     base = f"{hostname()}-{_label(device)}"
     name = settings.worker_name or (base if number == 1 else f"{base}-{number}")
     return Identity(name, tuple(devices), found, tuple(locks))

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tuner.errors import (
     WeightsUnavailable,
 )
 from tuner.spec.messages import Action, Device, Outcome, OutcomeKind, Unfitness
-from workers import devices
+from workers import devices, identity
 from workers.identity import Identity, acquire
 from workers.outcomes import apply_verdict, trained
 from workers.process import Exited
@@ -28,6 +29,7 @@ from workers.settings import WorkerSettings
 from workers.trainer import shared
 
 GPUS = tuple(Device(kind="cuda", index=index, name="H100") for index in range(3))
+MORE = (Device(kind="cuda", index=3, name="H100"),)
 BY_UUID = {f"GPU-{index}{index}": gpu for index, gpu in enumerate(GPUS)}
 
 
@@ -127,6 +129,7 @@ def test_living_workers_have_different_names(tmp_path: Path) -> None:
         ("auto", GPUS[:1], None),
         ("cuda:2", GPUS, None),
         ("mps", (), None),
+        ("cpu", GPUS, (devices.cpu(), devices.cpu())),
     ],
 )
 def test_a_worker_takes_gpus_that_are_free(
@@ -138,6 +141,34 @@ def test_a_worker_takes_gpus_that_are_free(
             devices.several(wanted, 2, free, GPUS)
     else:
         assert tuple(devices.several(wanted, 2, free, GPUS)) == given
+
+
+def test_several_gpus_are_never_the_cpu_by_themselves() -> None:
+    """Without a driver, a worker that is to have some does not train on the processor."""
+    with pytest.raises(InvalidInput, match="free for auto: none.* device cpu"):
+        devices.several("auto", 2, (), ())
+
+
+def test_workers_that_start_together_take_different_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its own, and who comes last hears that there are none left."""
+    monkeypatch.setattr(identity, "gpus", lambda visible: (*GPUS, *MORE))
+    settings = WorkerSettings(home=tmp_path, gpus=2)
+
+    def start(_: int) -> Identity | InvalidInput:
+        try:
+            return acquire(settings)
+        except InvalidInput as error:
+            return error
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(start, range(3)))
+    held = [each for each in found if isinstance(each, Identity)]
+    assert len(held) == 2
+    assert len({device.index for each in held for device in each.devices}) == 4
+    for each in held:
+        each.release()
 
 
 def test_the_trainer_of_several_gpus_sees_them(tmp_path: Path) -> None:
