@@ -9,9 +9,15 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
+from tests.training import samples
+from tuner.training.batches.batches import Batches
+from tuner.training.data.load import Data
+from tuner.training.determinism import DeviceContext
 from tuner.training.process_group import ProcessGroup
 from tuner.training.ranks import Rank
 from tuner.training.synced_norms import synchronise
+from tuner.training.train import _find_micro_batch
+from tuner.training.train_state import TrainState
 
 
 class Table:
@@ -48,7 +54,8 @@ def test_ranks_learn_what_one_process_learns(kind: type[nn.BatchNorm2d]) -> None
 
     def train(rank: Rank) -> list[Tensor]:
         own, model = rank.part(5), ranks[rank.index]
-        synchronise(model, Threads(rank, table))
+        group = Threads(rank, table)
+        synchronise(model, lambda: group)
         found = []
         for step in range(2):
             found.append(model(images[step, own]))
@@ -70,3 +77,13 @@ def test_ranks_learn_what_one_process_learns(kind: type[nn.BatchNorm2d]) -> None
             torch.testing.assert_close(rank.get_buffer(name), buffer)
     for rank in ranks:
         torch.testing.assert_close(rank.eval()(images[0]), whole.eval()(images[0]))
+
+
+def test_a_rank_alone_may_have_one_image(scenes: Data) -> None:
+    """What fits is found before the others are there; together they have more than one value."""
+    config = samples.config({"training.batch_size": 2, "model.norm": "sync"})
+    state = TrainState(config, scenes, DeviceContext(memory_mb=10_000), 6)
+    rank = Rank(1, 2)
+    state.expect(rank)
+    _find_micro_batch(state, Batches(scenes.train, config, "cpu", rank=rank))
+    assert state.micro_batch == 2

@@ -4,6 +4,7 @@ What `torch.nn.SyncBatchNorm` does on GPUs only. A layer stays the one that it w
 scored, averaged and saved is an ordinary batch norm.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 
 from tuner.training.process_group import ProcessGroup
 
+Group = Callable[[], ProcessGroup]
 
-def synchronise(model: nn.Module, group: ProcessGroup) -> None:
-    """Let each batch norm of a network learn from the statistics of all ranks.
 
-    Every rank must pass as many parts of a batch through the network as the others do.
+def synchronise(model: nn.Module, group: Group) -> None:
+    """Let each batch norm of a network learn from the statistics of all ranks of its group.
+
+    Every rank must pass as many parts of a batch through the network as the others do. Alone, as
+    before the others are there, it learns from one value per channel too.
     """
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -24,13 +28,15 @@ def synchronise(model: nn.Module, group: ProcessGroup) -> None:
             module.forward = synced  # type: ignore[method-assign]
 
 
-def _forward(norm: nn.BatchNorm2d, group: ProcessGroup, alone: Any, features: Tensor) -> Tensor:
+def _forward(norm: nn.BatchNorm2d, its_group: Group, alone: Any, features: Tensor) -> Tensor:
     """N×C×H×W features, normalised in training by the mean and variance of all ranks'."""
     if not norm.training:
         return cast(Tensor, alone(features))
-    wide = features.float()
-    count = group.total(torch.tensor(wide.numel() // wide.shape[1], device=wide.device))
-    mean = _total(group, wide.sum((0, 2, 3))) / count  # C
+    group, wide = its_group(), features.float()
+    own = wide.new_full((1,), wide.numel() // wide.shape[1])
+    total = _total(group, torch.cat([wide.sum((0, 2, 3)), own]))  # C, and how many there are
+    count = total[-1].detach()
+    mean = total[:-1] / count
     centred = wide - mean[:, None, None]
     var = _total(group, centred.square().sum((0, 2, 3))) / count
     _track(norm, mean.detach(), var.detach() * (count / (count - 1).clamp(min=1)))

@@ -88,6 +88,7 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         session = SharedSession(session, group)
         checkpoints = _Checkpoints(state, folder, counting, session)
         stack.enter_context(checkpoints.writer)
+        state.expect(group.rank)
         _begin(state, batches, resume)
         state.join(group)
         evaluation = Evaluation(

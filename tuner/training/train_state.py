@@ -22,6 +22,7 @@ from tuner.training.optimization import rates
 from tuner.training.optimization.ema import Average
 from tuner.training.optimization.parameters import groups, groups_of_loss, set_decay
 from tuner.training.process_group import ProcessGroup
+from tuner.training.ranks import Rank
 from tuner.training.synced_norms import synchronise
 from tuner.training.teachers import Teachers
 from tuner.training.training_pass import TrainingPass
@@ -77,12 +78,15 @@ class TrainState:
             return self.model
         return cast(model.SegmentationModel, self.average.module)
 
+    def expect(self, rank: Rank) -> None:
+        """Be one of so many processes, which are not there yet; before anything is computed."""
+        if self.config.model.norm == "sync" and rank.count > 1:
+            synchronise(self.model, lambda: self.group)
+
     def join(self, group: ProcessGroup) -> None:
         """Learn from the gradients of the whole group from now on, with every rank's parts."""
         self.group = group
         self.micro_batch = group.least(self.micro_batch)
-        if self.config.model.norm == "sync" and group.rank.count > 1:
-            synchronise(self.model, group)
         self.training_pass = group.wrapped(self._pass)
 
     def apart(self) -> AbstractContextManager[object]:
