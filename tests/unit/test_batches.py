@@ -78,6 +78,35 @@ def test_what_cannot_be_trained_is_refused(
         assert message in found[place]
 
 
+@pytest.mark.parametrize(
+    ("norm", "batch", "micro", "said"),
+    [
+        ("batch", 4, None, "batch_size is 4, of which each of 4 GPUs may get one image"),
+        ("batch", 7, None, "each of 4 GPUs may get one image, and the image pooling"),
+        ("batch", 8, None, ""),
+        ("batch", 8, 1, "training.micro_batch is 1 of a batch of 8"),
+        ("batch", 12, 2, "which leaves a part of one image"),
+        ("batch", 9, 2, "which leaves a part of one image"),
+        ("sync", 4, None, ""),
+        ("sync", 8, 1, ""),
+        ("group", 4, None, ""),
+    ],
+)
+def test_gpus_that_get_one_image_are_refused(
+    norm: str, batch: int, micro: int | None, said: str
+) -> None:
+    """Their batch norms would see it alone, unless they are in step."""
+    given_ = {"format": "synthetic", "size": [32, 48]}
+    training = {"epochs": 1, "batch_size": batch, "micro_batch": micro}
+    base = {"model": {**DEEPLAB, "norm": norm}, "training": training}
+    try:
+        parse(document(dataset=given_, base=base, space={}, resources={"gpus": 4}))
+        found = ""
+    except InvalidSpec as error:
+        found = " ".join(problem.message for problem in error.problems)
+    assert (said in found) if said else not found
+
+
 def test_a_space_is_tried_at_its_corners() -> None:
     """Under every combination of what is drawn, and where the document says it."""
     assert (

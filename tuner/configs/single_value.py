@@ -11,17 +11,21 @@ from tuner.errors import UnknownComponent
 from tuner.spec.config import ModelConfig, TrainingConfig
 
 
-def single(training: TrainingConfig, at_once: int | None = None) -> str | None:
+def single(training: TrainingConfig, at_once: int | None = None, gpus: int = 1) -> str | None:
     """Why an image passes alone, or None if none does; `at_once` is what memory allowed for.
 
-    A batch is divided into parts that differ by one image at most.
+    A batch is divided into parts that differ by one image at most: first among GPUs, then by what
+    passes at once.
     """
     batch, micro = training.batch_size, training.micro_batch
-    size = min(at_once or micro or batch, batch)
-    if batch // ceil(batch / size) > 1:
+    least, most = batch // gpus, ceil(batch / gpus)  # a GPU without an image is another matter
+    size = min(at_once or micro or most, most)
+    if not least or all(share // ceil(share / size) > 1 for share in (least, most)):
         return None
     if batch == 1:
         return "training.batch_size is 1"
+    if least == 1 and gpus > 1:
+        return f"training.batch_size is {batch}, of which each of {gpus} GPUs may get one image"
     what = f"training.micro_batch is {micro}" if micro == size else f"memory holds {size} at once"
     rest = "" if size == 1 else ", which leaves a part of one image"
     return f"{what} of a batch of {batch}{rest}"

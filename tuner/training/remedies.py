@@ -16,10 +16,10 @@ def out_of_memory(config: TrialConfig, *, may_shrink: bool) -> str:
     )
 
 
-def one_value(config: TrialConfig, at_once: int) -> str:
+def one_value(config: TrialConfig, at_once: int, gpus: int) -> str:
     """Where batch norm met one value per channel, with `at_once` images in the network."""
     cause = single_value.cause(config.model, config.dataset.size)
     cause = cause or "the network leaves one value per channel of an image"
-    why = single_value.single(config.training, at_once) or "an image passes alone"
+    why = single_value.single(config.training, at_once, gpus) or "an image passes alone"
     remedy = single_value.remedy(cause)
     return f"{why}, and {cause}, from which batch norm cannot learn; {remedy}"

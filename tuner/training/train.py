@@ -233,7 +233,9 @@ def _gradients(
     except ValueError as error:
         if _ONE_VALUE not in str(error):
             raise
-        raise TrainingError(remedies.one_value(state.config, micro_batch)) from error
+        raise TrainingError(
+            remedies.one_value(state.config, micro_batch, group.rank.count)
+        ) from error
     return group.total(torch.stack(losses).sum()) / group.rank.count
 
 

@@ -32,7 +32,8 @@ def batch_problems(spec: StudySpec) -> Iterator[Problem]:
     images = training_images(spec.dataset)
     yield from size_problems(spec, images) if images is not None else ()
     drawn = islice(combinations(spec.space, _BATCH), COMBINATIONS)
-    if any(single_value.single(_with(spec.base.training, params)) for params in drawn):
+    gpus = max(1, spec.resources.gpus)
+    if any(single_value.single(_with(spec.base.training, each), gpus=gpus) for each in drawn):
         yield from _alone(spec)
 
 
@@ -84,10 +85,13 @@ def _shared(spec: StudySpec) -> Iterator[Problem]:
 
 def _alone(spec: StudySpec) -> Iterator[Problem]:
     """Networks that cannot learn from an image that passes alone."""
+    gpus = max(1, spec.resources.gpus)
     for params in islice(combinations(spec.space, (*_BATCH, *_MODEL)), COMBINATIONS):
         training = _with(spec.base.training, params)
         model = _with(spec.base.model, params)
-        why = single_value.single(training)
+        # The norms of several GPUs that are in step never see one image alone.
+        is_synced = gpus > 1 and model.norm == "sync"
+        why = None if is_synced else single_value.single(training, gpus=gpus)
         cause = single_value.cause(model, spec.dataset.size) if why else None
         is_frozen = model.freeze_epochs >= training.epochs and "one pixel" in (cause or "")
         if cause and not is_frozen:
