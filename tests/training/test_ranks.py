@@ -56,6 +56,21 @@ def test_a_batch_has_an_image_for_each_rank(scenes: Data) -> None:
         Batches(scenes.train, samples.config(), "cpu", rank=Rank(0, 3))
 
 
+def test_buffers_of_any_kind_are_aligned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statistics come from the first rank, whatever their layout; positions stay."""
+    module = torch.nn.BatchNorm2d(3)
+    module.register_buffer("turned", torch.zeros(2, 3, dtype=torch.float64).t())
+    module.register_buffer("places", torch.arange(6).view(2, 3).t())
+    monkeypatch.setattr(
+        process_group.dist, "broadcast", lambda sent, src: sent.copy_(torch.arange(len(sent)))
+    )
+    process_group.Ranks(Rank(1, 2), "cpu").align(module)
+    assert module.running_mean.tolist() == [0, 1, 2]
+    assert module.running_var.tolist() == [3, 4, 5]
+    assert module.turned.tolist() == [[6, 7], [8, 9], [10, 11]]
+    assert module.places.tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
 def test_ranks_meet_where_nobody_else_can_come() -> None:
     """The port is open on the loopback alone, and closed with the group."""
 

@@ -105,10 +105,21 @@ class Ranks(ProcessGroup):
         dist.all_gather_object(found, value, group=self._words)
         return cast(list[_T], found)
 
+    @torch.no_grad()
     def align(self, module: nn.Module) -> None:
-        """Give every rank the buffers of rank 0."""
-        for buffer in module.buffers():
-            dist.broadcast(buffer, src=0)
+        """Give every rank the buffers of rank 0, in one message.
+
+        Whole numbers do not learn: masks and positions are everywhere the same, and not every
+        type and layout of them can be sent.
+        """
+        buffers = [each for each in module.buffers() if each.is_floating_point()]
+        if not buffers:
+            return
+        sent = torch.cat([buffer.flatten() for buffer in buffers])
+        dist.broadcast(sent, src=0)
+        parts = sent.split([buffer.numel() for buffer in buffers])
+        for buffer, part in zip(buffers, parts, strict=True):
+            buffer.copy_(part.view_as(buffer))
 
 
 @contextmanager
