@@ -103,7 +103,7 @@ def several(
         names = ", ".join(device.name for device in able) or "none"
         message = (
             f"{count} GPUs are wanted, and {len(found)} of this machine can be seen, of which free "
-            f"for {wanted}: {names}; ask for fewer, end other workers, or try it out with device cpu"
+            f"for {wanted}: {names}; ask for fewer, end other workers, or use device cpu"
         )
         raise InvalidInput([Problem(("gpus",), message)])
     return able[:count]

@@ -11,13 +11,14 @@ from tests.training import samples
 from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.messages import Outcome
 from tuner.training import checkpoint, memory
+from tuner.training import train as training
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
 from tuner.training.failures import classify
 from tuner.training.ranks import Rank
 from tuner.training.session import Session
-from tuner.training.train import MODEL, _find_micro_batch, optimizer_step, probe, train
+from tuner.training.train import MODEL, optimizer_step, probe, train
 from tuner.training.train_state import TrainState
 
 TIGHT = 18  # MiB: two images of `CONFIG` fit, four do not
@@ -135,9 +136,33 @@ def test_a_rank_that_holds_its_part_has_found_no_limit(
     large = DeviceContext(memory_mb=10_000, cache=tmp_path)
     for index in range(2):
         state = TrainState(config, scenes, large, 6)
-        _find_micro_batch(state, Batches(scenes.train, config, "cpu", rank=Rank(index, 2)))
+        training._find_micro_batch(state, Batches(scenes.train, config, "cpu", rank=Rank(index, 2)))
         assert state.micro_batch == batch
     assert memory.recall(config, large) is None
+
+
+@pytest.mark.parametrize(
+    ("determinism", "count", "found"), [("fast", 1, 6), ("exact", 1, 3), ("fast", 2, 2)]
+)
+def test_what_cannot_shrink_later_fits_beside_the_optimizer(
+    scenes: Data, monkeypatch: pytest.MonkeyPatch, determinism: str, count: int, found: int
+) -> None:
+    """The first step is taken before the optimizer keeps anything; the second may need more."""
+    given = {"training.batch_size": 6, "training.determinism": determinism, **STILL}
+    config = samples.config(given)
+    context = DeviceContext(memory_mb=10_000)
+    state = TrainState(config, scenes, context, 6)
+    backward = training._backward
+
+    def tight(state: TrainState, images: Any, labels: Any, share: Any) -> Any:
+        if state.optimizer.state and len(images) > (3 if count == 1 else 2):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return backward(state, images, labels, share)
+
+    monkeypatch.setattr(training, "_backward", tight)
+    batches = Batches(scenes.train, config, "cpu", rank=Rank(0, count))
+    training._find_micro_batch(state, batches)
+    assert state.micro_batch == found
 
 
 def test_exact_refuses_to_go_on_with_less(scenes: Data, tmp_path: Path) -> None:

@@ -287,12 +287,15 @@ def _begin(state: TrainState, batches: Batches, resume: Path | None) -> None:
         logger.info("resuming at epoch %d, step %d", state.progress.epoch, state.progress.cursor)
     elif training.micro_batch is None and state.context.may_run_out:
         _find_micro_batch(state, batches)
-    state.may_shrink = (
-        training.micro_batch is None
-        and training.determinism != "exact"
-        and batches.rank.count == 1  # the others would wait for this one
-    )
+    state.may_shrink = _may_shrink_later(state, batches)
     state.progress.threads = torch.get_num_threads()
+
+
+def _may_shrink_later(state: TrainState, batches: Batches) -> bool:
+    """Whether a step may halve the micro-batch; among ranks the others would wait for this one."""
+    training = state.config.training
+    is_free = training.micro_batch is None and training.determinism != "exact"
+    return is_free and batches.rank.count == 1
 
 
 def _keep_threads(state: TrainState) -> None:
@@ -309,18 +312,23 @@ def _find_micro_batch(state: TrainState, batches: Batches) -> None:
     known = memory.recall(state.config, state.context) or batches.size
     state.micro_batch = start = min(known, batches.size)
     images, labels = batches.batch(1, 0)  # a rank's are fewer than the batch's
-    probe(state, images, labels)
+    # What cannot shrink later must fit beside what the optimizer keeps from the first step on, and
+    # beside the gradients that DDP holds a second time.
+    held = [torch.empty_like(each) for each in state.model.parameters() if batches.rank.count > 1]
+    probe(state, images, labels, steps=1 if _may_shrink_later(state, batches) else 2)
+    del held
     if state.micro_batch == min(start, len(images)):
         state.micro_batch = start
     elif batches.rank.is_first:
         memory.remember(state.config, state.context, state.micro_batch)
 
 
-def probe(state: TrainState, images: Tensor, labels: Tensor) -> None:
-    """Make a step and take it back: what stays is a micro-batch that fits."""
+def probe(state: TrainState, images: Tensor, labels: Tensor, *, steps: int = 1) -> None:
+    """Make steps and take them back: what stays is a micro-batch that fits."""
     before, state.may_shrink = state.state_dict(), True
     try:
-        optimizer_step(state, images, labels, 0)
+        for _ in range(steps):
+            optimizer_step(state, images, labels, 0)
     finally:
         state.load_state_dict(before)
         state.optimizer.zero_grad(set_to_none=True)
