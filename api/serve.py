@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 90
 _SHUTDOWN_SECONDS = 10
 _LOOK_SECONDS = 0.5
+_FILES = 65_536
 _REMEDIES = {
     errno.EADDRINUSE: "stop what listens there, or choose another port (0: any free one)",
     errno.EACCES: "choose a port from 1024 on, or 0 for any free one",
@@ -48,6 +49,7 @@ def serve(
     logs.configure(settings.log_level, settings.log_format)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    allow_connections()
     prepare(settings)
     with listen(settings, is_shared=parent is not None) as listener:
         server = Server(settings, listener, ready=ready, with_reader=True, is_prepared=True)
@@ -112,6 +114,22 @@ def _end_with(parent: int) -> None:
         time.sleep(_LOOK_SECONDS)
     logger.warning("process %d that started this one has ended; so does this one", parent)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def allow_connections() -> None:
+    """Let this process open as many files as it may, within reason.
+
+    Every worker and every open page keeps a connection, and most systems stop at 1,024 unless a
+    process asks for more.
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(settings: Settings, *, is_shared: bool = False) -> socket.socket:

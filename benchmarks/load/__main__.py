@@ -22,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from api.serve import allow_connections
 from benchmarks.control_plane import database, processor_seconds, server
 from benchmarks.load.workers import Timings, Worker, finish_all, lease_all, study
 from benchmarks.machine import conclude, describe, percentile
@@ -53,6 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.seconds, options.reports, options.processes = 12, 1_000, (1, 2)
+    allow_connections()  # of so many workers
     admin = os.environ.get("TEST_DATABASE_URL") or postgres.start(owner=os.getpid())
     result: dict[str, Any] = describe("fastapi", "sqlalchemy", "uvicorn")
     if {"pace", "memory"} & set(options.parts):

@@ -1,10 +1,11 @@
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from api.serve import listen, reserve, serve
+from api.serve import allow_connections, listen, reserve, serve
 from api.settings import Settings
 from tuner.errors import InvalidInput
 
@@ -104,6 +105,19 @@ def test_several_processes_share_a_port_with_none_but_themselves(tmp_path: Path)
             second.listen()
             with pytest.raises(InvalidInput, match="another port"):
                 reserve(ours)
+
+
+@pytest.mark.parametrize("before", [256, None])
+def test_a_server_may_keep_more_connections_than_most_systems_give(before: int | None) -> None:
+    """The limit of open files goes up to what the process may ask for, and never down."""
+    first = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = first if before is None else (before, first[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        allow_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (max(soft, min(hard, 65_536)), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, first)
 
 
 def test_serve_refuses_exposure(tmp_path: Path) -> None:
