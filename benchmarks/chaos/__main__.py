@@ -45,6 +45,7 @@ class Plan(NamedTuple):
     workers: int = WORKERS
     epochs: int = EPOCHS
     lease: float = LEASE
+    pruner: str = "none"
 
 
 class Result(NamedTuple):
@@ -65,7 +66,7 @@ class Result(NamedTuple):
 def run(folder: Path, database_url: str, plan: Plan) -> Result:
     """Break a town in this folder, leave it in peace, and look at what is left."""
     with town(folder, database_url, plan.workers, lease=plan.lease) as built:
-        built.client.submit(study(plan.epochs, plan.seed))
+        built.client.submit(study(plan.epochs, plan.seed, plan.pruner))
         built.until(lambda: _all_train(built), seconds=PATIENCE, what="a trial for each worker")
         found = kinds(database_url)
         seconds, draw = 60 * plan.minutes, Random(plan.seed)
@@ -159,13 +160,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--database", choices=(*DATABASES, "both"), default="both")
     parser.add_argument("--faults", type=int, help="default: 32 a minute")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pruner", default="none", help="promote: trials pause and go on, too")
     parser.add_argument("--keep", action="store_true", help="leave the folder with the logs there")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # takes everything down on its way out
     minutes = 0.5 if options.quick else options.minutes
     chosen = DATABASES if options.database == "both" else (options.database,)
     faults = options.faults or round(32 * minutes)
-    plan = Plan(minutes, faults, options.seed)
+    plan = Plan(minutes, faults, options.seed, pruner=options.pruner)
     result: dict[str, Any] = describe("sqlalchemy", "fastapi")
     holds = True
     for kind in chosen[:1] if options.quick else chosen:

@@ -19,7 +19,7 @@ _FEW = 8  # trials that are trained before another process has loaded torch
 _GAUGES = frozenset({"images_per_second", "data_wait", "peak_memory_mb", "gpu_utilisation"})
 
 
-def study(epochs: int, seed: int) -> dict[str, Any]:
+def study(epochs: int, seed: int, pruner: str) -> dict[str, Any]:
     """Trials of tiny images and a tiny network: an epoch takes 30 ms, a checkpoint has 1 MB."""
     return {
         "name": NAME,
@@ -45,7 +45,7 @@ def study(epochs: int, seed: int) -> dict[str, Any]:
         },
         "search": {
             "sampler": "random",
-            "pruner": "none",
+            "pruner": pruner,
             "trials": 1_000_000,
             "parallel": 1_000,
             "seed": seed,

@@ -7,7 +7,7 @@ from contextlib import suppress
 from hashlib import sha256
 from itertools import islice, pairwise
 
-from benchmarks.chaos.study import NAME, Series, numbers, undisturbed
+from benchmarks.chaos.study import NAME, numbers, undisturbed
 from benchmarks.chaos.town import Town
 from tuner.client import Client
 from tuner.spec.kinds import ArtifactKind
@@ -52,8 +52,10 @@ def _lost(record: Record) -> Iterator[str]:
     found = [trial.number for trial in record.trials]
     if found != list(range(record.study.counts.total)):
         yield f"{record.study.counts.total} trials were drawn, there are {found}"
+    is_pruned = record.study.spec.search.pruner.name != "none"
+    wanted = {TrialState.COMPLETED, *([TrialState.PRUNED] if is_pruned else [])}
     for trial in record.trials:
-        if trial.state is not TrialState.COMPLETED:
+        if trial.state not in wanted:
             yield f"trial {trial.number} is {trial.state}: {trial.reason}"
 
 
@@ -65,7 +67,7 @@ def _doubled(record: Record) -> Iterator[str]:
         if [one.number for one in history] != list(range(1, trial.attempts + 1)):
             yield f"trial {trial.number} has attempts {[one.number for one in history]}"
         ends = [one.outcome for one in history].count(OutcomeKind.COMPLETED)
-        if ends != 1:
+        if ends != (trial.state is TrialState.COMPLETED):
             yield f"trial {trial.number} was completed {ends} times"
         for one, after in pairwise(history):
             if one.ended_at is None or after.started_at < one.ended_at:
@@ -78,7 +80,8 @@ def _torn(record: Record) -> Iterator[str]:
         if event.kind == "trial.reported" and event.trial is not None:
             found[event.trial].append(event.data["step"])
     for trial in record.trials:
-        wanted = list(range(1, trial.epochs + 1))
+        is_whole = trial.state is TrialState.COMPLETED
+        wanted = list(range(1, (trial.epochs if is_whole else trial.step) + 1))
         if [step for step, _ in record.series[trial.number]] != wanted:
             yield f"trial {trial.number} has steps {[s for s, _ in record.series[trial.number]]}"
         if found[trial.number] != wanted:
@@ -89,14 +92,14 @@ def _torn(record: Record) -> Iterator[str]:
 
 
 def _changed(record: Record) -> Iterator[str]:
-    completed = [trial for trial in record.trials if trial.state is TrialState.COMPLETED]
-    again = undisturbed([trial.config for trial in completed])
-    for trial, series in zip(completed, again, strict=True):
-        ours: Series = {step: numbers(found) for step, found in record.series[trial.number]}
-        wrong = [step for step in sorted(series) if ours.get(step) != series[step]]
+    begun = [trial for trial in record.trials if record.series[trial.number]]
+    again = undisturbed([trial.config for trial in begun])
+    for trial, series in zip(begun, again, strict=True):
+        found = record.series[trial.number]
+        wrong = [step for step, metrics in found if numbers(metrics) != series.get(step)]
         if wrong:
             yield f"trial {trial.number} has other numbers from step {wrong[0]} on"
-        if numbers(trial.metrics) != series[max(series)]:
+        if numbers(trial.metrics) != numbers(found[-1][1]):
             yield f"trial {trial.number} ended with other numbers than its last step"
 
 
@@ -111,7 +114,8 @@ def kept(town: Town, record: Record) -> Problems:
     """Files whose bytes are not in the store, or not those of their sha256."""
     found = []
     for trial in record.trials:
-        if ArtifactKind.MODEL not in {file.kind for file in trial.artifacts}:
+        is_whole = trial.state is TrialState.COMPLETED
+        if is_whole and ArtifactKind.MODEL not in {file.kind for file in trial.artifacts}:
             found.append(f"trial {trial.number} has no model")
         for file in trial.artifacts:
             path = next((town.folder / "home" / "artifacts").rglob(file.sha256), None)
