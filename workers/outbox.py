@@ -11,7 +11,9 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +31,7 @@ from workers.notices import Notices
 logger = logging.getLogger(__name__)
 ASIDE = "refused"
 KEPT = 100  # files of what was refused
+_BEGINNING = 3600.0  # seconds; far more than it takes to write a header, on any shared disk
 
 
 class ReportEntry(Section):
@@ -152,17 +155,16 @@ class Outbox:
             self._aside.mkdir(parents=True, exist_ok=True)
             with replacing(path) as draft:
                 draft.write_text(json.dumps(body, indent=1), encoding="utf-8")
-            _forget_oldest(self._aside)
         except OSError as error:
             logger.warning("%s cannot be written: %s", path, error)
             return None
+        with suppress(OSError):  # another worker may forget the same ones
+            _forget_oldest(self._aside)
         return path
 
     def remove(self) -> None:
         """Delete the folder, when everything is delivered or nobody wants it any more."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        Path(self._lock.lock_file).unlink(missing_ok=True)
-        self._lock.release()
+        _delete(self.folder, self._lock)
 
     def release(self) -> None:
         """Leave the folder to whoever opens it next."""
@@ -181,7 +183,7 @@ def create(
     """Start the outbox of a lease; what is refused is set aside in `aside`. Raises OSError."""
     name = hashlib.sha256(f"{server} {assignment.lease}".encode()).hexdigest()[:24]
     folder = root / name
-    (folder / "files").mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
     header = OutboxHeader(
         server=server,
@@ -192,13 +194,23 @@ def create(
         trial=assignment.trial,
         last_step=assignment.last_step,
     )
-    with replacing(folder / "header.json", mode=0o600) as draft:  # the lease's token is in it
-        draft.write_text(header.model_dump_json(), encoding="utf-8")
+    try:
+        (folder / "files").mkdir(parents=True, exist_ok=True)
+        with replacing(folder / "header.json", mode=0o600) as draft:  # the lease's token is in it
+            draft.write_text(header.model_dump_json(), encoding="utf-8")
+    except OSError:
+        _delete(folder, lock)
+        raise
     return Outbox(folder, header, lock, aside or root.parent / ASIDE)
 
 
 def leftovers(root: Path, *, server: str, host: str, aside: Path | None = None) -> Iterator[Outbox]:
-    """Outboxes for this server that dead agents of this host have left; each is locked by us."""
+    """Outboxes for this server that dead agents of this host have left; each is locked by us.
+
+    What an agent has left that died before it wrote whose outbox it was is deleted.
+    """
+    for folder in root.glob("*/"):
+        _delete_nameless(folder)
     for path in sorted(root.glob("*/header.json")):
         try:
             box = _left(path, server, host, aside or root.parent / ASIDE)
@@ -220,6 +232,26 @@ def _left(path: Path, server: str, host: str, aside: Path) -> Outbox | None:
         return Outbox(path.parent, header, lock, aside)
     lock.release()
     return None
+
+
+def _delete_nameless(folder: Path) -> None:
+    """Delete an outbox without a header, unless it may be one that another agent just begins."""
+    if last_written(folder) > time.time() - _BEGINNING or (folder / "header.json").exists():
+        return
+    with suppress(OSError):
+        lock = _lock(folder)
+        if (folder / "header.json").exists():
+            lock.release()
+        else:
+            logger.info("%s is deleted: its agent died before it wrote a header", folder)
+            _delete(folder, lock)
+
+
+def _delete(folder: Path, lock: FileLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
 
 
 def _lock(folder: Path) -> FileLock:

@@ -1,14 +1,19 @@
 """The outbox: everything written is read again, in order, whatever was torn off its end."""
 
+import errno
+import os
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workers.fake_server import assignment
 from tuner.spec.deployment import Measured, Measurements
 from tuner.spec.messages import Outcome, OutcomeKind, Report
+from workers import outbox
 from workers.outbox import (
     Entry,
     FileEntry,
@@ -146,3 +151,55 @@ def test_a_lease_never_becomes_a_path(tmp_path: Path) -> None:
     box = create(tmp_path, assignment("../../evil"), server=SERVER, host=HOST)
     assert box.folder.parent == tmp_path
     box.remove()
+
+
+def test_an_outbox_that_cannot_be_begun_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk may take a folder and no header; the next try finds the lock free."""
+
+    def refuse(path: Path, *, mode: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "replacing", refuse)
+        with pytest.raises(OSError, match="No space"):
+            create(tmp_path, assignment(), server=SERVER, host=HOST)
+    assert list(tmp_path.iterdir()) == []
+    create(tmp_path, assignment(), server=SERVER, host=HOST).remove()
+
+
+def test_what_died_before_its_header_is_deleted(tmp_path: Path) -> None:
+    """Unless it is young: then another agent may be about to write the header."""
+    old, young = tmp_path / "old", tmp_path / "young"
+    for folder in (old, young):
+        (folder / "files").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    assert list(leftovers(tmp_path, server=SERVER, host=HOST)) == []
+    assert list(tmp_path.iterdir()) == [young]
+
+
+def test_what_is_held_is_not_deleted(tmp_path: Path) -> None:
+    """An agent that stood still for hours before it wrote its header lives, and has the lock."""
+    box = create(tmp_path, assignment(), server=SERVER, host=HOST)
+    (box.folder / "header.json").unlink()
+    os.utime(box.folder, (0, 0))
+    assert list(leftovers(tmp_path, server=SERVER, host=HOST)) == []
+    assert box.files.exists()
+    box.remove()
+
+
+def test_a_refusal_is_kept_though_old_ones_cannot_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker of the machine may be deleting the same files."""
+
+    def refuse(folder: Path) -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, "No such file", str(folder))
+
+    monkeypatch.setattr(outbox, "_forget_oldest", refuse)
+    box = create(tmp_path, assignment(), server=SERVER, host=HOST)
+    kept = box.set_aside(box.entries, "no")
+    box.remove()
+    assert kept is not None
+    assert kept.exists()
