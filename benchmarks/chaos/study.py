@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Report, Verdict
+from tuner.spec.messages import Action, Report, Verdict
 
 NAME = "chaos"
 Series = Mapping[int, Mapping[str, float]]  # metrics by step
@@ -60,30 +60,31 @@ def numbers(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name not in _GAUGES}
 
 
-def undisturbed(configs: Sequence[TrialConfig]) -> list[Series]:
-    """Each config trained from its start to its end: here, or many in processes of their own."""
+def undisturbed(begun: Sequence[tuple[TrialConfig, int]]) -> list[Series]:
+    """Each config trained from its start to that step: here, or many in processes of their own."""
     with TemporaryDirectory() as folder:
         trained = partial(_trained, Path(folder))
-        if len(configs) <= _FEW:
-            return [trained(config) for config in configs]
+        if len(begun) <= _FEW:
+            return [trained(one) for one in begun]
         os.environ["OMP_NUM_THREADS"] = "1"  # read by those that are started from here
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
-            return list(pool.map(trained, configs))
+            return list(pool.map(trained, begun))
 
 
-def _trained(cache: Path, config: TrialConfig) -> Series:
+def _trained(cache: Path, begun: tuple[TrialConfig, int]) -> Series:
     from tuner.training.data.load import load
     from tuner.training.determinism import DeviceContext
     from tuner.training.session import Session
     from tuner.training.train import train
 
+    config, last = begun
     series: dict[int, dict[str, float]] = {}
 
     class Recorder(Session):
         def report(self, report: Report) -> Verdict:
             series[report.step] = numbers(report.metrics)
-            return Verdict()
+            return Verdict(action=Action.STOP if report.step >= last else Action.CONTINUE)
 
     data = load(config.dataset, cache=cache, roots=())
     context = DeviceContext(device="cpu", threads=1, cache=cache)

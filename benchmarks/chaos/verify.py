@@ -93,7 +93,7 @@ def _torn(record: Record) -> Iterator[str]:
 
 def _changed(record: Record) -> Iterator[str]:
     begun = [trial for trial in record.trials if record.series[trial.number]]
-    again = undisturbed([trial.config for trial in begun])
+    again = undisturbed([(trial.config, record.series[trial.number][-1][0]) for trial in begun])
     for trial, series in zip(begun, again, strict=True):
         found = record.series[trial.number]
         wrong = [step for step, metrics in found if numbers(metrics) != series.get(step)]
