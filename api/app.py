@@ -181,9 +181,9 @@ def close_waits(app: FastAPI) -> None:
 def _open(
     settings: Settings, background: Background, reader: PageProcess | None
 ) -> Iterator[AppState]:
-    url, folder = settings.database_url, settings.artifact_folder
+    url, place = settings.database_url, settings.artifact_place
     connections = max(FEWEST_CONNECTIONS, storage.CONNECTIONS // settings.processes)
-    with storage.opened(url, folder, connections=connections) as stored:
+    with storage.opened(url, place, connections=connections) as stored:
         neighbours = storage.Neighbours(stored.db)
         yield AppState(
             settings=settings,

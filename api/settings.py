@@ -11,6 +11,7 @@ from api.prefix import normalized
 from tuner.logs import LogFormat
 
 _SQLITE = "sqlite:///"
+_NOWHERE = {"file", "local", "memory"}  # what fsspec takes and no other process finds again
 
 
 def _split(value: object) -> object:
@@ -41,8 +42,10 @@ class Settings(BaseSettings):
         repr=False,  # may hold a password
         description="SQLite or PostgreSQL; empty: segtune.db under home",
     )
-    artifacts: Annotated[Path | None, BeforeValidator(_empty_is_none)] = Field(
-        default=None, description="Folder of uploaded files; empty: artifacts under home"
+    artifacts: Annotated[str | None, BeforeValidator(_empty_is_none)] = Field(
+        default=None,
+        description="Folder of uploaded files, or a URL such as s3://bucket/prefix; empty: "
+        "artifacts under home",
     )
     token: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)] = Field(
         default=None, description="What callers must know; without it only loopback is served"
@@ -102,12 +105,12 @@ class Settings(BaseSettings):
     def _fill_in(cls, values: dict[str, object]) -> dict[str, object]:
         """Make every path absolute, so that nothing depends on a later working directory."""
         home = Path(str(values.get("home") or "~/.segtune")).expanduser().absolute()
-        artifacts = _folder(str(values.get("artifacts") or home / "artifacts"))
+        artifacts = _place(str(values.get("artifacts") or home / "artifacts"))
         url = str(values.get("database_url") or f"{_SQLITE}{home / 'segtune.db'}")
         return {
             **values,
             "home": home,
-            "artifacts": artifacts.expanduser().absolute(),
+            "artifacts": artifacts,
             "database_url": _absolute(url),
         }
 
@@ -118,9 +121,19 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def artifact_place(self) -> str:
+        """Where uploaded files are kept: a folder or a URL."""
+        return self.artifacts or str(self.home / "artifacts")
+
+    @property
+    def has_artifacts_at_url(self) -> bool:
+        """Whether uploaded files are kept elsewhere than in a folder."""
+        return "://" in self.artifact_place
+
+    @property
     def artifact_folder(self) -> Path:
-        """Where uploaded files are kept."""
-        return self.artifacts or self.home / "artifacts"
+        """The folder in which uploaded files are kept, where they are kept in one."""
+        return Path(self.artifact_place)
 
     @property
     def max_artifact_bytes(self) -> int:
@@ -128,14 +141,17 @@ class Settings(BaseSettings):
         return int(self.max_artifact_mb * 2**20)
 
 
-def _folder(text: str) -> Path:
-    """A local folder. Raises ValueError for a URL: it would become a folder of that name."""
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
+def _place(text: str) -> str:
+    """A URL as it is, a local folder absolute. Raises ValueError for what only looks like a URL."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):(/+)", text)
+    if scheme is None:
+        return str(Path(text).expanduser().absolute())
+    if scheme[2] != "//" or not scheme[1].islower() or scheme[1] in _NOWHERE:
         raise ValueError(
-            f"SEGTUNE_ARTIFACTS is '{text}', a URL; artifacts are kept in a local folder: give its "
-            "path, such as /data/artifacts, or mount the storage and give the mount's path"
+            f"SEGTUNE_ARTIFACTS is '{text}'; artifacts are kept in a local folder, given by its "
+            "path, such as /data/artifacts, or at a URL, such as s3://bucket/prefix"
         )
-    return Path(text)
+    return text
 
 
 def _absolute(url: str) -> str:

@@ -25,19 +25,23 @@ def prepare(settings: Settings) -> None:
     Raises:
         InvalidInput: the address could be reached by others without a token, there are to be
             several processes where only one can be, or a webhook is described wrongly.
+        PackageMissing: one is needed to reach the artifacts.
         StorageError: a folder cannot be written, or the database cannot be opened or migrated.
     """
     _check_processes(settings)
     hooks.read(settings)
     _check_folder(settings.home, "home folder", "--home or SEGTUNE_HOME")
-    _check_folder(settings.artifact_folder, "folder of artifacts", "SEGTUNE_ARTIFACTS")
+    if settings.has_artifacts_at_url:
+        storage.probe(settings.artifact_place)
+    else:
+        _check_folder(settings.artifact_folder, "folder of artifacts", "SEGTUNE_ARTIFACTS")
     storage.upgrade(settings.database_url)
     if is_exposed(settings):
         check_exposure(settings, has_tokens=_has_tokens(settings))
 
 
 def _has_tokens(settings: Settings) -> bool:
-    with storage.opened(settings.database_url, settings.artifact_folder) as stored:
+    with storage.opened(settings.database_url, settings.artifact_place) as stored:
         return tokens.known(stored.db).is_any
 
 

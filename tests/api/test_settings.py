@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from api.serve import allow_connections, listen, reserve, serve
 from api.settings import Settings
-from tuner.errors import InvalidInput
+from api.startup import prepare
+from tuner.errors import InvalidInput, SegtuneError
 
 
 def _settings(**given: Any) -> Settings:
@@ -45,13 +46,26 @@ def test_other_urls_stay(url: str) -> None:
     assert _settings(database_url=url).database_url == url
 
 
-@pytest.mark.parametrize(
-    "url", ["s3://bucket/runs", "gs://b", "file:///data", "S3A://b/c", "https://host/x", "s3:/b"]
-)
-def test_a_url_is_no_folder_of_artifacts(url: str) -> None:
+@pytest.mark.parametrize("url", ["file:///data", "memory://x", "S3A://b/c", "s3:/b", "s3:///b"])
+def test_what_looks_like_a_url_is_no_folder_of_artifacts(url: str) -> None:
     """It is refused, with what to give, in place of a folder of that name."""
     with pytest.raises(ValidationError, match=r"SEGTUNE_ARTIFACTS.*local folder"):
         _settings(artifacts=url)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/runs", "gs://b", "abfs://b/c"])
+def test_artifacts_at_a_url(url: str) -> None:
+    """A URL stays as it is."""
+    settings = _settings(artifacts=url)
+
+    assert (settings.artifact_place, settings.has_artifacts_at_url) == (url, True)
+
+
+@pytest.mark.parametrize("url", ["nowhere://bucket", "https://127.0.0.1:9/x"])
+def test_artifacts_that_cannot_be_kept_there(tmp_path: Path, url: str) -> None:
+    """The server does not start, and says what would do."""
+    with pytest.raises(SegtuneError, match=f"{url}.*SEGTUNE_ARTIFACTS|SEGTUNE_ARTIFACTS.*{url}"):
+        prepare(_settings(home=tmp_path, artifacts=url))
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,13 +24,15 @@ TESTED = (
     "optuna-dashboard",
     "ray",
     "kubernetes",
+    "s3",
     "dev",
 )  # the extras that `make test` needs
-USERS = ("server", "worker", "tiff", "insight", "ray", "kubernetes")
+USERS = ("server", "worker", "tiff", "insight", "ray", "kubernetes", "s3")
 # Dependencies that no file of ours imports, and what does.
 INDIRECT = {
     "cmaes": "Optuna's CMA-ES",
     "httptools": "uvicorn",
+    "s3fs": "fsspec, for s3://",
     "scikit-learn": "Optuna's fANOVA",
     "torchvision": "segmentation-models-pytorch and timm; its version must fit torch's",
     "uvloop": "uvicorn",
@@ -38,7 +40,6 @@ INDIRECT = {
 # Imports that no extra asks for, and why.
 UNDECLARED = {
     "anyio": "part of FastAPI's interface",
-    "fsspec": "for data sets at a URL; the message says what to install",
     "markupsafe": "part of Jinja's interface",
     "pydantic-core": "part of Pydantic's interface",
     "starlette": "part of FastAPI's interface",

@@ -86,7 +86,7 @@ def check(
         raise typer.Exit(1)
     typer.echo(f"revision {revision}, as this version has it")
     found = 0
-    with opened(settings.database_url, settings.artifact_folder) as stored:
+    with opened(settings.database_url, settings.artifact_place) as stored:
         for finding in (
             *checks.contradictions(stored.db),
             *checks.files(stored.db, stored.artifacts, whole=not quick),

@@ -82,7 +82,7 @@ def server_commands(settings: "Settings", counts: Path) -> tuple[Command, ...]:
         SHARED_FOLDER: str(counts),
         "SEGTUNE_HOME": str(settings.home),
         "SEGTUNE_DATABASE_URL": settings.database_url,
-        "SEGTUNE_ARTIFACTS": str(settings.artifact_folder),
+        "SEGTUNE_ARTIFACTS": settings.artifact_place,
         "SEGTUNE_HOST": settings.host,
         "SEGTUNE_PORT": str(settings.port),
         "SEGTUNE_PROCESSES": str(settings.processes),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tuner.errors import StorageError
 from tuner.store import migrate
 from tuner.store.artifacts import ArtifactStore
+from tuner.store.bucket import Bucket
 from tuner.store.engine import CONNECTIONS, Database, is_for_several
 from tuner.store.neighbours import Neighbours
 
@@ -17,9 +18,11 @@ __all__ = [
     "Database",
     "Neighbours",
     "Storage",
+    "artifact_store",
     "check",
     "is_for_several",
     "opened",
+    "probe",
     "upgrade",
 ]
 
@@ -37,13 +40,31 @@ def upgrade(url: str) -> None:
 
 
 @contextmanager
-def opened(url: str, artifact_folder: Path, *, connections: int = CONNECTIONS) -> Iterator[Storage]:
-    """Give the storage until the block ends. Raises StorageError."""
+def opened(url: str, artifacts: str | Path, *, connections: int = CONNECTIONS) -> Iterator[Storage]:
+    """Give the storage until the block ends; `artifacts` is a folder or a URL.
+
+    Raises:
+        InvalidInput, PackageMissing, StorageError: it cannot be reached.
+    """
     db = Database(url, connections=connections)
     try:
-        yield Storage(db, ArtifactStore(artifact_folder))
+        yield Storage(db, artifact_store(artifacts))
     finally:
         db.dispose()
+
+
+def artifact_store(place: str | Path) -> ArtifactStore:
+    """The store in a folder or at a URL. Raises InvalidInput, PackageMissing."""
+    return Bucket(str(place)) if "://" in str(place) else ArtifactStore(place)
+
+
+def probe(url: str) -> None:
+    """Write, read and delete a file at a URL.
+
+    Raises:
+        InvalidInput, PackageMissing, StorageError: artifacts cannot be kept there.
+    """
+    Bucket(url).probe()
 
 
 def check(db: Database) -> None:

@@ -34,7 +34,7 @@ from tuner.store.held import HeldTrial
 from tuner.store.tables import Artifact, Study, Trial
 
 logger = logging.getLogger(__name__)
-_CHUNK = 2**20
+CHUNK = 2**20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TURNS = 0x66696C65 << 32  # of PostgreSQL's advisory locks those that are of files: "file"
 
@@ -61,10 +61,15 @@ class Upload:
 class ArtifactStore:
     """A folder of files named by their sha256; equal files are kept once."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # When a file that is known to be damaged was written: one that is replaced may be whole.
-        self._damaged: dict[str, int] = {}
+    def __init__(self, place: str | Path) -> None:
+        self.place = str(place)
+        # State of a file that is known to be damaged: one that is replaced may be whole.
+        self._damaged: dict[str, object] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return Path(self.place)
 
     def write(self, chunks: Iterable[bytes], *, sha256: str | None, limit: int) -> Stored:
         """Stream bytes into the store: written aside, checked, then renamed.
@@ -81,8 +86,10 @@ class ArtifactStore:
             with tempfile.NamedTemporaryFile(dir=incoming, delete=False) as file:
                 aside = Path(file.name)
                 try:
-                    stored = _copy(chunks, file, limit)
-                    _check(stored, sha256)
+                    stored = copied(chunks, file, limit)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    check_digest(stored, sha256)
                     self._keep(aside, stored)
                 finally:
                     aside.unlink(missing_ok=True)
@@ -116,9 +123,7 @@ class ArtifactStore:
         try:
             return self._path(sha256).open("rb")
         except OSError:
-            raise NotFound(
-                f"artifact {sha256[:12]}… has a row but no file in {self.folder}; was it moved?"
-            ) from None
+            raise self._gone(sha256) from None
 
     def read(self, stored: Stored) -> Iterator[bytes]:
         """The file's bytes in parts; the last comes once all are known to be those stored.
@@ -132,24 +137,24 @@ class ArtifactStore:
         """
         sha256 = stored.sha256
         with self.open(sha256) as file:
-            found = os.fstat(file.fileno())
-            if found.st_size != stored.size or self._damaged.get(sha256) == found.st_mtime_ns:
+            size, state = self._state(sha256)
+            if size != stored.size or self._damaged.get(sha256) == state:
                 raise self._damage(sha256)
             digest, held = hashlib.sha256(), b""
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 if held:
                     yield held
                 held = chunk
         if digest.hexdigest() != sha256:
-            self._damaged[sha256] = found.st_mtime_ns
+            self._damaged[sha256] = state
             logger.error("%s", self._damage(sha256))
             raise self._damage(sha256)
         yield held
 
     def _damage(self, sha256: str) -> DamagedArtifact:
         return DamagedArtifact(
-            f"the file {self._path(sha256)} is damaged: its bytes have another sha256 than its "
+            f"the file {self._file(sha256)} is damaged: its bytes have another sha256 than its "
             "name says; bring it back from a backup, or train again"
         )
 
@@ -184,11 +189,29 @@ class ArtifactStore:
         path.parent.mkdir(exist_ok=True)
         aside.replace(path)
 
+    def _gone(self, sha256: str) -> NotFound:
+        return NotFound(
+            f"artifact {sha256[:12]}… has a row but no file in {self.place}; was it moved?"
+        )
+
+    def _state(self, sha256: str) -> tuple[int, object]:
+        """A file's size, and what changes when it is replaced. Raises NotFound."""
+        try:
+            found = self._path(sha256).stat()
+        except OSError:
+            raise self._gone(sha256) from None
+        return found.st_size, found.st_mtime_ns
+
+    def _file(self, sha256: str) -> str:
+        """Where a file is, for messages."""
+        return str(self._path(sha256))
+
     def _path(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
 
 
-def _copy(chunks: Iterable[bytes], file: IO[bytes], limit: int) -> Stored:
+def copied(chunks: Iterable[bytes], file: IO[bytes], limit: int) -> Stored:
+    """Write bytes to a file as they come, and say what they were. Raises TooLarge."""
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
         size += len(chunk)
@@ -196,8 +219,6 @@ def _copy(chunks: Iterable[bytes], file: IO[bytes], limit: int) -> Stored:
             raise too_large(limit)
         digest.update(chunk)
         file.write(chunk)
-    file.flush()
-    os.fsync(file.fileno())
     return Stored(digest.hexdigest(), size)
 
 
@@ -209,7 +230,8 @@ def too_large(limit: int) -> TooLarge:
     )
 
 
-def _check(stored: Stored, announced: str | None) -> None:
+def check_digest(stored: Stored, announced: str | None) -> None:
+    """Raise DigestMismatch unless the bytes are those that were announced."""
     if announced is not None and announced.lower() != stored.sha256:
         raise DigestMismatch(
             f"announced sha256 {announced[:12]}…, received {stored.size} bytes with "
