@@ -1,4 +1,4 @@
-"""Plumbing for every test: a pytest process per core, one thread in each, nobody's settings."""
+"""Plumbing for every test: pytest processes on all cores, one thread in each, no settings."""
 
 import os
 
@@ -16,10 +16,10 @@ for _name in [name for name in os.environ if name.startswith("SEGTUNE_")]:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Cores that this process may use; the machine may have more."""
+    """One more than the cores that may be used: some tests wait for processes of theirs."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return len(os.sched_getaffinity(0)) + 1
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)
