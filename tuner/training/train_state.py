@@ -1,5 +1,6 @@
 """Everything that a training goes on from: network, optimizer, average, loss sum and position."""
 
+import weakref
 from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from pathlib import Path
@@ -81,7 +82,8 @@ class TrainState:
     def expect(self, rank: Rank) -> None:
         """Be one of so many processes, which are not there yet; before anything is computed."""
         if self.config.model.norm == "sync" and rank.count > 1:
-            synchronise(self.model, lambda: self.group)
+            own = weakref.proxy(self)  # DDP in a cycle would keep its connections
+            synchronise(self.model, lambda: own.group)
 
     def join(self, group: ProcessGroup) -> None:
         """Learn from the gradients of the whole group from now on, with every rank's parts."""
