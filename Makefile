@@ -5,7 +5,7 @@ GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test gpu check style fix serve worker migration browser
+.PHONY: help venv demo test gpu check style fix serve worker migration browser slurm
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -15,7 +15,7 @@ venv: $(READY) ## set up .venv from requirements.lock, once
 demo: $(READY) ## a whole study on synthetic street scenes, in minutes
 	$(BIN)/segtune demo
 
-test: $(READY) browser ## every test, on all cores
+test: $(READY) browser slurm ## every test, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 gpu: ## on a machine with a GPU and a torch of its own: its tests, then the training benchmark
@@ -45,6 +45,11 @@ browser:
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
 	else echo "No browser found: install Chromium, or the dashboard's tests in a browser are skipped."; fi
+
+slurm:
+	@command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v sbatch >/dev/null && command -v munged >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge; \
+	else echo "No Slurm found: install slurmctld, slurmd, slurm-client and munge, or its test is skipped."; fi
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "segtune needs Python 3.11, 3.12 or 3.13 with venv; name one: make PYTHON=/path/to/python"; exit 1; }

@@ -1,13 +1,14 @@
 """A real browser for tests, and windows that note what their pages complain about."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
+
+from tests.missing import unavailable
 
 _BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 _FLAGS = [
@@ -80,12 +81,12 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium; where there is none the test skips, in CI it fails."""
     program = next((path for path in _BROWSERS if Path(path).exists()), None)
     if program is None:
-        _unavailable(f"no browser at {', '.join(_BROWSERS)}; apt-get install chromium")
+        unavailable(f"no browser at {', '.join(_BROWSERS)}; apt-get install chromium")
     with sync_playwright() as playwright:
         try:
             found = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         except Error as error:
-            _unavailable(f"{program} does not start: {error}")
+            unavailable(f"{program} does not start: {error}")
         yield found
         found.close()
 
@@ -102,9 +103,3 @@ def windows(browser: Browser) -> Iterator[Windows]:
 def visit(windows: Windows) -> Visit:
     """A fresh browser window."""
     return windows.open()
-
-
-def _unavailable(reason: str) -> None:
-    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -16,7 +16,7 @@ from tuner.cli.options import (
 )
 
 DriverOption = Annotated[
-    str | None, typer.Option(help="Engine: local, ray, kubernetes, …", show_default="local")
+    str | None, typer.Option(help="Engine: local, ray, slurm, kubernetes.", show_default="local")
 ]
 MinOption = Annotated[
     int | None, typer.Option(help="Workers that stay without work.", show_default="0")
@@ -47,6 +47,10 @@ TemplateOption = Annotated[
     Path | None,
     typer.Option(help="Kubernetes: the Job that a worker is made of.", show_default=False),
 ]
+ScriptOption = Annotated[
+    Path | None,
+    typer.Option(help="Slurm: the batch script of a worker.", show_default="the one that ships"),
+]
 
 
 def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
@@ -61,6 +65,7 @@ def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
     interval: IntervalOption = None,
     name: NameOption = None,
     template: TemplateOption = None,
+    script: ScriptOption = None,
     once: Annotated[bool, typer.Option("--once", help="Look and act once.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say once what would be done, and do nothing.")
@@ -80,6 +85,7 @@ def fleet(  # noqa: PLR0913, PLR0917  # each option is an argument
     settings = configured(
         FleetSettings, driver=driver, min=min, max=max, slots=slots, cooldown=cooldown,
         gpu_hours=gpu_hours, gpus=gpus, cpus=cpus, interval=interval, name=name, template=template,
+        script=script,
     )  # fmt: skip
     worker = configured(
         WorkerSettings,

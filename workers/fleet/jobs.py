@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +13,7 @@ from tuner.errors import InvalidInput, Problem
 from tuner.spec.validation import summary
 from tuner.wording import quantity
 from workers.fleet.decision import GRACE
+from workers.fleet.environment import is_local
 from workers.fleet.settings import FleetSettings
 from workers.settings import WorkerSettings
 
@@ -21,7 +21,6 @@ FLEET, WORKER = "segtune/fleet", "segtune/worker"  # labels
 _GPU = "nvidia.com/gpu"
 _KEPT = 3600  # seconds for which an ended Job stays, with its log
 _LONGEST = 63  # characters of a label, and of a Job's name
-_LOCAL = {"localhost", "127.0.0.1", "::1"}
 _OVER = {"Complete", "Failed", "FailureTarget"}
 _ENDED = {"Succeeded", "Failed"}
 _COMING = {"ContainerCreating", "PodInitializing"}
@@ -108,7 +107,7 @@ def check(template: Object, name: str, fleet: FleetSettings, worker: WorkerSetti
         raise _wrong("the fleet names its workers; take --name out of the command")
     has_more = "envFrom" in container
     has_server = "--server" in words or "SEGTUNE_SERVER" in given or has_more
-    if not has_server and _is_local(worker.server):
+    if not has_server and is_local(worker.server):
         raise _wrong(f"a pod does not reach {worker.server}; set SEGTUNE_SERVER in its environment")
     has_token = "--token" in words or "SEGTUNE_TOKEN" in given or has_more
     if worker.token is not None and not has_token:
@@ -269,10 +268,6 @@ def _is_deleted(item: Object) -> bool:
 
 def _is_leaving(pod: Object) -> bool:
     return _is_deleted(pod) or pod.get("status", {}).get("phase") in _ENDED
-
-
-def _is_local(server: str) -> bool:
-    return urlsplit(server).hostname in _LOCAL
 
 
 def _wrong(message: str) -> InvalidInput:

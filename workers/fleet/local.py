@@ -14,6 +14,7 @@ from tuner.atomic import replacing
 from tuner.errors import EngineError
 from workers.devices import cores, gpus
 from workers.fleet.contract import FleetDriver, FleetMember
+from workers.fleet.environment import environment
 from workers.fleet.loop import name_of
 from workers.fleet.settings import FleetSettings
 from workers.settings import WorkerSettings
@@ -101,16 +102,8 @@ class LocalDriver:
 
     def _environment(self, device: str) -> Mapping[str, str]:
         """What the fleet was given, for its workers; those on the CPU share its cores."""
-        worker, environment = self._worker, dict(os.environ)
-        environment["SEGTUNE_SERVER"] = worker.server
-        environment["SEGTUNE_HOME"] = str(worker.home)
-        environment["SEGTUNE_LOG_FORMAT"] = worker.log_format
-        environment["SEGTUNE_DATA_ROOTS"] = os.pathsep.join(map(str, worker.data_roots))
-        if worker.token is not None:
-            environment["SEGTUNE_TOKEN"] = worker.token.get_secret_value()
-        if self._fleet.gpus > 1:
-            environment["SEGTUNE_GPUS"] = str(int(self._fleet.gpus))
+        found = {**os.environ, **environment(self._fleet, self._worker)}
         if not device.startswith("cuda"):
             share = max(1, cores() // max(1, self._fleet.max))
-            environment.setdefault("SEGTUNE_THREADS", str(worker.threads or share))
-        return environment
+            found.setdefault("SEGTUNE_THREADS", str(self._worker.threads or share))
+        return found

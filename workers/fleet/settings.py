@@ -30,6 +30,9 @@ class FleetSettings(BaseSettings):
     template: Path | None = Field(
         None, description="File with the Job that a worker on Kubernetes is made of"
     )
+    script: Path | None = Field(
+        None, description="Batch script of a worker on Slurm; the one that ships if not given"
+    )
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Self:
