@@ -6,6 +6,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,12 +59,10 @@ def test_a_batch_has_an_image_for_each_rank(scenes: Data) -> None:
 
 def test_buffers_of_any_kind_are_aligned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Statistics come from the first rank, whatever their layout; positions stay."""
-    module = torch.nn.BatchNorm2d(3)
+    module: Any = torch.nn.BatchNorm2d(3)
     module.register_buffer("turned", torch.zeros(2, 3, dtype=torch.float64).t())
     module.register_buffer("places", torch.arange(6).view(2, 3).t())
-    monkeypatch.setattr(
-        process_group.dist, "broadcast", lambda sent, src: sent.copy_(torch.arange(len(sent)))
-    )
+    monkeypatch.setattr(dist, "broadcast", lambda sent, src: sent.copy_(torch.arange(len(sent))))
     process_group.Ranks(Rank(1, 2), "cpu").align(module)
     assert module.running_mean.tolist() == [0, 1, 2]
     assert module.running_var.tolist() == [3, 4, 5]
@@ -76,7 +75,8 @@ def test_ranks_meet_where_nobody_else_can_come() -> None:
 
     def listening() -> set[tuple[str, int]]:
         found = psutil.Process().net_connections("tcp")
-        return {tuple(each.laddr) for each in found if each.status == psutil.CONN_LISTEN}
+        listen = [each.laddr for each in found if each.status == psutil.CONN_LISTEN]
+        return {(str(place.ip), int(place.port)) for place in listen}
 
     before = listening()
     store = process_group.meeting_place("127.0.0.1", 2)
@@ -103,9 +103,9 @@ def test_gpus_do_not_wait_to_leave_a_group_that_failed(
     """NCCL would wait for what the others owe; nothing is owed before the first exchange."""
     left = list[str]()
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
-    monkeypatch.setattr(process_group.dist, "init_process_group", lambda backend, **_: None)
-    monkeypatch.setattr(process_group.dist, "new_group", lambda **_: None)
-    monkeypatch.setattr(process_group.dist, "destroy_process_group", lambda: left.append(device))
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **_: None)
+    monkeypatch.setattr(dist, "new_group", lambda **_: None)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: left.append(device))
     store: Any = None
     with (
         nullcontext() if error is None else pytest.raises(type(error)),

@@ -145,7 +145,7 @@ def test_a_worker_takes_gpus_that_are_free(
 
 def test_several_gpus_are_never_the_cpu_by_themselves() -> None:
     """Without a driver, a worker that is to have some does not train on the processor."""
-    with pytest.raises(InvalidInput, match="free for auto: none.* device cpu"):
+    with pytest.raises(InvalidInput, match=r"free for auto: none.* device cpu"):
         devices.several("auto", 2, (), ())
 
 

@@ -117,7 +117,7 @@ class Ranks(ProcessGroup):
             return
         sent = torch.cat([buffer.flatten() for buffer in buffers])
         dist.broadcast(sent, src=0)
-        parts = sent.split([buffer.numel() for buffer in buffers])
+        parts = torch.split(sent, [buffer.numel() for buffer in buffers])
         for buffer, part in zip(buffers, parts, strict=True):
             buffer.copy_(part.view_as(buffer))
 
