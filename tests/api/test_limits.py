@@ -45,10 +45,10 @@ def test_maintenance_by_command(live: Live) -> None:
 def test_hours_of_owners_by_command(live: Live) -> None:
     """Listed, limited, freed; nonsense is refused."""
     assert "nobody owns a study" in run(live, "owners", "list")
-    limited = "ada: 0 of 100 device hours (studies: 0)\n"
+    limited = "ada: 0 of 100 h of devices (studies: 0)\n"
     assert run(live, "owners", "limit", "ada", "--hours", "100") == limited
     assert run(live, "owners", "list") == limited
-    assert run(live, "owners", "limit", "ada") == "ada: 0 device hours (studies: 0)\n"
+    assert run(live, "owners", "limit", "ada") == "ada: 0 h of devices (studies: 0)\n"
     for body in ({}, {"hours": -1}, {"hours": "many"}):
         assert live.client.put("/api/v1/owners/ada", json=body).status_code == 422
     deeds = live.client.get("/api/v1/audit").json()["items"]

@@ -63,7 +63,7 @@ def maintenance_show(server: ServerOption = None, token: TokenOption = None) -> 
 
 def _owner(one: "OwnerView") -> str:
     limit = "" if one.limit is None else f" of {one.limit:g}"
-    return f"{one.owner}: {one.hours:.4g}{limit} device hours (studies: {one.studies})"
+    return f"{one.owner}: {one.hours:.4g}{limit} h of devices (studies: {one.studies})"
 
 
 def _maintenance(found: "MaintenanceView") -> str:

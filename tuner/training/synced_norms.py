@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from tuner.training.process_group import ProcessGroup
 
-Group = Callable[[], ProcessGroup]
+CurrentGroup = Callable[[], ProcessGroup]
 
 
-def synchronise(model: nn.Module, group: Group) -> None:
+def synchronise(model: nn.Module, group: CurrentGroup) -> None:
     """Let each batch norm of a network learn from the statistics of all ranks of its group.
 
     Every rank must pass as many parts of a batch through the network as the others do. Alone, as
@@ -28,7 +28,7 @@ def synchronise(model: nn.Module, group: Group) -> None:
             module.forward = synced  # type: ignore[method-assign]
 
 
-def _forward(norm: nn.BatchNorm2d, its_group: Group, alone: Any, features: Tensor) -> Tensor:
+def _forward(norm: nn.BatchNorm2d, its_group: CurrentGroup, alone: Any, features: Tensor) -> Tensor:
     """N×C×H×W features, normalised in training by the mean and variance of all ranks'."""
     if not norm.training:
         return cast(Tensor, alone(features))
