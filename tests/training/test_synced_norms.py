@@ -1,6 +1,7 @@
 """Batch norm over several processes is batch norm over all of their images."""
 
 import copy
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -87,3 +88,6 @@ def test_a_rank_alone_may_have_one_image(scenes: Data) -> None:
     state.expect(rank)
     _find_micro_batch(state, Batches(scenes.train, config, "cpu", rank=rank))
     assert state.micro_batch == 2
+    held = weakref.ref(state)
+    del state
+    assert held() is None, "or connections stay until the collector comes"

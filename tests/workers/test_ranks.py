@@ -125,6 +125,7 @@ def test_two_processes_give_the_numbers_of_one(
     assert kind(end) is OutcomeKind.COMPLETED, trainer.process.log_tail()
     assert samples.timeless([*first, *rest]) == samples.timeless(reports)
     assert trainer.ranks() == []
+    assert "Fatal" not in trainer.process.log_tail(), "they end in peace"
 
 
 def test_a_killed_process_ends_all(trainer: Trainer, tmp_path: Path) -> None:
