@@ -16,7 +16,8 @@ maintenance_app = typer.Typer(help="Let nobody have a further trial, for a while
 @owners_app.command("list")
 def list_owners(server: ServerOption = None, token: TokenOption = None) -> None:
     """List everyone who owns a study or has a limit, with their device hours."""
-    found = connect(server, token).tokens.owners()
+    with connect(server, token) as client:
+        found = client.tokens.owners()
     for one in found:
         typer.echo(_owner(one))
     if not found:
@@ -36,7 +37,8 @@ def limit_owner(
 
     What they have trained so far counts. Once all are spent no further trial of theirs begins.
     """
-    typer.echo(_owner(connect(server, token).tokens.limit_owner(owner, hours)))
+    with connect(server, token) as client:
+        typer.echo(_owner(client.tokens.limit_owner(owner, hours)))
 
 
 @maintenance_app.command("on")
@@ -46,19 +48,22 @@ def maintenance_on(
     token: TokenOption = None,
 ) -> None:
     """Give out no trial any more; what runs goes on."""
-    typer.echo(_maintenance(connect(server, token).tokens.begin_maintenance(reason)))
+    with connect(server, token) as client:
+        typer.echo(_maintenance(client.tokens.begin_maintenance(reason)))
 
 
 @maintenance_app.command("off")
 def maintenance_off(server: ServerOption = None, token: TokenOption = None) -> None:
     """Give out trials again."""
-    typer.echo(_maintenance(connect(server, token).tokens.end_maintenance()))
+    with connect(server, token) as client:
+        typer.echo(_maintenance(client.tokens.end_maintenance()))
 
 
 @maintenance_app.command("show")
 def maintenance_show(server: ServerOption = None, token: TokenOption = None) -> None:
     """Say whether trials are given out."""
-    typer.echo(_maintenance(connect(server, token).tokens.maintenance()))
+    with connect(server, token) as client:
+        typer.echo(_maintenance(client.tokens.maintenance()))
 
 
 def _owner(one: "OwnerView") -> str:
