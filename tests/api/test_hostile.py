@@ -97,7 +97,7 @@ def _prepared(client: TestClient) -> tuple[dict[str, str], dict[str, str]]:
     lease = client.post("/api/v1/leases", json={"worker": "w1", "study": "a"}).json()
     known = {
         "study": "a", "number": "0", "lease": lease["lease"], "artifact": "1", "token": "bob",
-        "worker": "w1", "action": "drain", "version": "1", "name": "x",
+        "owner": "bob", "worker": "w1", "action": "drain", "version": "1", "name": "x",
     }  # fmt: skip
     return known, lease_token(lease)
 

@@ -68,7 +68,7 @@ def test_examples_are_valid() -> None:
     """Every example of a body is one that the server takes."""
     taken = by_route(route for each in RESOURCES for route in each.router.routes)
 
-    assert len(taken) == 11
+    assert len(taken) == 13
     for body in taken.values():
         assert body.model.model_validate(body.example)
     assert checks.parse(taken["create_study"].example).name == "camvid-street"

@@ -59,7 +59,7 @@ def test_every_route_is_guarded(guarded: Settings) -> None:
     assert (unknown, schema) == (401, 401)
 
 
-_NAMES = ("worker", "study", "number", "lease", "name", "artifact", "token")
+_NAMES = ("worker", "study", "number", "lease", "name", "artifact", "token", "owner")
 
 
 def test_health_is_open(guarded: Settings) -> None:
