@@ -16,10 +16,10 @@ for _name in [name for name in os.environ if name.startswith("SEGTUNE_")]:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than the cores that may be used: some tests wait for processes of theirs."""
+    """Cores that this process may use; the machine may have more."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) + 1
-    return (os.cpu_count() or 1) + 1
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @pytest.hookimpl(trylast=True)
