@@ -98,6 +98,9 @@ def create_app(
             task_queue("background") as background,
             _open(settings, background, PageProcess(settings) if with_reader else None) as state,
             _upkeep(state),
+            repeated(
+                partial(upkeep.sweep, state.db, state.artifacts), seconds=upkeep.SWEEP_SECONDS
+            ),
             repeated(state.tokens.note, seconds=NOTE_SECONDS),
             sending(state.db, hooks),
             state.neighbours.around(state.hear),

@@ -305,5 +305,6 @@ def test_its_files_stay_while_it_can_be_restored(fleet: Fleet, tmp_path: object)
     with pytest.raises(NotFound):
         artifacts.locate(fleet.db, reference.id)
     upkeep.run(fleet.db, store)
+    upkeep.sweep(fleet.db, store)
     studies.restore(fleet.db, "streets")
     assert artifacts.locate(fleet.db, reference.id) == reference

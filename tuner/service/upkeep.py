@@ -21,6 +21,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 BATCH = 100
 UNDO_TIME = timedelta(minutes=10)  # in which a deleted study can be restored
+SWEEP_SECONDS = 600.0
 ORPHAN_AGE = timedelta(hours=1)  # longer than any upload lies without its row
 
 
@@ -57,7 +58,7 @@ def run(
     preempts: bool = True,
     collected: retention.Collected | None = None,
 ) -> int:
-    """Release expired leases, end overdue studies, forget old keys, delete orphaned files.
+    """Release expired leases, end overdue studies, forget old keys, delete what is not kept.
 
     What was deleted before the `undo` time is removed for good. Without a `vigil` leases are
     released at once. Where it `preempts`, trials are asked to make room for studies of higher
@@ -73,7 +74,6 @@ def run(
     if store is not None:
         seen = {} if collected is None else collected
         _tried("removal of files that are not kept", partial(retention.collect, db, store, seen))
-        _tried("removal of orphaned files", partial(sweep, db, store))
     if vigil is not None:
         _tried("look at the clock", partial(_note, db, vigil))
     return (released or 0) + (closed or 0) + (moved or 0)
@@ -196,10 +196,13 @@ def remove_deleted(db: Database, undo: timedelta = UNDO_TIME) -> int:
 
 
 def sweep(db: Database, store: ArtifactStore) -> int:
-    """Delete files that no row has named for an hour: of deleted studies and failed uploads."""
+    """Delete files that no row has named for an hour: of deleted studies and failed uploads.
+
+    It lists all files that there are: a duty for every `SWEEP_SECONDS`, not for every round.
+    """
+    cutoff = db.now() - ORPHAN_AGE
+    candidates = store.older_than(cutoff)
     with db.reading() as session:
-        cutoff = db.now() - ORPHAN_AGE
-        candidates = store.older_than(cutoff)
         named = artifacts.named(session, candidates)
     orphans = [sha256 for sha256 in candidates if sha256 not in named]
     removed = [

@@ -3,7 +3,6 @@
 import hashlib
 import secrets
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ from tuner.errors import InvalidInput, PackageMissing, Problem, SegtuneError, St
 from tuner.store.artifacts import CHUNK, ArtifactStore, Stored, check_digest, copied
 
 _PART = 16 * 2**20  # bytes that are sent or fetched at once, and held in memory meanwhile
-_LIST_SECONDS = 600.0  # between two lists of all files: a bucket may hold very many
 
 
 class Bucket(ArtifactStore):
@@ -24,7 +22,6 @@ class Bucket(ArtifactStore):
         super().__init__(url.rstrip("/"))
         self._fs, root = _reached(self.place)
         self._root = root.rstrip("/")
-        self._listed_at = -_LIST_SECONDS
 
     def write(self, chunks: Iterable[bytes], *, sha256: str | None, limit: int) -> Stored:
         """Stream bytes up in parts, which become a file once they are known to be right.
@@ -91,10 +88,7 @@ class Bucket(ArtifactStore):
         return True
 
     def older_than(self, cutoff: datetime) -> tuple[str, ...]:
-        """Names of files last written before `cutoff`; none if they were listed just now."""
-        if time.monotonic() - self._listed_at < _LIST_SECONDS:
-            return ()
-        self._listed_at = time.monotonic()
+        """Names of files last written before `cutoff`."""
         with self._said("lists no files"):
             found = self._fs.find(self._root, detail=True)
         return tuple(
