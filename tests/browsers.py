@@ -1,7 +1,8 @@
 """A real browser for tests, and windows that note what their pages complain about."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,25 @@ _BECOMES = """async (place, wanted) => {
 class Visit:
     """A page and everything that its console complained about, violations of its policy too."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, *, scripts: bool = True) -> None:
         self.page = page
         self.complaints: list[str] = []
+        for name in ("goto", "reload") if scripts else ():
+            setattr(page, name, partial(_arrive, page, getattr(page, name)))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: self._hear(message.type, message.text))
 
     def _hear(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:
             self.complaints.append(text)
+
+
+def _arrive(page: Page, go: Callable[..., Any], *to: str, **options: Any) -> Any:
+    """Go there, and wait until the page's scripts listen: who acts before them is not heard."""
+    answer = go(*to, **options)
+    if page.locator("script[src*='/app.js']").count():
+        page.locator("html[data-started]").wait_for(state="attached")
+    return answer
 
 
 def becomes(place: Locator, script: str, wanted: Any) -> bool:
@@ -68,7 +79,7 @@ class Windows:
             **{"viewport": {"width": 1440, "height": 900}, **options}
         )
         self._contexts.append(context)
-        return Visit(context.new_page())
+        return Visit(context.new_page(), scripts=options.get("java_script_enabled", True))
 
     def close(self) -> None:
         """Close all."""

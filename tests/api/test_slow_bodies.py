@@ -15,6 +15,7 @@ from api.errors import ProblemBody, TooSlow
 from api.settings import Settings
 from api.slowness import BodyTimeout
 from tests.api.samples import Live, lease_token, serving, study
+from tests.loops import in_a_loop
 
 
 @pytest.fixture
@@ -101,8 +102,11 @@ def received(*parts: tuple[float, bytes], then: float = 0.0) -> tuple[int, list[
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
+    async def scene() -> None:
+        await BodyTimeout(app)({"type": "http"}, receive, send)
+
     try:
-        asyncio.run(BodyTimeout(app)({"type": "http"}, receive, send))
+        in_a_loop(scene())
     except TooSlow:
         return -1, seen
     return sum(len(message.get("body", b"")) for message in seen), seen

@@ -63,4 +63,5 @@ localTimes();
 const root = document.querySelector("[data-live]");
 if (root) new Live(root);
 for (const place of document.querySelectorAll("[data-later]")) later(place);
-startModules();
+await startModules();
+document.documentElement.dataset.started = ""; // from here on all that a page can do answers
