@@ -1,9 +1,9 @@
 """Images per second of our training loop, against two others, and what a second trial waits for.
 
-a. Against a bare forward, backward and step on one resident batch: no data, no augmentation, no
-   schedule, no seeding, no bookkeeping. `data_wait` is the share of an epoch in which the loop
-   waits for its next batch, augmentation included. Both take turns in one process, and the ratio
-   is the median over the pairs.
+a. Against a bare forward, backward and step on one resident batch in the same precision: no data,
+   no augmentation, no schedule, no seeding, no bookkeeping. `data_wait` is the share of an epoch
+   in which the loop waits for its next batch, augmentation included. Both take turns in one
+   process, and the ratio is the median over the pairs.
 b. Against the usual published loop (`benchmarks.usual_loop`): the same network on the same
    images as files, through a DataLoader with torchvision's transforms, in float32.
 c. Images decoded by the first and by the second trial on a machine.
@@ -32,7 +32,7 @@ from tuner.spec.messages import Report, Verdict
 from tuner.training.batches.batches import Batches
 from tuner.training.data.load import Data, load
 from tuner.training.data.rasters import decode
-from tuner.training.determinism import DeviceContext, applied
+from tuner.training.determinism import DeviceContext, applied, autocast
 from tuner.training.session import Session
 from tuner.training.train import train
 from tuner.training.train_state import TrainState
@@ -115,8 +115,12 @@ def _plain_step(
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        logits, aux = model(images)
-        (loss(logits, labels) + 0.4 * (loss(aux, labels) if aux is not None else 0.0)).backward()
+        with autocast(state.config.training.determinism, state.context):
+            logits, aux = model(images)
+        total = loss(logits.float(), labels)
+        if aux is not None:
+            total = total + 0.4 * loss(aux.float(), labels)
+        total.backward()
         optimizer.step()
 
     return step

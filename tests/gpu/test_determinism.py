@@ -110,6 +110,7 @@ def test_every_optimizer_steps_on_the_gpu(
     assert (name in FUSED) <= bool(state.optimizer.defaults.get("fused"))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")  # torch's own import
 def test_a_compiled_network_learns_the_same(device: str, scenes: Data, tmp_path: Path) -> None:
     """`training.compile` changes the pace, not what is learned; kernels are kept in the cache."""
     plain = Run(scenes, tmp_path / "plain", device, config(FAST))

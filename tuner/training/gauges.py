@@ -51,8 +51,12 @@ class Gauges:
         return self.seconds * self._devices
 
     def speed(self) -> dict[str, float]:
-        """Images per second, and the share of the time in which the loop waited for them."""
+        """Images per second, and the share of the time in which the loop waited for them.
+
+        At the end of the steps: a GPU's use is noted here too, however few they were.
+        """
         seconds = max(self.seconds, 1e-9)
+        self.read_device()
         return {"images_per_second": self._images / seconds, "data_wait": self._waited / seconds}
 
     def device(self) -> dict[str, float]:

@@ -63,6 +63,25 @@ def halving(
 
 
 @contextmanager
+def building(context: DeviceContext) -> Iterator[None]:
+    """Name what did not fit while a network is built, of which nothing can be made smaller.
+
+    Raises:
+        OutOfMemory: the device ran out of memory.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(
+            f"{context.device} does not hold the network and what it learns with, before any "
+            f"image ({_peak(context)}); choose a smaller encoder or decoder, or leave the device "
+            "to this trial alone"
+        ) from error
+
+
+@contextmanager
 def limited(context: DeviceContext) -> Iterator[None]:
     """Let a forward pass keep no more for its backward pass than the context's limit allows."""
     limit, kept = context.memory_mb, 0

@@ -84,7 +84,8 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         batches = stack.enter_context(
             closing(Batches(data.train, config, context.device, rank=group.rank))
         )
-        state = TrainState(config, data, context, counting.epochs * batches.per_epoch)
+        with memory.building(context):
+            state = TrainState(config, data, context, counting.epochs * batches.per_epoch)
         session = SharedSession(session, group)
         checkpoints = _Checkpoints(state, folder, counting, session)
         stack.enter_context(checkpoints.writer)

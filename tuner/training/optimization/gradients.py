@@ -22,9 +22,11 @@ def clip(model: nn.Module, settings: TrainingConfig) -> None:
 def clip_weights(model: nn.Module, settings: TrainingConfig) -> None:
     """Bound every weight that learns to ±`clip_weights` after the optimizer's step, in place."""
     bound = settings.clip_weights
+    if bound is None:
+        return
     weights: list[Tensor] = [
         parameter for parameter in model.parameters() if parameter.requires_grad
     ]
-    if bound is not None and weights:
+    if weights:
         torch._foreach_clamp_min_(weights, -bound)  # one kernel; there is no public spelling
         torch._foreach_clamp_max_(weights, bound)
