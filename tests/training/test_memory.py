@@ -39,6 +39,16 @@ def work(limit: int, error: Exception | None = None) -> Callable[[int], str]:
     return attempt
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_network_that_does_not_fit_says_so(error: Exception) -> None:
+    """What cannot be made smaller is named, with the device; other errors pass as they are."""
+    unfit = pytest.raises(OutOfMemory, match="cpu does not hold the network")
+    with unfit, memory.building(DeviceContext()):
+        raise error
+    with pytest.raises(RuntimeError, match="shapes"), memory.building(DeviceContext()):
+        raise RuntimeError("shapes")
+
+
 @pytest.mark.parametrize(("size", "limit", "fits"), [(8, 8, 8), (12, 4, 3), (5, 2, 2), (8, 1, 1)])
 def test_a_size_is_halved_until_it_fits(size: int, limit: int, fits: int) -> None:
     """Nothing is halved that fits; an odd size rounds up."""

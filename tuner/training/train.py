@@ -141,9 +141,9 @@ def _train_epochs(
             del images, labels, loss  # or the device holds them beside the next ones
             checkpoints.writer.poll()
             session.heartbeat()
-        speed = gauges.speed()  # before anything waits for the device
         last = epoch * batches.per_epoch - 1
         loss_of_epoch = state.mean_loss(last)
+        speed = gauges.speed()  # after the device has done all of it
 
         report = None
         if counting.completes_step(epoch):
