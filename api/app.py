@@ -48,7 +48,7 @@ from api.webhooks import hooks as webhooks
 from api.webhooks.sender import sending
 from tuner import __version__
 from tuner.background import task_queue
-from tuner.configs import catalog
+from tuner.configs import catalog, plugins
 from tuner.errors import StorageError
 from tuner.service import searches, storage, upkeep
 from tuner.service.importance import ImportanceCache
@@ -135,6 +135,7 @@ def create_reading_app(settings: Settings) -> FastAPI:
 
 
 def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    plugins.allow(settings.plugins)
     app = FastAPI(
         title="segtune",
         version=__version__,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.prefix import normalized
+from tuner.configs.plugins import package_names
 from tuner.logs import LogFormat
 
 _SQLITE = "sqlite:///"
@@ -93,6 +94,9 @@ class Settings(BaseSettings):
     webhook_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_none)] = Field(
         default=None, description="What messages to it are signed with; not for Slack"
     )
+    plugins: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(package_names)
+    ] = Field(default=(), description="Packages whose components may be used, separated by commas")
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(_lowered)
     ] = "info"

@@ -8,6 +8,7 @@ from pathlib import Path
 from api.security import check_exposure, is_exposed
 from api.settings import Settings
 from api.webhooks import hooks
+from tuner.configs import catalog, plugins
 from tuner.errors import InvalidInput, Problem, StorageError
 from tuner.service import storage, tokens
 
@@ -24,12 +25,15 @@ def prepare(settings: Settings) -> None:
 
     Raises:
         InvalidInput: the address could be reached by others without a token, there are to be
-            several processes where only one can be, or a webhook is described wrongly.
+            several processes where only one can be, a plug-in has the name of another component,
+            or a webhook is described wrongly.
         PackageMissing: one is needed to reach the artifacts.
         StorageError: a folder cannot be written, or the database cannot be opened or migrated.
     """
     _check_processes(settings)
     hooks.read(settings)
+    plugins.allow(settings.plugins)
+    catalog.broken()
     _check_folder(settings.home, "home folder", "--home or SEGTUNE_HOME")
     if settings.has_artifacts_at_url:
         storage.probe(settings.artifact_place)

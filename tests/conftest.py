@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.browsers", "tests.clusters", "tests.databases"]
+pytest_plugins = ["tests.browsers", "tests.clusters", "tests.databases", "tests.distributions"]
 SLOW = {"end_to_end", "fleet"}  # folders of tests that start processes which train
 
 # Before anything imports torch: the pytest processes are the parallelism. What a test starts

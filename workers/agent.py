@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from tuner import logs
+from tuner.configs import catalog, plugins
 from tuner.errors import SegtuneError, TrainingError
 from tuner.spec.failures import gist
 from tuner.spec.messages import Assignment, LeaseRequest, Outcome, OutcomeKind, Unfitness
@@ -86,8 +87,12 @@ def run(
     Raises:
         Unauthorized: the server wants another token.
         UnsupportedVersion: the server is of a release that this worker does not understand.
-        InvalidInput: the machine has no such device, or no worker may be called so.
+        InvalidInput: the machine has no such device, no worker may be called so, or a plug-in has
+            the name of another component.
     """
+    plugins.allow(settings.plugins)
+    if settings.plugins:
+        catalog.read_all(catalog.TRAINING)
     stop = stop or threading.Event()
     token = settings.token.get_secret_value() if settings.token else None
     limits = limits or Limits(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import tuner
+from tuner.configs import packages
 from tuner.errors import InvalidInput, Problem
 from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Capabilities, Device
@@ -146,6 +147,7 @@ def capabilities(
         gpus=gpus,
         labels=dict(labels),
         versions=versions,
+        plugins=dict(packages.usable()),
     )
 
 

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tuner.configs.plugins import package_names
 from tuner.logs import LogFormat
 from tuner.spec.address import ServerAddress
 from tuner.spec.kinds import MOST_GPUS
@@ -27,6 +28,12 @@ def _labels(value: object) -> object:
     if "" in names:
         raise ValueError("a label has no name before its '='; write name=value")
     return dict(split)
+
+
+def _names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _lowered(value: object) -> object:
@@ -84,6 +91,9 @@ class WorkerSettings(BaseSettings):
         description="Shortest time between two checkpoint uploads; 0 writes and uploads all",
     )
 
+    plugins: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(package_names)
+    ] = Field((), description="Packages whose components may be used, separated by commas")
     log_format: Annotated[LogFormat, BeforeValidator(_lowered)] = Field(
         "text", description="How the log is written: text, or one JSON object a line"
     )

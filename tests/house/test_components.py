@@ -60,6 +60,7 @@ def render() -> str:
         "Made from the component files by `tests/house/test_components.py`; do not edit by hand.",
         "An option stands beside its component's name in a study; its default is what a study that "
         "does not set it trains with.",
+        "Other packages may add to these: see [plugins.md](plugins.md).",
     ]
     for kind, heading in HEADINGS.items():
         parts += [
@@ -69,7 +70,7 @@ def render() -> str:
             "| name | what it is | options | file |",
             "|---|---|---|---|",
         ]
-        parts += [row(component) for component in catalog.components(kind).values()]
+        parts += [row(component) for component in catalog.built_in(kind).values()]
     return "\n".join(parts) + "\n"
 
 

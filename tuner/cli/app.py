@@ -13,6 +13,7 @@ from tuner.cli import (
     audit,
     check_data,
     db,
+    plugins,
     preview,
     serve,
     studies,
@@ -143,6 +144,7 @@ app.command("init", rich_help_panel=FILES)(init)
 app.command("check-data", rich_help_panel=FILES)(check_data.check_data)
 app.command(rich_help_panel=FILES)(preview.preview)
 app.command(rich_help_panel=FILES)(train)
+app.command("plugins", rich_help_panel=FILES)(plugins.plugins)
 
 app.command(rich_help_panel=MODELS)(evaluate)
 app.command("ensemble", rich_help_panel=MODELS)(ensemble)

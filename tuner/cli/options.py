@@ -56,7 +56,7 @@ def connect(server: str | None, token: str | None) -> "Client":
 
 
 def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
-    """Read settings, with every flag that was given laid over them.
+    """Read settings, with every flag that was given laid over them; allow the plug-ins they name.
 
     Raises:
         InvalidInput: a setting has a value that it cannot have.
@@ -64,19 +64,24 @@ def configured(kind: type[AnySettings], **flags: Any) -> AnySettings:
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
+    from tuner.configs import plugins
     from tuner.errors import InvalidInput, Problem
     from tuner.spec.validation import problems
 
     try:
-        return kind(**{name: value for name, value in flags.items() if value is not None})
+        found = kind(**{name: value for name, value in flags.items() if value is not None})
     except (UnicodeDecodeError, SettingsError, OSError) as error:
         message = f"the settings in it cannot be read: {error}; write NAME=value lines in UTF-8"
         raise InvalidInput([Problem((".env",), message)]) from None
     except ValidationError as error:
-        found = problems(error.errors())
+        wrong = problems(error.errors())
         raise InvalidInput(
-            [Problem(_setting(kind, each.location), each.message) for each in found]
+            [Problem(_setting(kind, each.location), each.message) for each in wrong]
         ) from None
+    allowed = getattr(found, "plugins", None)
+    if allowed is not None:
+        plugins.allow(allowed)
+    return found
 
 
 def _setting(kind: "type[BaseSettings]", location: "Location") -> tuple[str, ...]:

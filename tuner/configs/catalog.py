@@ -7,11 +7,14 @@ The contract of a component file is one entry function, `build` unless `ENTRIES`
 Its positional parameters come from the caller; its keyword-only parameters are the options that
 a study may set, each with a type that pydantic can check and a default.
 What else a file says of itself it says in capitals at its top: see `tuner.configs.traits`.
+Files of other packages are components too, where the operator allows it: see
+`tuner.configs.plugins`.
 """
 
 import ast
 import importlib
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,12 +23,15 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tuner.configs import timm_names
+from tuner.configs import plugins, timm_names
+from tuner.configs.plugins import Broken, Plugin
 from tuner.configs.traits import OF_KIND, EncoderTraits, Traits
-from tuner.errors import Problem, UnknownComponent
+from tuner.errors import InvalidInput, PackageMissing, Problem, UnknownComponent
+from tuner.spec.config import TrialConfig
 from tuner.spec.hints import nearest
 from tuner.spec.validation import problems, reasons
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T", bound=Traits)
 
 FOLDERS: Mapping[str, str] = {
@@ -40,6 +46,11 @@ FOLDERS: Mapping[str, str] = {
     "pruner": "search/pruners",
 }
 ENTRIES: Mapping[str, str] = {"dataset": "open_split"}
+SEARCHING = ("sampler", "pruner")  # kinds that a server imports; a worker has no use for them
+TRAINING = tuple(kind for kind in FOLDERS if kind not in SEARCHING)
+_CALLED = {"augment": "augmentation"}
+_RESERVED = {"sampler": {"auto"}, "pruner": {"auto"}}
+_SECTIONS = {"decoder": "model", "encoder": "model"}  # else the kind's own
 _ROOT = Path(__file__).parents[1]
 _ANNOTATIONS = {
     "Annotated": Annotated,
@@ -76,11 +87,27 @@ class Component:
     summary: str
     options: Mapping[str, Option]
     traits: Traits
+    plugin: Plugin | None = None
+
+
+def components(kind: str) -> Mapping[str, Component]:
+    """Every component of a kind by name; imports none of them but plug-ins that search.
+
+    Raises:
+        InvalidInput: a plug-in has the name of another component.
+    """
+    return _merged(kind, plugins.state())[0]
+
+
+def broken(kinds: Iterable[str] = FOLDERS) -> tuple[Broken, ...]:
+    """What allowed packages should give, of these kinds, and do not. Raises InvalidInput."""
+    found = (one for kind in kinds for one in _merged(kind, plugins.state())[1])
+    return (*plugins.missing(), *found)
 
 
 @cache
-def components(kind: str) -> Mapping[str, Component]:
-    """Every component of a kind by name; imports none of them."""
+def built_in(kind: str) -> Mapping[str, Component]:
+    """The components of a kind that segtune itself has, by name."""
     found: dict[str, Component] = {}
     for path in sorted((_ROOT / FOLDERS[kind]).glob("[!_]*.py")):
         module = ".".join(("tuner", *path.relative_to(_ROOT).with_suffix("").parts))
@@ -89,10 +116,90 @@ def components(kind: str) -> Mapping[str, Component]:
     return dict(sorted(found.items()))
 
 
-def read_all() -> None:
-    """Read every component file now, not when it is first asked for: a tenth of a second."""
-    for kind in FOLDERS:
+@cache
+def _merged(
+    kind: str, _: tuple[str, tuple[str, ...]]
+) -> tuple[Mapping[str, Component], tuple[Broken, ...]]:
+    """The components of a kind with those of plug-ins, and the plug-ins that are left out."""
+    found, left_out = dict(built_in(kind)), list[Broken]()
+    for plugin in plugins.offered_by_allowed(kind):
+        try:
+            given = _read(plugin)
+        except Exception as error:  # whatever the code of others does, segtune goes on without it
+            reason = str(error) if isinstance(error, TypeError) else _said(error)
+            left_out.append(Broken(str(plugin), plugin.package, reason))
+            continue
+        for component in given:
+            _check_name(component, plugin, found)
+            found[component.name] = component
+    return dict(sorted(found.items())), tuple(left_out)
+
+
+def _read(plugin: Plugin) -> list[Component]:
+    """The components of a plug-in's file; a sampler or pruner is imported, to see that it can be.
+
+    Raises TypeError, with the reason, if it breaks the contract of its kind; or what its code does.
+    """
+    kind, text = plugin.kind, plugins.source(plugin)
+    given = [
+        replace(one, name=one.name if one.traits.names else plugin.name, plugin=plugin)
+        for one in parsed(kind, plugin.module, text)
+    ]
+    section = TrialConfig.model_fields.get(_SECTIONS.get(kind, kind))
+    fields = getattr(section.annotation, "model_fields", {}) if section else {}
+    for one in given:
+        if isinstance(one.traits, EncoderTraits) and one.traits.prefix is not None:
+            raise TypeError(f"{plugin.module}: PREFIX is for segtune's own; list the NAMES")
+        if kind == "augment" and "strength" not in one.options:
+            raise TypeError(f"{plugin.module}: build needs the option strength")
+        for option in one.options.values():
+            if option.name in fields:
+                raise TypeError(f"{plugin.module}: option {option.name} hides a field; rename it")
+            if wrong := option.check(option.default)[1]:
+                raise TypeError(f"{plugin.module}: the default of {option.name}: {wrong}")
+    if kind in SEARCHING:
+        importlib.import_module(plugin.module)
+    return given
+
+
+def _check_name(component: Component, plugin: Plugin, known: Mapping[str, Component]) -> None:
+    """Raise InvalidInput where another component has the name: it would be another one's study."""
+    kind, name = component.kind, component.name
+    families = [
+        each.traits.prefix for each in known.values() if isinstance(each.traits, EncoderTraits)
+    ]
+    other = known.get(name)
+    if other is None:
+        is_taken = name in _RESERVED.get(kind, ()) or any(
+            prefix is not None and name.startswith(prefix) for prefix in families
+        )
+        if not is_taken:
+            return
+    owner = "segtune itself" if other is None or other.plugin is None else str(other.plugin)
+    message = (
+        f"the {kind} '{name}' of {plugin} has a name that {owner} gives already; a plug-in cannot "
+        f"take another's place: rename it there, or take {plugin.package} out of {plugins.VARIABLE}"
+    )
+    raise InvalidInput([Problem((plugins.VARIABLE,), message)])
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def read_all(kinds: Iterable[str] = FOLDERS) -> None:
+    """Read every component file now, not when it is first asked for: a tenth of a second.
+
+    What is left out of the plug-ins is logged.
+
+    Raises:
+        InvalidInput: a plug-in has the name of another component.
+    """
+    kinds = tuple(kinds)
+    for kind in kinds:
         components(kind)
+    for one in broken(kinds):
+        logger.error("%s", one)
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -129,8 +236,21 @@ def all_traits(kind: type[T]) -> Mapping[str, T]:
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Import the component's file. Raises UnknownComponent."""
-    return importlib.import_module(find(kind, name).module)
+    """Import the component's file.
+
+    Raises:
+        UnknownComponent: no file carries the name.
+        PackageMissing: it is a plug-in's, and cannot be imported on this machine.
+    """
+    component = find(kind, name)
+    try:
+        return importlib.import_module(component.module)
+    except Exception as error:
+        if component.plugin is None:
+            raise
+        raise PackageMissing(
+            f"plug-in {component.plugin} cannot be imported: {_said(error)}"
+        ) from error
 
 
 def _of_timm(family: Component, name: str, traits: EncoderTraits) -> Component:
@@ -151,8 +271,31 @@ def _of_timm(family: Component, name: str, traits: EncoderTraits) -> Component:
 
 
 def _unknown(kind: str, name: str, valid: tuple[str, ...]) -> UnknownComponent:
-    message = f"no {kind} is called '{name}'; {nearest(name, valid)}"
-    return UnknownComponent([Problem((kind,), message)])
+    return UnknownComponent([Problem((kind,), unknown(kind, name, valid))])
+
+
+def unknown(kind: str, name: str, valid: tuple[str, ...]) -> str:
+    """What to say of a name that no component has: which package would give it, or the nearest."""
+    what = _CALLED.get(kind, kind)
+    return withheld(kind, name) or f"no {what} is called '{name}'; {nearest(name, valid)}"
+
+
+def withheld(kind: str, name: str) -> str | None:
+    """Why a component of an installed package cannot be used; None where there is no such one."""
+    what = _CALLED.get(kind, kind)
+    for plugin in plugins.offered():
+        if plugin.kind != kind or plugin.name != name:
+            continue
+        if plugin.package not in plugins.allowed():
+            return (
+                f"the {what} '{name}' is of the package {plugin.package} {plugin.version}, which "
+                f"is installed but not allowed; allow it by {plugins.VARIABLE}={plugin.package} on "
+                "server and workers"
+            )
+        for one in broken((kind,)):
+            if one.who == str(plugin):
+                return f"no {what} '{name}': {one}"
+    return None
 
 
 def parsed(kind: str, module: str, text: str) -> list[Component]:

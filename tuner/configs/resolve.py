@@ -195,11 +195,11 @@ def _complete_augment(tree: dict[str, Any]) -> list[Problem]:
     known = catalog.components("augment")
     for name in tree:
         if name not in known:
-            hint = nearest(name, tuple(known))
-            problems.append(
-                Problem(("augment", name), f"no augmentation is called '{name}'; {hint}")
-            )
+            message = catalog.unknown("augment", name, tuple(known))
+            problems.append(Problem(("augment", name), message))
     for name, component in known.items():
+        if component.plugin is not None and name not in tree:
+            continue  # a config says nothing of packages that it does not need
         option = component.options["strength"]
         tree[name], wrong = option.check(tree.get(name, option.default))
         if wrong:

@@ -3,13 +3,14 @@
 What draws, judges, plans or assigns trials takes a `Rules`; none of it asks the document again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from optuna.samplers import BaseSampler
 
-from tuner.configs import catalog
+from tuner.configs import catalog, packages
 from tuner.configs.recipes import recipe_params
 from tuner.configs.traits import SamplerTraits
 from tuner.search.learning_curve import PruningContext, context_of
@@ -35,6 +36,16 @@ class Rules:
     """
 
     spec: StudySpec
+
+    @cached_property
+    def packages(self) -> Mapping[str, str]:
+        """The packages, with the versions here, that a trial may train with besides segtune."""
+        return packages.of_study(self.spec)
+
+    @cached_property
+    def withheld(self) -> str | None:
+        """Why the study cannot go on here: an installed package that it needs is not allowed."""
+        return packages.withheld(self.spec)
 
     @cached_property
     def sampler_name(self) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from tuner.configs import packages
 from tuner.configs.architecture import signature
 from tuner.errors import InvalidInput, Problem, Unreadable
 from tuner.search.rules import Rules
@@ -45,6 +46,8 @@ class WorkerRole(NamedTuple):
 
 def role_of(spec: StudySpec, capabilities: Capabilities) -> WorkerRole:
     """What a worker may do for a study; one without a deployment has nothing to measure."""
+    if not demands.has_packages(packages.of_study(spec), capabilities):
+        return WorkerRole(trains=False, measures=False)
     trains = demands.fits(spec.resources, capabilities)
     deployment = spec.deployment
     return WorkerRole(

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from tuner.configs import checks
+from tuner.configs import checks, packages
 from tuner.configs import studies as samples
 from tuner.configs.checks import capabilities
 from tuner.configs.presets import choose, presets
 from tuner.errors import InvalidInput, Malformed, Problem
-from tuner.service import documents, planning, studies, summaries, transfers
+from tuner.service import demands, documents, planning, studies, summaries, transfers
 from tuner.service.demands import waiting_for
 from tuner.spec.documents import MAX_BYTES, Document, Language, check_plain, parse
 from tuner.spec.study import StudySpec
@@ -59,8 +59,10 @@ def check(db: Database, text: str) -> Draft:
     plan = planning.plan(db, spec)
     with db.reading() as session:
         fleet = [each.for_study(0) for each in summaries.fleet(session, now=db.now())]
-    reason = waiting_for(spec.resources, fleet, spec.deployment)
-    return Draft(text, warnings=(reason,) if reason else (), plan=plan)
+    needed = packages.of_study(spec)
+    reason = waiting_for(spec.resources, fleet, spec.deployment, needed)
+    said = (reason,) if reason else demands.disagreements(needed, fleet)
+    return Draft(text, warnings=said, plan=plan)
 
 
 def submit(db: Database, text: str) -> StudyView | Draft:

@@ -93,13 +93,13 @@ def _line(
         each.name
         for each in fleet
         if not each.is_drained
-        and scheduling.has_work_for(spec, each.capabilities)
+        and scheduling.has_work_for(rules, each.capabilities)
         and not faults.bars(each.known, study.id, now=now)
     )
     if why is None and not fits:
         members = [each.for_study(study.id) for each in fleet]
-        missing = demands.waiting_for(spec.resources, members, spec.deployment)
-        why, detail = Why.NO_WORKER, missing or "no worker is there that fits"
+        missing = demands.waiting_for(spec.resources, members, spec.deployment, rules.packages)
+        why, detail = Why.NO_WORKER, rules.withheld or missing or "no worker is there that fits"
     return QueueLine(study, load, place, why, detail, rules, left, fits)
 
 

@@ -12,7 +12,6 @@ from tuner.service import budget, demands, documents, faults
 from tuner.spec.fleet import Why
 from tuner.spec.messages import Capabilities, LeaseRequest
 from tuner.spec.states import StudyState
-from tuner.spec.study import StudySpec
 from tuner.store import studies
 from tuner.store.engine import Database
 from tuner.store.limits import HeldBack
@@ -50,7 +49,7 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
             if (
                 barred(study, asked.limits) is None
                 and not faults.bars(known, study.id, now=now)
-                and has_work_for(rules.spec, request.capabilities)
+                and has_work_for(rules, request.capabilities)
                 and may_hand_out(study, load, now=now)
             ):
                 placed.append((place_of(study, load, owners), rules))
@@ -62,8 +61,11 @@ def in_turn(db: Database, request: LeaseRequest) -> Turn:
     return Turn([(place.id, rules) for place, rules in placed], damaged)
 
 
-def has_work_for(spec: StudySpec, capabilities: Capabilities) -> bool:
+def has_work_for(rules: Rules, capabilities: Capabilities) -> bool:
     """Whether a worker could train a trial of the study, or measure what its network costs."""
+    spec = rules.spec
+    if rules.withheld is not None or not demands.has_packages(rules.packages, capabilities):
+        return False
     if demands.fits(spec.resources, capabilities):
         return True
     return spec.deployment is not None and demands.measures(spec.deployment, capabilities)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from tuner.service import confirmations, documents, views
-from tuner.service.demands import Member, waiting_for
+from tuner.service.demands import Member, disagreements, waiting_for
 from tuner.service.faults import Known, kept_from, read
 from tuner.service.tracks import Track, tracks
 from tuner.service.views import StudyResult
@@ -99,11 +99,13 @@ def _summary(
     present: Collection[Present],
     result: StudyResult,
 ) -> StudySummary:
-    spec = documents.spec_of(row)
-    fleet = [worker.for_study(row.id) for worker in present]
+    rules = documents.rules_of(row)
+    spec, fleet = rules.spec, [worker.for_study(row.id) for worker in present]
     reason = None
     if _may_wait(row, counts):
-        reason = waiting_for(spec.resources, fleet, spec.deployment)
+        reason = rules.withheld or waiting_for(
+            spec.resources, fleet, spec.deployment, rules.packages
+        )
     return views.study_summary(row, counts, result, waiting_for=reason)
 
 
@@ -148,15 +150,17 @@ def study_view(session: Session, row: Study, *, now: datetime) -> StudyView:
 
 
 def _view(session: Session, row: Study, *, now: datetime) -> StudyView:
-    spec = documents.spec_of(row)
+    rules = documents.rules_of(row)
     counts = studies.count_trials(session, [row.id])[row.id]
-    present = fleet(session, now=now) if _may_wait(row, counts) else ()
+    needed = rules.packages if row.state in studies.OPEN else {}
+    present = fleet(session, now=now) if needed or _may_wait(row, counts) else ()
+    lacking = disagreements(needed, [each.for_study(row.id) for each in present])
     summary = _summary(row, counts, present, _result(session, row))
     return StudyView(
         **{name: getattr(summary, name) for name in StudySummary.model_fields},
-        spec=spec,
+        spec=rules.spec,
         last_event=row.event_seq,
-        warnings=tuple(studies.warnings_of(row).values()),
+        warnings=(*studies.warnings_of(row).values(), *lacking),
         data_versions=_data_versions(session, row),
     )
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from tuner.configs import packages
 from tuner.service import demands, faults, views
 from tuner.service.faults import CONTENT, Fault, Ruling
 from tuner.spec.messages import Outcome, OutcomeKind
@@ -125,7 +126,9 @@ def _fleet(
             agreeing.append(each)
         elif not others and not each.drained_at and not faults.bars(known, study.id, now=now):
             others = demands.fits(
-                spec.resources, views.capabilities_of(each.name, each.capabilities)
+                spec.resources,
+                views.capabilities_of(each.name, each.capabilities),
+                packages.of_study(spec),
             )
     return agreeing, others
 

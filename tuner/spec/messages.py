@@ -104,6 +104,11 @@ class Capabilities(Section):
     )
     labels: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
+    plugins: dict[str, str] = Field(
+        default_factory=dict,
+        exclude_if=lambda value: not value,  # servers of the release before do not know it
+        description="Versions of the packages whose components it may use",
+    )
 
 
 class LeaseRequest(Section):

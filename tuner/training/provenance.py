@@ -7,6 +7,7 @@ import timm
 import torch
 
 import tuner
+from tuner.configs import packages
 from tuner.training.network import model
 from tuner.training.train_state import TrainState
 
@@ -17,6 +18,7 @@ def of(state: TrainState) -> dict[str, Any]:
         "weights": dict(state.model.initial_weights),
         "teachers": dict(state.teachers.digests),
     }
+    found["plugins"] = packages.of_config(state.config)
     if state.group.rank.count > 1:
         found["gpus"] = state.group.rank.count
     return {

@@ -155,8 +155,7 @@ def _strategy(strategy: Strategy, kind: str) -> Iterator[Problem]:
         return
     if strategy.name not in catalog.names(kind):
         valid = ("auto", *catalog.names(kind))
-        hint = nearest(strategy.name, valid)
-        yield Problem((*place, "name"), f"no {kind} is called '{strategy.name}'; {hint}")
+        yield Problem((*place, "name"), catalog.unknown(kind, strategy.name, valid))
         return
     known = catalog.find(kind, strategy.name).options
     for name, value in strategy.options.items():
