@@ -1,5 +1,6 @@
 """Plumbing for every test: pytest processes on all cores, one thread in each, no settings."""
 
+import gc
 import os
 
 import pytest
@@ -20,6 +21,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what lives to the end: torch, and ten thousand tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

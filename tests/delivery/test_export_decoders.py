@@ -1,4 +1,8 @@
-"""Every decoder exports to ONNX, with any batch and size, and gives what eager torch gives."""
+"""Decoders export to ONNX, with any batch and size, and give what eager torch gives.
+
+Those here have what is hard to export: pooling to a size, attention, windows, recurrence, resizing
+to another feature map. `python -m benchmarks.export` holds every decoder against eager torch.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -17,8 +21,10 @@ from tuner.delivery.onnx_model import open_onnx
 _NARROW = {"mid_channels": 8, "key_channels": 8, "low_channels": 8, "hidden": 4}
 
 
-@pytest.mark.parametrize("decoder", sorted(catalog.names("decoder")))
-def test_onnx_of_every_decoder_agrees_with_eager_at_any_size(decoder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "decoder", ["deeplabv3plus", "manet", "ocr", "reseg", "segformer", "upernet"]
+)
+def test_onnx_agrees_with_eager_at_any_size(decoder: str, tmp_path: Path) -> None:
     """Logits of onnxruntime are eager's, at sizes that no stride divides and other batches too."""
     known = catalog.find("decoder", decoder).options
     options: dict[str, Any] = {name: value for name, value in _NARROW.items() if name in known}

@@ -17,7 +17,7 @@ from tuner.spec.examples import SHEETS
 from tuner.spec.states import StudyState
 
 pytestmark = pytest.mark.timeout(600)
-LONG = {"epochs": 14, "batch_size": 4}
+LONG = {"epochs": 9, "batch_size": 4}
 
 
 def test_a_killed_workers_trial_goes_on_from_its_checkpoint_on_the_other_worker(
@@ -55,12 +55,12 @@ def test_a_killed_workers_trial_goes_on_from_its_checkpoint_on_the_other_worker(
 
 
 def test_workers_train_on_while_the_server_is_dead_and_deliver_all_when_it_is_back(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, sqlite_url: str
 ) -> None:
     """SIGKILL of the server: the same attempt ends the trial, with every epoch."""
     document = street_study("orphaned", trials=2)
     document["base"]["training"] = LONG
-    with cluster(tmp_path, database_url) as town:
+    with cluster(tmp_path, sqlite_url) as town:
         town.client.submit(document)
         town.start_worker("steady")
         town.until("orphaned", reported(2))

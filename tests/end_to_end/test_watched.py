@@ -14,7 +14,7 @@ from tests.end_to_end.cluster import Cluster, assert_whole, cluster, street_stud
 from tuner.spec.states import StudyState, TrialState
 
 pytestmark = pytest.mark.timeout(600)
-EPOCHS = 30
+EPOCHS = 20
 WHILE_AWAY = re.compile(r"^Failed to load resource: net::ERR_\w+$")
 
 

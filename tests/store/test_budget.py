@@ -106,7 +106,7 @@ def test_a_study_ends_within_its_budget(
 
     @given(moves=st.lists(MOVES, max_size=40))
     @settings(
-        max_examples=5,
+        max_examples=3,
         phases=[Phase.generate],  # shrinking takes minutes
         deadline=None,
         suppress_health_check=list(HealthCheck),
