@@ -217,3 +217,84 @@ def test_a_trial_whose_worker_is_lost_says_so(clocked_database: Database, clock:
     assert "trial 0 (lost_worker): 1 attempt was lost on w1" in (
         overview.study(clocked_database, "streets").reason or ""
     )
+
+
+def test_first_failures_alike_end_a_study_before_its_budget(clocked_database: Database) -> None:
+    """Numbers and paths may differ; its reason, event and summary say kind, text and remedy."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(search={**SMALL, "trials": 60, "max_failures": 50}))
+    last = fleet.take("w9")
+    for number, place in enumerate(("/a/1.png", "/b/b.png", "/c/77.png")):
+        assert overview.study(clocked_database, "streets").state is StudyState.RUNNING
+        fail(fleet, text=f"mask {place} has label {250 + number}")
+
+    view = overview.study(clocked_database, "streets")
+    events = overview.events(clocked_database, "streets")
+    verdict = fleet.heartbeat(last).verdict
+    assert view.state is StudyState.FAILED
+    assert view.reason == (
+        "the first 3 trials failed alike: trial 1 (data): mask /a/1.png has label 250; correct the "
+        "files, or what the study says of them, and submit it anew"
+    )
+    assert [one.data["reason"] for one in events if one.kind == "study.finished"] == [view.reason]
+    assert (verdict.action, verdict.reason) == ("stop", "the study was failed")
+
+
+def test_failures_that_differ_go_on_to_max_failures(clocked_database: Database) -> None:
+    """What cannot be told from three of them is left to the user's number."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(search={**SMALL, "trials": 60, "max_failures": 4}))
+    states = []
+    for text in ("first", "second", "third", "fourth"):
+        fail(fleet, text=text)
+        states.append(overview.study(clocked_database, "streets").state)
+    assert states == [*[StudyState.RUNNING] * 3, StudyState.FAILED]
+
+
+@pytest.mark.parametrize("how", ["completed", "pruned", "reported"])
+def test_a_study_that_can_be_trained_is_not_ended_for_its_failures(
+    clocked_database: Database, how: str
+) -> None:
+    """One result, or one epoch of a trial that goes on, shows that it can."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(search={**SMALL, "trials": 60}))
+    held = fleet.take("w9")
+    fleet.report(held, 1)
+    if how == "completed":
+        fleet.train(held.model_copy(update={"last_step": 1}))
+    elif how == "pruned":
+        fleet.finish(held, OutcomeKind.PRUNED)
+    for _ in range(3):
+        fail(fleet, kind="exception")
+    assert overview.study(clocked_database, "streets").state is StudyState.RUNNING
+
+
+def test_trials_that_take_down_every_worker_end_their_study(
+    clocked_database: Database, clock: Clock
+) -> None:
+    """Three trials that lost all their attempts, without one epoch of any, name what to look at."""
+    fleet = Fleet(clocked_database)
+    search = {**SMALL, "trials": 60, "parallel": 3}
+    fleet.submit(spec(search=search, resources={"attempts": 2}))
+    for _ in range(2):
+        assert overview.study(clocked_database, "streets").state is not StudyState.FAILED
+        for worker in ("w1", "w2", "w3"):
+            fleet.take(worker)
+        clock.advance(LEASE_SECONDS + 1)
+        upkeep.run(clocked_database)
+    view = overview.study(clocked_database, "streets")
+    assert view.state is StudyState.FAILED
+    assert view.reason.startswith("the first 3 trials failed alike: trial 0 (lost_worker): 2 ")
+    assert "what ended them, memory first" in view.reason
+
+
+def test_what_is_handed_back_is_no_failure(clocked_database: Database) -> None:
+    """However often trials are preempted or their workers drained, their study goes on."""
+    fleet = Fleet(clocked_database)
+    fleet.submit(spec(search={**SMALL, "trials": 60}, resources={"attempts": 1}))
+    for _ in range(4):
+        held = [fleet.take(f"w{one}") for one in range(3)]
+        for each in held:
+            fleet.finish(each, OutcomeKind.YIELDED)
+    view = overview.study(clocked_database, "streets")
+    assert (view.state, view.counts.failed) == (StudyState.RUNNING, 0)

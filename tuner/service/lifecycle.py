@@ -9,7 +9,15 @@ from sqlalchemy.orm import Session
 from tuner.search.analysis import is_feasible
 from tuner.search.judge import promotion
 from tuner.search.rules import Rules
-from tuner.service import budget, confirmations, documents, searches, surroundings, versions
+from tuner.service import (
+    alike,
+    budget,
+    confirmations,
+    documents,
+    searches,
+    surroundings,
+    versions,
+)
 from tuner.service.faults import Fault, Ruling
 from tuner.service.objectives import undefined_reason
 from tuner.spec.failures import gist
@@ -26,6 +34,7 @@ from tuner.wording import listed, quantity
 logger = logging.getLogger(__name__)
 _RESULTS = frozenset({TrialState.COMPLETED, TrialState.PRUNED, TrialState.PAUSED})
 _REMEDY = "correct the study and submit it anew"
+_LOOKED_AT = 30  # of a study's first failures
 
 
 def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime) -> None:
@@ -150,6 +159,23 @@ def close_if_done(
         fail(session, study, _first_failures(session, study, failed), now=now)
     elif not running and (spent or not _goes_on(session, study, rules, counts)):
         _conclude(session, study, spec, counts, spent, now=now)
+    elif has_failed and failed >= alike.ENOUGH and not _RESULTS & counts.keys():
+        _fail_if_alike(session, study, spec, failed, now=now)
+
+
+def _fail_if_alike(
+    session: Session, study: Study, spec: StudySpec, failed: int, *, now: datetime
+) -> None:
+    """End a study without any result whose next trials would fail as its first ones did."""
+    first = [
+        alike.FailedTrial(number, kind or "", error or reason, step, params)
+        for number, kind, error, reason, step, params in failures.earliest(
+            session, study.id, _LOOKED_AT
+        )
+    ]
+    found = alike.alike(first, spec, furthest=failures.furthest(session, study.id))
+    if found:
+        fail(session, study, alike.reason(found, failed), now=now)
 
 
 def _conclude(

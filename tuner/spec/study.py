@@ -146,7 +146,9 @@ class SearchSettings(Section):
     )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     max_failures: Annotated[int, Field(ge=1)] = Field(
-        default=5, description="Trials that may fail before any succeeded, then the study fails"
+        default=5,
+        description="Trials that may fail before any succeeded, then the study fails; after three "
+        "that failed alike it does at once",
     )
     confirm: Confirmation | None = None
     prior: Prior | None = None
