@@ -34,14 +34,15 @@ def test_it_tells_what_mattered_with_its_uncertainty(database: Database) -> None
 
 
 def test_failures_are_grouped_by_kind_and_text(database: Database) -> None:
-    """Texts that differ in numbers are one, with the params that they share."""
+    """Texts that differ in numbers and paths are one, with the params that they share."""
     fleet = submit(database)
     for number in range(24):
         held = fleet.take()
         rotate = held.config.augment.options.get("rotate", 0)
         report(fleet, held, 1, miou=0.5 + number / 100, train_loss=1.0)
         if rotate > 15:
-            error = f"out of memory at {number} images\n\nTraceback (most recent call last): …"
+            error = f"out of memory at {number} images of /a/{held.lease}"
+            error += "\n\nTraceback (most recent call last): …"
             outcome = Outcome(
                 kind=OutcomeKind.FAILED, error=error, error_kind=ErrorKind.OUT_OF_MEMORY
             )

@@ -1,6 +1,5 @@
 """What a study has taught, as numbers that its owner can put into words."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -17,7 +16,7 @@ from tuner.spec.explanation import (
     FailureGroup,
     ParamImportance,
 )
-from tuner.spec.failures import gist
+from tuner.spec.failures import essence, gist
 from tuner.spec.space import Params, same
 from tuner.spec.states import TrialState
 from tuner.spec.study import Constraint, StudySpec
@@ -30,7 +29,6 @@ _MOST_ENDED = 2000  # trials to look for failures in, the newest
 _RESAMPLES = 50
 _LEAST_BEST = 3
 _GROUPS = 8  # kinds of failure that are told, the most frequent
-_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def explanation(
@@ -88,13 +86,13 @@ class TrialEnd:
 def failures(spec: StudySpec, ended: Sequence[TrialEnd]) -> tuple[FailureGroup, ...]:
     """Trials that failed, by kind and text, and those that broke a constraint, by constraint.
 
-    Texts that differ in numbers alone are one.
+    Texts that differ in numbers, paths or addresses alone are one.
     """
     groups: dict[tuple[str, str], list[TrialEnd]] = {}
     texts: dict[tuple[str, str], str] = {}
     for trial in sorted(ended, key=lambda each: each.number):
         for kind, text in _reasons(spec, trial):
-            key = (kind, _NUMBER.sub("#", text))
+            key = (kind, essence(text))
             groups.setdefault(key, []).append(trial)
             texts.setdefault(key, text)
     largest = sorted(groups, key=lambda key: (-len(groups[key]), groups[key][0].number))
