@@ -53,6 +53,7 @@ from tuner.errors import StorageError
 from tuner.service import searches, storage, upkeep
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Background, Searches
+from tuner.service.uploads import Receiver
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/v1"
@@ -189,10 +190,13 @@ def _open(
     connections = max(FEWEST_CONNECTIONS, storage.CONNECTIONS // settings.processes)
     with storage.opened(url, place, connections=connections) as stored:
         neighbours = storage.Neighbours(stored.db)
+        broken = storage.partial_uploads(place, settings.home)
         yield AppState(
             settings=settings,
             db=stored.db,
             artifacts=stored.artifacts,
+            broken=broken,
+            receiver=Receiver(stored.artifacts, broken, limit=settings.max_artifact_bytes),
             searches=Searches(background),
             importance=ImportanceCache(background),
             work=Notifier(partial(neighbours.say, WORK)),
@@ -223,6 +227,7 @@ def _upkeep(state: AppState) -> AbstractContextManager[None]:
             preempts=state.settings.preempt,
             collected=collected,
         )
+        upkeep.discard_broken(state.db, state.broken)
         if changes:
             state.notify()
         return changes

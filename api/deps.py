@@ -15,7 +15,8 @@ from api.sharing import Shared
 from api.waiting import Notifier
 from tuner.service.importance import ImportanceCache
 from tuner.service.searches import Searches
-from tuner.service.storage import ArtifactStore, Database, Neighbours
+from tuner.service.storage import ArtifactStore, Database, Neighbours, Partials
+from tuner.service.uploads import Receiver
 from tuner.spec.access import Caller, MaintenanceRequest, OwnerChange, RotationRequest, TokenRequest
 from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
@@ -44,6 +45,8 @@ class AppState:
     settings: Settings
     db: Database
     artifacts: ArtifactStore
+    broken: Partials  # uploads of which the rest may come
+    receiver: Receiver  # of uploads
     searches: Searches
     importance: ImportanceCache
     work: Notifier  # wakes idle workers when there may be a trial
@@ -69,6 +72,17 @@ class AppState:
             self.changes.hear(most)
 
 
+_MOST_BYTES = 2**53 - 1  # that a number in JSON can count
+Digest = Annotated[
+    str,
+    Header(
+        alias="Content-SHA256",
+        pattern=r"^[0-9a-fA-F]{64}$",
+        description="sha256 of the whole file, in hexadecimal",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """What an uploaded file is; none of it ever becomes a path."""
@@ -85,14 +99,7 @@ class Label:
         ],
         Query(),
     ]
-    digest: Annotated[
-        str,
-        Header(
-            alias="Content-SHA256",
-            pattern=r"^[0-9a-fA-F]{64}$",
-            description="sha256 of the body, in hexadecimal",
-        ),
-    ]
+    digest: Digest
     step: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None
     details: Annotated[
         str | None,
@@ -103,6 +110,21 @@ class Label:
             "for these, and for nothing else",
         ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestLabel(Label):
+    """What an uploaded file is, and where the bytes that come begin in it."""
+
+    offset: Annotated[
+        int,
+        Header(
+            alias="Upload-Offset", ge=0, le=_MOST_BYTES, description="Bytes that are there already"
+        ),
+    ]
+    complete: Annotated[
+        Literal["?1"], Header(alias="Upload-Complete", description="The body is all of the rest")
+    ]
 
 
 # Dependencies are coroutines, because FastAPI sends plain functions through its thread pool.
@@ -145,7 +167,20 @@ LeaseToken = Annotated[
         description="The token of the assignment; a stale one gets 409 lease-lost",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPlace:
+    """Where an artifact goes: whose it is, and its name."""
+
+    lease: LeaseId
+    name: ArtifactName
+    token: LeaseToken
+
+
+UploadTarget = Annotated[UploadPlace, Depends()]
 UploadLabel = Annotated[Label, Depends()]
+UploadRest = Annotated[RestLabel, Depends()]
 Limit = Annotated[int, Query(ge=1, le=500, description="Items on a page")]
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next` of the page before this one")

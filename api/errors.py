@@ -49,6 +49,8 @@ TABLE: Mapping[type[SegtuneError], tuple[int, str]] = {
     errors.NotFound: (404, "Not found"),
     errors.Conflict: (409, "The present state does not allow this"),
     errors.LeaseLost: (409, "The lease has ended"),
+    errors.UploadMoved: (409, "The upload is at another offset"),
+    errors.UploadBusy: (423, "Another request writes this upload"),
     errors.IllegalMove: (409, "This state may not follow"),
     errors.Unreadable: (409, "This release cannot read what is stored"),
     errors.Unauthorized: (401, "A valid token is needed"),
@@ -71,6 +73,7 @@ _TYPES: Mapping[type[SegtuneError], str] = {InvalidInput: "invalid-spec"}
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
     408: {"Connection": "close"},  # the rest of the body is not waited for
+    423: {"Retry-After": "2"},
     503: {"Retry-After": "2"},
 }
 
@@ -158,7 +161,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
     body = of_error(error, request.url.path)
     if body.status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error)
-    return await _shown(request, body)
+    at = {"Upload-Offset": str(error.offset)} if isinstance(error, errors.UploadMoved) else None
+    return await _shown(request, body, at)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:

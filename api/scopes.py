@@ -25,6 +25,8 @@ API: Mapping[str, Wanted] = {
     "POST /leases/{lease}/measurements": WORKER,
     "POST /leases/{lease}/finish": WORKER,
     "PUT /leases/{lease}/artifacts/{name}": WORKER,
+    "HEAD /leases/{lease}/artifacts/{name}": WORKER,
+    "PATCH /leases/{lease}/artifacts/{name}": WORKER,
     "GET /artifacts/{artifact}": FLEET,  # workers resume from them
     "POST /studies": SUBMIT,
     "GET /studies": READ,

@@ -9,6 +9,8 @@ SegtuneError
 ├── Conflict                 the thing exists, but not in a state that allows this
 │   ├── LeaseLost            the worker's right to this trial has ended
 │   ├── IllegalMove          a state may not follow from another
+│   ├── UploadMoved          the rest of an upload begins elsewhere than its bytes end
+│   ├── UploadBusy           another request still writes the same upload
 │   ├── ReadOnly             this view of the store changes nothing
 │   └── Unreadable           this release cannot read a stored document
 │       └── NewerDocument    a later release wrote it
@@ -107,6 +109,18 @@ class LeaseLost(Conflict):
 
 class IllegalMove(Conflict):
     """A state may not follow from another."""
+
+
+class UploadMoved(Conflict):
+    """The rest of an upload begins elsewhere than its bytes end, which is at `offset`."""
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        self.offset = offset
+        super().__init__(message)
+
+
+class UploadBusy(Conflict):
+    """Another request still writes the same upload."""
 
 
 class ReadOnly(Conflict):

@@ -1,6 +1,6 @@
 """Artifacts, streamed both ways in constant memory, known by their sha256."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -15,16 +15,18 @@ from api.deps import (
     App,
     AppState,
     ArtifactId,
-    ArtifactName,
+    Digest,
     Label,
-    LeaseId,
-    LeaseToken,
     UploadLabel,
+    UploadPlace,
+    UploadRest,
+    UploadTarget,
 )
 from api.documents import announced
 from tuner.errors import InvalidInput, Malformed, Problem
 from tuner.service import artifacts
 from tuner.service.artifacts import Stored, Upload
+from tuner.service.uploads import PartialUpload, part_of
 from tuner.spec.documents import parse_json
 from tuner.spec.examples import PICTURES, PNG_HEAD, SHEETS, SheetDetails, png_fault
 from tuner.spec.kinds import ArtifactKind
@@ -35,39 +37,91 @@ router = APIRouter(tags=["artifacts"])
 BYTES = "application/octet-stream"
 # Only of images, and only these: a browser draws them and runs nothing in them.
 IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp"}
+REST = "application/partial-upload"
+_PLACE = "/leases/{lease}/artifacts/{name}"
+_PROGRESS = {
+    "Upload-Offset": {
+        "description": "Where the rest begins",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Upload-Complete": {
+        "description": "The rest is to come, be it empty",
+        "schema": {"type": "string", "const": "?0"},
+    },
+}
 _BODY = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.put(
-    "/leases/{lease}/artifacts/{name}",
+    _PLACE,
     status_code=status.HTTP_201_CREATED,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {BYTES: _BODY},
-        }
-    },
+    openapi_extra={"requestBody": {"required": True, "content": {BYTES: _BODY}}},
 )
 async def upload_artifact(
-    request: Request,
-    app: App,
-    lease: LeaseId,
-    name: ArtifactName,
-    token: LeaseToken,
-    label: UploadLabel,
+    request: Request, app: App, place: UploadTarget, label: UploadLabel
 ) -> ArtifactRef:
     """Store a file under a lease; a new checkpoint replaces the trial's older ones."""
     length = _length(request, app)
+
+    def receive(part: PartialUpload) -> Stored:
+        app.artifacts.require_room(length)
+        return app.receiver.whole(part, _chunks(request), length=length)
+
+    return await _stored(app, place, label, receive)
+
+
+@router.head(
+    _PLACE,
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses={204: {"description": "How far it has come", "headers": _PROGRESS}},
+)
+async def find_upload(app: App, place: UploadTarget, digest: Digest) -> Response:
+    """How many bytes are there of a file whose upload broke off; all, if it is stored already."""
+
+    def look() -> int:
+        artifacts.authorize(app.db, place.lease, place.token)
+        return app.receiver.offset(part_of(place.lease, place.name, digest))
+
+    offset = await anyio.to_thread.run_sync(look)
+    headers = {
+        "Upload-Offset": str(offset),
+        "Upload-Complete": "?0",
+        "Cache-Control": "no-store",
+    }
+    return Response(status_code=status.HTTP_204_NO_CONTENT, headers=headers)
+
+
+@router.patch(
+    _PLACE,
+    status_code=status.HTTP_201_CREATED,
+    openapi_extra={"requestBody": {"required": True, "content": {REST: _BODY}}},
+)
+async def resume_upload(
+    request: Request, app: App, place: UploadTarget, label: UploadRest
+) -> ArtifactRef:
+    """Store a file of which the body is the rest; else as an upload of all of it."""
+    length = _length(request, app, after=label.offset)
+
+    def receive(part: PartialUpload) -> Stored:
+        app.artifacts.require_room(length)
+        return app.receiver.rest(part, _chunks(request), offset=label.offset)
+
+    return await _stored(app, place, label, receive)
+
+
+async def _stored(
+    app: AppState, place: UploadPlace, label: Label, receive: Callable[[PartialUpload], Stored]
+) -> ArtifactRef:
+    """Let the lease's trial have a file, whose bytes come in a worker thread."""
     details = _details(label)
 
     def store() -> ArtifactRef:
-        artifacts.authorize(app.db, lease, token)
-        app.artifacts.require_room(length)
-        stored = _receive(request, app, label.digest)
+        artifacts.authorize(app.db, place.lease, place.token)
+        stored = receive(part_of(place.lease, place.name, label.digest))
         if details is not None:
             _check_sheet(app, label.kind, stored, details)
-        file = Upload(name, label.kind, label.step, stored, details)
-        return artifacts.attach(app.db, lease, token, file, store=app.artifacts)
+        file = Upload(place.name, label.kind, label.step, stored, details)
+        return artifacts.attach(app.db, place.lease, place.token, file, store=app.artifacts)
 
     return await anyio.to_thread.run_sync(store, limiter=app.uploads)
 
@@ -145,19 +199,18 @@ def _check_sheet(
         raise InvalidInput([Problem(("body",), f"{kind} are not shown: {wrong}")])
 
 
-def _length(request: Request, app: AppState) -> int:
+def _length(request: Request, app: AppState, *, after: int = 0) -> int:
     """How many bytes are announced; 0 where that is not said. Raises TooLarge."""
     length, limit = announced(request), app.settings.max_artifact_bytes
-    if length > limit:
+    if after + length > limit:
         raise artifacts.too_large(limit)
     return length
 
 
-def _receive(request: Request, app: AppState, digest: str) -> Stored:
-    """Write the body to the store, chunk by chunk as it comes; runs in a worker thread."""
+def _chunks(request: Request) -> Iterator[bytes]:
+    """The body, chunk by chunk as it comes, for a worker thread."""
     stream = request.stream()
-    chunks = iter(lambda: anyio.from_thread.run(_next, stream), b"")
-    return app.artifacts.write(chunks, sha256=digest, limit=app.settings.max_artifact_bytes)
+    return iter(lambda: anyio.from_thread.run(_next, stream), b"")
 
 
 async def _next(stream: AsyncIterator[bytes]) -> bytes:

@@ -31,6 +31,7 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+schemathesis.serializer.alias("application/partial-upload", "application/octet-stream")
 SCHEMA = schemathesis.openapi.from_dict(create_app(Settings(_env_file=None)).openapi())
 # The event stream has no end; its own tests read as much of it as they need.
 OPERATIONS = {

@@ -133,7 +133,10 @@ def test_no_path_leads_elsewhere(plain: Target, escape: str) -> None:
             answer = plain.client.request(
                 method, path, headers=plain.headers, json={}, follow_redirects=False
             )
-            refused(answer)
+            if method == "HEAD":  # whose answers have no body
+                assert 400 <= answer.status_code < 500
+            else:
+                refused(answer)
             assert "set-cookie" not in answer.headers
 
 

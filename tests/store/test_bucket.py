@@ -23,9 +23,11 @@ from tuner.errors import (
     TooLarge,
 )
 from tuner.service import storage
+from tuner.service.uploads import Receiver, part_of
 from tuner.store import bucket
 from tuner.store.artifacts import Stored
 from tuner.store.bucket import Bucket
+from tuner.store.partials import Partials
 
 LIMIT = 2**30
 PART = 5 * 2**20  # S3 takes no smaller one but the last
@@ -79,6 +81,26 @@ def test_bytes_come_back(store: Bucket, size: int) -> None:
     assert put(store, data) == stored == Stored(hashlib.sha256(data).hexdigest(), size)
     assert b"".join(store.read(stored)) == data
     assert len(files(store)) == 1
+
+
+def test_the_rest_of_an_upload(store: Bucket, tmp_path: Path) -> None:
+    """What came waits on the server's disk until all of it goes to the bucket."""
+    data = bytes(9 * 2**20)
+    part = part_of("lease", "model", hashlib.sha256(data).hexdigest())
+    here = Receiver(store, Partials(tmp_path), limit=LIMIT)
+
+    def breaking() -> Iterator[bytes]:
+        yield data[:1000]
+        raise Malformed("the upload broke off")
+
+    with pytest.raises(Malformed):
+        here.whole(part, breaking(), length=len(data))
+    assert (here.offset(part), files(store)) == (1000, [])
+    stored = here.rest(part, [data[1000:]], offset=1000)
+    assert b"".join(store.read(stored)) == data
+    assert list(tmp_path.glob("*.part")) == []
+    assert here.offset(part) == len(data)
+    assert here.rest(part, [], offset=len(data)) == stored
 
 
 def test_a_digest_that_nobody_said(store: Bucket) -> None:

@@ -11,17 +11,20 @@ from tuner.store.artifacts import ArtifactStore
 from tuner.store.bucket import Bucket
 from tuner.store.engine import CONNECTIONS, Database, is_for_several
 from tuner.store.neighbours import Neighbours
+from tuner.store.partials import Partials
 
 __all__ = [
     "CONNECTIONS",
     "ArtifactStore",
     "Database",
     "Neighbours",
+    "Partials",
     "Storage",
     "artifact_store",
     "check",
     "is_for_several",
     "opened",
+    "partial_uploads",
     "probe",
     "upgrade",
 ]
@@ -56,6 +59,11 @@ def opened(url: str, artifacts: str | Path, *, connections: int = CONNECTIONS) -
 def artifact_store(place: str | Path) -> ArtifactStore:
     """The store in a folder or at a URL. Raises InvalidInput, PackageMissing."""
     return Bucket(str(place)) if "://" in str(place) else ArtifactStore(place)
+
+
+def partial_uploads(place: str | Path, home: Path) -> Partials:
+    """Uploads that are not whole yet: beside the files of a folder, at home for those of a URL."""
+    return Partials((home if "://" in str(place) else Path(place)) / "uploads")
 
 
 def probe(url: str) -> None:

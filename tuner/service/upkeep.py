@@ -15,7 +15,9 @@ from tuner.spec.states import StudyState
 from tuner.store import artifacts, deletion, leases, studies
 from tuner.store.artifacts import ArtifactStore
 from tuner.store.engine import Database
+from tuner.store.partials import Partials
 from tuner.store.tables import Study
+from tuner.wording import quantity
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -193,6 +195,19 @@ def remove_deleted(db: Database, undo: timedelta = UNDO_TIME) -> int:
                     logger.info("deleted study %s removed", study_id)
                     break
     return gone
+
+
+def discard_broken(db: Database, broken: Partials) -> int:
+    """Delete what came of uploads that nobody has gone on with for an hour; give how many."""
+    duty = partial(_discard_broken, db, broken)
+    count = _tried("removal of uploads that broke off", duty) or 0
+    if count:
+        logger.info("deleted what came of %s that broke off", quantity(count, "upload"))
+    return count
+
+
+def _discard_broken(db: Database, broken: Partials) -> int:
+    return broken.discard_older(db.now() - ORPHAN_AGE)
 
 
 def sweep(db: Database, store: ArtifactStore) -> int:

@@ -18,6 +18,8 @@ MetricName = Annotated[str, Field(min_length=1, max_length=300)]
 ConfusionMatrix = tuple[tuple[int, ...], ...]
 # Header of an answer without a trial; a body would be refused by workers of the release before.
 DRAINED = "Segtune-Drained"
+# Bytes from which on a file is asked for and resumed: one request more costs a small one more time.
+RESUMABLE = 8 * 2**20
 _MOST_PIXELS = 2**63 - 1  # what a count may be: an int64
 _MOST_REPORTS = 1000  # of a batch
 _LONGEST_STEP = 1e8  # seconds, three years: sums of them stay finite

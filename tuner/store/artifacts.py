@@ -90,7 +90,7 @@ class ArtifactStore:
                     file.flush()
                     os.fsync(file.fileno())
                     check_digest(stored, sha256)
-                    self._keep(aside, stored)
+                    self.adopt(aside, stored)
                 finally:
                     aside.unlink(missing_ok=True)
         except OSError as error:
@@ -101,6 +101,12 @@ class ArtifactStore:
                 "let the server write there, or set SEGTUNE_ARTIFACTS to another folder"
             ) from error
         return stored
+
+    def adopt(self, whole: Path, stored: Stored) -> None:
+        """Take over a file whose bytes are known, on the same disk. Raises OSError."""
+        path = self._path(stored.sha256)
+        path.parent.mkdir(exist_ok=True)
+        whole.replace(path)
 
     def require_room(self, size: int) -> None:
         """Refuse so many bytes before they come. Raises StorageFull."""
@@ -162,6 +168,10 @@ class ArtifactStore:
         """Whether the file is there."""
         return self._path(sha256).exists()
 
+    def size(self, sha256: str) -> int:
+        """How many bytes the file has. Raises NotFound."""
+        return self._state(sha256)[0]
+
     def remove(self, sha256: str, *, before: datetime) -> bool:
         """Delete the file if it came before that time; that it is gone already is fine."""
         path = self._path(sha256)
@@ -184,11 +194,6 @@ class ArtifactStore:
             if last_written(path) < cutoff.timestamp():
                 yield path
 
-    def _keep(self, aside: Path, stored: Stored) -> None:
-        path = self._path(stored.sha256)
-        path.parent.mkdir(exist_ok=True)
-        aside.replace(path)
-
     def _gone(self, sha256: str) -> NotFound:
         return NotFound(
             f"artifact {sha256[:12]}… has a row but no file in {self.place}; was it moved?"
@@ -210,9 +215,12 @@ class ArtifactStore:
         return self.folder / sha256[:2] / sha256
 
 
-def copied(chunks: Iterable[bytes], file: IO[bytes], limit: int) -> Stored:
-    """Write bytes to a file as they come, and say what they were. Raises TooLarge."""
-    digest, size = hashlib.sha256(), 0
+def copied(chunks: Iterable[bytes], file: IO[bytes], limit: int, *, start: int = 0) -> Stored:
+    """Write bytes to a file as they come, and say what they were. Raises TooLarge.
+
+    The size counts `start` bytes that are in the file already; the digest does not.
+    """
+    digest, size = hashlib.sha256(), start
     for chunk in chunks:
         size += len(chunk)
         if size > limit:
