@@ -26,6 +26,7 @@ from tuner.errors import (
     StorageFull,
     Unauthorized,
     UnsupportedVersion,
+    UploadMoved,
 )
 
 _BY_TYPE: Mapping[str, type[SegtuneError]] = {
@@ -33,6 +34,7 @@ _BY_TYPE: Mapping[str, type[SegtuneError]] = {
     "damaged-artifact": DamagedArtifact,
     "digest-mismatch": DigestMismatch,
     "storage-full": StorageFull,
+    "upload-moved": UploadMoved,
 }
 _BY_STATUS: Mapping[int, type[SegtuneError]] = {
     401: Unauthorized,
@@ -128,8 +130,8 @@ def error_of(answer: Answer) -> SegtuneError:
     chosen = _BY_TYPE.get(kind) or _BY_STATUS.get(answer.status)
     if chosen is Unauthorized:
         detail += "; set SEGTUNE_TOKEN to the server's token"
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return ServerBusy(f"{answer.url} answered 429: {detail}", answer.retry_after)
+    if answer.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.LOCKED}:
+        return ServerBusy(f"{answer.url} answered {answer.status}: {detail}", answer.retry_after)
     if chosen is not None:
         return chosen(detail)
     return ServerError(f"{answer.url} answered {answer.status}: {detail}")

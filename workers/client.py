@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import urllib3
@@ -45,6 +45,7 @@ from tuner.transport import pool_for
 from tuner.wording import quantity
 from workers.limits import Backoff
 from workers.outcomes import unfit
+from workers.resuming import send_file
 from workers.retries import RetryLimit, pause
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,8 @@ class ServerClient:
     ) -> ArtifactRef:
         """Stream a file up as the artifact `kind`; a file renamed over meanwhile does no harm.
 
+        Of a large one that broke off only the rest goes up.
+
         What a browser shows keeps its file's name, whose ending says what it is.
         """
         with path.open("rb") as file:
@@ -193,11 +196,10 @@ class ServerClient:
             }
             if details is not None:
                 headers["Artifact-Details"] = json.dumps(details.model_dump(mode="json"))
-            file.seek(0)
             name = path.name if kind in PICTURES else kind
             query = f"?kind={kind}" + (f"&step={step}" if step is not None else "")
             target = f"{_path(lease)}/artifacts/{quote(name, safe='')}{query}"
-            answer = self._send("PUT", target, _chunks(file), headers=headers, wait=60)
+            answer = send_file(self._send, target, file, headers)
         return _parse(ArtifactRef, answer)
 
     def download(self, artifact: ArtifactRef, path: Path) -> Path:
@@ -342,8 +344,3 @@ def _keys(answer: Answer) -> tuple[str | None, str | None]:
 
 def _path(lease: str) -> str:
     return f"leases/{quote(lease, safe='')}"
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
