@@ -1,5 +1,6 @@
 """How fast an epoch went, for its report: speed, waiting, memory and use of the GPU."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from statistics import mean
 from time import perf_counter
@@ -8,14 +9,20 @@ import torch
 
 from tuner.training import memory
 from tuner.training.determinism import DeviceContext
+from tuner.training.process_group import ProcessGroup
 
 
 class Gauges:
     """Reads the clock and the GPU over the steps of one epoch."""
 
-    def __init__(self, context: DeviceContext, *, devices: int = 1) -> None:
-        """Of so many devices that work together, look at this one."""
-        self._context, self._devices = context, devices
+    def __init__(
+        self,
+        context: DeviceContext,
+        *,
+        group: ProcessGroup = ProcessGroup(),  # noqa: B008  # has no state
+    ) -> None:
+        """Look at the own device, and hear of those of the group's other processes."""
+        self._context, self._group = context, group
         self._uses: list[float] = []
         self._began = self._asked = perf_counter()
         self._waited = 0.0
@@ -48,7 +55,7 @@ class Gauges:
     @property
     def device_seconds(self) -> float:
         """The same for every device that was busy with it: what the epoch costs."""
-        return self.seconds * self._devices
+        return self.seconds * self._group.rank.count
 
     def speed(self) -> dict[str, float]:
         """Images per second, and the share of the time in which the loop waited for them.
@@ -60,7 +67,24 @@ class Gauges:
         return {"images_per_second": self._images / seconds, "data_wait": self._waited / seconds}
 
     def device(self) -> dict[str, float]:
-        """Peak memory in MiB and mean use as a share, of a GPU."""
+        """Peak memory in MiB and mean use as a share, of all GPUs that the group trains on.
+
+        Every process of the group must ask.
+        """
+        return joint(self._group.gathered(self._own_device()))
+
+    def _own_device(self) -> dict[str, float]:
         peak = memory.peak_mb(self._context)
         found = {} if peak is None else {"peak_memory_mb": peak}
         return found | ({"gpu_utilisation": mean(self._uses)} if self._uses else {})
+
+
+def joint(readings: Sequence[dict[str, float]]) -> dict[str, float]:
+    """What several devices say as one: the greatest peak, the mean use of those that say it."""
+
+    def said(name: str) -> list[float]:
+        return [reading[name] for reading in readings if name in reading]
+
+    peaks, uses = said("peak_memory_mb"), said("gpu_utilisation")
+    found = {"peak_memory_mb": max(peaks)} if peaks else {}
+    return found | ({"gpu_utilisation": mean(uses)} if uses else {})

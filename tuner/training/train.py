@@ -122,7 +122,7 @@ def _train_epochs(
     """Train epoch by epoch to the end, or until somebody asks for an earlier one."""
     context, progress = state.context, state.progress
     for epoch in range(progress.epoch, counting.epochs + 1):
-        gauges = Gauges(context, devices=state.group.rank.count)
+        gauges = Gauges(context, group=state.group)
         _start_epoch(epoch, state, batches)
         for cursor in range(progress.cursor, batches.per_epoch):
             if session.should_yield():
