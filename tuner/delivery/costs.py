@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from tuner import notes
 from tuner.configs.architecture import has_own_shapes, signature
 from tuner.delivery.measure import Effort, measure
 from tuner.delivery.measure_onnx import check_runtime
 from tuner.spec.config import TrialConfig
 from tuner.spec.deployment import Deployment, Measured, Measurements
-from tuner.training import notes
 from tuner.training.determinism import DeviceContext
 from tuner.training.network import model
 from tuner.training.network.model import SegmentationModel

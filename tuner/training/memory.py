@@ -15,9 +15,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from tuner import notes
 from tuner.errors import Diverged, OutOfMemory, TrainingError
 from tuner.spec.config import TrialConfig
-from tuner.training import notes
 from tuner.training.determinism import DeviceContext
 from tuner.training.failures import is_out_of_memory
 from tuner.wording import quantity
