@@ -28,7 +28,6 @@ from tuner.errors import LeaseLost, SegtuneError, ServerUnreachable
 from tuner.spec.deployment import Measured
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.messages import (
-    Assignment,
     LeaseStatus,
     Outcome,
     OutcomeKind,
@@ -48,6 +47,7 @@ from workers.process import LeaseEnded, TrainerProcess, VerdictEvent
 from workers.protocol import PREVIEW, Saved, Start
 from workers.retries import RetryLimit
 from workers.sheets import Sheets
+from workers.slots import Stay
 from workers.uploads import Uploads
 from workers.vitals import Pulse
 
@@ -60,7 +60,7 @@ class Attempt:
 
     def __init__(
         self,
-        assignment: Assignment,
+        stay: Stay,
         outbox: Outbox,
         *,
         trainer: TrainerProcess,
@@ -68,7 +68,8 @@ class Attempt:
         stop: threading.Event,
         limits: Limits,
     ) -> None:
-        self._assignment, self._outbox = assignment, outbox
+        self._stay, self._assignment, self._outbox = stay, stay.assignment, outbox
+        assignment = stay.assignment
         self._trainer, self._client = trainer, client
         self._stop, self._limits = stop, limits
         self._pulse = Pulse(
@@ -91,7 +92,7 @@ class Attempt:
         )
         self._sheets = Sheets(self._delivery.put, every=limits.examples, clock=limits.clock)
         self._driver = TrainerDriver(
-            assignment, outbox, trainer, stop=stop, limits=limits, show=self._sheets.take
+            stay, outbox, trainer, stop=stop, limits=limits, show=self._sheets.take
         )
         self._refused = threading.Event()
         self._refusal: SegtuneError | None = None
@@ -112,7 +113,7 @@ class Attempt:
             stack.enter_context(self._heartbeat())
             stack.enter_context(self._delivery.running())
             stack.enter_context(self._uploads.running())
-            outcome = self._train()
+            outcome = self._stay.read(self._train())
             is_delivered = not self._refused.is_set() and self._hand_in(outcome)
         if self._refusal is not None:
             self._drop(self._refusal)
@@ -148,6 +149,8 @@ class Attempt:
             measure=self._assignment.measure,
             examples=self._assignment.examples,
             gpus=self._assignment.gpus,
+            is_shared=self._stay.is_shared,
+            is_crowded=self._stay.beside > 0,
             about=logs.current(),
         )
         return self._driver.run(

@@ -23,6 +23,7 @@ from workers.protocol import (
     Costed,
     Finished,
     Heartbeat,
+    Held,
     Instruction,
     Reply,
     Reported,
@@ -95,6 +96,10 @@ class AgentChannel(Session):
     ) -> None:
         """Tell that a sheet of validation images lies on disk."""
         self.send(SheetDrawn(artifact=kind, path=path, details=details, step=step))
+
+    def memory_held(self, mib: float) -> None:
+        """Tell how much of the GPU's memory this process takes."""
+        self.send(Held(mib=mib))
 
     def heartbeat(self) -> None:
         """Tell, once a second at most, that a step was trained."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tuner.errors import SegtuneError
 from tuner.spec.deployment import Measured
-from tuner.spec.messages import Action, Assignment, Outcome, OutcomeKind, Report, Verdict
+from tuner.spec.messages import Action, Outcome, OutcomeKind, Report, Verdict
 from workers.limits import Limits
 from workers.outbox import Outbox
 from workers.outcomes import apply_verdict, crashed, hung, trained
@@ -22,6 +22,7 @@ from workers.protocol import (
     Start,
     Yield,
 )
+from workers.slots import Stay
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class TrainerDriver:
 
     def __init__(
         self,
-        assignment: Assignment,
+        stay: Stay,
         outbox: Outbox,
         trainer: TrainerProcess,
         *,
@@ -40,7 +41,8 @@ class TrainerDriver:
         show: Callable[[SheetDrawn], None] = lambda drawn: None,
     ) -> None:
         """`show` gets sheets of validation images."""
-        self._show = show
+        assignment = stay.assignment
+        self._stay, self._show = stay, show
         self._assignment, self._outbox, self._trainer = assignment, outbox, trainer
         self._stop, self._limits = stop, limits
         self._log_start = trainer.log_size()
@@ -62,7 +64,7 @@ class TrainerDriver:
         while True:
             if self._stop.is_set():
                 self._obey(Verdict(action=Action.YIELD, reason="the worker shuts down"))
-            match self._trainer.next_event(self._limits.tick):
+            match self._next_event():
                 case Reported(report=report):
                     self._trainer.send(Reply(verdict=judge(report)))
                     self._note_progress()
@@ -77,6 +79,11 @@ class TrainerDriver:
                 case event:
                     if outcome := self._handle(event):
                         return apply_verdict(outcome, self._verdict)
+
+    def _next_event(self) -> TrainerEvent | None:
+        event = self._trainer.next_event(self._limits.tick)
+        self._stay.watch(event, self._trainer.resident_mib)
+        return event
 
     def log_tail(self, limit: int = 4_000) -> str:
         """The last `limit` bytes that the trainer has put out during this trial."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from tuner.spec.config import TrialConfig
 from tuner.spec.kinds import ErrorKind
 from tuner.spec.messages import Outcome, OutcomeKind, Unfitness, Verdict
+from tuner.wording import quantity
 from workers.protocol import Finished, digest
 
 
@@ -83,3 +84,26 @@ def refused(refusal: object, kept: Path | None, step: int) -> Outcome:
 def unfit(kind: Unfitness, step: int, error: object) -> Outcome:
     """The trial goes back because this machine cannot train it now, and another one may."""
     return Outcome(kind=OutcomeKind.YIELDED, step=step, error=str(error)[:20_000], error_kind=kind)
+
+
+def may_have_run_out(outcome: Outcome) -> bool:
+    """Whether memory may be why an attempt ended: as torch, a driver or the system says it.
+
+    Libraries of CUDA that get no memory say that they cannot start; the system kills.
+    """
+    if outcome.error_kind == ErrorKind.CRASH:
+        return "SIGKILL" in (outcome.error or "")
+    return outcome.error_kind in {ErrorKind.OUT_OF_MEMORY, Unfitness.DEVICE}
+
+
+def retried_alone(outcome: Outcome, *, beside: int) -> Outcome:
+    """The trial goes back for another attempt, which its worker trains without others beside it."""
+    where = f"beside {quantity(beside, 'other trial')}" if beside else "on a device for several"
+    error = f"memory may have run out {where}; it is tried again alone: {outcome.error or ''}"
+    return outcome.model_copy(
+        update={
+            "kind": OutcomeKind.YIELDED,
+            "error": error[:20_000],
+            "error_kind": ErrorKind.OUT_OF_MEMORY,
+        }
+    )

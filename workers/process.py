@@ -160,6 +160,10 @@ class TrainerProcess:
         """How busy its device is, and the memory that it needs."""
         return self._meter.read()
 
+    def resident_mib(self) -> float | None:
+        """Main memory of its processes; None where that cannot be known."""
+        return self._meter.resident_mib()
+
     def log_size(self) -> int:
         """Bytes of output so far."""
         return self.log_file.stat().st_size

@@ -1,8 +1,8 @@
 """What a worker's agent and its trainer process say to each other, one JSON line per message.
 
 The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` comes one
-`Costed` where there is something to measure, then any number of `Heartbeat`, `Saved`, `SheetDrawn`
-and `Reported` (`Costed` and `Reported` are answered by one `Reply` each), then one `Finished`.
+`Costed` where there is something to measure, then any number of `Heartbeat`, `Saved`, `SheetDrawn`,
+`Held` and `Reported`, then one `Finished`; `Costed` and `Reported` are answered by a `Reply` each.
 The end of the agent's pipe means that the agent is gone, and the trainer ends too.
 """
 
@@ -39,6 +39,8 @@ class Start(Section):
     measure: Deployment | None = Field(default=None, exclude_if=lambda value: value is None)
     examples: int = 0
     gpus: int = 1
+    is_shared: bool = Field(default=False, description="Whether other trials may join it")
+    is_crowded: bool = Field(default=False, description="Whether some are there already")
     about: dict[str, str | int] = Field(default={}, description="What its log lines say of it")
 
 
@@ -76,6 +78,13 @@ class Saved(Section):
     step: int
 
 
+class Held(Section):
+    """The GPU's memory that the process takes at most, in MiB; nobody answers."""
+
+    kind: Literal["held"] = "held"
+    mib: float
+
+
 class Reported(Section):
     """The metrics of one step; the trainer waits for the verdict."""
 
@@ -110,7 +119,7 @@ class Finished(Section):
 
 Instruction = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
 Message = Annotated[
-    Ready | Heartbeat | Saved | Reported | Costed | SheetDrawn | Finished,
+    Ready | Heartbeat | Saved | Held | Reported | Costed | SheetDrawn | Finished,
     Field(discriminator="kind"),
 ]
 INSTRUCTIONS: TypeAdapter[Instruction] = TypeAdapter(Instruction)

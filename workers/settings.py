@@ -3,15 +3,22 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tuner.configs.plugins import package_names
 from tuner.logs import LogFormat
 from tuner.spec.address import ServerAddress
-from tuner.spec.kinds import MOST_GPUS
+from tuner.spec.kinds import MOST_GPUS, MOST_SLOTS
 from tuner.spec.messages import WorkerName
 
 
@@ -38,6 +45,17 @@ def _names(value: object) -> object:
 
 def _lowered(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _slots(value: object) -> object:
+    text = str(value).strip().lower()
+    if text == "auto":
+        return text
+    if re.fullmatch(r"[0-9]{1,3}", text) and 1 <= int(text) <= MOST_SLOTS:
+        return int(text)
+    raise ValueError(
+        f"slots is {value!r}; give auto, or how many trials at once at most: 1 to {MOST_SLOTS}"
+    )
 
 
 def _paths(value: object) -> object:
@@ -76,6 +94,11 @@ class WorkerSettings(BaseSettings):
         le=MOST_GPUS,
         description="GPUs of this worker, for studies that train each trial on several",
     )
+    slots: Annotated[int | Literal["auto"], BeforeValidator(_slots)] = Field(
+        1,
+        description="Trials at once at most, as far as measured memory allows; auto: as many as "
+        "memory and cores allow",
+    )
     labels: Annotated[dict[str, str], NoDecode, BeforeValidator(_labels)] = Field(
         default_factory=dict, description="What studies may ask for: name=value,name=value"
     )
@@ -97,6 +120,15 @@ class WorkerSettings(BaseSettings):
     log_format: Annotated[LogFormat, BeforeValidator(_lowered)] = Field(
         "text", description="How the log is written: text, or one JSON object a line"
     )
+
+    @model_validator(mode="after")
+    def _check_slots(self) -> Self:
+        if self.slots != 1 and self.gpus > 1:
+            raise ValueError(
+                f"slots is {self.slots} and gpus {self.gpus}; a worker trains several trials on a "
+                "GPU, or a trial on several: set one of them to 1"
+            )
+        return self
 
     @field_validator("home", "cache", mode="after")
     @classmethod

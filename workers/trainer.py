@@ -69,6 +69,8 @@ class Trainer:
             logger.info("it ends: %s", outcome.error)
         else:
             logger.info("it ends: %s at epoch %d", outcome.kind, outcome.step)
+            if start.is_shared:
+                self._give_up_memory()
         return Finished(outcome=outcome, digest=digest(start.config))
 
     def _train(self, start: Start) -> Outcome:
@@ -138,7 +140,9 @@ class Trainer:
                 resume=resume,
                 last_step=start.last_step,
                 steps=start.steps,
-                context=self._context(task.threads),
+                context=self._context(
+                    task.threads, is_shared=start.is_shared, is_crowded=start.is_crowded
+                ),
                 examples=examples,
                 group=group,
             )
@@ -150,7 +154,9 @@ class Trainer:
             self.channel.finish(Finished(outcome=outcome, digest=digest(start.config)))
         os._exit(1)
 
-    def _context(self, threads: int | None) -> "DeviceContext":
+    def _context(
+        self, threads: int | None, *, is_shared: bool = False, is_crowded: bool = False
+    ) -> "DeviceContext":
         from tuner.training.determinism import DeviceContext
 
         return DeviceContext(
@@ -158,7 +164,15 @@ class Trainer:
             threads=threads,
             cache=self.cache,
             checkpoint_seconds=self.checkpoint_seconds,
+            is_shared=is_shared,
+            is_crowded=is_crowded,
         )
+
+    def _give_up_memory(self) -> None:
+        """Leave what the trial took to the others on the device."""
+        from tuner.training.memory import release
+
+        release(self._context(self.threads))
 
     def _load(self, dataset: DatasetConfig) -> "Data":
         """The data as they are now: decoded already, they cost a look at each file's date."""

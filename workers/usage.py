@@ -8,7 +8,7 @@ from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Device
 from tuner.spec.vitals import Usage
 
-_GIB = 1 << 30
+_MIB, _GIB = 1 << 20, 1 << 30
 
 
 class UsageMeter:
@@ -35,7 +35,7 @@ class UsageMeter:
             utilisation=min(1.0, psutil.cpu_percent() / 100) if is_cpu else None,
             memory_gb=_gigabytes(memory.total - memory.available),
             memory_total_gb=_gigabytes(memory.total),
-            process_gb=self._resident(),
+            process_gb=self._process_gb(),
         )
 
     def _gpu(self) -> Usage:
@@ -52,17 +52,21 @@ class UsageMeter:
                 utilisation=busy,
                 memory_gb=_gigabytes(memory.used),
                 memory_total_gb=_gigabytes(memory.total),
-                process_gb=self._resident(),
+                process_gb=self._process_gb(),
             )
         finally:
             pynvml.nvmlShutdown()
 
-    def _resident(self) -> float | None:
+    def resident_mib(self) -> float | None:
         """Main memory of the trainer's processes; pages that they share count for each."""
         with suppress(psutil.Error):
             trainer = psutil.Process(self._trainer)
-            return _gigabytes(sum(map(_resident, [trainer, *trainer.children(recursive=True)])))
+            return sum(map(_resident, [trainer, *trainer.children(recursive=True)])) / _MIB
         return None
+
+    def _process_gb(self) -> float | None:
+        found = self.resident_mib()
+        return None if found is None else round(found * _MIB / _GIB, 2)
 
 
 def _resident(process: psutil.Process) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from tests.training import samples
 from tuner.errors import Diverged, OutOfMemory, TrainingError
+from tuner.spec.config import TrialConfig
 from tuner.spec.messages import Outcome
 from tuner.training import checkpoint, memory
 from tuner.training import train as training
@@ -189,6 +190,41 @@ def test_fast_goes_on_with_less(scenes: Data, tmp_path: Path) -> None:
     small, resume = DeviceContext(memory_mb=TIGHT), tmp_path / checkpoint.NAME
     outcome = run(scenes, tmp_path, small, config=FAST, resume=resume)
     assert outcome.provenance["micro_batch"] == 2
+
+
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["exact", "fast"])
+def test_beside_other_trials_nothing_is_halved(
+    scenes: Data, tmp_path: Path, config: TrialConfig
+) -> None:
+    """What others take must change no number, nor be remembered as the most that fits."""
+    crowded = DeviceContext(memory_mb=TIGHT, cache=tmp_path, is_shared=True, is_crowded=True)
+    with pytest.raises(OutOfMemory, match="out of memory at 4 of 4 images"):
+        run(scenes, tmp_path, crowded, config=config)
+    assert memory.recall(config, crowded) is None
+
+
+@pytest.mark.parametrize("config", [CONFIG, FAST], ids=["exact", "fast"])
+def test_the_first_on_a_shared_device_finds_what_fits(
+    scenes: Data, tmp_path: Path, config: TrialConfig
+) -> None:
+    """It is alone when it begins, and begins those of its kind with what it found."""
+    alone = DeviceContext(memory_mb=TIGHT, cache=tmp_path, is_shared=True)
+    assert run(scenes, tmp_path, alone, config=config).provenance["micro_batch"] == 2
+    beside = DeviceContext(memory_mb=TIGHT, cache=tmp_path, is_shared=True, is_crowded=True)
+    assert run(scenes, tmp_path, beside, config=config).provenance["micro_batch"] == 2
+
+
+def test_a_shared_device_does_not_shrink_a_trial_later(scenes: Data, tmp_path: Path) -> None:
+    """Others may have come since it began: it ends, and another attempt gets the device alone."""
+    run(scenes, tmp_path, DeviceContext(), config=FAST, should_yield=lambda: True)
+    small, resume = DeviceContext(memory_mb=TIGHT, is_shared=True), tmp_path / checkpoint.NAME
+    with pytest.raises(OutOfMemory, match="beside other trials"):
+        run(scenes, tmp_path, small, config=FAST, resume=resume)
+
+
+def test_a_cpu_is_not_asked_what_a_gpu_holds() -> None:
+    """Only a GPU's memory is its own; a CPU's process is looked at from outside."""
+    assert memory.held_mb(DeviceContext()) is None
 
 
 def test_a_micro_batch_that_is_set_is_kept(scenes: Data, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """A trainer that follows a plan given as words instead of training; speaks the real protocol.
 
 Words: heartbeat, measure=MS, report=N, save=N, sheet=N, model, preview, print=TEXT, exit=CODE,
-kill, hang, freeze, until-yield, finish=KIND, fail=ERROR_KIND, lack=UNFITNESS, wrong-digest. A
-verdict other than `continue` ends the trial as a real one does.
+kill, hang, freeze, until-yield, finish=KIND, fail=ERROR_KIND, shared-fail=ERROR_KIND,
+shared-kill, hold=MIB, lack=UNFITNESS, wrong-digest. A verdict other than `continue` ends the trial
+as a real one does. Of several plans with a | between them, trial N follows the one in place N.
 """
 
 import faulthandler
@@ -25,6 +26,7 @@ class Play:
         text = json.dumps(start["config"], sort_keys=True, separators=(",", ":"))
         self.digest = hashlib.sha256(text.encode()).hexdigest()
         self.step = start["last_step"]
+        self.is_shared = start["is_shared"]
 
     def act(self, word: str) -> bool:
         """Do one word; False when the trial has ended."""
@@ -117,6 +119,17 @@ class Play:
         self.pipes.send(kind="finished", outcome=outcome, digest=self.digest)
         return False
 
+    def _do_shared_fail(self, kind: str) -> bool:
+        """Fail on a device where others may be."""
+        return self._do_fail(kind) if self.is_shared else True
+
+    def _do_shared_kill(self, _: str) -> bool:
+        return self._do_kill(_) if self.is_shared else True
+
+    def _do_hold(self, mib: str) -> bool:
+        self.pipes.send(kind="held", mib=float(mib))
+        return True
+
     def _do_lack(self, kind: str) -> bool:
         error = "scripted\n\nTraceback (most recent call last):\n  ..."
         outcome = {"kind": "yielded", "step": self.step, "error": error, "error_kind": kind}
@@ -145,9 +158,9 @@ class Pipes:
 def main() -> None:
     """Follow the plan for every trial that the agent sends."""
     faulthandler.register(signal.SIGUSR1, file=2)
-    plan = sys.argv[1].split()
+    plans = [each.split() for each in sys.argv[1].split("|")]
     pipes = Pipes(int(sys.argv[-2]), int(sys.argv[-1]))
-    if plan == ["stillborn"]:
+    if plans == [["stillborn"]]:
         print("no such library", flush=True)  # noqa: T201  # a log to look at
         sys.exit(1)
     pipes.send(kind="ready")
@@ -155,7 +168,8 @@ def main() -> None:
         command = pipes.receive()
         if command["kind"] == "start":
             play = Play(pipes, command)
-            for word in plan:
+            number = command["about"]["trial"] if len(plans) > 1 else 0
+            for word in plans[number]:
                 if not play.act(word):
                     break
 

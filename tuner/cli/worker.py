@@ -23,6 +23,13 @@ def worker(  # noqa: PLR0913, PLR0917  # options
         int | None,
         typer.Option(min=1, help="GPUs, for trials that want several.", show_default=False),
     ] = None,
+    slots: Annotated[
+        str | None,
+        typer.Option(
+            help="Trials at once, as far as measured memory allows: auto, or a number at most.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name in the dashboard.", show_default=False)
     ] = None,
@@ -35,7 +42,7 @@ def worker(  # noqa: PLR0913, PLR0917  # options
         float | None, typer.Option(help="End after so long without a trial.", show_default=False)
     ] = None,
 ) -> None:
-    """Run a worker: it trains one trial after the other on its device."""
+    """Run a worker: it trains one trial after the other on its device, or several."""
     from tuner import logs
     from workers.agent import run
     from workers.settings import WorkerSettings
@@ -46,6 +53,7 @@ def worker(  # noqa: PLR0913, PLR0917  # options
         token=token,
         device=device,
         gpus=gpus,
+        slots=slots,
         worker_name=name,
         data_roots=paths(data_root),
         log_format=log_format,

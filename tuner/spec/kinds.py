@@ -7,6 +7,7 @@ is never refused for it. What we say ourselves is a member.
 from enum import StrEnum
 
 MOST_GPUS = 64  # that a worker has, and a trial is trained on
+MOST_SLOTS = 64  # trials that a worker trains at once
 
 
 class ErrorKind(StrEnum):

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, field_validator
 from tuner.spec.config import Section, TrialConfig
 from tuner.spec.deployment import Deployment
 from tuner.spec.examples import EXAMPLES
-from tuner.spec.kinds import MOST_GPUS, DeviceKind, ErrorKind
+from tuner.spec.kinds import MOST_GPUS, MOST_SLOTS, DeviceKind, ErrorKind
 from tuner.spec.vitals import LogTail
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -103,6 +103,11 @@ class Capabilities(Section):
         default=1,
         exclude_if=lambda value: value == 1,  # servers of the release before do not know it
         description="Devices that it trains a trial on at once, if a study asks for so many",
+    )
+    slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] = Field(
+        default=1,
+        exclude_if=lambda value: value == 1,  # servers of the release before do not know it
+        description="Trials that it may train at once now, as far as memory allows",
     )
     labels: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)

@@ -26,6 +26,8 @@ class DeviceContext:
     `memory_mb` limits what a forward pass may keep, in MiB; None leaves all that there is.
     `checkpoint_seconds` is how long a checkpoint may wait that costs more time than it is worth
     (`tuner.training.cadence`); 0 writes one after every epoch.
+    `is_shared` says that other trials may come to the device, `is_crowded` that some are there: a
+    micro-batch is not made smaller for what they take.
     """
 
     device: str = "cpu"
@@ -33,6 +35,8 @@ class DeviceContext:
     cache: Path | None = None
     memory_mb: int | None = None
     checkpoint_seconds: float = 0.0
+    is_shared: bool = False
+    is_crowded: bool = False
 
     @property
     def is_cuda(self) -> bool:

@@ -7,8 +7,9 @@ micro-batch, so that the micro-batch belongs to a trial's provenance.
 
 import gc
 import logging
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ from tuner.wording import quantity
 logger = logging.getLogger(__name__)
 _FILE = "micro-batch.json"
 _MIB = 2**20
+# Of a GPU, for CUDA's context and its kernels, where the driver does not say a process's share.
+_CUDA_MIB = 1024.0
 _T = TypeVar("_T")
 
 
@@ -57,7 +60,7 @@ def halving(
                     f"({_peak(context)}); {advice}"
                 ) from error
         # Past the handler the frames that held the tensors are gone.
-        _release(context)
+        release(context)
         size = max((size + 1) // 2, least)
         logger.warning("out of memory; going on with %d images at once", size)
 
@@ -107,6 +110,33 @@ def peak_mb(context: DeviceContext) -> float | None:
     return float(torch.cuda.max_memory_allocated(context.device)) / _MIB
 
 
+def held_mb(context: DeviceContext) -> float | None:
+    """Most of the GPU's memory that this process has taken since the last reset, in MiB.
+
+    That is what torch has reserved, which is more than its tensors are, and what CUDA has besides.
+    """
+    if not context.is_cuda:
+        return None
+    most = float(torch.cuda.max_memory_reserved(context.device)) / _MIB
+    now = float(torch.cuda.memory_reserved(context.device)) / _MIB
+    own = _own_mb(context)
+    return most + (_CUDA_MIB if own is None else max(0.0, own - now))
+
+
+def _own_mb(context: DeviceContext) -> float | None:
+    """What the driver says that this process holds; in most containers it does not."""
+    with suppress(Exception):  # of NVIDIA's library, of its own kind
+        import pynvml
+
+        pynvml.nvmlInit()
+        uuid = f"GPU-{torch.cuda.get_device_properties(context.device).uuid}"
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
+            if process.pid == os.getpid() and process.usedGpuMemory is not None:
+                return float(process.usedGpuMemory) / _MIB
+    return None
+
+
 def footprint(model: nn.Module, *, copies: int) -> int:
     """Bytes of that many copies of a network's weights."""
     return copies * sum(parameter.nbytes for parameter in model.parameters())
@@ -145,7 +175,8 @@ def _peak(context: DeviceContext) -> str:
     return "peak unknown" if peak is None else f"peak {peak:.0f} MiB"
 
 
-def _release(context: DeviceContext) -> None:
+def release(context: DeviceContext) -> None:
+    """Give the device back what torch keeps for tensors to come."""
     gc.collect()
     if context.is_cuda:
         torch.cuda.empty_cache()

@@ -10,6 +10,11 @@ def out_of_memory(config: TrialConfig, *, may_shrink: bool) -> str:
         return "use a smaller model, dataset.size or another device"
     if config.training.micro_batch is not None:
         return "training.micro_batch is set, so it is not made smaller; set less, or null"
+    if config.training.determinism != "exact":
+        return (
+            "beside other trials and among several GPUs it is not made smaller; give the trial a "
+            "device of its own, or set training.micro_batch"
+        )
     return (
         "determinism exact keeps the micro-batch that a trial began with; give it a device "
         "with more memory, or set training.micro_batch"

@@ -13,7 +13,8 @@ class Session:
     """The other side of `train`; as it stands it wants nothing and says `continue` to everything.
 
     The loop calls these in its own thread, in this order: `started` once, then `should_yield`
-    before and `heartbeat` after every optimizer step, and `report` after every epoch that is one.
+    before and `heartbeat` after every optimizer step, and `memory_held` and `report` after every
+    epoch that is a step.
     """
 
     def started(self, epoch: int, steps_per_epoch: int, provenance: Mapping[str, Any]) -> None:
@@ -22,6 +23,9 @@ class Session:
     def report(self, report: Report) -> Verdict:
         """A step is scored; the verdict is obeyed, except after the last one."""
         return Verdict()
+
+    def memory_held(self, mib: float) -> None:
+        """The process takes so much of its GPU at most; said after each epoch that is reported."""
 
     def should_yield(self) -> bool:
         """Whether to save a checkpoint now and give the trial back."""

@@ -25,6 +25,10 @@ class SharedSession(Session):
         """The verdict on the report of rank 0."""
         return self._group.agreed(self._own.report(report))
 
+    def memory_held(self, mib: float) -> None:
+        """Pass it on."""
+        self._own.memory_held(mib)
+
     def should_yield(self) -> bool:
         """Whether rank 0 is asked to."""
         return self._group.agreed(self._own.should_yield())

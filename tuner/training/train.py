@@ -162,10 +162,17 @@ def _train_epochs(
         checkpoints.save_if_due()
         if report is None:
             continue
-        asked = session.report(report).action.outcome
+        asked = _tell(session, report, context)
         if asked is not None and (epoch < counting.epochs or counting.is_part):
             return asked
     return OutcomeKind.PAUSED if counting.is_part else OutcomeKind.COMPLETED
+
+
+def _tell(session: Session, report: Report, context: DeviceContext) -> OutcomeKind | None:
+    """Report a step, after the memory that it took; gives the ending asked for."""
+    if (held := memory.held_mb(context)) is not None:
+        session.memory_held(held)
+    return session.report(report).action.outcome
 
 
 def _start_epoch(epoch: int, state: TrainState, batches: Batches) -> None:
@@ -293,10 +300,13 @@ def _begin(state: TrainState, batches: Batches, resume: Path | None) -> None:
 
 
 def _may_shrink_later(state: TrainState, batches: Batches) -> bool:
-    """Whether a step may halve the micro-batch; among ranks the others would wait for this one."""
+    """Whether a step may halve the micro-batch.
+
+    Among ranks the others would wait for this one; on a shared device others may be why it must.
+    """
     training = state.config.training
     is_free = training.micro_batch is None and training.determinism != "exact"
-    return is_free and batches.rank.count == 1
+    return is_free and batches.rank.count == 1 and not state.context.is_shared
 
 
 def _keep_threads(state: TrainState) -> None:
@@ -325,8 +335,11 @@ def _find_micro_batch(state: TrainState, batches: Batches) -> None:
 
 
 def probe(state: TrainState, images: Tensor, labels: Tensor, *, steps: int = 1) -> None:
-    """Make steps and take them back: what stays is a micro-batch that fits."""
-    before, state.may_shrink = state.state_dict(), True
+    """Make steps and take them back: what stays is a micro-batch that fits.
+
+    Beside other trials it must be the one to begin with, or they would change the trial's numbers.
+    """
+    before, state.may_shrink = state.state_dict(), not state.context.is_crowded
     try:
         for _ in range(steps):
             optimizer_step(state, images, labels, 0)

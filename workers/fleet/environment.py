@@ -10,7 +10,7 @@ _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
 def environment(fleet: FleetSettings, worker: WorkerSettings) -> dict[str, str]:
-    """Server, token and folders, and the GPUs of a worker where they are several."""
+    """Server, token and folders, and a worker's GPUs or slots where they are several."""
     found = {
         "SEGTUNE_SERVER": worker.server,
         "SEGTUNE_HOME": str(worker.home),
@@ -21,6 +21,8 @@ def environment(fleet: FleetSettings, worker: WorkerSettings) -> dict[str, str]:
         found["SEGTUNE_TOKEN"] = worker.token.get_secret_value()
     if fleet.gpus > 1:
         found["SEGTUNE_GPUS"] = str(int(fleet.gpus))
+    if fleet.slots > 1:
+        found["SEGTUNE_SLOTS"] = str(fleet.slots)
     return found
 
 

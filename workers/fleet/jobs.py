@@ -175,6 +175,7 @@ def _environment(
         {"name": "SEGTUNE_THREADS", "valueFrom": cores},
         *([] if settings.gpus else [{"name": "SEGTUNE_DEVICE", "value": "cpu"}]),
         *([{"name": "SEGTUNE_GPUS", "value": f"{settings.gpus:g}"}] if settings.gpus > 1 else []),
+        *([{"name": "SEGTUNE_SLOTS", "value": str(settings.slots)}] if settings.slots > 1 else []),
     ]
     if worker.log_format != "text":
         others.append({"name": "SEGTUNE_LOG_FORMAT", "value": worker.log_format})

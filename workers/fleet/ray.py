@@ -123,6 +123,8 @@ class RayDriver:
             own["device"] = "cpu"
         if self._fleet.gpus > 1:
             own["gpus"] = int(self._fleet.gpus)
+        if self._fleet.slots > 1:
+            own["slots"] = self._fleet.slots
         if "threads" not in given and self._fleet.cpus >= 1:
             own["threads"] = int(self._fleet.cpus)
         return {**given, **own}

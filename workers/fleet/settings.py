@@ -20,7 +20,9 @@ class FleetSettings(BaseSettings):
     name: FleetName | None = Field(None, description="What its workers' names begin with")
     min: int = Field(0, ge=0, le=10_000, description="Workers that stay without work")
     max: int = Field(32, ge=0, le=10_000, description="Workers that there are at most")
-    slots: int = Field(1, ge=1, le=64, description="Trials that a worker trains at once")
+    slots: int = Field(
+        1, ge=1, le=64, description="Trials that a worker trains at once, if they fit"
+    )
     cooldown: float = Field(300, ge=0, description="Seconds with less work before it shrinks")
     gpu_hours: float | None = Field(None, gt=0, description="Device hours after which all end")
     interval: float = Field(10, gt=0, le=3600, description="Seconds between two looks")
@@ -38,4 +40,9 @@ class FleetSettings(BaseSettings):
     def _check_bounds(self) -> Self:
         if self.min > self.max:
             raise ValueError(f"min is {self.min} and max {self.max}; min must not be above max")
+        if self.slots > 1 and self.gpus > 1:
+            raise ValueError(
+                f"slots is {self.slots} and gpus {self.gpus:g}; a worker trains several trials on "
+                "a GPU, or a trial on several: set one of them to 1"
+            )
         return self
