@@ -23,8 +23,8 @@ from workers.protocol import (
     Costed,
     Finished,
     Heartbeat,
-    Held,
     Instruction,
+    MemoryHeld,
     Reply,
     Reported,
     Saved,
@@ -99,7 +99,7 @@ class AgentChannel(Session):
 
     def memory_held(self, mib: float) -> None:
         """Tell how much of the GPU's memory this process takes."""
-        self.send(Held(mib=mib))
+        self.send(MemoryHeld(mib=mib))
 
     def heartbeat(self) -> None:
         """Tell, once a second at most, that a step was trained."""

@@ -2,8 +2,8 @@
 
 The agent sends `Start`, `Reply` and `Yield`; the trainer sends the others. After `Start` comes one
 `Costed` where there is something to measure, then any number of `Heartbeat`, `Saved`, `SheetDrawn`,
-`Held` and `Reported`, then one `Finished`; `Costed` and `Reported` are answered by a `Reply` each.
-The end of the agent's pipe means that the agent is gone, and the trainer ends too.
+`MemoryHeld` and `Reported`, then one `Finished`. `Costed` and `Reported` are answered by a `Reply`
+each. The end of the agent's pipe means that the agent is gone, and the trainer ends too.
 """
 
 import hashlib
@@ -78,10 +78,10 @@ class Saved(Section):
     step: int
 
 
-class Held(Section):
+class MemoryHeld(Section):
     """The GPU's memory that the process takes at most, in MiB; nobody answers."""
 
-    kind: Literal["held"] = "held"
+    kind: Literal["memory"] = "memory"
     mib: float
 
 
@@ -119,7 +119,7 @@ class Finished(Section):
 
 Instruction = Annotated[Start | Reply | Yield, Field(discriminator="kind")]
 Message = Annotated[
-    Ready | Heartbeat | Saved | Held | Reported | Costed | SheetDrawn | Finished,
+    Ready | Heartbeat | Saved | MemoryHeld | Reported | Costed | SheetDrawn | Finished,
     Field(discriminator="kind"),
 ]
 INSTRUCTIONS: TypeAdapter[Instruction] = TypeAdapter(Instruction)

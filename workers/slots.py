@@ -15,7 +15,7 @@ from tuner.spec.messages import Assignment, Device, Outcome
 from tuner.wording import quantity
 from workers import needs, outcomes, packing
 from workers.packing import NOTHING, Amounts, Occupant, Pool, SlotLimit
-from workers.protocol import Heartbeat, Held, Reported
+from workers.protocol import Heartbeat, MemoryHeld, Reported
 
 logger = logging.getLogger(__name__)
 _Trial = tuple[int, int]  # id of its study, its number
@@ -64,7 +64,7 @@ class Stay:
         if self._slots.most == 1:
             return
         match event:
-            case Held(mib=mib):
+            case MemoryHeld(mib=mib):
                 self._gpu_mib = mib
             case Heartbeat(stage="step") | Reported():
                 self._look(host_mib())

@@ -95,6 +95,7 @@ THINGS = {
     "core": message("%(amount)s cores"),
     "ended trial": message("%(amount)s ended trials"),
     "epoch": message("%(amount)s epochs"),
+    "other trial": message("%(amount)s other trials"),
     "param": message("%(amount)s params"),
     "seed": message("%(amount)s seeds"),
     "trial": message("%(amount)s trials"),

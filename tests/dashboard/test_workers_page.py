@@ -8,8 +8,10 @@ from starlette.testclient import TestClient
 import tuner
 from api.dashboard.queue_page import reason
 from api.dashboard.words import speaking
-from tests.dashboard.fleets import LOG, fleet_at_work
+from tests.dashboard.fleets import LOG, ask, fleet_at_work, train_fast
+from tests.dashboard.scenes import Scene
 from tuner.spec.fleet import QueueEntry, Why
+from tuner.spec.messages import Capabilities, Device
 from tuner.spec.states import StudyState
 from tuner.store.engine import Database
 
@@ -41,6 +43,20 @@ def test_workers_are_shown_at_work(client: TestClient, running: int) -> None:
     assert f"0.0.9 ≠ {tuner.__version__}" in row(client, "/workers", "worker-cpu-node")
     assert "ends its trial, then no other" in row(client, "/workers", "worker-gpu-1")
     assert "drained may be stopped" in row(client, "/workers", "worker-gpu-2")
+
+
+def test_a_worker_of_several_slots_says_how_many(client: TestClient, db: Database) -> None:
+    """The trial that it took last, how many others, and the pace of all of them."""
+    scene = Scene.submit(db, "streets", parallel=4)
+    for speed in (100.0, 50.5, 0.0):
+        train_fast(scene, scene.take("gpu-9"), 1, speed)
+    device = Device(kind="cuda", name="NVIDIA H100", memory_gb=79.6)
+    ask(db, "gpu-9", Capabilities(device=device, slots=4))
+    shown = row(client, "/workers", "worker-gpu-9")
+    assert "cuda:0 · up to 4 trials at once" in shown
+    assert "streets #2" in shown
+    assert "and 2 other trials" in shown
+    assert "150.5" in shown
 
 
 def test_a_worker_is_drained_by_a_form(client: TestClient, running: int) -> None:

@@ -127,7 +127,7 @@ class Play:
         return self._do_kill(_) if self.is_shared else True
 
     def _do_hold(self, mib: str) -> bool:
-        self.pipes.send(kind="held", mib=float(mib))
+        self.pipes.send(kind="memory", mib=float(mib))
         return True
 
     def _do_lack(self, kind: str) -> bool:

@@ -1,6 +1,6 @@
 """Studies and trials as they are shown: each by itself, so that a damaged one spoils no other."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -133,10 +133,18 @@ def workers_seen(session: Session, *, now: datetime) -> tuple[WorkerView, ...]:
     rows = workers.list_all(session)
     found = {row.worker.id: row for row in rows}
     held = Counter(row.worker.id for row in rows if row.attempt is not None)
+    speeds: defaultdict[int, float] = defaultdict(float)
+    for row in rows:
+        speeds[row.worker.id] += views.speed_of(row.trial)
     lost = workers.count_lost(session)
     return tuple(
         views.worker_view(
-            row, lost=lost.get(key, 0), held=held[key], gone_before=now - GONE_AFTER, now=now
+            row,
+            speed=speeds[key],
+            lost=lost.get(key, 0),
+            held=held[key],
+            gone_before=now - GONE_AFTER,
+            now=now,
         )
         for key, row in found.items()
     )

@@ -240,14 +240,13 @@ def capabilities_of(worker: str, document: Any) -> Capabilities:
 
 
 def worker_view(
-    row: WorkerRow, *, lost: int, held: int, gone_before: datetime, now: datetime
+    row: WorkerRow, *, speed: float, lost: int, held: int, gone_before: datetime, now: datetime
 ) -> WorkerView:
-    """A worker and what it is doing, or why it can do nothing."""
+    """A worker and what it is doing, at what speed, or why it can do nothing."""
     worker, attempt, trial, study = row
     unfit = faults.described(faults.read(worker.unfit, now=now))
     renewed_at = None if attempt is None else attempt.renewed_at
     seen = max(worker.last_seen_at, renewed_at or worker.last_seen_at)
-    speed = None if trial is None else _mapping(trial.metrics).get("images_per_second")
     return WorkerView(
         name=worker.name,
         state=_worker_state(row, unfit=unfit, is_gone=seen < gone_before),
@@ -260,13 +259,18 @@ def worker_view(
         running=held,
         step=None if trial is None else trial.step,
         epochs=None if trial is None else trial.epochs,
-        images_per_second=_number(speed) or None,
+        images_per_second=speed or None,
         usage=None if attempt is None else _usage(worker.name, attempt.usage),
         lost=lost,
         first_seen_at=worker.first_seen_at,
         last_seen_at=seen,
         trials_done=worker.trials_done,
     )
+
+
+def speed_of(trial: tables.Trial | None) -> float:
+    """Images per second of a trial's last epoch; 0 where there is none."""
+    return 0.0 if trial is None else _number(_mapping(trial.metrics).get("images_per_second"))
 
 
 def _worker_state(row: WorkerRow, *, unfit: str | None, is_gone: bool) -> WorkerState:

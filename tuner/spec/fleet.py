@@ -28,14 +28,14 @@ class WorkerView(Section):
         default=None, description="Since when a user lets it have no further trial"
     )
     capabilities: Capabilities
-    study: str | None = None
+    study: str | None = Field(default=None, description="Of the trial that it took last")
     study_id: int | None = None
     trial: int | None = None
     running: int = Field(default=0, description="Trials that it holds")
     step: int | None = Field(default=None, description="Epochs that its trial is trained for")
     epochs: int | None = Field(default=None, description="Of so many")
     images_per_second: float | None = Field(
-        default=None, description="In the last epoch of its trial"
+        default=None, description="In the last epochs of its trials, together"
     )
     usage: Usage | None = Field(
         default=None, description="Of its device, at the last heartbeat of its trial"

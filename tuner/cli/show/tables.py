@@ -135,12 +135,20 @@ def workers(found: Iterable[WorkerView], now: datetime) -> Table:
             worker.name,
             worker.state,
             device.name or device.kind,
-            "" if worker.trial is None else f"{worker.study} {worker.trial}",
+            _busy(worker),
             str(worker.trials_done),
             ago(worker.last_seen_at, now),
             worker.unfit_reason or "",
         )
     return table
+
+
+def _busy(worker: WorkerView) -> str:
+    if worker.trial is None:
+        return ""
+    others = worker.running - 1
+    more = f" and {quantity(others, 'other trial')}" if others > 0 else ""
+    return f"{worker.study} {worker.trial}{more}"
 
 
 def queue(found: QueueView) -> Table:
