@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tuner import notes
 from tuner.spec.config import TrialConfig
+from tuner.spec.kinds import DeviceKind
 from tuner.spec.messages import Device
 from workers.packing import Amounts, largest
 
@@ -18,7 +19,8 @@ def recall(folder: Path, config: TrialConfig, device: Device) -> Amounts | None:
     if not isinstance(found, Mapping):
         return None
     amounts = {name: value for name, value in found.items() if isinstance(value, int | float)}
-    return amounts or None
+    is_whole = "host" in amounts and ("device" in amounts or device.kind != DeviceKind.CUDA)
+    return amounts if is_whole else None
 
 
 def remember(folder: Path, config: TrialConfig, device: Device, need: Amounts) -> None:

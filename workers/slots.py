@@ -19,6 +19,8 @@ from workers.protocol import Heartbeat, MemoryHeld, Reported
 
 logger = logging.getLogger(__name__)
 _Trial = tuple[int, int]  # id of its study, its number
+_RECENT = 8  # trials whose needs say what the next one may need
+_MEMORY_SECONDS = 600.0  # for which a trial that was given back is taken to be the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,11 @@ class Slots:
         self._asking, self._lock = threading.Lock(), threading.RLock()
         self._waiting: set[int] = set()
         self._stays: dict[int, Stay] = {}
-        self._met: Amounts = NOTHING
+        self._recent: dict[_Trial, Amounts] = {}
         self._by_study: dict[int, Amounts] = {}
         self._alone: set[_Trial] = set()
-        self._wanted: Amounts = NOTHING  # by the last trial that was given back
-        self._wants_all = False  # so does the next trial, as far as is known
+        # What the next trial is taken to want, and until when: others may have it by then.
+        self._wanted, self._wants_all, self._wanted_until = NOTHING, False, 0.0
         self.is_full = False
         self._since = surroundings.clock()
 
@@ -150,12 +152,14 @@ class Slots:
         with self._lock:
             is_alone = (assignment.study_id, assignment.trial) in self._alone
             known = self._recall(assignment)
-            self._wants_all = is_alone or is_measured
-            if not self._takes(assignment, known):
+            if not self._takes(assignment, known, wants_all=is_alone or is_measured):
                 return None
             stay = Stay(self, assignment, need=known, is_alone=is_alone)
             stay.beside = len(self._stays)
-            self._stays[slot], self._wanted, self._wants_all = stay, NOTHING, is_measured
+            self._stays[slot] = stay
+            if known is not None:
+                self._note(stay, known)
+            self._expect(NOTHING, wants_all=is_measured)
             if self._left is not None:
                 self._left -= 1
             return stay
@@ -165,35 +169,48 @@ class Slots:
             occupants = [stay.occupant for stay in self._stays.values()]
             if not occupants:
                 return True
+            if self._surroundings.clock() > self._wanted_until:
+                self._expect(NOTHING, wants_all=False)
             is_full = self._wants_all or len(occupants) >= self.limit.now
             if is_full or any(each.need is None for each in occupants):
                 return False
-            expected = packing.largest([self._met, self._wanted])
+            expected = packing.largest([self._most_recent(), self._wanted])
             return packing.fits(expected, self._surroundings.pools(), occupants)
 
-    def _takes(self, assignment: Assignment, known: Amounts | None) -> bool:
+    def _takes(self, assignment: Assignment, known: Amounts | None, *, wants_all: bool) -> bool:
         """Whether the trial fits beside those that are there; else its need is kept in mind."""
         occupants = [stay.occupant for stay in self._stays.values()]
         if not occupants:
             return True
-        if self._wants_all or len(occupants) >= self.limit.now:
+        if wants_all or len(occupants) >= self.limit.now:
+            self._expect(NOTHING, wants_all=wants_all)
             return False
         pools = self._surroundings.pools()
         of_study = self._by_study.get(assignment.study_id, NOTHING)
-        need = known or packing.presumed(pools, of_study, self._met)
+        need = known or packing.presumed(pools, of_study, self._most_recent())
         if packing.fits(need, pools, occupants):
             return True
-        self._wanted = need
+        self._expect(need, wants_all=False)
         return False
+
+    def _expect(self, need: Amounts, *, wants_all: bool) -> None:
+        self._wanted, self._wants_all = need, wants_all
+        self._wanted_until = self._surroundings.clock() + _MEMORY_SECONDS
 
     def _recall(self, assignment: Assignment) -> Amounts | None:
         if self.most == 1:
             return None
         place = self._surroundings
-        known = needs.recall(place.cache, assignment.config, place.device)
-        if known is not None:
-            self._met = packing.largest([self._met, known])
-        return known
+        return needs.recall(place.cache, assignment.config, place.device)
+
+    def _most_recent(self) -> Amounts:
+        return packing.largest(self._recent.values())
+
+    def _note(self, stay: Stay, need: Amounts) -> None:
+        stay.need = packing.largest([stay.need or NOTHING, need])
+        self._recent = {**self._recent, stay.trial: stay.need}
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
 
     # ── During and after it ──────────────────────────────────────────────────────────────────
 
@@ -201,10 +218,9 @@ class Slots:
         """Note what a trial has needed so far."""
         place, study = self._surroundings, stay.assignment.study_id
         with self._lock:
-            stay.need = packing.largest([stay.need or NOTHING, need])
-            self._met = packing.largest([self._met, stay.need])
+            self._note(stay, need)
             of_study = self._by_study.get(study, NOTHING)
-            self._by_study[study] = packing.largest([of_study, stay.need])
+            self._by_study[study] = packing.largest([of_study, need])
         try:
             needs.remember(place.cache, stay.assignment.config, place.device, need)
         except OSError as error:

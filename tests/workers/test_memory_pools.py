@@ -118,15 +118,25 @@ def test_other_networks_sizes_and_batches_are_others(
     tmp_path: Path, section: str, values: dict[str, Any]
 ) -> None:
     """What was measured of one says nothing of the other, nor of another device."""
-    needs.remember(tmp_path, CONFIG, GPU, {"device": 900})
+    needs.remember(tmp_path, CONFIG, GPU, {"device": 900, "host": 7})
     assert needs.recall(tmp_path, changed(section, **values), GPU) is None
     assert needs.recall(tmp_path, CONFIG, GPU.model_copy(update={"name": "A100"})) is None
 
 
-@pytest.mark.parametrize("damaged", ["{", "[]", '{"KEY": 7}', '{"KEY": {"device": "many"}}'])
+def test_a_need_of_one_memory_alone_is_none(tmp_path: Path) -> None:
+    """On a GPU both count; a CPU has one."""
+    needs.remember(tmp_path, CONFIG, GPU, {"host": 900})
+    assert needs.recall(tmp_path, CONFIG, GPU) is None
+    needs.remember(tmp_path, CONFIG, devices.cpu(), {"host": 900})
+    assert needs.recall(tmp_path, CONFIG, devices.cpu()) == {"host": 900}
+
+
+@pytest.mark.parametrize(
+    "damaged", ["{", "[]", '{"KEY": 7}', '{"KEY": {"device": 9, "host": "many"}}']
+)
 def test_a_damaged_note_is_none(tmp_path: Path, damaged: str) -> None:
     """Its trial is measured again."""
-    needs.remember(tmp_path, CONFIG, GPU, {"device": 900})
+    needs.remember(tmp_path, CONFIG, GPU, {"device": 900, "host": 7})
     (note,) = tmp_path.glob("*.json")
     key = note.read_text().split('"')[1]
     note.write_text(damaged.replace("KEY", key))
