@@ -205,6 +205,13 @@ def test_a_worker_that_does_not_begin_is_explained(
     ]
 
 
+def test_a_job_has_the_slots_that_the_fleet_counts_with(build: Build, cluster: FakeCluster) -> None:
+    """The worker reads them as any setting of its own."""
+    build(template(), slots=4).start("f-1")
+    (worker,) = cluster.pod_of("f-1")["spec"]["containers"]
+    assert {"name": "SEGTUNE_SLOTS", "value": "4"} in worker["env"]
+
+
 def test_a_job_is_the_template_with_what_it_does_not_say(
     build: Build, cluster: FakeCluster
 ) -> None:

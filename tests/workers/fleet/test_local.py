@@ -13,6 +13,7 @@ from tuner.cli.app import app
 from tuner.errors import InvalidInput, ServerUnreachable
 from tuner.spec.states import StudyState
 from workers.fleet import contract, loop
+from workers.fleet.environment import environment
 from workers.fleet.local import LocalDriver
 from workers.fleet.settings import FleetSettings
 from workers.settings import WorkerSettings
@@ -131,6 +132,12 @@ def test_a_memory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         loop.read(file)
 
 
+def test_workers_have_the_slots_that_the_fleet_counts_with() -> None:
+    """A worker that trained one at a time would leave the others waiting."""
+    assert environment(FleetSettings(slots=4), WorkerSettings())["SEGTUNE_SLOTS"] == "4"
+    assert "SEGTUNE_SLOTS" not in environment(FleetSettings(), WorkerSettings())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -138,6 +145,7 @@ def test_a_memory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         (["--driver", "slurmy"], "there is no driver 'slurmy'"),
         (["--driver", "kubernetes"], "--template"),
         (["--slots", "0"], "SEGTUNE_FLEET_SLOTS"),
+        (["--slots", "2", "--gpus", "2"], "slots is 2 and gpus 2"),
         (["--server", "http://127.0.0.1:9", "--once"], "does not answer"),
     ],
 )
