@@ -4,8 +4,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
+import psutil
 import pytest
 from pydantic import ValidationError
 
@@ -158,6 +160,29 @@ def test_what_runs_out_alone_has_failed(server: FakeServer, start: Working) -> N
     stop_on(server, "POST leases/a/finish", assignment("a2"))
     assert start("heartbeat report=1 fail=out_of_memory", trials=2).result(30) == 0
     assert ends(server) == [("a", OutcomeKind.YIELDED), ("a2", OutcomeKind.FAILED)]
+
+
+def test_a_trainer_without_room_gives_its_memory_up(
+    server: FakeServer, start: Working, memory: dict[str, Pool]
+) -> None:
+    """A warm process holds memory that the trials which are there may need."""
+
+    def trainers() -> int:
+        found = 0
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):  # it has just ended
+                found += str(TRAINER) in child.cmdline()
+        return found
+
+    def fill(fake: FakeServer, name: str) -> None:
+        if name == "POST leases/b/finish":
+            memory["host"] = Pool(64_000, 100)
+
+    server.on_request = fill
+    server.waiting += [assignment("a", trial=1, lease_seconds=0.05), assignment("b", trial=0)]
+    start(f"{DONE} | {STAYS}")
+    server.wait_for(has_reported(server, "a", "b"))
+    server.wait_for(lambda: len(server.finished) == 1 and trainers() == 1)
 
 
 def test_costs_are_measured_on_a_quiet_device(server: FakeServer, start: Working) -> None:
