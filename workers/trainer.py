@@ -69,8 +69,8 @@ class Trainer:
             logger.info("it ends: %s", outcome.error)
         else:
             logger.info("it ends: %s at epoch %d", outcome.kind, outcome.step)
-            if start.is_shared:
-                self._give_up_memory()
+        if start.is_shared:
+            self._give_up_memory()
         return Finished(outcome=outcome, digest=digest(start.config))
 
     def _train(self, start: Start) -> Outcome:

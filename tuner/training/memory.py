@@ -120,7 +120,8 @@ def held_mb(context: DeviceContext) -> float | None:
     most = float(torch.cuda.max_memory_reserved(context.device)) / _MIB
     now = float(torch.cuda.memory_reserved(context.device)) / _MIB
     own = _own_mb(context)
-    return most + (_CUDA_MIB if own is None else max(0.0, own - now))
+    # Less than torch has is another process's: a container counts processes by numbers of its own.
+    return most + (_CUDA_MIB if own is None or own < now else own - now)
 
 
 def _own_mb(context: DeviceContext) -> float | None:
