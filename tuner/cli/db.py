@@ -114,7 +114,7 @@ def export_study(
 
     settings = _settings(url)
     require_current(settings.database_url)
-    with opened(settings.database_url, settings.artifact_folder) as stored:
+    with opened(settings.database_url, settings.artifact_place) as stored:
         found = archives.save(stored.db, stored.artifacts, study, file, artifacts=artifacts)
     size = file.stat().st_size / 2**20
     trials, files = quantity(found.trials, "trial"), quantity(found.files, "file")
@@ -138,7 +138,7 @@ def import_study(
 
     settings = _settings(url)
     require_current(settings.database_url)
-    with opened(settings.database_url, settings.artifact_folder) as stored:
+    with opened(settings.database_url, settings.artifact_place) as stored:
         found = archives.load(stored.db, stored.artifacts, file, name=name)
     typer.echo(f"study {found.name} (id {found.id}) is {found.state}")
 
