@@ -149,6 +149,18 @@ def test_a_file_that_came_again_is_not_swept(fleet: Fleet, tmp_path: Path) -> No
     assert store.has(stored.sha256)
 
 
+def test_files_of_others_are_not_swept(fleet: Fleet, tmp_path: Path) -> None:
+    """Whoever keeps something in the folder finds it again."""
+    store = ArtifactStore(tmp_path)
+    note = tmp_path / "ab" / "abandoned.txt"
+    note.parent.mkdir()
+    note.touch()
+    stored = store.write([b"nobody's"], sha256=None, limit=LIMIT)
+    age(store)
+    assert upkeep.sweep(fleet.db, store) == 1
+    assert (note.exists(), store.has(stored.sha256)) == (True, False)
+
+
 def test_an_upload_is_safe_though_what_it_replaces_stays(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner
 
 from api.settings import Settings
 from tests.api.samples import lease_token, running, study
+from tests.store.fleet import Fleet
+from tuner.cli.app import app
 from tuner.errors import (
     DamagedArtifact,
     DigestMismatch,
@@ -22,11 +25,12 @@ from tuner.errors import (
     StorageError,
     TooLarge,
 )
-from tuner.service import storage
+from tuner.service import artifacts, storage
 from tuner.service.uploads import Receiver, part_of
 from tuner.store import bucket
-from tuner.store.artifacts import Stored
+from tuner.store.artifacts import Stored, Upload
 from tuner.store.bucket import Bucket
+from tuner.store.engine import Database
 from tuner.store.partials import Partials
 
 LIMIT = 2**30
@@ -165,6 +169,14 @@ def test_old_files(store: Bucket) -> None:
     assert not store.has(stored.sha256)
 
 
+def test_files_of_others_are_left_alone(store: Bucket) -> None:
+    """A bucket may hold more than artifacts."""
+    store._fs.pipe_file(f"{store._root}/notes.txt", b"notes")
+    store._fs.pipe_file(f"{store._root}/ab/abandoned", b"notes")
+    stored = put(store, b"bytes")
+    assert store.older_than(FUTURE) == (stored.sha256,)
+
+
 def test_a_place_is_tried(store: Bucket) -> None:
     """What is written for that is gone again."""
     store.probe()
@@ -207,3 +219,24 @@ def test_a_server_with_a_bucket(s3: str, tmp_path: Path, sqlite_url: str) -> Non
     assert (up.status_code, down.content) == (201, data)
     assert Bucket(f"{s3}/server").has(hashlib.sha256(data).hexdigest())
     assert not (tmp_path / "artifacts").exists()
+
+
+def test_a_study_moves_between_buckets(
+    s3: str, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are read from the one and written to the other, and to no folder."""
+    monkeypatch.chdir(tmp_path)
+    db = Database(sqlite_url)
+    fleet = Fleet(db)
+    fleet.submit()
+    held, here = fleet.take(), Bucket(f"{s3}/here")
+    upload = Upload("model", "model", 1, put(here, b"weights"))
+    artifacts.attach(db, held.lease, held.token, upload, store=here)
+    for words, place in (["export", "streets", "s.zip"], "here"), (["import", "s.zip"], "there"):
+        monkeypatch.setenv("SEGTUNE_ARTIFACTS", f"{s3}/{place}")
+        name = ["--name", "again"] if place == "there" else []
+        done = CliRunner().invoke(app, ["db", *words, *name, "--url", sqlite_url])
+        assert done.exit_code == 0, done.output
+    db.dispose()
+    assert Bucket(f"{s3}/there").has(upload.stored.sha256)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []

@@ -187,7 +187,7 @@ class ArtifactStore:
         """Names of files last written before `cutoff`; uploads that broke off are deleted."""
         for broken in self._older("incoming/*", cutoff):
             broken.unlink(missing_ok=True)
-        return tuple(path.name for path in self._older("[0-9a-f][0-9a-f]/*", cutoff))
+        return tuple(path.name for path in self._older(f"??/{'[0-9a-f]' * 64}", cutoff))
 
     def _older(self, pattern: str, cutoff: datetime) -> Iterator[Path]:
         for path in self.folder.glob(pattern):

@@ -1,6 +1,7 @@
 """Artifacts at any URL that fsspec reaches, such as `s3://bucket/prefix`."""
 
 import hashlib
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO, cast
 from tuner.errors import InvalidInput, PackageMissing, Problem, SegtuneError, StorageError
 from tuner.store.artifacts import CHUNK, ArtifactStore, Stored, check_digest, copied
 
+_DIGEST = re.compile("[0-9a-f]{64}")  # what others keep there stays
 _PART = 16 * 2**20  # bytes that are sent or fetched at once, and held in memory meanwhile
 
 
@@ -99,9 +101,8 @@ class Bucket(ArtifactStore):
         """Names of files last written before `cutoff`."""
         with self._said("lists no files"):
             found = self._fs.find(self._root, detail=True)
-        return tuple(
-            path.rpartition("/")[2] for path, info in found.items() if _written(info) < cutoff
-        )
+        old = (path.rpartition("/")[2] for path, info in found.items() if _written(info) < cutoff)
+        return tuple(filter(_DIGEST.fullmatch, old))
 
     def probe(self) -> None:
         """Write, read and delete a file. Raises StorageError."""
