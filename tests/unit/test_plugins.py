@@ -124,6 +124,7 @@ def test_no_plugin_takes_a_name_of_another(site: SitePackages) -> None:
         ("augment", "acme.x", f"{PLAIN}ACTS_ON = 'hole'\nORDER = 1\nDRAWS = 1\n", "strength"),
         ("encoder", "acme.x", f"{PLAIN}OUTPUT_STRIDES = (8,)\nPREFIX = 'a'\n", "PREFIX"),
         ("pruner", "acme.x", f"{PLAIN}{NEVER}", "RuntimeError: imported"),
+        ("sampler", "acme.x", f"{PLAIN}raise SystemExit(3)\n", "SystemExit: 3"),
     ],
 )
 def test_a_broken_plugin_is_left_out(

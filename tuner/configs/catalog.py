@@ -125,7 +125,7 @@ def _merged(
     for plugin in plugins.offered_by_allowed(kind):
         try:
             given = _read(plugin)
-        except Exception as error:  # whatever the code of others does, segtune goes on without it
+        except (Exception, SystemExit) as error:  # segtune goes on without what others broke
             reason = str(error) if isinstance(error, TypeError) else _said(error)
             left_out.append(Broken(str(plugin), plugin.package, reason))
             continue
@@ -245,7 +245,7 @@ def load(kind: str, name: str) -> ModuleType:
     component = find(kind, name)
     try:
         return importlib.import_module(component.module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if component.plugin is None:
             raise
         raise PackageMissing(
