@@ -94,6 +94,8 @@ class LocalDriver:
 
     def _device(self, name: str) -> str:
         """The device of a worker: over the GPUs by its number, where all may be taken."""
+        if not self._fleet.gpus:
+            return "cpu"
         wanted, found = self._worker.device, gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
         if wanted != "auto" or not found or self._fleet.gpus > 1:
             return wanted

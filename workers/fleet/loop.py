@@ -24,7 +24,7 @@ from workers.notices import Notices
 from workers.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
-_MAY_PASS = (ServerUnreachable, EngineError)
+_MAY_PASS = (ServerUnreachable, EngineError, OSError)  # the last: its own memory, a full disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,12 @@ class Fleet:
         return decide(sight, read(self.file), self.settings, name=self.name)
 
     def act(self, plan: FleetPlan) -> None:
-        """Do what a plan says. Raises ServerUnreachable, EngineError: the rest is for the next."""
+        """Do what a plan says.
+
+        Raises:
+            ServerUnreachable, EngineError: the rest is for the next look.
+            OSError: the fleet's memory cannot be written, and nothing is done.
+        """
         _write(self.file, plan.memory)  # first: what is started and forgotten is never ended
         for name in plan.drain:
             self.client.drain(name)

@@ -45,4 +45,8 @@ class FleetSettings(BaseSettings):
                 f"slots is {self.slots} and gpus {self.gpus:g}; a worker trains several trials on "
                 "a GPU, or a trial on several: set one of them to 1"
             )
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise ValueError(
+                f"gpus is {self.gpus:g}; a worker takes a share of one GPU, or several whole ones"
+            )
         return self

@@ -13,6 +13,7 @@ from tuner.cli.app import app
 from tuner.errors import InvalidInput, ServerUnreachable
 from tuner.spec.states import StudyState
 from workers.fleet import contract, loop
+from workers.fleet.decision import FleetPlan, FleetRecord
 from workers.fleet.environment import environment
 from workers.fleet.local import LocalDriver
 from workers.fleet.settings import FleetSettings
@@ -34,6 +35,15 @@ def local(town: Cluster, **values: Any) -> loop.Fleet:
         server=town.environment["SEGTUNE_SERVER"], home=town.folder / "home", device="cpu"
     )
     return loop.fleet_of(contract.load(settings, worker), settings, worker)
+
+
+def test_workers_without_gpus_take_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the machine has some: `gpus: 0` is the CPU, whatever the engine."""
+    monkeypatch.setattr("workers.fleet.local.gpus", lambda _: ("a", "b"))
+    worker = WorkerSettings(home=tmp_path)
+    for gpus, device in (0, "cpu"), (1, "cuda:1"):
+        driver = LocalDriver(tmp_path, FleetSettings(gpus=gpus), worker)
+        assert driver._device("f-2") == device
 
 
 def until_empty(fleet: loop.Fleet) -> None:
@@ -115,6 +125,41 @@ def test_a_fleet_goes_on_when_its_server_is_away(
         "the fleet keeps what it has"
     ]
     assert not (tmp_path / "fleet").exists()
+
+
+def test_a_fleet_starts_nobody_that_it_cannot_remember(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full ends no fleet: it says so, and looks again when there is room."""
+    stop, started = threading.Event(), list[str]()
+
+    class Watched(LocalDriver):
+        def start(self, name: str) -> None:
+            started.append(name)
+            stop.set()
+
+    settings = FleetSettings(name="f", min=1, interval=0.01)
+    worker = WorkerSettings(home=tmp_path, device="cpu")
+    fleet = loop.fleet_of(Watched(tmp_path, settings, worker), settings, worker)
+    plan = FleetPlan(1, "", FleetRecord(), start=("f-1",))
+    monkeypatch.setattr(loop.Fleet, "look", lambda _: plan)
+    monkeypatch.setattr(loop.Fleet, "_let_take_trials", lambda *_: None)
+    (tmp_path / "fleet").touch()  # where its folder must be
+
+    def make_room(*_: object) -> None:
+        assert not started
+        (tmp_path / "fleet").unlink(missing_ok=True)
+
+    monkeypatch.setattr("workers.notices.Notices.trouble", make_room)
+    fleet.run(stop)
+    assert started == ["f-1"]
+
+
+def test_shares_are_of_one_gpu() -> None:
+    """No engine gives one and a half, and the worker would be told of one."""
+    assert FleetSettings(gpus=0.5).gpus == 0.5
+    with pytest.raises(ValueError, match=r"gpus is 1\.5; a worker takes a share of one GPU"):
+        FleetSettings(gpus=1.5)
 
 
 def test_drivers_are_found_by_their_files() -> None:
