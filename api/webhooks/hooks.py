@@ -1,5 +1,7 @@
 """Which webhooks there are: one by settings, any number in a file."""
 
+import base64
+import binascii
 import os
 import re
 from fnmatch import fnmatchcase
@@ -26,6 +28,7 @@ from tuner.spec.validation import problems
 DEFAULT = tuple(
     kind for kind in EventKind if kind not in {EventKind.TRIAL_CREATED, EventKind.TRIAL_REPORTED}
 )
+ENCODED = "whsec_"  # of a secret in base64
 _FILE, _URL = "SEGTUNE_WEBHOOKS", "SEGTUNE_WEBHOOK_URL"
 
 
@@ -64,6 +67,11 @@ class Hook(BaseModel):
             raise ValueError(f"secret_env: the variable {self.secret_env} is not set")
         if self.format == "json" and not self.key:
             raise ValueError("must have a secret, or secret_env, by which receivers know it")
+        if self.key.startswith(ENCODED) and not _is_encoded(self.key.removeprefix(ENCODED)):
+            raise ValueError(
+                f"what follows {ENCODED} in its secret must be base64, with its padding; correct "
+                "it, or give a secret that begins otherwise"
+            )
         return self
 
     @property
@@ -81,6 +89,14 @@ class Hook(BaseModel):
     def wants(self, study: str) -> bool:
         """Whether it is told of a study of that name."""
         return any(fnmatchcase(study, pattern) for pattern in self.studies)
+
+
+def _is_encoded(text: str) -> bool:
+    """Whether a text is base64 of something: lenient decoders make an empty key of the rest."""
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
 
 
 def read(settings: Settings) -> tuple[Hook, ...]:

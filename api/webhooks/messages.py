@@ -6,12 +6,11 @@ import hmac
 import json
 from collections.abc import Mapping
 
-from api.webhooks.hooks import Hook
+from api.webhooks.hooks import ENCODED, Hook
 from tuner.service.webhooks import Unsent
 from tuner.spec.events import EventKind
 from tuner.spec.views import Event
 
-_PREFIX = "whsec_"  # of a secret in base64
 _VERBS = {
     EventKind.TRIAL_CREATED: "was drawn",
     EventKind.TRIAL_STARTED: "started",
@@ -57,8 +56,8 @@ def headers(hook: Hook, identity: str, content: bytes, *, now: float) -> Mapping
 def signature(secret: str, identity: str, stamp: str, content: bytes) -> str:
     """`v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64."""
     key = secret.encode()
-    if secret.startswith(_PREFIX):
-        key = base64.b64decode(secret.removeprefix(_PREFIX))
+    if secret.startswith(ENCODED):
+        key = base64.b64decode(secret.removeprefix(ENCODED))
     signed = f"{identity}.{stamp}.".encode() + content
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 

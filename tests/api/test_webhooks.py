@@ -238,6 +238,8 @@ def test_slack_gets_sentences(
         ("webhooks: [{name: a b, url: 'http://h', secret: hush}]", "0.name"),
         ("webhooks: [{name: a, url: 'http://h/hush', format: slack}, "
          "{name: a, url: 'http://h', secret: x}]", "two webhooks are called 'a'"),
+        ("webhooks: [{name: a, url: 'http://h', secret: 'whsec_hush!'}]", "must be base64"),
+        ("webhooks: [{name: a, url: 'http://h', secret: whsec_}]", "must be base64"),
         ("hooks: [hush]", "under the one key 'webhooks'"),
         ("webhooks: [hush", "line 1: not valid YAML"),
     ],
