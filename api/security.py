@@ -125,7 +125,12 @@ class Guard:
         if caller is None and secret is None and cookie:
             caller = await caller_with(cookie, self._settings, registry)
         if caller is None:
-            raise Unauthorized("send the header `Authorization: Bearer <token>`")
+            raise Unauthorized(
+                "send the header `Authorization: Bearer <token>`"
+                if not secret
+                else "the token that was sent is not known here, has expired or was revoked; an "
+                "admin sees which: `segtune token list`"
+            )
         return caller
 
     async def _check_host(self, request: HTTPConnection) -> None:

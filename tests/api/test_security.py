@@ -41,6 +41,12 @@ def test_token(guarded: Settings, headers: dict[str, str], status: int) -> None:
     if status == 401:
         assert answer.headers["www-authenticate"] == "Bearer"
         assert answer.json()["type"] == "urn:segtune:unauthorized"
+        is_sent = (
+            headers.get("Authorization", "").startswith("Bearer ")
+            and headers["Authorization"] != "Bearer "
+        )
+        wanted = "has expired or was revoked" if is_sent else "send the header"
+        assert wanted in answer.json()["detail"]
 
 
 def test_every_route_is_guarded(guarded: Settings) -> None:
