@@ -53,3 +53,18 @@ def test_hours_of_owners_by_command(live: Live) -> None:
         assert live.client.put("/api/v1/owners/ada", json=body).status_code == 422
     deeds = live.client.get("/api/v1/audit").json()["items"]
     assert {deed["action"] for deed in deeds} == {"owner.limit"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["owners", "limit", "ada", "--hours", "inf"], "hours: input should be a finite number"),
+        (["owners", "limit", "ada", "--hours", "1e10"], "less than or equal to 1000000000"),
+        (["owners", "limit", ""], "owner: must not be empty"),
+        (["maintenance", "on", "--reason", "x" * 501], "reason: string should have at most 500"),
+    ],
+)
+def test_what_no_server_takes_is_said_by_the_command(words: list[str], said: str) -> None:
+    """Before anything is sent, and in the words for any other input."""
+    done = CliRunner().invoke(app, [*words, "--server", "http://127.0.0.1:1"])
+    assert (done.exit_code, said in done.output) == (2, True), done.output

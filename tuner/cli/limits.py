@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tuner.cli.options import ServerOption, TokenOption, connect
+from tuner.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
     from tuner.spec.access import MaintenanceView, OwnerView
@@ -37,6 +38,8 @@ def limit_owner(
 
     What they have trained so far counts. Once all are spent no further trial of theirs begins.
     """
+    if not owner:
+        raise InvalidInput([Problem(("owner",), "must not be empty; `segtune owners list`")])
     with connect(server, token) as client:
         typer.echo(_owner(client.tokens.limit_owner(owner, hours)))
 

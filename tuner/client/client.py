@@ -149,7 +149,7 @@ class Client:
     def change(self, study: StudyId, **changes: Any) -> StudyView:
         """Change a study's state, or any other key of `StudyChange`: trials, max_hours, …"""
         # What is left out stays as it is, and None says that there is no limit any more.
-        body = requests.body(StudyChange(**changes), keep_null=True)
+        body = requests.body(requests.valid(StudyChange, **changes), keep_null=True)
         return self._connection.get(StudyView, "PATCH", requests.study(study), **body)
 
     def pause(self, study: StudyId) -> StudyView:
@@ -166,7 +166,7 @@ class Client:
 
     def clone(self, study: StudyId, *, name: str | None = None, **changes: Any) -> StudyView:
         """Copy a study's document, with top-level keys replaced, into a new study."""
-        request = CloneRequest(name=name, changes=changes)
+        request = requests.valid(CloneRequest, name=name, changes=changes)
         return self._connection.get(
             StudyView, "POST", f"{requests.study(study)}/clone", **requests.body(request)
         )
@@ -251,7 +251,7 @@ class Client:
 
     def enqueue(self, study: StudyId, params: Mapping[str, Any]) -> TrialView:
         """Add a trial with these params; every other path keeps the base's value."""
-        request = TrialRequest(params=dict(params))
+        request = requests.valid(TrialRequest, params=dict(params))
         return self._connection.get(
             TrialView, "POST", f"{requests.study(study)}/trials", **requests.body(request)
         )

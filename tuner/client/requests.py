@@ -4,13 +4,17 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
+
+from pydantic import ValidationError
 
 from tuner.errors import InvalidInput, Problem
 from tuner.spec.config import Section
 from tuner.spec.study import StudySpec
+from tuner.spec.validation import problems
 
+S = TypeVar("S", bound=Section)
 StudyInput = StudySpec | Mapping[str, Any] | str | os.PathLike[str]
 StudyId = int | str
 
@@ -42,6 +46,14 @@ def study(name: StudyId) -> str:
 def worker(name: str) -> str:
     """The path of a worker."""
     return f"workers/{quote(name, safe='')}"
+
+
+def valid(kind: type[S], /, **values: Any) -> S:
+    """What is to be sent. Raises InvalidInput for a value that no server takes."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInput(problems(error.errors())) from None
 
 
 def body(model: Section, *, keep_null: bool = False) -> dict[str, Any]:

@@ -39,16 +39,18 @@ class Tokens:
         days: float | None = None,
     ) -> NewToken:
         """Make a token; its `secret` is given this once."""
-        asked = {"name": name, "scopes": tuple(scopes), "owner": owner, "days": days}
-        request = TokenRequest.model_validate(asked)
+        request = requests.valid(
+            TokenRequest, name=name, scopes=tuple(scopes), owner=owner, days=days
+        )
         return self._connection.get(NewToken, "POST", "tokens", **requests.body(request))
 
     def rotate(
         self, name: str, *, overlap_hours: float = 24, days: float | None = None
     ) -> NewToken:
         """Give a token a new secret; the old one stays good for the overlap."""
-        body = requests.body(RotationRequest(overlap_hours=overlap_hours, days=days))
-        return self._connection.get(NewToken, "POST", f"{_path(name)}/rotate", **body)
+        request = requests.valid(RotationRequest, overlap_hours=overlap_hours, days=days)
+        path = f"{_path(name)}/rotate"
+        return self._connection.get(NewToken, "POST", path, **requests.body(request))
 
     def revoke(self, name: str) -> TokenView:
         """Let nobody in with a token any more."""
@@ -60,7 +62,7 @@ class Tokens:
 
     def limit_owner(self, owner: str, hours: float | None) -> OwnerView:
         """Let an owner's studies train so many device hours; None: as many as they like."""
-        body = requests.body(OwnerChange(hours=hours), keep_null=True)
+        body = requests.body(requests.valid(OwnerChange, hours=hours), keep_null=True)
         return self._connection.get(OwnerView, "PUT", f"owners/{quote(owner, safe='')}", **body)
 
     def maintenance(self) -> MaintenanceView:
@@ -69,7 +71,7 @@ class Tokens:
 
     def begin_maintenance(self, reason: str = "") -> MaintenanceView:
         """Give out no trial any more; what runs goes on."""
-        body = requests.body(MaintenanceRequest(reason=reason))
+        body = requests.body(requests.valid(MaintenanceRequest, reason=reason))
         return self._connection.get(MaintenanceView, "PUT", "maintenance", **body)
 
     def end_maintenance(self) -> MaintenanceView:
