@@ -80,3 +80,18 @@ def test_a_header_is_not_reported_again() -> None:
     }
 
     assert [str(problem) for problem in problems([item])] == ["header.Lease-Token: no"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Value error, SEGTUNE_TOKEN is blank", "SEGTUNE_TOKEN is blank"),
+        ("Input should be valid", "input should be valid"),
+        ("A list", "a list"),
+        ("Input should be <Kind.A: 'a'> or <Kind.B: 'b'>", "input should be 'a' or 'b'"),
+    ],
+)
+def test_names_are_left_as_they_are_written(said: str, told: str) -> None:
+    """Those of settings keep their capitals, and nothing is told as Python shows it."""
+    item = {"type": "value_error", "loc": (), "msg": said, "input": None}
+    assert [each.message for each in problems([item])] == [told]

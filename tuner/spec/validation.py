@@ -1,5 +1,6 @@
 """What pydantic says of an input, in our words: the one place where its errors become problems."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from tuner.errors import InvalidSpec, Location, Problem
 from tuner.spec.hints import nearest
 
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")  # as Python shows a member of an enumeration
 _LONGEST = 60
 _FAR_TOO_MANY = 10_000  # to list each, which takes longer than finding them
 _MOST = 100  # problems that are put into words: a hint takes a millisecond, and nobody reads more
@@ -49,7 +51,9 @@ def reasons(error: ValidationError) -> str:
 
 def _plain(message: str) -> str:
     """A pydantic message as part of a sentence: "Input should be …" becomes "input should be …"."""
-    message = message.removeprefix("Value error, ")
+    message = _MEMBER.sub(r"\1", message.removeprefix("Value error, "))
+    if message[1:2].isupper():  # a name in capitals, such as SEGTUNE_TOKEN
+        return message
     return message[:1].lower() + message[1:]
 
 
