@@ -150,7 +150,8 @@ def _place(text: str) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):(/+)", text)
     if scheme is None:
         return str(Path(text).expanduser().absolute())
-    if scheme[2] != "//" or not scheme[1].islower() or scheme[1] in _NOWHERE:
+    is_url = scheme[2] == "//" and scheme.end() < len(text)
+    if not is_url or not scheme[1].islower() or scheme[1] in _NOWHERE:
         raise ValueError(
             f"SEGTUNE_ARTIFACTS is '{text}'; artifacts are kept in a local folder, given by its "
             "path, such as /data/artifacts, or at a URL, such as s3://bucket/prefix"

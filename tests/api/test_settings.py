@@ -46,7 +46,9 @@ def test_other_urls_stay(url: str) -> None:
     assert _settings(database_url=url).database_url == url
 
 
-@pytest.mark.parametrize("url", ["file:///data", "memory://x", "S3A://b/c", "s3:/b", "s3:///b"])
+@pytest.mark.parametrize(
+    "url", ["file:///data", "memory://x", "S3A://b/c", "s3:/b", "s3:///b", "s3://"]
+)
 def test_what_looks_like_a_url_is_no_folder_of_artifacts(url: str) -> None:
     """It is refused, with what to give, in place of a folder of that name."""
     with pytest.raises(ValidationError, match=r"SEGTUNE_ARTIFACTS.*local folder"):
