@@ -324,6 +324,9 @@ def test_the_commands(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.Monke
     code, output = run("import", "study.zip")
     assert code == 2
     assert "--name" in output
+    for name, said in ("x/y z", "a name begins with"), ("42", "run-42"), ("", "not ''"):
+        code, output = run("import", "study.zip", "--name", name)
+        assert (code, said in output) == (2, True), output
     code, output = run("import", "study.zip", "--name", "again")
     assert (code, "study again" in output, "is paused" in output) == (0, True, True)
     db.dispose()

@@ -9,11 +9,16 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from tuner import __version__
 from tuner.atomic import replacing
-from tuner.errors import Conflict, Malformed, NotFound, UnsupportedVersion
+from tuner.configs.checks.names import number_problems
+from tuner.errors import Conflict, InvalidInput, Malformed, NotFound, UnsupportedVersion
 from tuner.service import documents, files, lifecycle, summaries
 from tuner.spec.states import StudyState
+from tuner.spec.study import Name
+from tuner.spec.validation import problems
 from tuner.spec.views import StudyView
 from tuner.store import archive_rows, migrate, studies
 from tuner.store.archive_rows import PARTS, ArchiveRow, Arrival
@@ -135,13 +140,14 @@ def load(db: Database, store: ArtifactStore, file: Path, *, name: str | None = N
     Raises:
         Malformed: the file is not an exported study, or is damaged.
         UnsupportedVersion: a newer release has written it.
+        InvalidInput: no study can have the name that is given.
         Conflict: a study has the name; another one may be given.
         StorageError: the database did not answer, or the artifact folder is full.
     """
     with _errors(file), zipfile.ZipFile(file) as archive:
         counts = _manifest(archive, file)
         row = next(_lines(archive, _STUDY), {})
-        name = name or str(row.get("name"))
+        name = str(row.get("name")) if name is None else _as_new(name)
         with db.transaction() as session:
             if studies.names_like(session, name) & {name}:
                 raise Conflict(f"a study named '{name}' exists; give another name by --name")
@@ -154,6 +160,18 @@ def load(db: Database, store: ArtifactStore, file: Path, *, name: str | None = N
             with db.transaction() as session:
                 archive_rows.discard(session, arrival)
             raise
+
+
+def _as_new(name: str) -> str:
+    """A name that a new study may have. Raises InvalidInput."""
+    try:
+        found: str = TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        each = [{**item, "loc": ("name",)} for item in error.errors()]
+        raise InvalidInput(problems(each)) from None
+    if wrong := list(number_problems(found)):
+        raise InvalidInput(wrong)
+    return found
 
 
 def _add(

@@ -23,14 +23,19 @@ _LONGEST = 100
 _ADDRESS = re.compile(r"file:|[a-z][a-z0-9+.-]{1,30}://")
 
 
-def name_problems(spec: StudySpec) -> Iterator[Problem]:
-    """Problems of a new study's names and paths."""
-    if yaml_core.is_number(spec.name):
+def number_problems(name: str) -> Iterator[Problem]:
+    """The problem of a study's name that would be taken for an id."""
+    if yaml_core.is_number(name):
         message = (
-            f"'{spec.name}' is a number, and numbers are ids of studies; put a word before it, as "
-            f"in run-{spec.name}"
+            f"'{name}' is a number, and numbers are ids of studies; put a word before it, as in "
+            f"run-{name}"
         )
         yield Problem(("name",), message)
+
+
+def name_problems(spec: StudySpec) -> Iterator[Problem]:
+    """Problems of a new study's names and paths."""
+    yield from number_problems(spec.name)
     yield from _class_problems(spec.dataset.classes)
     yield from _label_problems(spec.resources.labels)
     for option, value in spec.dataset.options.items():
