@@ -60,6 +60,7 @@ class Sender:
         self._me = secrets.token_hex(8)
         self._failures = 0
         self._held_at = -math.inf
+        self._after = 0  # the study up to which this turn has come
         self._refused: tuple[str, int] = ("", 0)  # the event, and how often
 
     def round(self) -> float:
@@ -68,15 +69,19 @@ class Sender:
         try:
             if not self._holds():
                 return ASIDE_SECONDS
-            for unsent in webhooks.unsent(self._db, name, self._hook.events):
-                if (pause := self._send(unsent)) is not None:
+            found = webhooks.unsent(self._db, name, self._hook.events, after=self._after)
+            are_more = len(found) == webhooks.STUDIES
+            for unsent in found:
+                if (pause := self._send(unsent, is_noted=are_more)) is not None:
                     return pause
+            self._after = found[-1].study_id if are_more else 0
+            return 0.0 if are_more else POLL_SECONDS
         except StorageError as error:
             logger.warning("webhook %s waits for the database: %s", name, error)
+            return POLL_SECONDS
         except Exception:  # the thread must outlive this round
             logger.exception("webhook %s failed; it is tried again", name)
             return self._pause()
-        return POLL_SECONDS
 
     def close(self) -> None:
         """Let another process send at once."""
@@ -95,8 +100,11 @@ class Sender:
         self._held_at = asked
         return True
 
-    def _send(self, unsent: Unsent) -> float | None:
-        """Send the events of a study; after a failure gives the seconds to wait."""
+    def _send(self, unsent: Unsent, *, is_noted: bool) -> float | None:
+        """Send the events of a study; after a failure gives the seconds to wait.
+
+        That there is nothing for it is only noted (`is_noted`) where others wait behind it.
+        """
         hook = self._hook
         events = unsent.events if hook.wants(unsent.study) else ()
         for event in events:
@@ -107,7 +115,7 @@ class Sender:
                 return max(answer.wait, self._pause())
             self._failures = 0
             webhooks.note_sent(self._db, hook.name, unsent.study_id, event.seq)
-        if unsent.events or unsent.last - unsent.sent >= _BEHIND:
+        if is_noted or unsent.events or unsent.last - unsent.sent >= _BEHIND:
             webhooks.note_sent(self._db, hook.name, unsent.study_id, unsent.last)
         return None
 

@@ -27,7 +27,7 @@ from tuner.errors import InvalidInput
 from tuner.service import studies
 from tuner.service.webhooks import Unsent
 from tuner.spec.events import EventKind
-from tuner.spec.views import Event
+from tuner.spec.views import Event, StudyChange
 from tuner.store.engine import Database
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -167,6 +167,26 @@ def test_only_what_is_wanted(database: Database) -> None:
     everything = sender(database, receiver, events=["study.created"])
     everything.round()
     assert len(receiver.got) == 2
+
+
+def test_studies_without_news_hold_up_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are in which only happens what nobody wants to know, and how often."""
+    monkeypatch.setattr("tuner.service.webhooks.STUDIES", 2)
+    receiver = Receiver()
+    wanting = sender(database, receiver, events=["study.created"])
+    wanting.round()
+    old = ["a", "b", "c"]
+    for name in (*old, "d"):
+        Fleet(database).submit(spec(name))
+        for priority in (7, 8):
+            for _ in range(3):
+                for each in old:
+                    if each <= name:
+                        studies.change(database, each, StudyChange(priority=priority))
+                wanting.round()
+    assert [each["study"]["name"] for each in receiver.got] == [*old, "d"]
 
 
 def test_a_deleted_study_says_so_under_its_name(database: Database) -> None:

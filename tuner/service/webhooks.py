@@ -40,11 +40,13 @@ def release(db: Database, name: str, sender: str) -> None:
         webhooks.release(session, name, sender)
 
 
-def unsent(db: Database, name: str, kinds: Collection[str]) -> tuple[Unsent, ...]:
-    """What the webhook is to be sent now, of each study in order."""
+def unsent(
+    db: Database, name: str, kinds: Collection[str], *, after: int = 0
+) -> tuple[Unsent, ...]:
+    """What the webhook is to be sent now, of each study in order; of `STUDIES` beyond an id."""
     with db.reading() as session:
         found = []
-        for study, sent in webhooks.behind(session, name, limit=STUDIES):
+        for study, sent in webhooks.behind(session, name, after=after, limit=STUDIES):
             rows = webhooks.events_between(session, study, sent, kinds, limit=EVENTS)
             last = rows[-1].seq if len(rows) == EVENTS else study.event_seq
             events = tuple(map(views.event_view, rows))

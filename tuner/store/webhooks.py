@@ -42,14 +42,14 @@ def release(session: Session, name: str, sender: str) -> None:
     _changed(session, mine.values(sender=None, held_until=None))
 
 
-def behind(session: Session, name: str, *, limit: int) -> Sequence[tuple[Study, int]]:
-    """Studies with events that the webhook was not sent, and the last that it was."""
+def behind(session: Session, name: str, *, after: int, limit: int) -> Sequence[tuple[Study, int]]:
+    """Studies beyond an id with events that the webhook was not sent, and the last that it was."""
     sent = func.coalesce(WebhookCursor.seq, 0)
     joined = and_(WebhookCursor.study_id == Study.id, WebhookCursor.webhook == name)
     query = (
         select(Study, sent)
         .outerjoin(WebhookCursor, joined)
-        .where(Study.event_seq > sent)
+        .where(Study.id > after, Study.event_seq > sent)
         # Of one that is being removed, some events are gone.
         .where(or_(Study.deleted_at.is_(None), Study.deleted_name.is_not(None)))
         .order_by(Study.id)
