@@ -45,6 +45,14 @@ def configure(level: str, form: LogFormat = "text") -> None:
         threading.excepthook = _on_thread_end
 
 
+def ends(reason: str) -> bool:
+    """Log why the process ends, where its log is JSON; False where it is text, for a person."""
+    if not any(isinstance(each.formatter, JsonLines) for each in logging.getLogger().handlers):
+        return False
+    logger.error("%s", reason)
+    return True
+
+
 @contextmanager
 def about(*, everywhere: bool = False, **ids: object) -> Iterator[None]:
     """Say with every line that is logged in the block what it is about.

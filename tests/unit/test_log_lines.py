@@ -18,10 +18,12 @@ from urllib.request import urlopen
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from api.settings import Settings
 from tuner import logs
 from tuner.background import duty
+from tuner.cli.app import app
 from workers.settings import WorkerSettings
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -64,6 +66,16 @@ def test_an_error_is_one_line_too(lines: Lines) -> None:
     assert line["message"] == "it failed"
     assert line["exception"].startswith("Traceback")
     assert line["exception"].endswith("ValueError: no\nsuch")
+
+
+def test_the_error_that_ends_a_command_is_one_line_too(lines: Lines, tmp_path: Path) -> None:
+    """With its hint, and nothing as text beside it."""
+    words = ["fleet", "--once", "--gpus", "0", "--log-format", "json"]
+    environment = {"SEGTUNE_HOME": str(tmp_path), "SEGTUNE_SERVER": "http://127.0.0.1:9"}
+    done = CliRunner().invoke(app, words, env=environment)
+    (line,) = [json.loads(each) for each in done.stderr.splitlines()]
+    assert (done.exit_code, line["level"], lines()) == (3, "error", [])
+    assert "hint: " in line["message"]
 
 
 def test_libraries_say_which_trial_they_speak_of(lines: Lines) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tuner import logs
 from tuner.cli import (
     audit,
     check_data,
@@ -55,7 +56,8 @@ class _Commands(TyperGroup):
             raise
         except (SegtuneError, OSError) as error:
             message, code = explain(error)
-            typer.echo(message, err=True)
+            if not logs.ends(message):
+                typer.echo(message, err=True)
             raise typer.Exit(code) from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
