@@ -5,11 +5,13 @@ import sys
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from api import startup
 from api.settings import Settings
 from tests.distributions import SitePackages
 from tests.store.samples import spec
+from tuner.cli.app import app
 from tuner.configs import catalog, checks, packages, plugins, resolve
 from tuner.errors import InvalidInput, InvalidSpec, PackageMissing, UnknownComponent
 from tuner.spec.config import Recipe
@@ -223,3 +225,11 @@ def test_recipes_without_plugins_need_none() -> None:
     """The textbook recipe is of segtune alone."""
     study = spec()
     assert {} == packages.of_config(resolve.resolve(Recipe(), study.dataset, {}))
+
+
+def test_the_command_fails_where_something_is_left_out(site: SitePackages) -> None:
+    """A script that sets up a machine sees it; what is allowed and whole ends well."""
+    site.install_example()
+    for allowed, code in (("acme-seg", 0), ("acme-seg,acme-sag", 1)):
+        done = CliRunner(env={"SEGTUNE_PLUGINS": allowed}).invoke(app, ["plugins"])
+        assert (code, "acme-sag" in done.output) == (done.exit_code, bool(code))

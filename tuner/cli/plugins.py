@@ -4,7 +4,10 @@ import typer
 
 
 def plugins() -> None:
-    """List the components of other packages on this machine, and whether they may be used."""
+    """List the components of other packages on this machine, and whether they may be used.
+
+    It ends with 1 where something of an allowed package is left out.
+    """
     from tuner.cli.options import configured
     from tuner.configs import catalog
     from tuner.configs import plugins as found
@@ -12,6 +15,7 @@ def plugins() -> None:
 
     configured(WorkerSettings)  # server and worker read the same setting
     left_out = {one.who: one for one in catalog.broken()}
+    is_whole = not left_out
     for plugin in found.offered():
         is_allowed = plugin.package in found.allowed()
         state = "not allowed" if not is_allowed else "allowed"
@@ -22,3 +26,5 @@ def plugins() -> None:
         typer.echo(f"{broken.package}  left out: {broken.reason}")
     if not found.offered():
         typer.echo("no package with components is installed here")
+    if not is_whole:
+        raise typer.Exit(1)

@@ -358,7 +358,8 @@ def _options(function: ast.FunctionDef) -> dict[str, Option]:
         if argument.annotation is None or default is None:
             raise TypeError(f"option {argument.arg} of {function.name} needs a type and a default")
         text = ast.unparse(argument.annotation)
-        # The text is a type in our own source; only names of `_ANNOTATIONS` resolve in it.
+        # The text is a type in our own source or in an allowed package's; only names of
+        # `_ANNOTATIONS` resolve in it.
         annotation = eval(text, {"__builtins__": {}}, dict(_ANNOTATIONS))  # noqa: S307
         found[argument.arg] = Option(
             argument.arg, text, ast.literal_eval(default), TypeAdapter(annotation)

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,8 @@ class Fleet:
         """
         _write(self.file, plan.memory)  # first: what is started and forgotten is never ended
         for name in plan.drain:
-            self.client.drain(name)
+            with suppress(NotFound):  # the server has removed it since it was asked
+                self.client.drain(name)
         for name in plan.end:
             self.driver.drain(name)
         for name in plan.stop:
