@@ -3,6 +3,8 @@
 from math import exp, log
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -38,6 +40,29 @@ def to_unit(distribution: BaseDistribution, value: Any) -> float:
     if distribution.step is None:
         return float((value - low) / (high - low))
     return float(round((value - low) / distribution.step) + 0.5) / _count(distribution)
+
+
+def parts(distribution: BaseDistribution) -> int | None:
+    """How many values there are, where they have equal parts of the range; else None."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    is_even = distribution.step is not None and not distribution.log
+    return _count(distribution) if is_even else None
+
+
+def snapped(distribution: BaseDistribution, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each share as `to_unit` gives it of the value that `from_unit` gives at it."""
+    if count := parts(distribution):
+        return np.asarray((np.minimum(np.floor(shares * count), count - 1) + 0.5) / count)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    if isinstance(distribution, FloatDistribution):
+        return shares
+    low, high = _ends(distribution)
+    whole = np.clip(
+        np.rint(np.exp(low + shares * (high - low))), distribution.low, distribution.high
+    )
+    return np.asarray((np.log(whole) - low) / (high - low))
 
 
 def _ends(distribution: IntDistribution | FloatDistribution) -> tuple[float, float]:
