@@ -1,0 +1,181 @@
+"""The point that promises most, among those that are not crowded with trials already.
+
+A cliff elsewhere makes a model think that a few percent from trained points all is open, so that
+half of a budget would go into one place: so many trials may lie near each other, and no more.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import minimize
+
+from tuner.search.cube import Flags, UnitCube
+from tuner.search.curve_table import Floats
+from tuner.search.gaussian_process import Integers
+
+_EVEN, _CORNERED = 400, 200  # candidates spread evenly, and with coordinates moved to a bound
+_TO_A_BOUND = 0.3
+_SPREADS, _MOVES = (0.2, 0.05), 16  # steps around a leader, and candidates for each
+_MOVED, _FEWEST_MOVED, _SWITCHED = 0.3, 2, 0.15  # share of coordinates, their number, of choices
+_CLIMBS, _APART, _CLIMB_STEPS = 4, 0.1, 30
+_ROUNDS = 3  # of looking at all neighbours on the grid
+_LISTED = 32  # values of a coordinate that count as few
+_NEAR, _AROUND = 0.1, 0.25  # distances along every coordinate
+_MORE = 2.5  # times as many trials may be within the second as within the first
+_EQUAL = 1e-12
+_USUAL = 7  # coordinates for which the distances are meant
+_CHUNK = 32  # points that are compared with all trials at once
+_FREE, _CROWDED, _TAKEN = 0, 1, 2
+
+
+class Promising(Protocol):
+    """What is to be maximised."""
+
+    def values(self, points: Floats) -> Floats:
+        """Of each point."""
+
+    def slopes(self, points: Floats) -> tuple[Floats, Floats]:
+        """Of each point, with its change along each coordinate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The points of all trials; where `most` of them are near, it is crowded (0: it never is)."""
+
+    points: Floats
+    is_choice: Flags
+    most: int
+
+    def levels(self, points: Floats) -> Integers:
+        """0 where there is room, 1 where it is crowded, 2 where a trial is.
+
+        Trials are near each other within a distance along every coordinate; with different
+        choices they never are.
+        """
+        chunks = [self._levels(points[at : at + _CHUNK]) for at in range(0, len(points), _CHUNK)]
+        return np.concatenate([np.empty(0, dtype=np.intp), *chunks])
+
+    def _levels(self, points: Floats) -> Integers:
+        first, second = np.divmod(np.arange(len(points) * len(self.points)), len(self.points) or 1)
+        farthest, limits = np.zeros(len(first)), self._limits()
+        widest = max([_EQUAL, *(radius for radius, _ in limits)])
+        # Choices first: they leave the fewest pairs to look at.
+        for place in np.argsort(~self.is_choice, kind="stable"):
+            apart = np.abs(points[first, place] - self.points[second, place])
+            if self.is_choice[place]:
+                apart = np.where(apart > 0, np.inf, 0.0)
+            is_within = apart < widest
+            farthest = np.maximum(farthest, apart)[is_within]
+            first, second = first[is_within], second[is_within]
+        found = np.full(len(points), _FREE, dtype=np.intp)
+        for radius, most in limits:
+            near = np.bincount(first[farthest < radius], minlength=len(points))
+            found[near >= most] = _CROWDED
+        found[first[farthest < _EQUAL]] = _TAKEN
+        return found
+
+    def _limits(self) -> list[tuple[float, float]]:
+        """Distances, and how many trials within them are enough.
+
+        With fewer numbers than usual, they take as little of the cube.
+        """
+        if self.most == 0:
+            return []
+        smaller = max(1.0, _USUAL / max(1, int((~self.is_choice).sum())))
+        near, around = (0.5 * (2 * wide) ** smaller for wide in (_NEAR, _AROUND))
+        return [(near, self.most), (around, _MORE * self.most)]
+
+
+def best_point(
+    promise: Promising, cube: UnitCube, leaders: Floats, crowd: Crowd, rng: np.random.Generator
+) -> Floats:
+    """The best that was found; in a crowd, or taken, only where nothing else is.
+
+    `leaders` are points to look around.
+    """
+    candidates = _candidates(cube, leaders, rng)
+    values = promise.values(candidates)
+    starts = _starts(candidates, values, crowd)
+    climbed = np.array([_climbed(promise, cube, start) for start in starts])
+    pool = np.concatenate([starts, climbed])
+    best, rank = _best(promise, pool, crowd)
+    for _ in range(_ROUNDS):
+        around = _neighbours(cube, best)
+        if not len(around):
+            break
+        other, other_rank = _best(promise, around, crowd)
+        if other_rank >= rank:
+            break
+        best, rank = other, other_rank
+    return best
+
+
+def _candidates(cube: UnitCube, leaders: Floats, rng: np.random.Generator) -> Floats:
+    size = len(cube)
+    cornered = rng.random((_CORNERED, size))
+    to_bound = rng.random(cornered.shape) < _TO_A_BOUND
+    found = [rng.random((_EVEN, size)), np.where(to_bound, np.round(cornered), cornered)]
+    share = max(_MOVED, _FEWEST_MOVED / max(1, size))
+    for leader in leaders:
+        for spread in _SPREADS:
+            shape = (_MOVES, size)
+            moved = leader + rng.normal(0, spread, shape) * (rng.random(shape) < share)
+            switched = np.where(rng.random(shape) < _SWITCHED, rng.random(shape), leader)
+            found.append(np.where(cube.is_choice, switched, moved))
+    return cube.snap(np.concatenate(found))
+
+
+def _starts(candidates: Floats, values: Floats, crowd: Crowd) -> Floats:
+    """The best candidates with room around them that differ from each other."""
+    chosen: list[Floats] = []
+    order = np.argsort(-values, kind="stable")
+    for at in range(0, len(order), _CHUNK):
+        chunk = candidates[order[at : at + _CHUNK]]
+        for point in chunk[crowd.levels(chunk) == _FREE]:
+            if all(np.abs(point - other).max(initial=0.0) > _APART for other in chosen):
+                chosen.append(point)
+            if len(chosen) == _CLIMBS:
+                return np.array(chosen)
+    return np.array([*chosen, candidates[order[0]]])
+
+
+def _climbed(promise: Promising, cube: UnitCube, start: Floats) -> Floats:
+    """The top near a point: its numbers move, what is a choice or switched off does not."""
+    is_free = ~cube.is_choice & cube.active(start[np.newaxis])[0]
+    if not is_free.any():
+        return start
+    point = start.copy()
+
+    def below(numbers: Floats) -> tuple[float, Floats]:
+        point[is_free] = numbers
+        values, slopes = promise.slopes(point[np.newaxis])
+        return -float(values[0]), -slopes[0, is_free]
+
+    bounds = [(0.0, 1.0)] * int(is_free.sum())
+    options = {"maxiter": _CLIMB_STEPS}
+    found = minimize(
+        below, start[is_free], jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    )
+    point[is_free] = found.x
+    return np.asarray(cube.snap(point[np.newaxis])[0])
+
+
+def _neighbours(cube: UnitCube, point: Floats) -> Floats:
+    """Points with one coordinate on another of its few values."""
+    active, found = cube.active(point[np.newaxis])[0], list[Floats]()
+    for place, grid in enumerate(cube.grids(_LISTED)):
+        if not active[place]:
+            continue
+        for share in grid:
+            moved = point.copy()
+            moved[place] = share
+            found.append(moved)
+    return cube.snap(np.array(found)) if found else np.empty((0, len(point)))
+
+
+def _best(promise: Promising, points: Floats, crowd: Crowd) -> tuple[Floats, tuple[int, float]]:
+    """The best of some points, and its rank, of which less is better: room before promise."""
+    levels, values = crowd.levels(points), promise.values(points)
+    place = int(np.lexsort((-values, levels))[0])
+    return points[place], (int(levels[place]), -float(values[place]))
