@@ -1,115 +1,192 @@
-"""The Gaussian process gets what it can use of a history, and uses it."""
+"""The Gaussian process learns from what there is to learn from, and keeps away from the rest."""
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
-from optuna.samplers import BaseSampler, GPSampler
-from optuna.study import Study
+from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
     RelativeSamplerTestCase,
 )
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState as OptunaState
 
-from tests.unit.samples import SPACE, completed, study, toy_value
+from tests.unit.samples import completed, study
 from tests.unit.search_runs import CUBE, best, search, sphere
 from tuner.configs import catalog
+from tuner.search import surrogate
 from tuner.search.observation import Observation
 from tuner.search.rules import Rules
 from tuner.search.suggest import Suggester
 from tuner.spec.states import TrialState
+from tuner.spec.study import StudySpec
+
+START = [dict.fromkeys(CUBE, -3.0)]
+ROTATE: dict[str, Any] = {"augment.rotate": {"float": [0.0, 30.0]}}
 
 
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[list[FrozenTrial]]:
-    """The trials that Optuna's sampler gets, draw by draw."""
-    found: list[list[FrozenTrial]] = []
-
-    def note(sampler: Any, inner: Study, trial: Any, ranges: dict[str, Any]) -> dict[str, Any]:
-        found.append(
-            [t for t in inner.get_trials(deepcopy=False) if t.params.keys() == ranges.keys()]
-        )
-        return {}
-
-    monkeypatch.setattr(GPSampler, "sample_relative", note)
-    return found
-
-
-def test_it_is_better_than_chance() -> None:
-    """Thirty draws on a sphere."""
-    start = [dict.fromkeys(CUBE, -3.0)]
-    spec = study(space=CUBE, search={"sampler": "gp", "trials": 30})
-    _, trials = search(spec, sphere, before=start, workers=2)
-    _, random = search(
-        study(space=CUBE, search={"sampler": "random", "trials": 30}), sphere, before=start
+def spec_of(space: dict[str, Any] = CUBE, trials: int = 30, **options: Any) -> StudySpec:
+    """A study by the Gaussian process."""
+    return study(
+        space=space, search={"sampler": {"name": "gp", **options}, "trials": trials, "seed": 5}
     )
-    assert best(trials) > best(random) / 2  # both are below zero
 
 
-def test_it_is_fitted_on_the_highest_rung_with_enough_results(
-    told: list[list[FrozenTrial]],
-) -> None:
-    """Trials that were stopped or paused there count, with the value that they had."""
-    spec = study(
-        space={"augment.rotate": {"float": [0, 30]}},
-        search={"sampler": {"name": "gp", "startup": 3}, "pruner": "asha"},
-    )
-    states = [TrialState.PRUNED, TrialState.PAUSED, TrialState.PRUNED, TrialState.COMPLETED]
-    seen = [
-        Observation(k, state, {"augment.rotate": float(k)}, (0.9,), {2: k / 10, 6: 0.5 + k / 10})
-        for k, state in enumerate(states)
+def drawn(spec: StudySpec, seen: list[Observation]) -> float:
+    """Where it would rotate next."""
+    return float(Suggester(Rules(spec)).draw(seen, len(seen)).params["augment.rotate"])
+
+
+def curve(number: int, rotate: float, state: TrialState, **steps: float) -> Observation:
+    """A trial with values at the named steps: the closer to 20 degrees, the better."""
+    values = {int(step[1:]): value - (rotate - 20) ** 2 / 400 for step, value in steps.items()}
+    final = (max(values.items())[1],) if state is TrialState.COMPLETED else None
+    return Observation(number, state, {"augment.rotate": rotate}, final, values)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_it_finds_the_top_of_a_hill(workers: int) -> None:
+    """A smooth one, in thirty trials, four times nearer than chance comes in value."""
+    _, trials = search(spec_of(crowd=0), sphere, before=START, workers=workers)
+    chance = study(space=CUBE, search={"sampler": "random", "trials": 30})
+    _, random = search(chance, sphere, before=START)
+    assert best(trials) > best(random) / 4  # both are below zero
+
+
+@pytest.mark.parametrize("state", [TrialState.PAUSED, TrialState.PRUNED])
+def test_trials_that_were_stopped_at_a_rung_teach_it(state: TrialState) -> None:
+    """None has completed, and yet it knows where to look."""
+    spec = spec_of(ROTATE, startup=3)
+    rotations = [0.0, 5.0, 10.0, 15.0, 25.0, 30.0]
+    seen = [curve(n, rotate, state, s2=0.5) for n, rotate in enumerate(rotations)]
+    assert 16 < drawn(spec, seen) < 24
+
+
+def test_the_full_budget_has_the_last_word() -> None:
+    """Where the order of the rungs turns round, what was trained longer counts."""
+    spec = spec_of(ROTATE, startup=3)
+    early = [curve(n, 6.0 * n, TrialState.PAUSED, s2=0.5) for n in range(6)]
+    misled = [
+        Observation(n, TrialState.COMPLETED, {"augment.rotate": r}, (v,), {2: 0.5 - v / 2})
+        for n, (r, v) in enumerate([(2.0, 0.9), (8.0, 0.6), (20.0, 0.1), (26.0, 0.1)], start=6)
     ]
-    started = Observation(4, TrialState.RUNNING, {"augment.rotate": 9.0}, None, {2: 0.8})
-    Suggester(Rules(spec)).draw([*seen, started], 5)
-    assert [trial.values for trial in told[0][:4]] == [[0.5], [0.6], [0.7], [0.8]]
-    assert told[0][4].state is OptunaState.RUNNING
+    assert drawn(spec, early) > 14
+    assert drawn(spec, [*early, *misled]) < 14
 
 
-def test_of_a_long_history_the_best_and_the_latest_remain(told: list[list[FrozenTrial]]) -> None:
-    """Ten each, where twenty may be kept; running trials come on top."""
+def test_it_keeps_away_from_what_cannot_be_trained() -> None:
+    """Half of the range runs out of memory, just where the values get better."""
+    spec = spec_of(ROTATE, startup=3)
+    seen = [completed(n, {"augment.rotate": r}, r / 30) for n, r in enumerate([0.0, 3, 7, 11, 14])]
+    failed = [
+        Observation(n, TrialState.FAILED, {"augment.rotate": r}, trainable=False)
+        for n, r in enumerate([17.0, 20.0, 23.0, 26.0, 29.0], start=5)
+    ]
+    assert drawn(spec, seen) > 20
+    assert drawn(spec, [*seen, *failed]) < 17
+
+
+@pytest.mark.parametrize("tenth", [1, 10])
+def test_it_keeps_within_bounds(tenth: int) -> None:
+    """On whatever scale a bound is broken, and before any trial has kept it."""
+    spec = spec_of(ROTATE, startup=3)
+
+    def trial(number: int, rotate: float) -> Observation:
+        broken = (max(0.0, rotate - 12) / tenth,)
+        params = {"augment.rotate": rotate}
+        return Observation(number, TrialState.COMPLETED, params, (rotate / 30,), constraints=broken)
+
+    outside = [trial(n, rotate) for n, rotate in enumerate([30.0, 26.0, 22.0, 18.0, 16.0])]
+    assert drawn(spec, outside) < 16
+    inside = [trial(n, rotate) for n, rotate in enumerate([2.0, 7.0, 11.0], start=5)]
+    assert 7 < drawn(spec, [*outside, *inside]) < 15
+
+
+def test_two_objectives_spread_over_their_front() -> None:
+    """Between two hills it draws near either top and between them."""
     spec = study(
-        space={"augment.rotate": {"float": [0, 30]}},
-        search={"sampler": {"name": "gp", "history": 20}, "pruner": "none"},
+        space=CUBE,
+        objectives=[{"metric": "miou"}, {"metric": "dice"}],
+        search={"sampler": "gp", "trials": 50, "seed": 2},
     )
-    trials = [completed(k, {"augment.rotate": 0.1 * k}, 1 - k / 100) for k in range(60)]
-    running = Observation(60, TrialState.RUNNING, {"augment.rotate": 29.0})
-    Suggester(Rules(spec)).draw([*trials, running], 61)
-    assert [trial.number for trial in told[0]] == [*range(10), *range(50, 61)]
+
+    def values(params: dict[str, Any]) -> tuple[float, ...]:
+        return sphere(params)[0], sphere({path: -value for path, value in params.items()})[0]
+
+    _, trials = search(spec, values, before=START, workers=2)
+    late = [seen.params for seen in trials[-30:]]
+    means = [sum(params.values()) / 4 for params in late]
+    away = [max(abs(v - m) for v in p.values()) for p, m in zip(late, means, strict=True)]
+    assert sorted(away)[15] < 1.0  # of ten: on the front all coordinates are equal
+    assert min(means) < -0.75
+    assert max(means) > 0.75
 
 
-def test_what_was_switched_off_counts_with_the_middle(told: list[list[FrozenTrial]]) -> None:
-    """Under sgd, adamw's learning rate is as if it were in the middle of its range."""
-    ranges = {path: SPACE[path] for path in ("optimizer.name", "optimizer.lr")}
-    spec = study(space=ranges, search={"sampler": {"name": "gp", "startup": 1}})
-    params = {"optimizer.name": "sgd", "optimizer.lr": 0.05}
-    Suggester(Rules(spec)).draw([completed(0, params, toy_value(params))], 1)
-    (seen,) = told[0]
-    assert seen.params["optimizer.lr#0"] == 0.05
-    assert seen.params["optimizer.lr#1"] == pytest.approx((1e-5 * 3e-3) ** 0.5)
+def test_choices_alone_are_searched_too() -> None:
+    """No point twice, and the best of sixty within twenty trials."""
+    space = {f"a.x{axis}": {"choice": list(range(size))} for axis, size in enumerate((4, 5, 3))}
+    target = {"a.x0": 3, "a.x1": 2, "a.x2": 0}
+    spec = spec_of(space, trials=20, startup=4)
+
+    def values(params: dict[str, Any]) -> tuple[float, ...]:
+        return (float(sum(params[path] == value for path, value in target.items())),)
+
+    draws, trials = search(spec, values, before=[{"a.x0": 0, "a.x1": 0, "a.x2": 1}])
+    assert best(trials) == 3
+    assert len({tuple(draw.params.items()) for draw in draws}) == 19
 
 
-def test_a_trial_outside_of_the_space_is_left_out(told: list[list[FrozenTrial]]) -> None:
-    """A value beyond its range is not one that was switched off."""
-    spec = study(
-        space={"augment.rotate": {"int": [5, 9]}}, search={"sampler": {"name": "gp", "startup": 1}}
-    )
-    inside = completed(1, {"augment.rotate": 7}, 0.5)
-    Suggester(Rules(spec)).draw([completed(0, {}, 0.5), inside], 2)
-    assert [trial.number for trial in told[0]] == [1]
+def test_a_condition_decides_what_is_drawn() -> None:
+    """Either branch has its own optimum; the better branch is found, and its optimum in it."""
+    space: dict[str, Any] = {
+        "optimizer.name": {"choice": ["sgd", "adamw"]},
+        "optimizer.lr": [
+            {"float": [1e-3, 1e-1], "log": True, "when": {"optimizer.name": "sgd"}},
+            {"float": [1e-5, 1e-3], "log": True, "when": {"optimizer.name": "adamw"}},
+        ],
+    }
+    spec = spec_of(space, trials=24)
+
+    def values(params: dict[str, Any]) -> tuple[float, ...]:
+        top = 0.03 if params["optimizer.name"] == "sgd" else 1e-4
+        ratio = max(params["optimizer.lr"] / top, top / params["optimizer.lr"])
+        return (1 / ratio - (params["optimizer.name"] == "sgd"),)
+
+    _, trials = search(spec, values, before=[{"optimizer.name": "sgd", "optimizer.lr": 0.01}])
+    assert best(trials) > 0.9
+
+
+def test_draws_in_turn_with_tpe() -> None:
+    """All of them are TPE's, or every second one, by the trial's number."""
+    _, trials = search(spec_of(trials=16), sphere, before=START)
+
+    def draws(sampler: dict[str, Any]) -> list[dict[str, Any]]:
+        spec = study(space=CUBE, search={"sampler": sampler, "trials": 99, "seed": 5})
+        return [Suggester(Rules(spec)).draw(trials, number).params for number in range(16, 20)]
+
+    alone, tpe = draws({"name": "gp"}), draws({"name": "rung_tpe"})
+    assert draws({"name": "gp", "tpe": 1.0}) == tpe
+    assert draws({"name": "gp", "tpe": 0.5}) == [tpe[0], alone[1], tpe[2], alone[3]]
 
 
 def test_a_restart_changes_nothing() -> None:
     """The model is fitted anew for each draw, from trials alone."""
-    start = [dict.fromkeys(CUBE, -3.0)]
-    spec = study(
-        space=CUBE, search={"sampler": {"name": "gp", "startup": 4}, "trials": 12, "seed": 5}
-    )
-    whole, _ = search(spec, sphere, before=start, workers=2)
-    broken, _ = search(spec, sphere, before=start, workers=2, restart_at=(8,))
+    spec = spec_of(trials=14, startup=4, tpe=0.25)
+    whole, _ = search(spec, sphere, before=START, workers=2)
+    broken, _ = search(spec, sphere, before=START, workers=2, restart_at=(8,))
     assert whole == broken
+
+
+def test_where_there_is_no_model_draws_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A covariance that cannot be inverted ends no study."""
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr(surrogate, "GaussianProcess", fail)
+    draws, _ = search(spec_of(trials=10, startup=2), sphere, before=START)
+    assert len({tuple(draw.params.values()) for draw in draws}) == 9
 
 
 @pytest.mark.filterwarnings("ignore")  # the suites provoke warnings of Optuna's own on purpose

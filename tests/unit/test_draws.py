@@ -16,14 +16,15 @@ from tuner.search.suggest import Suggester, point_key
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
-# Small generations, so that short histories have several; gp takes seconds and has its own file.
+# Small generations, so that short histories have several, and models of few results.
 OPTIONS: dict[str, dict[str, Any]] = {
     "cmaes": {"population": 5},
+    "gp": {"startup": 3, "tpe": 0.25},
     "nsga2": {"population": 2},
     "nsga3": {"population": 2},
     "tpe": {"startup": 3},
 }
-SAMPLERS = [name for name in catalog.names("sampler") if name != "gp"]
+SAMPLERS = catalog.names("sampler")
 some = settings(max_examples=15, deadline=None)
 
 

@@ -1,4 +1,4 @@
-"""Our samplers pass Optuna's own test suites; that of gp is slow and stands with its contract."""
+"""Our samplers pass Optuna's own test suites; that of gp stands with its contract."""
 
 from collections.abc import Callable
 from typing import Any

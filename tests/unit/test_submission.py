@@ -308,7 +308,7 @@ def test_a_good_prior_is_no_problem() -> None:
 def test_a_server_without_a_samplers_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The packages that are missing are named; other samplers need none of them."""
     monkeypatch.setattr(capabilities, "find_spec", lambda package: None)
-    with pytest.raises(InvalidInput, match="gp needs scipy and torch, which this server does not"):
+    with pytest.raises(InvalidInput, match="gp needs scipy, which this server does not"):
         capabilities.require_packages(study(search={"sampler": "gp"}))
     capabilities.require_packages(study(search={"sampler": "tpe"}))
 

@@ -5,17 +5,18 @@ numbers, so that a history looks the same whichever way it came, and takes back 
 only asked for: the store decides whether it exists.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.search.trial_arrays import CachedTrial, TrialArrays
+from tuner.search.trial_arrays import CachedTrial, TrialArrays, TrialColumns
 
+T = TypeVar("T", bound=TrialColumns)
 _STUDY = 0
 _BIRTH = datetime(2000, 1, 1, tzinfo=UTC)  # no sampler looks at times
 
@@ -29,7 +30,7 @@ class InMemoryStorage(BaseStorage):
         self._study_attrs: dict[str, Any] = {}
         self._trials: list[FrozenTrial] = []
         self._asked: FrozenTrial | None = None
-        self._tables: dict[tuple[str, ...], TrialArrays] = {}
+        self._tables: dict[Hashable, TrialColumns] = {}
         self.next_number = 0
 
     def put(self, trial: FrozenTrial) -> None:
@@ -43,13 +44,16 @@ class InMemoryStorage(BaseStorage):
 
         A param's distribution is the same at every call: that of the study.
         """
-        names = tuple(space)
-        if names not in self._tables:
-            maximize = self._directions[0] is StudyDirection.MAXIMIZE
-            self._tables[names] = TrialArrays(space, maximize=maximize)
+        maximize = self._directions[0] is StudyDirection.MAXIMIZE
+        return self.kept(tuple(space), lambda: TrialArrays(space, maximize=maximize))
+
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """A table of the trials, made once for the key and brought up to date at every call."""
+        if key not in self._tables:
+            self._tables[key] = make()
         trials = self.get_all_trials(_STUDY, deepcopy=False)
-        self._tables[names].update([each for each in trials if isinstance(each, CachedTrial)])
-        return self._tables[names]
+        self._tables[key].update([each for each in trials if isinstance(each, CachedTrial)])
+        return cast(T, self._tables[key])
 
     def withdraw(self) -> None:
         """Forget the trial that was asked for."""
@@ -167,7 +171,7 @@ def frozen(
     params: dict[str, Any] | None = None,
     distributions: dict[str, BaseDistribution] | None = None,
     **rest: Any,
-) -> FrozenTrial:
+) -> CachedTrial:
     """A trial as Optuna's samplers read it; `rest` is values, steps and attributes."""
     return CachedTrial(
         number=number,

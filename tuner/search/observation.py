@@ -16,7 +16,7 @@ from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 
 _WORST_VIOLATION = 1e12  # in place of a constraint whose metric is missing or not a number
-_TRAINABLE = "trainable"  # the constraint that every study has: a trial can be trained
+TRAINABLE = "trainable"  # the constraint that every study has: a trial can be trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,12 @@ class Translator:
             steps=steps,
             attrs=dict(seen.attrs),
         )
+        trial.is_paused = seen.state is TrialState.PAUSED
         for index, violation in enumerate(seen.constraints):
             finite = violation if isfinite(violation) else _WORST_VIOLATION
             trial.set_constraint(str(index), finite)
         if not seen.trainable:
-            trial.set_constraint(_TRAINABLE, 1.0)
+            trial.set_constraint(TRAINABLE, 1.0)
         return trial
 
     def _state(

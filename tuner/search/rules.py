@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler
 from tuner.configs import catalog, packages
 from tuner.configs.recipes import recipe_params
 from tuner.configs.traits import SamplerTraits
+from tuner.search import rungs
 from tuner.search.learning_curve import PruningContext, context_of
 from tuner.search.pruners._contract import Pruner
 from tuner.search.samplers._contract import JudgingSampler
@@ -100,6 +101,19 @@ class Rules:
         """The judged steps, rising; empty if nothing is pruned."""
         steps = self.judged_steps
         return tuple(range(1, self.spec.most_epochs)) if steps is None else tuple(sorted(steps))
+
+    @cached_property
+    def learning_steps(self) -> tuple[int, ...]:
+        """Rungs below the full budget whose results samplers learn from, rising.
+
+        Where every step is judged, or none is named, the usual ladder; where trials differ in
+        their epochs none, because what ended is compared by its end alone.
+        """
+        if self.spec.searches_epochs:
+            return ()
+        if self.judged_steps is None:
+            return rungs.ladder(self.context, eta=3, min_step=None)
+        return tuple(sorted(self.judged_steps))
 
     @cached_property
     def is_staged(self) -> bool:

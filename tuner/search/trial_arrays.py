@@ -1,8 +1,10 @@
 """The trials of a study as arrays, kept from draw to draw: what changed is read again, no more."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from math import inf, isnan, nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,12 @@ _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class CachedTrial(FrozenTrial):
-    """A trial that keeps its params as numbers, for tables that are made anew at every draw."""
+    """A trial that keeps its params as numbers, for tables that are made anew at every draw.
 
+    One that is paused counts as running, as Optuna knows no such state; it says so itself.
+    """
+
+    is_paused = False
     _numbers: tuple[tuple[str, ...], tuple[float, ...]] | None = None
 
     def numbers(self, space: Mapping[str, BaseDistribution]) -> tuple[float, ...] | None:
@@ -31,36 +37,37 @@ class CachedTrial(FrozenTrial):
         return self._numbers[1]
 
 
-class TrialArrays:
-    """One row per trial: its params as Optuna's numbers, its state and its rank.
+class TrialColumns(ABC):
+    """One row per trial, in arrays that a subclass names.
 
     A trial is never changed where it stands but replaced by another object, so that a look at the
     objects tells which rows are out of date.
     """
 
-    def __init__(self, space: Mapping[str, BaseDistribution], *, maximize: bool) -> None:
-        self._space, self._maximize = dict(space), maximize
-        self._trials: list[CachedTrial] = []
-        self.numbers = np.empty(0, dtype=int)
-        self.params = np.empty((0, len(space)))  # in the space's order; nan in rows that lack one
-        self.is_ended = np.empty(0, dtype=bool)  # completed or pruned
-        self.is_running = np.empty(0, dtype=bool)
-        self._merits = np.empty((0, 3))  # of those that ended
+    _columns: tuple[str, ...]
 
-    def update(self, trials: Sequence[CachedTrial]) -> None:
-        """Bring the rows up to date with these trials, one row each, in their order."""
+    def __init__(self) -> None:
+        self._trials: list[FrozenTrial] = []
+        self.numbers = np.empty(0, dtype=int)
+
+    def update(self, trials: Sequence[FrozenTrial]) -> list[int]:
+        """Bring the rows up to date with these trials, in their order; give those that changed."""
         self._resize(len(trials))
         pairs = zip_longest(trials, self._trials)
-        for row in [row for row, (trial, known) in enumerate(pairs) if trial is not known]:
+        changed = [row for row, (trial, known) in enumerate(pairs) if trial is not known]
+        changed = [row for row in changed if row < len(trials)]
+        for row in changed:
+            self.numbers[row] = trials[row].number
             self._read(row, trials[row])
         self._trials = list(trials)
+        return changed
 
-    def ranked(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """These rows, of trials that ended, the best first; equals stay in their order."""
-        return rows[np.lexsort(self._merits[rows].T[::-1])]
+    @abstractmethod
+    def _read(self, row: int, trial: Any) -> None:
+        """Fill the row of a trial."""
 
     def _resize(self, count: int) -> None:
-        for name in ("numbers", "params", "is_ended", "is_running", "_merits"):
+        for name in ("numbers", *self._columns):
             column = getattr(self, name)
             if len(column) == count:
                 continue
@@ -68,8 +75,25 @@ class TrialArrays:
             setattr(self, name, np.concatenate([column[:count], more]))
         del self._trials[count:]
 
+
+class TrialArrays(TrialColumns):
+    """A trial's params as Optuna's numbers, its state and its rank."""
+
+    _columns = ("params", "is_ended", "is_running", "_merits")
+
+    def __init__(self, space: Mapping[str, BaseDistribution], *, maximize: bool) -> None:
+        super().__init__()
+        self._space, self._maximize = dict(space), maximize
+        self.params = np.empty((0, len(space)))  # in the space's order; nan in rows that lack one
+        self.is_ended = np.empty(0, dtype=bool)  # completed or pruned
+        self.is_running = np.empty(0, dtype=bool)
+        self._merits = np.empty((0, 3))  # of those that ended
+
+    def ranked(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """These rows, of trials that ended, the best first; equals stay in their order."""
+        return rows[np.lexsort(self._merits[rows].T[::-1])]
+
     def _read(self, row: int, trial: CachedTrial) -> None:
-        self.numbers[row] = trial.number
         self.is_ended[row] = trial.state in _ENDED
         self.is_running[row] = trial.state is TrialState.RUNNING
         self._merits[row] = merit(trial, maximize=self._maximize) if self.is_ended[row] else nan

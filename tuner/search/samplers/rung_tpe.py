@@ -19,7 +19,6 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
 from tuner.optuna_encoding import varying
-from tuner.search import rungs
 from tuner.search.optuna_trials import at_step, excerpt
 from tuner.search.rules import Rules
 from tuner.search.samplers._parzen import ParzenSampler
@@ -38,13 +37,8 @@ def build(
 ) -> BaseSampler:
     """Give the sampler; draws are random until a rung has `results`: the dimensions and three."""
     space = varying(rules.spec.space)
-    steps = rules.judged_steps
-    if rules.spec.searches_epochs:
-        steps = frozenset()  # what ended is compared by its end alone
-    elif steps is None:
-        steps = frozenset(rungs.ladder(rules.context, eta=3, min_step=None))
     return RungTpeSampler(
-        sorted(steps, reverse=True),
+        rules.learning_steps[::-1],
         None if rules.spec.space.is_conditional else space,
         seed=seed,
         results=results or max(len(space) + 3, _FEWEST),

@@ -1,0 +1,127 @@
+"""Results at rungs as inputs of a model: which of many to look at, and on what scale."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, nan
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.search.cube import Flags, UnitCube
+from tuner.search.curve_table import Floats
+from tuner.search.gaussian_process import Inputs, Integers
+from tuner.search.trial_arrays import TrialColumns
+
+_FEWEST = 8  # results of a rung before their own spread is its scale
+_LEAST_SPREAD = 1e-9
+_BEST_OF_THREE = 2  # of three trials that are kept, so many are the best, the rest the latest
+_MOST_BROKEN = 3.0  # how far below 0 a slack goes
+
+
+class RungResults(TrialColumns):
+    """A trial's point, and its first objective at each rung; the last column is its final value.
+
+    `is_open` says that it trains, or waits for a worker: not that it was paused.
+    """
+
+    _columns = ("_shares", "points", "is_whole", "is_open", "values", "finals", "violations")
+
+    def __init__(self, cube: UnitCube, steps: Sequence[int], objectives: int) -> None:
+        super().__init__()
+        self._cube, self._steps = cube, tuple(steps)
+        self._shares = np.empty((0, len(cube)))
+        self.points = np.empty((0, len(cube)))
+        self.is_whole = np.empty(0, dtype=bool)  # has a value for all that is active
+        self.is_open = np.empty(0, dtype=bool)
+        self.values = np.empty((0, len(steps) + 1))  # nan where it has not been
+        self.finals = np.empty((0, objectives))
+        self.violations = np.empty(0, dtype=object)  # by the constraint's name
+
+    def update(self, trials: Sequence[FrozenTrial]) -> list[int]:
+        """Bring the rows up to date with these trials, in their order; give those that changed."""
+        changed = super().update(trials)
+        whole = self._cube.whole(self._shares[changed])
+        self.points[changed], self.is_whole[changed] = whole
+        return changed
+
+    def _read(self, row: int, trial: FrozenTrial) -> None:
+        self._shares[row] = self._cube.shares(trial.params)
+        is_paused = getattr(trial, "is_paused", False)
+        self.is_open[row] = trial.state is TrialState.RUNNING and not is_paused
+        self.violations[row] = trial.constraints
+        is_complete, has_failed = trial.state is TrialState.COMPLETE, trial.state is TrialState.FAIL
+        self.finals[row] = trial.values if is_complete else nan
+        steps = {} if has_failed else trial.intermediate_values
+        self.values[row, :-1] = [_finite(steps.get(step, nan)) for step in self._steps]
+        self.values[row, -1] = _finite(self.finals[row, 0])
+
+
+def standardised(values: Floats, *, clipped: bool = True) -> Floats:
+    """Each rung's values, of which more is better, by their median and their spread.
+
+    If `clipped`, what is worse than the median by more than the best is better stands there: how
+    bad a bad trial is says little. Few values have the spread of the rung below.
+    """
+    found, spread = np.full_like(values, nan), None
+    for rung in range(values.shape[1]):
+        is_there = np.isfinite(values[:, rung])
+        if not is_there.any():
+            continue
+        there = values[is_there, rung]
+        middle = np.median(there)
+        if clipped:
+            there = np.maximum(there, 2 * middle - there.max())
+        if spread is None or len(there) >= _FEWEST:
+            spread = max(float(there.std()), _LEAST_SPREAD)
+        found[is_there, rung] = (there - middle) / spread
+    return found
+
+
+def kept(values: Floats, most: int) -> Integers:
+    """Rows of some trials that have `most` results together: the best at high rungs, the latest.
+
+    `values` of trials × rungs, more is better. Two of the best are followed by one of the latest.
+    """
+    has_any = np.flatnonzero(np.isfinite(values).any(axis=1))
+    counts = np.isfinite(values).sum(axis=1)
+    if counts.sum() <= most:
+        return has_any
+    rungs = np.where(np.isfinite(values), np.arange(values.shape[1]), -1).max(axis=1)[has_any]
+    order = has_any[np.lexsort((-values[has_any, rungs], -rungs))]
+    chosen = dict[int, None]()
+    latest = iter(has_any[::-1].tolist())
+    for place, row in enumerate(order.tolist()):
+        chosen[row] = None
+        if place % _BEST_OF_THREE == _BEST_OF_THREE - 1:
+            chosen[next(latest)] = None
+        if len(chosen) >= most:
+            break
+    rows = np.array(list(chosen))
+    return rows[np.cumsum(counts[rows]) <= most]
+
+
+def as_rows(points: Floats, numbers: Integers, values: Floats) -> tuple[Inputs, Floats]:
+    """The results of some trials one by one, with their values."""
+    trials, rungs = np.nonzero(np.isfinite(values))
+    return Inputs(points[trials], rungs, numbers[trials]), values[trials, rungs]
+
+
+def slacks(violations: Sequence[Mapping[str, float]], name: str) -> Floats:
+    """What is left to a bound: 1 where it is kept, below 0 where it is broken; nan if unknown.
+
+    Far beyond it, how far matters less.
+    """
+    broken = np.array([each.get(name, nan) for each in violations], dtype=float)
+    is_broken = broken > 0
+    scale = np.median(broken[is_broken]) if is_broken.any() else 1.0
+    found = np.where(np.isnan(broken), nan, 1.0)
+    found[is_broken] = -np.minimum(np.log1p(broken[is_broken] / scale), _MOST_BROKEN)
+    return np.asarray(found)
+
+
+def is_feasible(violations: Sequence[Mapping[str, float]]) -> Flags:
+    """Whether no bound is known to be broken."""
+    return np.array([all(v <= 0 for v in each.values()) for each in violations], dtype=bool)
+
+
+def _finite(value: float) -> float:
+    return value if isfinite(value) else nan
