@@ -3,7 +3,7 @@
 The search is fed as the service feeds it: a thousand of the trials completed, the others were left
 at rungs. Every draw and verdict follows the change of one trial.
 
-    python -m benchmarks.decisions [--quick] [--trials 10000]
+    python -m benchmarks.decisions [--quick] [--trials 10000] [--sampler auto]
 """
 
 import argparse
@@ -41,15 +41,15 @@ SPACE: dict[str, Any] = {
 }
 
 
-def study(trials: int) -> StudySpec:
-    """A conditional space of eight dimensions, searched by what `auto` means."""
+def study(trials: int, sampler: str) -> StudySpec:
+    """A conditional space of eight dimensions."""
     return StudySpec.model_validate(
         {
             "name": "large",
             "dataset": {"format": "synthetic", "classes": ["road", "car"], "size": [64, 64]},
             "base": {"training": {"epochs": EPOCHS}},
             "space": SPACE,
-            "search": {"trials": 2 * trials},
+            "search": {"trials": 2 * trials, "sampler": sampler},
         }
     )
 
@@ -78,9 +78,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--sampler", default="auto")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     options = parser.parse_args()
-    spec, chance = study(options.trials), random.Random(0)
+    spec, chance = study(options.trials, options.sampler), random.Random(0)
     rules = Rules(spec)
     rungs = sorted(rules.judged_steps or ())
     sampler = spec.search.sampler.model_copy(update={"name": "random"})

@@ -4,11 +4,11 @@ A cliff elsewhere makes a model think that a few percent from trained points all
 half of a budget would go into one place: so many trials may lie near each other, and no more.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.spatial import KDTree
 
 from tuner.search.cube import Flags, UnitCube
 from tuner.search.curve_table import Floats
@@ -23,9 +23,9 @@ _ROUNDS = 3  # of looking at all neighbours on the grid
 _LISTED = 32  # values of a coordinate that count as few
 _NEAR, _AROUND = 0.1, 0.25  # distances along every coordinate
 _MORE = 2.5  # times as many trials may be within the second as within the first
-_EQUAL = 1e-12
+_EQUAL = 1e-9  # distance of points that are the same, rounding aside
 _USUAL = 7  # coordinates for which the distances are meant
-_CHUNK = 32  # points that are compared with all trials at once
+_CHUNK = 32  # candidates that are looked at at once, from the best on
 _FREE, _CROWDED, _TAKEN = 0, 1, 2
 
 
@@ -39,52 +39,38 @@ class Promising(Protocol):
         """Of each point, with its change along each coordinate."""
 
 
-@dataclass(frozen=True, slots=True)
 class Crowd:
-    """The points of all trials; where `most` of them are near, it is crowded (0: it never is)."""
+    """The points of all trials; where `most` of them are near, it is crowded (0: it never is).
 
-    points: Floats
-    is_choice: Flags
-    most: int
+    Trials are near each other within a distance along every coordinate; with different choices
+    they never are.
+    """
+
+    def __init__(self, points: Floats, is_choice: Flags, most: int) -> None:
+        self._scale = np.where(is_choice, 1 / _EQUAL, 1.0)
+        self._tree = KDTree(points * self._scale) if points.size else None
+        self._limits = list[tuple[float, float]]()
+        if most:
+            # With fewer numbers than usual the distances take as little of the cube.
+            smaller = max(1.0, _USUAL / max(1, int((~is_choice).sum())))
+            near, around = (0.5 * (2 * wide) ** smaller for wide in (_NEAR, _AROUND))
+            self._limits = [(near, most), (around, _MORE * most)]
 
     def levels(self, points: Floats) -> Integers:
-        """0 where there is room, 1 where it is crowded, 2 where a trial is.
-
-        Trials are near each other within a distance along every coordinate; with different
-        choices they never are.
-        """
-        chunks = [self._levels(points[at : at + _CHUNK]) for at in range(0, len(points), _CHUNK)]
-        return np.concatenate([np.empty(0, dtype=np.intp), *chunks])
-
-    def _levels(self, points: Floats) -> Integers:
-        first, second = np.divmod(np.arange(len(points) * len(self.points)), len(self.points) or 1)
-        farthest, limits = np.zeros(len(first)), self._limits()
-        widest = max([_EQUAL, *(radius for radius, _ in limits)])
-        # Choices first: they leave the fewest pairs to look at.
-        for place in np.argsort(~self.is_choice, kind="stable"):
-            apart = np.abs(points[first, place] - self.points[second, place])
-            if self.is_choice[place]:
-                apart = np.where(apart > 0, np.inf, 0.0)
-            is_within = apart < widest
-            farthest = np.maximum(farthest, apart)[is_within]
-            first, second = first[is_within], second[is_within]
+        """0 where there is room, 1 where it is crowded, 2 where a trial is."""
         found = np.full(len(points), _FREE, dtype=np.intp)
-        for radius, most in limits:
-            near = np.bincount(first[farthest < radius], minlength=len(points))
-            found[near >= most] = _CROWDED
-        found[first[farthest < _EQUAL]] = _TAKEN
+        if self._tree is not None:
+            for radius, most in self._limits:
+                found[self._near(points, radius * (1 - _EQUAL)) >= most] = _CROWDED
+            found[self._near(points, _EQUAL) > 0] = _TAKEN
         return found
 
-    def _limits(self) -> list[tuple[float, float]]:
-        """Distances, and how many trials within them are enough.
-
-        With fewer numbers than usual, they take as little of the cube.
-        """
-        if self.most == 0:
-            return []
-        smaller = max(1.0, _USUAL / max(1, int((~self.is_choice).sum())))
-        near, around = (0.5 * (2 * wide) ** smaller for wide in (_NEAR, _AROUND))
-        return [(near, self.most), (around, _MORE * self.most)]
+    def _near(self, points: Floats, radius: float) -> Integers:
+        """How many trials are within a distance of each point."""
+        assert self._tree is not None
+        scaled = points * self._scale
+        found = self._tree.query_ball_point(scaled, radius, p=np.inf, return_length=True)
+        return np.asarray(found, dtype=np.intp)
 
 
 def best_point(

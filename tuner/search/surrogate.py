@@ -28,7 +28,7 @@ from tuner.search.rung_results import (
     standardised,
 )
 
-_FITTED = 160  # results that the kernel is found on
+_FITTED = 128  # results that the kernel is found on
 _BELIEVED = 100  # running trials that are believed, the latest
 _BOUND_RESULTS = 60  # on either side of a bound
 _LEAST_SPREAD = 0.5  # of what is left to a bound
