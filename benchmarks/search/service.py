@@ -56,6 +56,7 @@ class Times:
     take: list[float] = field(default_factory=list)
     report: list[float] = field(default_factory=list)
     finish: list[float] = field(default_factory=list)
+    ahead: float = 0.0  # of the next draw, before its transaction began
 
 
 class ServiceTuner:
@@ -148,9 +149,21 @@ class _TimedSearch:
     def __init__(self, search: Search, times: Times) -> None:
         self._search, self._times = search, times
 
+    @property
+    def revision(self) -> int:
+        return self._search.revision
+
+    def prepare(self, number: int, revision: int, *, latest: bool) -> None:
+        began = thread_time()
+        self._search.prepare(number, revision, latest=latest)
+        self._times.ahead += thread_time() - began
+
     def draw(self, number: int, *, latest: bool) -> Draw:
         with _timed(self._times.draw):
-            return self._search.draw(number, latest=latest)
+            draw = self._search.draw(number, latest=latest)
+        self._times.draw[-1] += self._times.ahead
+        self._times.ahead = 0.0
+        return draw
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
         with _timed(self._times.verdict):

@@ -135,7 +135,7 @@ def test_a_lag_is_paid_at_every_lease() -> None:
     assert 0.5 * TRAINING_SECONDS < record.seen[0].time
 
 
-@pytest.mark.parametrize("method", ["random+none", "tpe+asha", "auto+auto"])
+@pytest.mark.parametrize("method", ["random+none", "tpe+asha", "auto+auto", "gp[startup=3]+auto"])
 def test_the_service_never_trains_beyond_the_budget(method: str) -> None:
     """Whatever is pruned, all epochs together are exactly the budget, where it is whole epochs."""
     record = _search(method, budget=8)
