@@ -103,6 +103,21 @@ def test_it_keeps_within_bounds(tenth: int) -> None:
     assert 7 < drawn(spec, [*outside, *inside]) < 15
 
 
+@pytest.mark.parametrize("rule", ["median", "patience", "none"])
+def test_it_learns_from_a_few_of_many_steps(rule: str) -> None:
+    """Under a rule that looks at every epoch; the latest of them count as well."""
+    search = {"sampler": {"name": "gp", "startup": 3}, "pruner": rule, "trials": 30}
+    spec = study(space=ROTATE, search=search)
+
+    def trial(number: int, rotate: float) -> Observation:
+        values = {step: step / 20 - (rotate - 20) ** 2 / 400 for step in range(1, 21)}
+        params = {"augment.rotate": rotate}
+        return Observation(number, TrialState.COMPLETED, params, (values[20],), values)
+
+    seen = [trial(n, rotate) for n, rotate in enumerate([0.0, 5.0, 10.0, 15.0, 25.0, 30.0])]
+    assert 16 < drawn(spec, seen) < 24
+
+
 def test_two_objectives_spread_over_their_front() -> None:
     """Between two hills it draws near either top and between them."""
     spec = study(

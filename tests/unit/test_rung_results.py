@@ -110,6 +110,14 @@ def test_equal_values_are_no_reason_to_divide_by_nothing() -> None:
     assert np.isnan(found[:, 1]).all()
 
 
+@pytest.mark.parametrize("clipped", [True, False])
+def test_values_at_the_ends_of_what_a_number_can_be(clipped: bool) -> None:
+    """A loss that ran away is bad and no more than that."""
+    found = standardised(np.array([[-1.7e308], [1.7e308], [1.0], [2.0], [1e-308]]), clipped=clipped)
+    assert np.isfinite(found).all()
+    assert found[0, 0] < found[4, 0] < found[1, 0]
+
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 

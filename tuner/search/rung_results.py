@@ -13,6 +13,8 @@ from tuner.search.trial_arrays import TrialColumns
 
 _FEWEST = 8  # results of a rung before their own spread is its scale
 _LEAST_SPREAD = 1e-9
+_HUGE = 1e100  # so that squares of values are finite
+_NO_BOUNDS: Mapping[str, float] = {}
 _BEST_OF_THREE = 2  # of three trials that are kept, so many are the best, the rest the latest
 _MOST_BROKEN = 3.0  # how far below 0 a slack goes
 
@@ -47,7 +49,7 @@ class RungResults(TrialColumns):
         self._shares[row] = self._cube.shares(trial.params)
         is_paused = getattr(trial, "is_paused", False)
         self.is_open[row] = trial.state is TrialState.RUNNING and not is_paused
-        self.violations[row] = trial.constraints
+        self.violations[row] = trial.constraints or _NO_BOUNDS
         is_complete, has_failed = trial.state is TrialState.COMPLETE, trial.state is TrialState.FAIL
         self.finals[row] = trial.values if is_complete else nan
         steps = {} if has_failed else trial.intermediate_values
@@ -66,7 +68,7 @@ def standardised(values: Floats, *, clipped: bool = True) -> Floats:
         is_there = np.isfinite(values[:, rung])
         if not is_there.any():
             continue
-        there = values[is_there, rung]
+        there = np.clip(values[is_there, rung], -_HUGE, _HUGE)
         middle = np.median(there)
         if clipped:
             there = np.maximum(there, 2 * middle - there.max())

@@ -6,6 +6,7 @@ count as probabilities; several objectives are one of random weights at each dra
 param that a condition switched off counts with the middle of its range.
 """
 
+from collections.abc import Sequence
 from math import floor, log
 from typing import Annotated, Any
 
@@ -31,6 +32,7 @@ from tuner.search.surrogate import scalarised, surrogate
 NEEDS = ("scipy",)
 AHEAD = True  # slow: drawn outside of the study's lock, and ahead of need
 
+_RUNGS = 5  # below the full budget that are learnt from, where trials are compared at more
 _FEWEST = 6  # results before the model draws, in spaces of few dimensions
 
 
@@ -66,7 +68,7 @@ class GaussianProcessSampler(PointSampler):
     def __init__(self, rules: Rules, seed: int, *, tpe: float) -> None:
         self.known, self._cube = varying(rules.spec.space), UnitCube.of(rules.spec.space)
         self._share = tpe
-        self._steps, self._epochs = rules.learning_steps, rules.context.epochs
+        self._steps, self._epochs = _thinned(rules.learning_steps), rules.context.epochs
         self._rng = np.random.default_rng(seed)
         self._tpe = rung_tpe.build(rules, seed)
         self.otherwise = RandomSampler(seed=seed)
@@ -147,3 +149,11 @@ class GaussianProcessSampler(PointSampler):
         if len(steps) == 1:
             return np.zeros(1)
         return np.array([log(step / steps[0]) / log(steps[-1] / steps[0]) for step in steps])
+
+
+def _thinned(steps: Sequence[int]) -> tuple[int, ...]:
+    """A few of many steps, the first and the last among them, each so many times the one before."""
+    if len(steps) <= _RUNGS:
+        return tuple(steps)
+    wanted = np.geomspace(steps[0], steps[-1], _RUNGS)
+    return tuple(sorted({steps[int(np.abs(np.array(steps) - at).argmin())] for at in wanted}))
