@@ -15,7 +15,6 @@ _FEWEST = 8  # results of a rung before their own spread is its scale
 _LEAST_SPREAD = 1e-9
 _HUGE = 1e100  # so that squares of values are finite
 _NO_BOUNDS: Mapping[str, float] = {}
-_BEST_OF_THREE = 2  # of three trials that are kept, so many are the best, the rest the latest
 _MOST_BROKEN = 3.0  # how far below 0 a slack goes
 
 
@@ -79,25 +78,21 @@ def standardised(values: Floats, *, clipped: bool = True) -> Floats:
 
 
 def kept(values: Floats, most: int) -> Integers:
-    """Rows of some trials that have `most` results together: the best at high rungs, the latest.
+    """Rows of some trials that have `most` results together, in turn of three orders.
 
-    `values` of trials × rungs, more is better. Two of the best are followed by one of the latest.
+    The best at high rungs, the latest, and some of all times, so that what is bad is known too.
+    `values` of trials × rungs, more is better.
     """
     has_any = np.flatnonzero(np.isfinite(values).any(axis=1))
     counts = np.isfinite(values).sum(axis=1)
     if counts.sum() <= most:
         return has_any
     rungs = np.where(np.isfinite(values), np.arange(values.shape[1]), -1).max(axis=1)[has_any]
-    order = has_any[np.lexsort((-values[has_any, rungs], -rungs))]
-    chosen = dict[int, None]()
-    latest = iter(has_any[::-1].tolist())
-    for place, row in enumerate(order.tolist()):
-        chosen[row] = None
-        if place % _BEST_OF_THREE == _BEST_OF_THREE - 1:
-            chosen[next(latest)] = None
-        if len(chosen) >= most:
-            break
-    rows = np.array(list(chosen))
+    best = has_any[np.lexsort((-values[has_any, rungs], -rungs))]
+    # Rows that high powers of two divide are spread evenly, and stay so as trials come.
+    spread = has_any[np.argsort(-(has_any & -has_any), kind="stable")]
+    turns = np.stack([best, has_any[::-1], spread], axis=1).ravel()
+    rows = np.array(list(dict.fromkeys(turns[: 3 * most].tolist())))
     return rows[np.cumsum(counts[rows]) <= most]
 
 

@@ -47,10 +47,10 @@ def build(
 ) -> BaseSampler:
     """Give the sampler; draws are random until `startup` trials have results.
 
-    `startup` None: the dimensions and one. Of more than `history` results those of the best and of
-    the latest trials are kept. No more than `crowd` trials lie within a tenth of each other along
-    every coordinate, 0: however many; with several objectives there is no limit. `tpe` is the
-    share of draws that `rung_tpe` makes in its place.
+    `startup` None: the dimensions and one. Of more than `history` results those of the best
+    trials, of the latest and of some of all times are kept. No more than `crowd` trials lie within
+    a tenth of each other along every coordinate, 0: however many; with several objectives there
+    is no limit. `tpe` is the share of draws that `rung_tpe` makes in its place.
     """
     space = rules.spec.space
     sampler = GaussianProcessSampler(rules, seed, tpe=tpe)
