@@ -24,6 +24,7 @@ _LISTED = 32  # values of a coordinate that count as few
 _NEAR, _AROUND = 0.1, 0.25  # distances along every coordinate
 _MORE = 2.5  # times as many trials may be within the second as within the first
 _EQUAL = 1e-9  # distance of points that are the same, rounding aside
+_CHOICES_APART = 1e4  # times as far as numbers: beyond every distance
 _USUAL = 7  # coordinates for which the distances are meant
 _CHUNK = 32  # candidates that are looked at at once, from the best on
 _FREE, _CROWDED, _TAKEN = 0, 1, 2
@@ -47,7 +48,7 @@ class Crowd:
     """
 
     def __init__(self, points: Floats, is_choice: Flags, most: int) -> None:
-        self._scale = np.where(is_choice, 1 / _EQUAL, 1.0)
+        self._scale = np.where(is_choice, _CHOICES_APART, 1.0)
         self._tree = KDTree(points * self._scale) if points.size else None
         self._limits = list[tuple[float, float]]()
         if most:

@@ -7,6 +7,7 @@ param that a condition switched off counts with the middle of its range.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import floor, log
 from typing import Annotated, Any
 
@@ -52,22 +53,30 @@ def build(
     a tenth of each other along every coordinate, 0: however many; with several objectives there
     is no limit. `tpe` is the share of draws that `rung_tpe` makes in its place.
     """
-    space = rules.spec.space
-    sampler = GaussianProcessSampler(rules, seed, tpe=tpe)
-    sampler.startup = max(len(varying(space)) + 1, _FEWEST) if startup is None else startup
-    sampler.history = history
-    sampler.crowd = crowd if len(rules.spec.objectives) == 1 else 0
-    return sampler
+    dimensions, is_one = len(varying(rules.spec.space)), len(rules.spec.objectives) == 1
+    limits = _Limits(
+        startup=max(dimensions + 1, _FEWEST) if startup is None else startup,
+        history=history,
+        crowd=crowd if is_one else 0,
+    )
+    return GaussianProcessSampler(rules, seed, limits, tpe=tpe)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Trials with results before the model draws; results it holds; trials near each other."""
+
+    startup: int
+    history: int
+    crowd: int
 
 
 class GaussianProcessSampler(PointSampler):
     """Draws by the model, or in turn with TPE; the trial's number says whose turn it is."""
 
-    startup, history, crowd = _FEWEST, 300, 2
-
-    def __init__(self, rules: Rules, seed: int, *, tpe: float) -> None:
+    def __init__(self, rules: Rules, seed: int, limits: _Limits, *, tpe: float) -> None:
         self.known, self._cube = varying(rules.spec.space), UnitCube.of(rules.spec.space)
-        self._share = tpe
+        self._limits, self._share = limits, tpe
         self._steps, self._epochs = _thinned(rules.learning_steps), rules.context.epochs
         self._rng = np.random.default_rng(seed)
         self._tpe = rung_tpe.build(rules, seed)
@@ -122,12 +131,12 @@ class GaussianProcessSampler(PointSampler):
             values,
             KernelSpec(cube.is_choice, times),
             asked=number,
-            startup=self.startup,
-            history=self.history,
+            startup=self._limits.startup,
+            history=self._limits.history,
         )
         if found is None:
             return None
-        crowd = Crowd(found.taken, cube.is_choice, self.crowd)
+        crowd = Crowd(found.taken, cube.is_choice, self._limits.crowd)
         return best_point(found.acquisition, cube, found.leaders, crowd, self._rng)
 
     def _results(self, study: Study, cube: UnitCube) -> RungResults:
