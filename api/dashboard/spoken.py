@@ -80,6 +80,8 @@ TITLES = (
     message("The body is too large"),
     message("The body does not come"),
     message("The server's disk is full"),
+    message("The upload is at another offset"),
+    message("Another request writes this upload"),
     message("The file is damaged"),
     message("Too many requests"),
     message("The body's type is not known here"),

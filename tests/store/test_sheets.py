@@ -123,7 +123,7 @@ def test_a_deleted_study_leaves_no_sheet(database: Database, tmp_path: Path) -> 
     assert not file.exists()
 
 
-@pytest.mark.parametrize("place", ["incoming/*", "[0-9a-f][0-9a-f]/*"])
+@pytest.mark.parametrize("place", ["incoming/", "??/"])
 def test_a_sweep_outlives_uploads_that_end_meanwhile(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -131,13 +131,13 @@ def test_a_sweep_outlives_uploads_that_end_meanwhile(
     store, glob = ArtifactStore(tmp_path / "files"), Path.glob
 
     def listed(folder: Path, pattern: str) -> Iterable[Path]:
-        return [folder / "gone"] if pattern == place else glob(folder, pattern)
+        return [folder / "gone"] if pattern.startswith(place) else glob(folder, pattern)
 
     store.write([b"orphan"], sha256=None, limit=100)
     (file,) = (path for path in store.folder.rglob("*") if path.is_file())
     os.utime(file, (0, 0))
     with monkeypatch.context() as patched:
         patched.setattr(Path, "glob", listed)
-        assert upkeep.sweep(database, store) == (0 if "[" in place else 1)
+        assert upkeep.sweep(database, store) == (0 if "?" in place else 1)
     upkeep.sweep(database, store)
     assert not file.exists()
