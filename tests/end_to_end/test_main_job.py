@@ -13,10 +13,10 @@ from tuner.spec.states import StudyState
 
 @pytest.mark.timeout(600)
 def test_a_study_is_posted_trained_and_its_best_config_trains_again_to_the_same_number(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, sqlite_url: str
 ) -> None:
     """REST in, real training by two workers, JSON out, the same mIoU bit for bit."""
-    with cluster(tmp_path, database_url) as town:
+    with cluster(tmp_path, sqlite_url) as town:
         answer = httpx.post(
             f"{town.client.server}/api/v1/studies",
             content=yaml.safe_dump(street_study("street", trials=3)),
