@@ -54,4 +54,4 @@ slurm:
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "segtune needs Python 3.11, 3.12 or 3.13 with venv; name one: make PYTHON=/path/to/python"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile -r requirements.lock && $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . && touch $@
+	$(BIN)/python -m pip install --quiet -r requirements.lock && $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . && touch $@
