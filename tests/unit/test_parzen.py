@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -97,6 +98,16 @@ def _put(storage: InMemoryStorage, number: int, made_up: Any) -> None:
     storage.put(trial)
 
 
+def _level(sampler: TPESampler) -> None:
+    """Let the first of two candidates win that differ in the last digit of their score only."""
+    exact = sampler._compute_acquisition_func
+
+    def rounded(*given: Any) -> Any:
+        return np.round(exact(*given), 9)
+
+    vars(sampler)["_compute_acquisition_func"] = rounded
+
+
 @settings(max_examples=40, deadline=None)
 @given(trials=TRIALS, later=TRIALS, direction=DIRECTIONS, liar=st.booleans())
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -111,6 +122,7 @@ def test_any_history_gives_the_draws_of_optuna(
         sampler = kind(
             seed=3, n_startup_trials=0, multivariate=True, constant_liar=liar, group=True
         )
+        _level(sampler)
         study = optuna.Study("streets", storage, sampler=sampler)
         found = []
         for seen in (trials, later):  # the later ones take the places of the first
