@@ -4,7 +4,7 @@ Learning curves are read from the folder that --curves or SEGTUNE_CURVES names; 
 the file that --results names, and only what is missing there is run.
 
     python -m benchmarks.search --quick
-    python -m benchmarks.search --tasks heldout --seeds 20 --methods random optuna auto+auto
+    python -m benchmarks.search --tasks heldout --seeds 1-3 --methods random optuna auto+auto
 """
 
 import argparse
@@ -17,6 +17,8 @@ from typing import Any
 
 from benchmarks.machine import conclude, describe
 from benchmarks.search import report, runs
+from benchmarks.search.groups import GROUPS
+from benchmarks.search.groups import names as names_of
 from benchmarks.search.methods import is_installed
 from benchmarks.search.runs import Order, Run
 from benchmarks.search.simulator import Setup
@@ -28,15 +30,15 @@ RANDOM_BUDGET = 160.0  # random search needs more than the others to reach what 
 def main() -> None:
     """Run what is missing and print tables and ratios."""
     options = _options()
-    names = runs.names(options.tasks, options.curves)[: options.first]
+    names = names_of(options.tasks, options.curves)[: options.first]
     if options.quick:
         names, options.methods = names[:QUICK_TASKS], ["random", "auto+auto"]
-        options.seeds, options.jobs = 2, 2
+        options.seeds, options.jobs = (0, 1), 2
     missing = [name for name in options.methods if not is_installed(name)]
     methods = [name for name in options.methods if name not in missing]
     orders = [
         Order(options.tasks, task, method, _setup(options, method, seed))
-        for seed in range(options.seeds)
+        for seed in options.seeds
         for method in methods
         for task in names
     ]
@@ -92,15 +94,26 @@ def _ratios(table: Sequence[report.Row]) -> dict[str, Any]:
     return found
 
 
+def seeds_in(text: str) -> tuple[int, ...]:
+    """The seeds that a number of them, or a list of numbers and ranges, stands for."""
+    if text.isdecimal():
+        return tuple(range(int(text)))
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return tuple(sorted(set(found)))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="three tasks, two seeds, ours and random search")
-    add("--tasks", choices=runs.GROUPS, default="dev")
+    add("--tasks", choices=GROUPS, default="dev")
     add("--first", type=int, help="of the group's tasks only so many")
-    add("--seeds", type=int, default=3)
+    add("--seeds", type=seeds_in, default="3", help="how many from 0 on, or which: 1-3, 0,4-6")
     add("--workers", type=int, default=8)
     add("--lag", type=float, default=0.0, help="of each lease, in shares of a whole training")
     add("--loss", type=float, default=0.0, help="share of leases that lose their worker")

@@ -6,12 +6,13 @@ Zimmer et al. 2021, surrogate of YAHPO Gym (Pfisterer et al. 2022), Apache-2.0.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.search.surrogate import predict
 from benchmarks.search.task import Curve, Task
 from tuner.spec.space import Params
 
@@ -75,18 +76,9 @@ def _curves(model: str, place: int, params: Sequence[Params]) -> list[Curve]:
         "x_cat": np.full((rows.shape[0] * EPOCHS, 1), place, dtype=np.int32),
         "x_cont": rows.reshape(-1, 8),
     }
-    time, accuracy = np.split(_session(model).run(None, inputs)[0][:, :2], 2, axis=1)
+    time, accuracy = np.split(predict(model, inputs)[:, :2], 2, axis=1)
     seconds = np.maximum(np.diff(time.reshape(-1, EPOCHS), axis=1, prepend=0.0), 0.0)
     return [
         Curve(tuple(map(float, values)), tuple(map(float, spent)))
         for values, spent in zip(accuracy.reshape(-1, EPOCHS) / 100, seconds, strict=True)
     ]
-
-
-@cache
-def _session(model: str) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

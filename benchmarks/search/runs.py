@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 from zlib import crc32
 
-from benchmarks.search import lcbench, recorded, taskset
+from benchmarks.search.groups import find
 from benchmarks.search.levels import Levels, levels
 from benchmarks.search.methods import open_tuner
 from benchmarks.search.simulator import (
@@ -23,9 +23,6 @@ from benchmarks.search.simulator import (
     Tuner,
 )
 from benchmarks.search.task import Task
-
-TABLES = Path(__file__).parents[1] / "data"
-GROUPS = ("dev", "heldout", "taskset", "camvid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +57,6 @@ class Run:
     losses: int
     cpu_seconds: float
     milliseconds: dict[str, float]
-
-
-def names(group: str, curves: Path) -> list[str]:
-    """Names of the tasks of a group."""
-    if group == "dev":
-        return list(lcbench.DEV)
-    if group == "heldout":
-        return [name for name in lcbench.tasks(curves / "lcbench") if name not in lcbench.DEV]
-    if group == "taskset":
-        return list(taskset.tasks(curves / "taskset"))
-    return list(recorded.tasks(TABLES))
-
-
-def find(group: str, name: str, curves: Path) -> Task:
-    """A task by its name."""
-    if group in {"dev", "heldout"}:
-        return lcbench.tasks(curves / "lcbench")[name]
-    return (taskset.tasks(curves / "taskset") if group == "taskset" else recorded.tasks(TABLES))[
-        name
-    ]
 
 
 def run(order: Order, curves: Path) -> Run:

@@ -1,0 +1,40 @@
+"""Groups of tasks by name: which may be tuned on, and which only show what the tuning is worth."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.search import lcbench, rbv2, recorded, taskset
+from benchmarks.search.task import Task
+
+TABLES = Path(__file__).parents[1] / "data"
+
+
+def _dev(curves: Path) -> dict[str, Task]:
+    known = lcbench.tasks(curves / "lcbench")
+    return {name: known[name] for name in lcbench.DEV}
+
+
+def _heldout(curves: Path) -> dict[str, Task]:
+    known = lcbench.tasks(curves / "lcbench")
+    return {name: task for name, task in known.items() if name not in lcbench.DEV}
+
+
+# Name of a group → its tasks by their names, from the folder of learning curves.
+GROUPS: Mapping[str, Callable[[Path], dict[str, Task]]] = {
+    "dev": _dev,
+    "heldout": _heldout,
+    "rbv2-dev": lambda curves: rbv2.tasks(curves / "rbv2_xgboost", rbv2.DEV),
+    "rbv2": lambda curves: rbv2.tasks(curves / "rbv2_xgboost", rbv2.REPORT),
+    "taskset": lambda curves: taskset.tasks(curves / "taskset"),
+    "camvid": lambda _: recorded.tasks(TABLES),
+}
+
+
+def names(group: str, curves: Path) -> list[str]:
+    """Names of the tasks of a group."""
+    return list(GROUPS[group](curves))
+
+
+def find(group: str, name: str, curves: Path) -> Task:
+    """A task by its name."""
+    return GROUPS[group](curves)[name]
