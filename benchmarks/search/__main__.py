@@ -78,6 +78,7 @@ def _setup(options: argparse.Namespace, method: str, seed: int) -> Setup:
         lag=options.lag,
         loss=options.loss,
         cost=options.cost,
+        noise=options.noise,
         seed=seed,
     )
 
@@ -117,6 +118,7 @@ def _options() -> argparse.Namespace:
     add("--workers", type=int, default=8)
     add("--lag", type=float, default=0.0, help="of each lease, in shares of a whole training")
     add("--loss", type=float, default=0.0, help="share of leases that lose their worker")
+    add("--noise", type=float, default=0.0, help="of reports, in shares of the finals' spread")
     add("--cost", choices=("epochs", "seconds"), default="epochs", help="what an epoch costs")
     add("--budget", type=float, default=40.0, help="in whole trainings")
     add("--methods", nargs="+", default=["random", "optuna", "optuna-tpe", "auto+auto"])

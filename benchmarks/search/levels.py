@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.search.task import Task, params_at
+from tuner.spec.space import Params
 
 SAMPLE = 2_000
+PROBES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Levels:
     best_of_160: float
     seconds: float  # of a whole training, on average
 
+    @property
+    def spread(self) -> float:
+        """Of final values: from the best to the median one, which is what a regret of 1 is."""
+        return abs(self.best_final - self.median_final)
+
     def regret(self, value: float) -> float:
         """0: the best that is known, 1: the best value of the median random training."""
         return (self.best_seen - value) / (self.best_seen - self.median_seen)
@@ -40,23 +48,23 @@ class Levels:
 
 def levels(task: Task, *, sample: int = SAMPLE) -> Levels:
     """The levels of a task, kept in the temporary folder: they cost some thousand curves."""
-    what = json.dumps([task.name, task.epochs, task.space, sample], sort_keys=True)
+    drawn = _draw(task, PROBES)  # a table that has grown since answers otherwise
+    what = json.dumps([task.name, task.epochs, task.space, sample, task.curves(drawn)])
     digest = hashlib.sha256(what.encode()).hexdigest()[:12]
     path = Path(tempfile.gettempdir()) / "segtune-benchmark" / f"{task.name}-{digest}.json"
     if path.exists():
         return Levels(**json.loads(path.read_text()))
     found = measure(task, sample=sample)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(asdict(found)))
+    whole = path.with_suffix(f".{os.getpid()}")  # others may read the file meanwhile
+    whole.write_text(json.dumps(asdict(found)))
+    whole.replace(path)
     return found
 
 
 def measure(task: Task, *, sample: int = SAMPLE) -> Levels:
     """Train that many random draws."""
-    rng = np.random.default_rng(20)
-    spec = task.study({})
-    points = rng.random((sample, len(task.space)))
-    curves = task.curves([params_at(spec, point) for point in points])
+    curves = task.curves(_draw(task, sample))
     values = np.array([curve.values for curve in curves])
     sign = task.key(1.0)
     seen, final = sign * (sign * values).min(axis=1), values[:, -1]
@@ -69,6 +77,12 @@ def measure(task: Task, *, sample: int = SAMPLE) -> Levels:
         best_of_160=best_of(160, task, seen),
         seconds=float(np.mean([sum(curve.seconds) for curve in curves])),
     )
+
+
+def _draw(task: Task, count: int) -> list[Params]:
+    spec = task.study({})
+    points = np.random.default_rng(20).random((count, len(task.space)))
+    return [params_at(spec, point) for point in points]
 
 
 def best_of(count: int, task: Task, values: NDArray[np.float64]) -> float:

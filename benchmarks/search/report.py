@@ -47,9 +47,9 @@ class Row:
 
 def normalized(runs: Iterable[Run]) -> list[Run]:
     """The same runs, each task's best taken over its random sample and over all of them."""
-    by_task: dict[str, list[Run]] = defaultdict(list)
+    by_task: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
-        by_task[run.order["task"]].append(run)
+        by_task[task_of(run)].append(run)
     found = []
     for group in by_task.values():
         sign = -1.0 if group[0].direction == "maximize" else 1.0
@@ -62,12 +62,17 @@ def normalized(runs: Iterable[Run]) -> list[Run]:
     return found
 
 
+def task_of(run: Run) -> tuple[str, str]:
+    """Group and name of the task: groups may name their tasks alike."""
+    return run.order["group"], run.order["task"]
+
+
 def label(run: Run) -> str:
     """The method, and what of its setting is out of the ordinary."""
     setting, parts = run.order["setting"], [run.order["method"]]
     if setting["workers"] != 8:
         parts.append(f"W={setting['workers']}")
-    parts += [f"{name} {setting[name]:.0%}" for name in ("lag", "loss") if setting[name]]
+    parts += [f"{name} {setting[name]:.0%}" for name in ("lag", "loss", "noise") if setting[name]]
     if setting["cost"] != "epochs":
         parts.append(f"cost in {setting['cost']}")
     return ", ".join(parts)
@@ -123,9 +128,9 @@ def figure(
     runs: Sequence[Run], measure: Callable[[Run], float], *, resamples: int = RESAMPLES
 ) -> Figure:
     """Interquartile mean over all runs; tasks are drawn again, and within each its seeds."""
-    by_task: dict[str, list[float]] = defaultdict(list)
+    by_task: dict[tuple[str, str], list[float]] = defaultdict(list)
     for run in runs:
-        by_task[run.order["task"]].append(measure(run))
+        by_task[task_of(run)].append(measure(run))
     values = [np.array(found) for found in by_task.values()]
     rng = np.random.default_rng(0)
     again = []

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -43,7 +44,8 @@ class Order:
 class Run:
     """One simulation that was run. Budgets count whole trainings.
 
-    `best` is a row (budget, best value so far, last value of that training) per improvement.
+    `best` is a row (budget, value, last value of that training) for each epoch that reported
+    better than all before. Both values are true ones, free of noise.
     """
 
     order: dict[str, Any]
@@ -69,7 +71,9 @@ def simulate(order: Order, task: Task) -> Run:
     measured, clock, began = levels(task), Clock(), time.process_time()
     setting = replace(order.setting, seed=own_seed(task.name, order.setting.seed))
     with open_tuner(order.method, task, setting.seed, clock) as tuner:
-        record = Simulation(task, tuner, setting, clock=clock, seconds=measured.seconds).run()
+        record = Simulation(
+            task, tuner, setting, clock=clock, seconds=measured.seconds, spread=measured.spread
+        ).run()
         milliseconds = _milliseconds(tuner)
     return Run(
         order=asdict(order),
@@ -113,6 +117,8 @@ def load(path: Path) -> list[Run]:
     for line in path.read_text().splitlines():
         if line.endswith("}"):
             document = json.loads(line)
+            order = document["order"]
+            order["setting"] = asdict(Setup(**order["setting"]))  # what is newer than the file too
             found.append(Run(**{**document, "levels": Levels(**document["levels"])}))
     return found
 
@@ -128,8 +134,10 @@ def _run_each(orders: Sequence[Order], curves: Path, jobs: int) -> Iterator[Run]
 
 def _improvements(record: Record, task: Task, setting: Setup) -> list[list[float]]:
     rows: list[list[float]] = []
+    best = inf
     for seen in sorted(record.seen):
-        if not rows or task.key(seen.value) < task.key(rows[-1][1]):
+        if task.key(seen.reported) < best:
+            best = task.key(seen.reported)
             spent = seen.time * setting.workers / TRAINING_SECONDS
             rows.append([round(spent, 4), seen.value, seen.final])
     return rows

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from benchmarks.search.noise import deviates
 from benchmarks.search.task import Curve, Task
 from tuner.spec.messages import Action
 from tuner.spec.space import Params
@@ -54,7 +55,7 @@ class Tuner(Protocol):
 @dataclass(frozen=True, slots=True)
 class Setup:
     """One simulation: `budget` in whole trainings, `lag` in shares of one, `loss` in shares
-    of leases."""
+    of leases, `noise` of reported values in shares of the spread of final ones."""
 
     workers: int = 8
     budget: float = 40.0
@@ -62,6 +63,7 @@ class Setup:
     loss: float = 0.0
     cost: Literal["epochs", "seconds"] = "epochs"
     seed: int = 0
+    noise: float = 0.0
 
     @property
     def horizon(self) -> float:
@@ -77,11 +79,15 @@ class Clock:
 
 
 class Seen(NamedTuple):
-    """One epoch that ended at that time, and what its training would end with."""
+    """One epoch that ended at that time, what its training would end with, and what it reported.
+
+    Values are the true ones; noise is in the report alone.
+    """
 
     time: float
     value: float
     final: float
+    reported: float
 
 
 @dataclass(slots=True)
@@ -100,13 +106,22 @@ class Simulation:
     """Runs one tuner on one task until the budget is used up."""
 
     def __init__(
-        self, task: Task, tuner: Tuner, setting: Setup, *, clock: Clock, seconds: float
+        self,
+        task: Task,
+        tuner: Tuner,
+        setting: Setup,
+        *,
+        clock: Clock,
+        seconds: float,
+        spread: float = 1.0,
     ) -> None:
-        """`seconds` is what the task says of a whole training on average."""
+        """`seconds` is what the task says of a whole training on average, `spread` is that of
+        final values, in which noise is measured."""
         self._task, self._tuner, self._setup, self._clock = task, tuner, setting, clock
-        self._scale = TRAINING_SECONDS / seconds
+        self._scale, self._noise = TRAINING_SECONDS / seconds, setting.noise * spread
         self._rng = np.random.default_rng([setting.seed, 77])
         self._curves: dict[int, Curve] = {}
+        self._reports: dict[int, tuple[float, ...]] = {}
         self.record = Record()
 
     def run(self) -> Record:
@@ -174,13 +189,14 @@ class Simulation:
         curve = self._curve(job)
         steps = range(after + 1, until + 1)
         seconds = {step: self._seconds(job, step) for step in steps}
-        values = {step: curve.values[step - 1] for step in steps}
+        values = {step: self._reports[job.trial][step - 1] for step in steps}
         time = self._clock.now
         for step in steps:
             time += seconds[step]
             if time <= self._setup.horizon + TOLERANCE:
                 self.record.trained += seconds[step]
-                self.record.seen.append(Seen(time, values[step], curve.values[-1]))
+                value = curve.values[step - 1]
+                self.record.seen.append(Seen(time, value, curve.values[-1], values[step]))
         return values, seconds
 
     def _seconds(self, job: Job, step: int) -> float:
@@ -190,5 +206,13 @@ class Simulation:
 
     def _curve(self, job: Job) -> Curve:
         if job.trial not in self._curves:
-            (self._curves[job.trial],) = self._task.curves([job.params])
+            (curve,) = self._task.curves([job.params])
+            self._curves[job.trial] = curve
+            self._reports[job.trial] = self._reported(curve, job)
         return self._curves[job.trial]
+
+    def _reported(self, curve: Curve, job: Job) -> tuple[float, ...]:
+        if self._noise == 0:
+            return curve.values
+        noise = self._noise * deviates(self._task.name, job.params, len(curve.values))
+        return tuple(map(float, curve.values + noise))

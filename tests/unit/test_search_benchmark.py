@@ -1,8 +1,10 @@
 """The search benchmark keeps its books: budgets, lost workers, seeds, levels and figures."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ from benchmarks.search import report
 from benchmarks.search.flat import decode, dimensions
 from benchmarks.search.levels import Levels, best_of, measure
 from benchmarks.search.methods import is_installed, open_tuner, our_study
-from benchmarks.search.runs import Run, own_seed
+from benchmarks.search.noise import deviates
+from benchmarks.search.rough import rough
+from benchmarks.search.runs import Order, Run, own_seed, run_all, simulate
 from benchmarks.search.service import ServiceTuner, database
 from benchmarks.search.simulator import (
     TRAINING_SECONDS,
@@ -25,7 +29,7 @@ from benchmarks.search.simulator import (
     Tuner,
 )
 from benchmarks.search.table import Table, coordinates
-from benchmarks.search.task import Curve, Task, params_at, params_in
+from benchmarks.search.task import Curve, Task, params_at, params_in, point_of
 from tuner.configs.resolve import resolve
 from tuner.spec.messages import Action
 from tuner.spec.space import Params
@@ -38,10 +42,12 @@ def _curves(params: Sequence[Params]) -> list[Curve]:
     """Courses that rise to a height which the params alone decide; an epoch takes a second."""
     heights = [1 - abs(math.log10(one["optimizer.lr"]) + 2) / 2 for one in params]
     every = (1.0,) * EPOCHS
-    return [
-        Curve(tuple(height * (1 - 0.5**step) for step in range(1, EPOCHS + 1)), every)
-        for height in heights
-    ]
+    return [Curve(_course(height * (1 - 0.5**EPOCHS)), every) for height in heights]
+
+
+def _course(final: float) -> tuple[float, ...]:
+    height = final / (1 - 0.5**EPOCHS)
+    return tuple(height * (1 - 0.5**step) for step in range(1, EPOCHS + 1))
 
 
 TASK = Task(
@@ -142,6 +148,49 @@ def test_the_service_never_trains_beyond_the_budget(method: str) -> None:
 
     assert 8 == pytest.approx(record.trained / TRAINING_SECONDS)
     assert 0 == record.idle
+
+
+def test_noise_is_in_the_reports_alone() -> None:
+    """What is seen keeps its true value; what is reported differs, by the noise asked for."""
+    record = _search("random+none", noise=0.1, seed=4)
+
+    apart = [seen.reported - seen.value for seen in record.seen]
+    assert 0.1 == pytest.approx(np.std(apart), rel=0.5)
+    assert 0 == pytest.approx(np.mean(apart), abs=0.05)
+    assert {seen.value for seen in record.seen} <= {
+        value for seen in record.seen for value in _course(seen.final)
+    }
+
+
+def test_the_same_training_reports_the_same_noise() -> None:
+    """Noise is decided by the task and the params, not by who draws them or when."""
+    one = deviates("toy", {"a": 1, "b": 0.5}, 4)
+
+    assert one.tolist() == deviates("toy", {"b": 0.5, "a": 1}, 4).tolist()
+    assert one.tolist() != deviates("toy", {"a": 2, "b": 0.5}, 4).tolist()
+    assert one.tolist() != deviates("other", {"a": 1, "b": 0.5}, 4).tolist()
+
+
+def test_regret_is_of_the_true_value_of_what_reported_best() -> None:
+    """A lucky report takes the lead; its training is not better for it."""
+    order = Order("toys", "toy", "optuna-tpe", Setup(workers=1, budget=30, noise=0.5, seed=1))
+
+    run = simulate(order, TASK)
+
+    values = [value for _, value, _ in run.best]
+    assert values != sorted(values)
+
+
+def test_runs_of_an_older_benchmark_are_known_again(tmp_path: Path) -> None:
+    """A setting that the file does not name yet had its usual value."""
+    orders = [Order("toys", "toy", "random+none", Setup())]
+    made = asdict(_made_up([1.0, 0.6, 0.6], method="random+none"))
+    del made["order"]["setting"]["noise"]
+    (tmp_path / "runs.jsonl").write_text(json.dumps(made) + "\n")
+
+    (run,) = run_all(orders, tmp_path, tmp_path / "runs.jsonl", jobs=1)
+
+    assert made["best"] == run.best
 
 
 def test_a_lost_workers_trial_is_resumed() -> None:
@@ -280,6 +329,32 @@ def test_a_table_answers_with_the_nearest_training() -> None:
     assert [curves[1], curves[0]] == near
 
 
+def test_a_rough_twin_answers_with_the_nearest_of_its_random_trainings() -> None:
+    """They are trained once, when it is first asked, and are the same for whoever asks."""
+    trained: list[Params] = []
+
+    def remember(params: Sequence[Params]) -> list[Curve]:
+        trained.extend(params)
+        return _curves(params)
+
+    twin = rough(replace(TASK, curves=remember), rows=30)
+    asked: list[Params] = [
+        {"optimizer.lr": lr, "training.batch_size": 17} for lr in (1e-2, 3e-4, 1e-2)
+    ]
+
+    found = twin.curves(asked)
+
+    nearest = [min(trained, key=lambda one: math.dist(_at(one), _at(params))) for params in asked]
+    assert _curves(nearest) == found == rough(TASK, rows=30).curves(asked)
+    assert 30 == len(trained)
+    assert "rough-toy" == twin.name
+
+
+def _at(params: Params) -> list[float]:
+    study = TASK.study({})
+    return [float(share or 0) for share in point_of(study, params)]
+
+
 def test_best_of_two_is_the_mean_of_the_better_of_pairs() -> None:
     """Of four equally likely values the better of two draws is what all pairs give on average."""
     values = np.array([1.0, 4.0, 2.0, 3.0])
@@ -312,9 +387,9 @@ LEVELS = Levels(
 
 
 def _made_up(*best: list[float], seed: int = 0, task: str = "toy", method: str = "m") -> Run:
-    setting = {"workers": 8, "lag": 0.0, "loss": 0.0, "cost": "epochs", "seed": seed}
+    setting = asdict(Setup(seed=seed))
     return Run(
-        order={"task": task, "method": method, "setting": setting},
+        order={"group": "toys", "task": task, "method": method, "setting": setting},
         levels=LEVELS,
         direction="maximize",
         best=list(best),

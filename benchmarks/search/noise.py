@@ -1,0 +1,16 @@
+"""Noise of what a training reports; the same training reports the same values again."""
+
+import hashlib
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.spec.space import Params
+
+
+def deviates(task: str, params: Params, epochs: int) -> NDArray[np.float64]:
+    """A standard normal deviate for each epoch, decided by the task and the params."""
+    what = json.dumps([task, params], sort_keys=True).encode()
+    seed = int.from_bytes(hashlib.sha256(what).digest()[:8])
+    return np.random.default_rng(seed).standard_normal(epochs)
