@@ -31,6 +31,7 @@ BASELINES = {
     **dict.fromkeys(("syne-asha", "syne-bohb"), "syne_baseline"),
     **dict.fromkeys(("neps-asha", "neps-priorband"), "neps_baseline"),
     "ray-asha": "ray_baseline",
+    "syne-mobster": "mobster_baseline",
 }
 _BASELINE = re.compile(r"([a-z-]+)(?:\[(.*?)\])?")
 _OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?(?:@(best|worst|kin|odds))?")

@@ -5,15 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from syne_tune.backend.trial_status import Trial
-from syne_tune.config_space import choice, lograndint, loguniform, randint, uniform
 from syne_tune.optimizer.scheduler import SchedulerDecision
 from syne_tune.optimizer.schedulers.asha import AsynchronousSuccessiveHalving
 
-from benchmarks.search.flat import decode, dimensions, labels
+from benchmarks.search.flat import decode
 from benchmarks.search.simulator import Job
+from benchmarks.search.syne_space import domains
 from benchmarks.search.task import Task
 from tuner.spec.messages import Action
-from tuner.spec.space import AnyDimension, Choice, Float
 
 METRIC, STEP = "value", "training_iteration"
 
@@ -70,9 +69,8 @@ SEARCHERS = {"syne-asha": "random_search", "syne-bohb": "kde"}
 
 def build(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> SyneTuner:
     """The baseline of that name; options go to the scheduler, the rest are its defaults."""
-    space = {key: _domain(known) for key, known in dimensions(task.study({}).space).items()}
     scheduler = AsynchronousSuccessiveHalving(
-        config_space=space,
+        config_space=domains(task.study({}).space),
         metric=METRIC,
         do_minimize=task.direction == "minimize",
         searcher=SEARCHERS[name],
@@ -81,12 +79,3 @@ def build(name: str, task: Task, seed: int, options: Mapping[str, Any]) -> SyneT
         **options,
     )
     return SyneTuner(task, scheduler)
-
-
-def _domain(dimension: AnyDimension) -> object:
-    if isinstance(dimension, Choice):
-        return choice(labels(dimension))
-    low, high = dimension.bounds
-    if isinstance(dimension, Float):
-        return loguniform(low, high) if dimension.log else uniform(low, high)
-    return lograndint(int(low), int(high)) if dimension.log else randint(int(low), int(high))
