@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import conclude, describe
-from benchmarks.search import report, runs
+from benchmarks.search import compare, report, runs
 from benchmarks.search.groups import GROUPS
 from benchmarks.search.groups import names as names_of
 from benchmarks.search.methods import is_installed
-from benchmarks.search.runs import Order, Run
+from benchmarks.search.runfile import Order, Run, load
 from benchmarks.search.simulator import Setup
 
 QUICK_TASKS = 3
@@ -45,6 +45,8 @@ def main() -> None:
     done = list(_run_all(orders, options))
     table = report.rows(done)
     print(report.markdown(table))
+    if options.against is not None:
+        print(f"\n{compare.markdown(compare.compare(done, options.against), options.against)}")
     for name in missing:
         print(f"{name}: not installed")
     if options.plot is not None:
@@ -56,7 +58,8 @@ def main() -> None:
 
 def _run_all(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
     done = []
-    for run in runs.run_all(orders, options.curves, options.results, jobs=options.jobs):
+    known = [run for path in [*options.known, options.results] for run in load(path)]
+    for run in runs.run_all(orders, options.curves, options.results, known, jobs=options.jobs):
         done.append(run)
         if options.verbose:
             order = run.order
@@ -125,6 +128,8 @@ def _options() -> argparse.Namespace:
     add("--jobs", type=int, default=1, help="processes")
     add("--curves", type=Path, default=os.environ.get("SEGTUNE_CURVES"))
     add("--results", type=Path, help="file of runs; by default a new one each time")
+    add("--against", help="the method that the others are compared with, pair by pair")
+    add("--known", nargs="+", default=[], type=Path, help="files of runs not to be run again")
     add("--plot", type=Path, help="draw regret against budget")
     add("--verbose", action="store_true", help="print a line per run")
     options = parser.parse_args()

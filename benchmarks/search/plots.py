@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.search.report import figure, label, normalized, regret_at
-from benchmarks.search.runs import Run
+from benchmarks.search.runfile import Run
 
 POINTS = 20
 RESAMPLES = 100  # enough for the shade of an interval

@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.search.runs import Run
+from benchmarks.search.runfile import Run
 
 BUDGETS = (10, 20, 40)
 RESAMPLES = 1_000
@@ -168,7 +168,7 @@ def markdown(table: Sequence[Row]) -> str:
         "reach best-of-160",
         "draw, verdict ms",
     ]
-    lines = [_line(head), _line(["---"] * len(head))]
+    lines = [table_line(head), table_line(["---"] * len(head))]
     for row in table:
         figures = [f"{row.regret[budget].value:.3f}" for budget in budgets[:-1]]
         cells = [row.name, f"{row.runs} ({row.seeds})", *figures, str(row.regret[budgets[-1]])]
@@ -178,11 +178,12 @@ def markdown(table: Sequence[Row]) -> str:
             _budget(row.reach_40),
             _budget(row.reach_160),
         ]
-        lines.append(_line([*cells, _costs(row)]))
+        lines.append(table_line([*cells, _costs(row)]))
     return "\n".join(lines)
 
 
-def _line(cells: Sequence[str]) -> str:
+def table_line(cells: Sequence[str]) -> str:
+    """A row of a table."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -1,20 +1,19 @@
 """Many simulations, one line of JSON each in a file: what is there is not run again."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any
 from zlib import crc32
 
 from benchmarks.search.groups import find
-from benchmarks.search.levels import Levels, levels
+from benchmarks.search.levels import levels
 from benchmarks.search.methods import open_tuner
+from benchmarks.search.runfile import Order, Run, add
 from benchmarks.search.simulator import (
     TRAINING_SECONDS,
     Clock,
@@ -24,41 +23,6 @@ from benchmarks.search.simulator import (
     Tuner,
 )
 from benchmarks.search.task import Task
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One simulation to run."""
-
-    group: str
-    task: str
-    method: str
-    setting: Setup
-
-    def key(self) -> str:
-        """What makes it this simulation."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One simulation that was run. Budgets count whole trainings.
-
-    `best` is a row (budget, value, last value of that training) for each epoch that reported
-    better than all before. Both values are true ones, free of noise.
-    """
-
-    order: dict[str, Any]
-    levels: Levels
-    direction: str
-    best: list[list[float]]
-    trained: float
-    idle: float
-    trials: int
-    leases: int
-    losses: int
-    cpu_seconds: float
-    milliseconds: dict[str, float]
 
 
 def run(order: Order, curves: Path) -> Run:
@@ -95,32 +59,19 @@ def own_seed(task: str, seed: int) -> int:
     return crc32(f"{task} {seed}".encode()) % 2**31
 
 
-def run_all(orders: Iterable[Order], curves: Path, path: Path, *, jobs: int) -> Iterator[Run]:
-    """Give the run of each order, from the file where it is there, else run and added to it."""
+def run_all(
+    orders: Iterable[Order], curves: Path, path: Path, runs: Iterable[Run], *, jobs: int
+) -> Iterator[Run]:
+    """Give the run of each order, one of these where it is among them, else run and added to
+    the file."""
     wanted = list(orders)
-    known = {json.dumps(one.order, sort_keys=True): one for one in load(path)}
+    known = {one.key(): one for one in runs}
     yield from (known[order.key()] for order in wanted if order.key() in known)
     todo = [order for order in wanted if order.key() not in known]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        for done in _run_each(todo, curves, jobs):
-            file.write(json.dumps(asdict(done)) + "\n")
-            file.flush()
-            yield done
-
-
-def load(path: Path) -> list[Run]:
-    """Every whole run in the file; a line that was cut off is passed over."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text().splitlines():
-        if line.endswith("}"):
-            document = json.loads(line)
-            order = document["order"]
-            order["setting"] = asdict(Setup(**order["setting"]))  # what is newer than the file too
-            found.append(Run(**{**document, "levels": Levels(**document["levels"])}))
-    return found
+    for done in _run_each(todo, curves, jobs):
+        add(done, path)
+        yield done
 
 
 def _run_each(orders: Sequence[Order], curves: Path, jobs: int) -> Iterator[Run]:

@@ -17,7 +17,8 @@ from benchmarks.search.levels import Levels, best_of, measure
 from benchmarks.search.methods import is_installed, open_tuner, our_study
 from benchmarks.search.noise import deviates
 from benchmarks.search.rough import rough
-from benchmarks.search.runs import Order, Run, own_seed, run_all, simulate
+from benchmarks.search.runfile import Order, Run, load
+from benchmarks.search.runs import own_seed, run_all, simulate
 from benchmarks.search.service import ServiceTuner, database
 from benchmarks.search.simulator import (
     TRAINING_SECONDS,
@@ -188,7 +189,7 @@ def test_runs_of_an_older_benchmark_are_known_again(tmp_path: Path) -> None:
     del made["order"]["setting"]["noise"]
     (tmp_path / "runs.jsonl").write_text(json.dumps(made) + "\n")
 
-    (run,) = run_all(orders, tmp_path, tmp_path / "runs.jsonl", jobs=1)
+    (run,) = run_all(orders, tmp_path, tmp_path / "new", load(tmp_path / "runs.jsonl"), jobs=1)
 
     assert made["best"] == run.best
 
