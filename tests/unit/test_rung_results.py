@@ -14,7 +14,6 @@ from tuner.search.observation import Observation, Translator
 from tuner.search.rung_results import (
     RungResults,
     as_rows,
-    is_feasible,
     kept,
     slacks,
     standardised,
@@ -67,6 +66,16 @@ def test_a_trial_that_lacks_what_is_active_is_not_whole() -> None:
     found = results(*(Observation(n, TrialState.RUNNING, each) for n, each in enumerate(params)))
     assert found.is_whole.tolist() == [True, True, False, False]
     assert found.points[:2].tolist() == [[0.25, 0.25], [0.5, 0.75]]
+
+
+def test_a_trial_is_broken_where_one_of_its_bounds_is() -> None:
+    """A bound that is just kept is kept."""
+    broken = [(0.0, 0.1), (0.0, 0.0), (), (NAN, 0.0)]
+    found = results(
+        *(Observation(n, TrialState.RUNNING, SGD, constraints=b) for n, b in enumerate(broken)),
+        Observation(4, TrialState.FAILED, SGD, trainable=False),
+    )
+    assert found.is_broken.tolist() == [True, False, False, True, True]
 
 
 def test_what_has_changed_is_read_again() -> None:
@@ -173,4 +182,3 @@ def test_a_slack_is_above_0_where_a_bound_is_kept() -> None:
     assert found[0] == 1
     assert 0 > found[1] > found[2] > found[3] >= -3
     assert np.isnan(found[4:]).all()
-    assert is_feasible(violations).tolist() == [True, False, False, False, False, True]

@@ -11,13 +11,14 @@ et al. 2024): short ones find a region of its own behind each cliff.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
+from scipy.linalg.blas import dtrmm
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtri
 from scipy.optimize import minimize
-from scipy.spatial.distance import cdist
 
 from tuner.search.cube import Flags
 from tuner.search.curve_table import Floats
@@ -122,32 +123,47 @@ class Kernel:
             float(np.exp(2 * own)),
         )
 
-    def distances(self, first: Floats, second: Floats) -> Floats:
-        """Squared distances between points, in lengths."""
-        is_choice, roots = self.spec.is_choice, np.sqrt(self.weights)
-        scaled = [points[:, ~is_choice] * roots[~is_choice] for points in (first, second)]
-        found = cdist(*scaled, "sqeuclidean") if scaled[0].shape[1] else _zeros(first, second)
-        for place in np.flatnonzero(is_choice):
-            found += self.weights[place] * (first[:, place, np.newaxis] != second[:, place])
-        return np.asarray(found)
-
-    def across(self, rungs: Integers, other: Integers) -> Floats:
-        """What the covariance of two results is multiplied by for their rungs."""
-        apart = np.abs(self.spec.times[rungs][:, np.newaxis] - self.spec.times[other])
-        return np.asarray(
-            self.amplitudes[rungs][:, np.newaxis]
-            * self.amplitudes[other]
-            * np.exp(-apart / self.rho)
-        )
+    def across(self) -> Floats:
+        """What a covariance is multiplied by for its two rungs: rungs × rungs."""
+        apart = np.abs(self.spec.times[:, np.newaxis] - self.spec.times)
+        return np.asarray(np.outer(self.amplitudes, self.amplitudes) * np.exp(-apart / self.rho))
 
     def among(self, rows: Inputs) -> Floats:
         """The covariance of results, noise included."""
-        found, _ = matern(self.distances(rows.points, rows.points))
+        found = _value(Distances(self, rows.points)(rows.points))
         found += self.own * (rows.trials[:, np.newaxis] == rows.trials)
-        found *= self.across(rows.rungs, rows.rungs)
+        found *= self.across()[np.ix_(rows.rungs, rows.rungs)]
         found += self.spec.offset * (rows.rungs[:, np.newaxis] == rows.rungs)
         found[np.diag_indices(len(rows))] += self.noise + _JITTER
         return found
+
+
+class Distances:
+    """Squared distances to some points, in lengths; what depends on these alone is kept."""
+
+    def __init__(self, kernel: Kernel, points: Floats) -> None:
+        is_choice = kernel.spec.is_choice
+        self._numbers, self._roots = np.flatnonzero(~is_choice), np.sqrt(kernel.weights[~is_choice])
+        self._choices = [
+            (place, kernel.weights[place], points[:, place]) for place in np.flatnonzero(is_choice)
+        ]
+        scaled = self._scaled(points)
+        self._minus_twice, self._squares = -2.0 * scaled.T, _squared(scaled)
+
+    def __call__(self, points: Floats) -> Floats:
+        """From each of other points to each of these; as a product, many times as fast."""
+        scaled = self._scaled(points)
+        found = scaled @ self._minus_twice
+        found += _squared(scaled)[:, np.newaxis]
+        found += self._squares
+        np.maximum(found, 0.0, out=found)  # rounding
+        for place, weight, known in self._choices:
+            found += weight * (points[:, place, np.newaxis] != known)
+        return np.asarray(found)
+
+    def _scaled(self, points: Floats) -> Floats:
+        """The numbers among the coordinates in lengths, from the cube's middle."""
+        return np.asarray((points[:, self._numbers] - 0.5) * self._roots)
 
 
 class GaussianProcess:
@@ -160,6 +176,17 @@ class GaussianProcess:
         self._weights, _ = dpotrs(self._root, values, lower=1)
         if not np.isfinite(self._weights).all():
             raise np.linalg.LinAlgError("the results are not finite")
+        self._distances, self._across = Distances(kernel, rows.points), kernel.across()
+
+    @cached_property
+    def _inverse(self) -> Floats:
+        """Of the root; products with it are several times as fast as solving."""
+        found, _ = dtrtri(self._root, lower=1)
+        return np.asarray(found)
+
+    def mean(self, points: Floats, rung: int, trials: Integers | None = None) -> Floats:
+        """The first part of `predict`, which costs the least."""
+        return np.asarray(self._cross(points, rung, trials) @ self._weights)
 
     def predict(
         self, points: Floats, rung: int, trials: Integers | None = None
@@ -169,10 +196,10 @@ class GaussianProcess:
         With `trials`, of those very trials, whose other results say more than their params do.
         """
         cross = self._cross(points, rung, trials)
-        solved, _ = dtrtrs(self._root, cross.T, lower=1)
+        whitened = dtrmm(1.0, self._inverse, cross.T, lower=1)
         own = 0.0 if trials is None else self.kernel.own
         before = self.kernel.amplitudes[rung] ** 2 * (1 + own)
-        variance = np.maximum(before - (solved * solved).sum(axis=0), _LEAST_VARIANCE)
+        variance = np.maximum(before - _squared(whitened.T), _LEAST_VARIANCE)
         return cross @ self._weights, np.sqrt(variance)
 
     def moments(self, points: Floats, rung: int) -> Moments:
@@ -180,19 +207,23 @@ class GaussianProcess:
 
         Along a choice nothing changes.
         """
-        kernel, rows = self.kernel, self.rows
-        value, slope = matern(kernel.distances(points, rows.points))
-        scale = kernel.across(np.full(1, rung), rows.rungs)
+        value, slope = matern(self._distances(points))
+        scale = self._across[rung, self.rows.rungs]
         cross = value * scale
-        solved, _ = dpotrs(self._root, cross.T, lower=1)
-        variance = kernel.amplitudes[rung] ** 2 - (cross * solved.T).sum(axis=1)
+        whitened = cross @ self._inverse.T
+        variance = self.kernel.amplitudes[rung] ** 2 - _squared(whitened)
         sd = np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
-        apart = points[:, np.newaxis, :] - rows.points
-        change = -(slope * scale)[:, :, np.newaxis] * apart * kernel.weights
-        change[:, :, kernel.spec.is_choice] = 0.0
-        mean_slope = np.einsum("pnd,n->pd", change, self._weights)
-        sd_slope = -np.einsum("pnd,np->pd", change, solved) / sd[:, np.newaxis]
+        slope *= -scale
+        mean_slope = self._along(points, slope * self._weights)
+        sd_slope = self._along(points, slope * (whitened @ self._inverse)) / -sd[:, np.newaxis]
         return Moments(cross @ self._weights, sd, mean_slope, sd_slope)
+
+    def _along(self, points: Floats, pull: Floats) -> Floats:
+        """The sum of the ways from all results to a point, by how much each counts."""
+        found = points * pull.sum(axis=1)[:, np.newaxis] - pull @ self.rows.points
+        found *= self.kernel.weights
+        found[:, self.kernel.spec.is_choice] = 0.0
+        return np.asarray(found)
 
     def believing(self, points: Floats, rung: int, trials: Integers) -> "GaussianProcess":
         """The posterior as if the trials had reached the rung with what is expected of them.
@@ -202,18 +233,18 @@ class GaussianProcess:
         """
         if not len(points):
             return self
-        expected, _ = self.predict(points, rung, trials)
-        expected = expected + self.kernel.spec.offset * self._weights[self.rows.rungs == rung].sum()
+        expected = self.mean(points, rung, trials)
+        expected += self.kernel.spec.offset * self._weights[self.rows.rungs == rung].sum()
         more = Inputs(points, np.full(len(points), rung), trials)
         return GaussianProcess(
             self.kernel, self.rows + more, np.concatenate([self.values, expected])
         )
 
     def _cross(self, points: Floats, rung: int, trials: Integers | None) -> Floats:
-        found, _ = matern(self.kernel.distances(points, self.rows.points))
+        found = _value(self._distances(points))
         if trials is not None:
             found += self.kernel.own * (trials[:, np.newaxis] == self.rows.trials)
-        found *= self.kernel.across(np.full(1, rung), self.rows.rungs)
+        found *= self._across[rung, self.rows.rungs]
         return found
 
 
@@ -226,32 +257,35 @@ class Likelihood:
 
     def __init__(self, spec: KernelSpec, rows: Inputs, values: Floats) -> None:
         self._spec, self._values = spec, values
-        count = len(rows)
+        count, rungs = len(rows), len(spec.times)
         first, second = np.tril_indices(count)
-        self._shape, self._flat = (count, count), first * count + second
+        self._pairs, self._places = (first, second), first * count + second
         self._diagonal = np.flatnonzero(first == second)
-        self._times = np.where(first == second, 1.0, 2.0)  # how often a pair is in the matrix
-        apart = np.abs(rows.points[first] - rows.points[second]).T
-        apart[spec.is_choice] = apart[spec.is_choice] > 0
-        self._squares = np.ascontiguousarray(apart * apart)  # coordinates × pairs
-        self._rungs = rows.rungs[first], rows.rungs[second]
-        self._apart = np.abs(spec.times[self._rungs[0]] - spec.times[self._rungs[1]])
-        self._is_own = (rows.trials[first] == rows.trials[second]).astype(float)
-        self._offset = spec.offset * (self._rungs[0] == self._rungs[1])
+        self._times = np.where(first == second, 0.5, 1.0)  # half as often as in the matrix
+        along = np.ascontiguousarray(rows.points.T)
+        self._squares = along[:, first] - along[:, second]  # coordinates × pairs
+        self._squares *= self._squares
+        self._squares[spec.is_choice] = self._squares[spec.is_choice] > 0
+        one, other = rows.rungs[first], rows.rungs[second]
+        self._rungs = one * rungs + other
+        every = np.arange(rungs)[:, np.newaxis]
+        self._shares = (one == every) + (other == every).astype(float)  # rungs × pairs
+        self._apart = np.abs(spec.times[one] - spec.times[other])
+        self._own = np.flatnonzero(rows.trials[first] == rows.trials[second])
+        self._offset = spec.offset * (one == other)
         self._prior = spec.prior()
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
         """The negative log posterior, and its gradient; a very bad one where it is undefined."""
-        kernel = Kernel.of(self._spec, logs)
-        value, slope = matern(kernel.weights @ self._squares)
-        first, second = self._rungs
-        scale = kernel.amplitudes[first] * kernel.amplitudes[second]
-        scale *= np.exp(self._apart * (-1.0 / kernel.rho))
-        correlated = scale * (value + kernel.own * self._is_own)
+        kernel, count = Kernel.of(self._spec, logs), len(self._values)
+        correlated, slope = matern(kernel.weights @ self._squares)
+        correlated[self._own] += kernel.own
+        scale = kernel.across().ravel()[self._rungs]
+        correlated *= scale
         pairs = correlated + self._offset
         pairs[self._diagonal] += kernel.noise + _JITTER
-        matrix = np.zeros(self._shape)
-        matrix.ravel()[self._flat] = pairs
+        matrix = np.zeros((count, count))
+        matrix.ravel()[self._places] = pairs
         # Seen by Fortran, the lower triangle of our rows is the upper one of its columns.
         root, failed = dpotrf(matrix.T, lower=0, clean=0, overwrite_a=1)
         if failed:
@@ -259,8 +293,9 @@ class Likelihood:
         weights, _ = dpotrs(root, self._values, lower=0)
         misfit = 0.5 * self._values @ weights + np.log(root.diagonal()).sum()
         inverse, _ = dpotri(root, lower=0, overwrite_c=1)
-        outer = np.multiply.outer(weights, weights).ravel()[self._flat]
-        pull = 0.5 * self._times * (inverse.T.ravel()[self._flat] - outer)
+        pull = inverse.T.ravel()[self._places]
+        pull -= weights[self._pairs[0]] * weights[self._pairs[1]]
+        pull *= self._times
         away = (logs - self._prior[0]) / self._prior[1]
         gradient = self._gradient(kernel, pull, scale, slope, correlated)
         return float(misfit + 0.5 * away @ away), gradient + away / self._prior[1]
@@ -269,17 +304,17 @@ class Likelihood:
         self, kernel: Kernel, pull: Floats, scale: Floats, slope: Floats, correlated: Floats
     ) -> Floats:
         """The change of the misfit with each logarithm; `pull` is its change with the pairs."""
-        pulled, rungs = pull * correlated, len(kernel.amplitudes)
-        pull_scale = pull * scale
-        first, second = self._rungs
+        correlated *= pull
+        scale *= pull
+        slope *= scale
         return np.concatenate(
             [
-                (self._squares @ (pull_scale * slope)) * kernel.weights,
-                np.bincount(first, pulled, rungs) + np.bincount(second, pulled, rungs),
+                (self._squares @ slope) * kernel.weights,
+                self._shares @ correlated,
                 [
-                    pulled @ self._apart / kernel.rho,
+                    correlated @ self._apart / kernel.rho,
                     2 * kernel.noise * pull[self._diagonal].sum(),
-                    2 * kernel.own * (pull_scale @ self._is_own),
+                    2 * kernel.own * scale[self._own].sum(),
                 ],
             ]
         )
@@ -308,23 +343,45 @@ def fitted(spec: KernelSpec, rows: Inputs, values: Floats) -> Kernel:
 
 def matern(squares: Floats) -> tuple[Floats, Floats]:
     """Matérn 5/2 of squared distances, and -2 times its derivative by them."""
-    far = _ROOT_OF_FIVE * np.sqrt(squares)
+    far = np.sqrt(squares)
+    far *= _ROOT_OF_FIVE
     decay = np.exp(-far)
-    slope = (5.0 / 3.0) * (1.0 + far) * decay
-    return np.asarray((1.0 + far + far * far / 3.0) * decay), np.asarray(slope)
+    slope = far + 1.0
+    slope *= decay
+    far *= far
+    far *= decay
+    far /= 3.0
+    far += slope
+    slope *= 5.0 / 3.0
+    return np.asarray(far), np.asarray(slope)
+
+
+def _value(squares: Floats) -> Floats:
+    """The first part of `matern`."""
+    far = np.sqrt(squares)
+    far *= _ROOT_OF_FIVE
+    found = far / 3.0
+    found += 1.0
+    found *= far
+    found += 1.0
+    np.negative(far, out=far)
+    found *= np.exp(far, out=far)
+    return np.asarray(found)
+
+
+def _squared(rows: Floats) -> Floats:
+    """The squared length of each row."""
+    return np.einsum("ij,ij->i", rows, rows)
 
 
 def _root(covariance: Floats) -> Floats:
     """The lower Cholesky factor, of a covariance with more on its diagonal where it must be."""
-    added = 0.0
+    added, diagonal = 0.0, np.diag_indices(len(covariance))
     for _ in range(6):
-        propped = covariance + added * np.eye(len(covariance))
-        root, failed = dpotrf(propped, lower=1, clean=1)
+        root, failed = dpotrf(covariance, lower=1, clean=1)
         if not failed:
             return np.asarray(root)
-        added = max(10 * added, _JITTER)
+        more = max(9 * added, _JITTER)
+        covariance[diagonal] += more
+        added += more
     raise np.linalg.LinAlgError("the covariance of the results is not positive definite")
-
-
-def _zeros(first: Floats, second: Floats) -> Floats:
-    return np.zeros((len(first), len(second)))

@@ -4,6 +4,8 @@ A cliff elsewhere makes a model think that a few percent from trained points all
 half of a budget would go into one place: so many trials may lie near each other, and no more.
 """
 
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +28,8 @@ _MORE = 2.5  # times as many trials may be within the second as within the first
 _EQUAL = 1e-9  # distance of points that are the same, rounding aside
 _CHOICES_APART = 1e4  # times as far as numbers: beyond every distance
 _USUAL = 7  # coordinates for which the distances are meant
-_CHUNK = 32  # candidates that are looked at at once, from the best on
+_FIRST_LOOK, _LOOK = 4, 32  # candidates that are looked at at once, from the best on
+_LEAF = 256  # trials that are compared one by one
 _FREE, _CROWDED, _TAKEN = 0, 1, 2
 
 
@@ -49,7 +52,7 @@ class Crowd:
 
     def __init__(self, points: Floats, is_choice: Flags, most: int) -> None:
         self._scale = np.where(is_choice, _CHOICES_APART, 1.0)
-        self._tree = KDTree(points * self._scale) if points.size else None
+        self._tree = _tree(points * self._scale) if points.size else None
         self._limits = list[tuple[float, float]]()
         if most:
             # With fewer numbers than usual the distances take as little of the cube.
@@ -72,6 +75,11 @@ class Crowd:
         scaled = points * self._scale
         found = self._tree.query_ball_point(scaled, radius, p=np.inf, return_length=True)
         return np.asarray(found, dtype=np.intp)
+
+
+def _tree(points: Floats) -> KDTree:
+    """One that is quickly made, because few points are looked for in it."""
+    return KDTree(points, leafsize=_LEAF, compact_nodes=False, balanced_tree=False)
 
 
 def best_point(
@@ -116,15 +124,28 @@ def _candidates(cube: UnitCube, leaders: Floats, rng: np.random.Generator) -> Fl
 def _starts(candidates: Floats, values: Floats, crowd: Crowd) -> Floats:
     """The best candidates with room around them that differ from each other."""
     chosen: list[Floats] = []
-    order = np.argsort(-values, kind="stable")
-    for at in range(0, len(order), _CHUNK):
-        chunk = candidates[order[at : at + _CHUNK]]
-        for point in chunk[crowd.levels(chunk) == _FREE]:
-            if all(np.abs(point - other).max(initial=0.0) > _APART for other in chosen):
+    for rows in _from_the_best(values):
+        points = candidates[rows]
+        points = points[[_is_apart(point, chosen) for point in points]]
+        for point in points[crowd.levels(points) == _FREE]:
+            if _is_apart(point, chosen):
                 chosen.append(point)
             if len(chosen) == _CLIMBS:
                 return np.array(chosen)
-    return np.array([*chosen, candidates[order[0]]])
+    return np.array([*chosen, candidates[np.argmax(values)]])
+
+
+def _is_apart(point: Floats, others: Sequence[Floats]) -> bool:
+    return all(np.abs(point - other).max(initial=0.0) > _APART for other in others)
+
+
+def _from_the_best(values: Floats) -> Iterator[Integers]:
+    """Places by value, some at a time and then more, because the first will do most often."""
+    order = np.argsort(-values, kind="stable")
+    begin, look = 0, _FIRST_LOOK
+    while begin < len(order):
+        yield order[begin : begin + look]
+        begin, look = begin + look, min(2 * look, _LOOK)
 
 
 def _climbed(promise: Promising, cube: UnitCube, start: Floats) -> Floats:
@@ -163,6 +184,11 @@ def _neighbours(cube: UnitCube, point: Floats) -> Floats:
 
 def _best(promise: Promising, points: Floats, crowd: Crowd) -> tuple[Floats, tuple[int, float]]:
     """The best of some points, and its rank, of which less is better: room before promise."""
-    levels, values = crowd.levels(points), promise.values(points)
-    place = int(np.lexsort((-values, levels))[0])
-    return points[place], (int(levels[place]), -float(values[place]))
+    values, found = promise.values(points), list[tuple[int, int]]()
+    for rows in _from_the_best(values):
+        levels = crowd.levels(points[rows])
+        found.append((int(levels.min()), int(rows[levels.argmin()])))
+        if found[-1][0] == _FREE:
+            break
+    level, place = min(found, key=itemgetter(0))
+    return points[place], (level, -float(values[place]))

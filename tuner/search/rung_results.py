@@ -6,7 +6,7 @@ from math import isfinite, nan
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.search.cube import Flags, UnitCube
+from tuner.search.cube import UnitCube
 from tuner.search.curve_table import Floats
 from tuner.search.gaussian_process import Inputs, Integers
 from tuner.search.trial_arrays import TrialColumns
@@ -24,7 +24,10 @@ class RungResults(TrialColumns):
     `is_open` says that it trains, or waits for a worker: not that it was paused.
     """
 
-    _columns = ("_shares", "points", "is_whole", "is_open", "values", "finals", "violations")
+    _columns = (
+        *("_shares", "points", "is_whole", "is_open"),
+        *("values", "finals", "violations", "is_broken"),
+    )
 
     def __init__(self, cube: UnitCube, steps: Sequence[int], objectives: int) -> None:
         super().__init__()
@@ -36,6 +39,7 @@ class RungResults(TrialColumns):
         self.values = np.empty((0, len(steps) + 1))  # nan where it has not been
         self.finals = np.empty((0, objectives))
         self.violations = np.empty(0, dtype=object)  # by the constraint's name
+        self.is_broken = np.empty(0, dtype=bool)  # some constraint
 
     def update(self, trials: Sequence[FrozenTrial]) -> list[int]:
         """Bring the rows up to date with these trials, in their order; give those that changed."""
@@ -49,6 +53,7 @@ class RungResults(TrialColumns):
         is_paused = getattr(trial, "is_paused", False)
         self.is_open[row] = trial.state is TrialState.RUNNING and not is_paused
         self.violations[row] = trial.constraints or _NO_BOUNDS
+        self.is_broken[row] = any(value > 0 for value in trial.constraints.values())
         is_complete, has_failed = trial.state is TrialState.COMPLETE, trial.state is TrialState.FAIL
         self.finals[row] = trial.values if is_complete else nan
         steps = {} if has_failed else trial.intermediate_values
@@ -81,13 +86,12 @@ def kept(values: Floats, most: int) -> Integers:
     """Rows of some trials that have `most` results together, in turn of three orders.
 
     The best at high rungs, the latest, and some of all times, so that what is bad is known too.
-    `values` of trials × rungs, more is better.
+    Of fewer results the first of these rows are kept. `values` of trials × rungs, more is better.
     """
-    has_any = np.flatnonzero(np.isfinite(values).any(axis=1))
-    counts = np.isfinite(values).sum(axis=1)
-    if counts.sum() <= most:
-        return has_any
-    rungs = np.where(np.isfinite(values), np.arange(values.shape[1]), -1).max(axis=1)[has_any]
+    is_there = np.isfinite(values)
+    counts = is_there.sum(axis=1)
+    has_any = np.flatnonzero(counts)
+    rungs = values.shape[1] - 1 - is_there[has_any, ::-1].argmax(axis=1)  # the highest
     best = has_any[np.lexsort((-values[has_any, rungs], -rungs))]
     # Rows that high powers of two divide are spread evenly, and stay so as trials come.
     spread = has_any[np.argsort(-(has_any & -has_any), kind="stable")]
@@ -113,11 +117,6 @@ def slacks(violations: Sequence[Mapping[str, float]], name: str) -> Floats:
     found = np.where(np.isnan(broken), nan, 1.0)
     found[is_broken] = -np.minimum(np.log1p(broken[is_broken] / scale), _MOST_BROKEN)
     return np.asarray(found)
-
-
-def is_feasible(violations: Sequence[Mapping[str, float]]) -> Flags:
-    """Whether no bound is known to be broken."""
-    return np.array([all(v <= 0 for v in each.values()) for each in violations], dtype=bool)
 
 
 def _finite(value: float) -> float:

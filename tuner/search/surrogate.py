@@ -22,7 +22,6 @@ from tuner.search.observation import TRAINABLE
 from tuner.search.rung_results import (
     RungResults,
     as_rows,
-    is_feasible,
     kept,
     slacks,
     standardised,
@@ -73,14 +72,14 @@ def surrogate(
     running = np.flatnonzero(is_running)[-_BELIEVED:]
     process = process.believing(points[running], top, numbers[running])
     known = np.union1d(used, running)
-    expected, _ = process.predict(points[known], top, numbers[known])
-    violations = results.violations[usable].tolist()
-    feasible = is_feasible([violations[row] for row in known])
+    expected = process.mean(points[known], top, numbers[known])
+    violations, is_broken = results.violations[usable], results.is_broken[usable]
+    feasible = ~is_broken[known]
     terms: list[Improvement | Feasibility] = []
     if feasible.any():
         terms.append(Improvement(process, top, float(expected[feasible].max()) + _MARGIN))
-    for name in sorted({name for each in violations for name, value in each.items() if value > 0}):
-        left = slacks(violations, name)
+    for name in sorted({n for each in violations[is_broken] for n, v in each.items() if v > 0}):
+        left = slacks(violations.tolist(), name)
         if name == TRAINABLE:
             left[np.isnan(left) & has_result] = 1.0
         terms.append(_feasibility(spec, points, numbers, left))
@@ -108,7 +107,7 @@ def scalarised(finals: Floats, signs: Floats, rng: np.random.Generator) -> Float
 def _process(
     spec: KernelSpec, points: Floats, numbers: Integers, scaled: Floats, used: Integers
 ) -> GaussianProcess:
-    few = kept(scaled, _FITTED)
+    few = used[np.isfinite(scaled[used]).sum(axis=1).cumsum() <= _FITTED]
     kernel = fitted(spec, *as_rows(points[few], numbers[few], scaled[few]))
     return GaussianProcess(kernel, *as_rows(points[used], numbers[used], scaled[used]))
 
