@@ -1,6 +1,7 @@
 """The Gaussian process learns from what there is to learn from, and keeps away from the rest."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,25 @@ def test_it_finds_the_top_of_a_hill(workers: int) -> None:
     chance = study(space=CUBE, search={"sampler": "random", "trials": 30})
     _, random = search(chance, sphere, before=START)
     assert best(trials) > best(random) / 4  # both are below zero
+
+
+@pytest.mark.parametrize("factor", [2.0**-30, 2.0**30, -1.0])
+def test_unit_and_direction_of_an_objective_change_nothing(factor: float) -> None:
+    """Billionths or billions, and a loss instead of a score: the same draw."""
+    direction = "maximize" if factor > 0 else "minimize"
+    objectives = [{"metric": "miou", "direction": direction}]
+    sampler = {"name": "gp", "startup": 3}
+    spec = study(space=ROTATE, objectives=objectives, search={"sampler": sampler, "seed": 5})
+    seen = [curve(n, 5.0 * n, TrialState.COMPLETED, s2=0.5, s6=0.7) for n in range(5)]
+    scaled = [
+        replace(
+            each,
+            values=each.values and (factor * each.values[0],),
+            steps={step: factor * value for step, value in each.steps.items()},
+        )
+        for each in seen
+    ]
+    assert drawn(spec, scaled) == drawn(spec_of(ROTATE, startup=3), seen)
 
 
 @pytest.mark.parametrize("state", [TrialState.PAUSED, TrialState.PRUNED])

@@ -119,6 +119,31 @@ def test_equal_values_are_no_reason_to_divide_by_nothing() -> None:
     assert np.isnan(found[:, 1]).all()
 
 
+@pytest.mark.parametrize("first", [0.0, 1e-12])
+def test_a_rung_of_few_above_one_of_nearly_equal_values_has_its_own_spread(first: float) -> None:
+    """No trial has learnt anything by the first rung, which is the scale of nothing."""
+    values = np.full((20, 2), NAN)
+    values[:, 0] = np.linspace(0, first, 20)
+    values[:3, 1] = 0.3, 0.5, 0.6
+    expected = np.array([-0.1, 0.0, 0.1]) / np.std([0.4, 0.5, 0.6])
+    assert standardised(values)[:3, 1] == pytest.approx(expected)
+
+
+@few
+@given(st.integers(0, 2**32 - 1), st.sampled_from([-600, -30, 30, 300]), st.booleans())
+def test_the_unit_of_values_changes_nothing(seed: int, power: int, clipped: bool) -> None:
+    """A loss in billionths is searched like one in billions."""
+    values = curves(seed, 40)
+    scaled = standardised(values * 2.0**power, clipped=clipped)
+    np.testing.assert_array_equal(scaled, standardised(values, clipped=clipped))
+
+
+def test_values_that_differ_by_rounding_are_equal() -> None:
+    """Which of them is greatest says nothing."""
+    values = 1e6 + np.array([[0.0], [1e-9], [-1e-9], [2e-9]])
+    assert not standardised(values).any()
+
+
 @pytest.mark.parametrize("clipped", [True, False])
 def test_values_at_the_ends_of_what_a_number_can_be(clipped: bool) -> None:
     """A loss that ran away is bad and no more than that."""

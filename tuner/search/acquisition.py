@@ -90,7 +90,8 @@ def log_improvement(above: Floats) -> Floats:
         - _LOG_ROOT_OF_TWO_PI
     )
     z = above[far]
-    series = np.log1p(-3 / z**2 + 15 / z**4 - 105 / z**6)
+    q = (1 / z) ** 2  # powers of it vanish where those of z would be infinite
+    series = np.log1p(-3 * q + 15 * q**2 - 105 * q**3)
     found[far] = series - 2 * np.log(-z) - 0.5 * z * z - _LOG_ROOT_OF_TWO_PI
     return found
 

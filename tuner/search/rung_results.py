@@ -12,7 +12,8 @@ from tuner.search.gaussian_process import Inputs, Integers
 from tuner.search.trial_arrays import TrialColumns
 
 _FEWEST = 8  # results of a rung before their own spread is its scale
-_LEAST_SPREAD = 1e-9
+_FAR = 100.0  # spreads of the rung below beyond which that is not the scale of this one
+_ROUNDING = 1e-14  # of the largest value: what differs by less is equal
 _HUGE = 1e100  # so that squares of values are finite
 _NO_BOUNDS: Mapping[str, float] = {}
 _MOST_BROKEN = 3.0  # how far below 0 a slack goes
@@ -65,7 +66,8 @@ def standardised(values: Floats, *, clipped: bool = True) -> Floats:
     """Each rung's values, of which more is better, by their median and their spread.
 
     If `clipped`, what is worse than the median by more than the best is better stands there: how
-    bad a bad trial is says little. Few values have the spread of the rung below.
+    bad a bad trial is says little. Few values have the spread of the rung below, unless its values
+    are all but equal. The unit in which values are measured changes nothing.
     """
     found, spread = np.full_like(values, nan), None
     for rung in range(values.shape[1]):
@@ -73,12 +75,17 @@ def standardised(values: Floats, *, clipped: bool = True) -> Floats:
         if not is_there.any():
             continue
         there = np.clip(values[is_there, rung], -_HUGE, _HUGE)
-        middle = np.median(there)
+        middle, largest = np.median(there), np.abs(there).max()
         if clipped:
             there = np.maximum(there, 2 * middle - there.max())
-        if spread is None or len(there) >= _FEWEST:
-            spread = max(float(there.std()), _LEAST_SPREAD)
-        found[is_there, rung] = (there - middle) / spread
+        there -= middle
+        farthest = np.abs(there).max()
+        if farthest <= _ROUNDING * largest:
+            found[is_there, rung] = 0.0
+            continue
+        if spread is None or len(there) >= _FEWEST or farthest > _FAR * spread:
+            spread = float((there / farthest).std() * farthest)  # no square that is 0 or infinite
+        found[is_there, rung] = there / spread
     return found
 
 
