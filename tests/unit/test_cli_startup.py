@@ -1,6 +1,7 @@
 """Starting with wrong settings: one line that names the thing and a remedy, and no traceback."""
 
 import logging
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -239,3 +240,15 @@ def test_asking_makes_no_database(tmp_path: Path) -> None:
 
     assert (result.exit_code, "segtune db upgrade" in result.stdout) == (1, True)
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("chosen", [None, "3"])
+def test_a_server_counts_on_one_core_unless_told(
+    chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Draws of several studies share the cores, instead of threads of one draw."""
+    monkeypatch.setenv("OMP_NUM_THREADS", chosen or "")
+    if chosen is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    _complaint("serve", "--port", "99999")
+    assert os.environ["OMP_NUM_THREADS"] == (chosen or "1")

@@ -1,5 +1,6 @@
 """`segtune serve`: the server, as one process or as several on one port."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +35,7 @@ def serve(  # noqa: PLR0913, PLR0917  # each option is an argument
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the server: API, dashboard and upkeep."""
+    _share_cores()  # before anything loads numpy
     from api.serve import serve as run
     from api.settings import Settings
 
@@ -50,6 +52,15 @@ def serve(  # noqa: PLR0913, PLR0917  # each option is an argument
     else:
         # In JSON the log says so, and nothing else is put out beside it.
         run(settings, ready=None if settings.log_format == "json" else _say)
+
+
+def _share_cores() -> None:
+    """Have numpy and scipy count on one core each time, unless the environment says otherwise.
+
+    The matrices of a draw are small; on a busy machine threads that wait for each other make it
+    ten times as slow. More cores are used by drawing for several studies, and by `--processes`.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _say(address: str) -> None:
