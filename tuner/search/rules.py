@@ -25,7 +25,7 @@ _FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: the first rung would be at e
 # What `auto` means, by the measurements in benchmarks/README.md.
 _SAMPLER, _SAMPLER_OF_SEVERAL = "rung_tpe", "tpe"
 _PRUNER, _NO_PRUNER = "promote", "none"
-_FALLBACK = "random"
+FALLBACK = "random"  # what draws where the study's sampler only repeats points
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Rules:
 
     def fallback_sampler(self, seed: int) -> BaseSampler:
         """A new sampler for a study whose own one only repeats points."""
-        return self._sampler(_FALLBACK, seed)
+        return self._sampler(FALLBACK, seed)
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         sampler: BaseSampler = self._build("sampler", self._strategy(name, "sampler"), self, seed)

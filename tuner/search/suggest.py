@@ -18,9 +18,10 @@ from optuna.trial import Trial
 from tuner.configs.seeds import draw_seed
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.search import proposers
+from tuner.search.credit import DRAWN_BY
 from tuner.search.networks import Networks
 from tuner.search.observation import Observation, Translator, by_number, open_study
-from tuner.search.rules import Rules
+from tuner.search.rules import FALLBACK, Rules
 from tuner.search.transfer import SourceTrial, WarmStartProposer
 from tuner.spec.grid import points, size
 from tuner.spec.space import Params
@@ -122,12 +123,12 @@ class Suggester:
             return None
         seed = draw_seed(self._spec.search.seed, number, _TRIES)
         rng = random.Random(seed)
-        draw = Draw(rng.choice(free))
+        params = rng.choice(free)
         for _ in range(_RANDOM_TRIES):  # one that can be trained, if there are some
-            if not self._networks.is_closed(draw.params):
+            if not self._networks.is_closed(params):
                 break
-            draw = Draw(rng.choice(free))
-        return draw
+            params = rng.choice(free)
+        return Draw(params, {DRAWN_BY: FALLBACK})
 
     def _proposed(self, number: int, attempt: int) -> Draw | None:
         """A proposer's draw if it is its turn; a systematic sampler is never interrupted."""
@@ -148,7 +149,8 @@ class Suggester:
         try:
             trial = self._study.ask()
             params = self._suggest(trial)
-            return Draw(params, _lasting(self._storage.get_trial(number).system_attrs))
+            attrs = _lasting(self._storage.get_trial(number).system_attrs)
+            return Draw(params, attrs if is_own else {**attrs, DRAWN_BY: FALLBACK})
         finally:
             self._storage.withdraw()
 

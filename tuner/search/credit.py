@@ -1,0 +1,130 @@
+"""What each of several samplers has earned: how rare it is to do as well as its latest draws.
+
+A trial is compared with those before it, each at the last rung that both reached. Its credit is how
+often the trials that did as well or better can be doubled before they are all of them: of 64, the
+best so far has six, the middle one has one, the worst none; what only repeats a good result has
+less each time. Shares follow the mean credit of the latest draws, as in a portfolio of acquisition
+functions (Hoffman, Brochu & de Freitas 2011), whose rewards come from the model instead.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, log2, nan
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.search.curve_table import Floats
+from tuner.search.gaussian_process import Integers
+from tuner.search.trial_arrays import TrialColumns
+
+DRAWN_BY = "drawn_by"  # the attribute of a trial that says which of several samplers drew it
+_LATEST = 200  # results that shares follow, at most
+_AMONG_BEST = log2(10)  # credit of what is among the best tenth of those so far
+
+Names = NDArray[np.object_]
+
+
+class DrawnTrials(TrialColumns):
+    """Who drew each trial, None where no sampler says so, and what it reached; more is better.
+
+    The first column of `values` is 1 for what has a result, 0 for what could not be trained or
+    breaks a bound; then come the rungs and the end. Not a number where there is nothing yet.
+    """
+
+    _columns = ("drawn_by", "values")
+
+    def __init__(self, steps: Sequence[int], direction: StudyDirection) -> None:
+        super().__init__()
+        self._steps, self._sign = steps, -1.0 if direction is StudyDirection.MINIMIZE else 1.0
+        self.drawn_by = np.empty(0, dtype=object)
+        self.values = np.empty((0, len(steps) + 2))
+
+    def _read(self, row: int, trial: FrozenTrial) -> None:
+        self.drawn_by[row] = trial.system_attrs.get(DRAWN_BY)
+        self.values[row] = nan
+        if any(excess > 0 for excess in trial.constraints.values()):
+            self.values[row, 0] = 0.0
+        elif trial.state is not TrialState.FAIL:
+            found = [trial.intermediate_values.get(step, nan) for step in self._steps]
+            found.append(trial.values[0] if trial.state is TrialState.COMPLETE else nan)
+            self.values[row, 1:] = [self._sign * v if isfinite(v) else nan for v in found]
+            self.values[row, 0] = 1.0 if np.isfinite(self.values[row, 1:]).any() else nan
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A sampler's trials, those of its latest that have results and are among the best tenth of all
+    before them, their mean credit, and the sampler's share of the draws to come."""
+
+    draws: int
+    results: int
+    among_best: int
+    credit: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How credit becomes shares.
+
+    `shares` are those before there are results. A result counts half after `halved_by` further
+    trials, and each sampler is credited with `assumed` results of the mean. Then shares go with
+    credit to the power of `sharpness`, none of them below `floor`.
+    """
+
+    shares: Mapping[str, float]
+    halved_by: float
+    assumed: float
+    sharpness: float
+    floor: float
+
+
+def credits_of(rows: Integers, values: Floats) -> Floats:
+    """The credit of some of the trials; `values` of all, by number, as in `DrawnTrials`."""
+    mine = values[rows]
+    is_before = np.arange(len(values)) < rows[:, None]
+    is_open, is_as_good = is_before.copy(), np.zeros_like(is_before)
+    for rung in reversed(range(values.shape[1])):
+        is_there = is_open & np.isfinite(mine[:, rung, None]) & np.isfinite(values[:, rung])
+        is_as_good |= is_there & (values[:, rung] >= mine[:, rung, None])
+        is_open &= ~is_there
+    compared = (is_before & ~is_open).sum(axis=1)
+    return np.asarray(np.log2((compared + 1) / (is_as_good.sum(axis=1) + 1)))
+
+
+def standings(drawn_by: Names, values: Floats, rates: Rates) -> dict[str, Standing]:
+    """How each sampler stands after these trials, by its name."""
+    names = list(rates.shares)
+    rows = np.flatnonzero(np.isfinite(values[:, 0]) & np.isin(drawn_by, names))[-_LATEST:]
+    earned, drew = credits_of(rows, values), drawn_by[rows]
+    weights = 0.5 ** ((len(values) - 1 - rows) / rates.halved_by)
+    usual = (weights @ earned + rates.assumed) / (weights.sum() + rates.assumed)
+    credit = {}
+    for name in names:
+        own = weights * (drew == name)
+        credit[name] = (own @ earned + rates.assumed * usual) / (own.sum() + rates.assumed)
+    shares = _shares(credit, rates)
+    return {
+        name: Standing(
+            draws=int((drawn_by == name).sum()),
+            results=int((drew == name).sum()),
+            among_best=int((earned[drew == name] >= _AMONG_BEST).sum()),
+            credit=float(credit[name]),
+            share=shares[name],
+        )
+        for name in names
+    }
+
+
+def _shares(credit: Mapping[str, float], rates: Rates) -> dict[str, float]:
+    """Shares of the draws to come; a sampler that had none at first has none."""
+    parts = {name: first * credit[name] ** rates.sharpness for name, first in rates.shares.items()}
+    whole = sum(parts.values())
+    raised = {
+        name: max(part / whole, rates.floor) if rates.shares[name] else 0.0
+        for name, part in parts.items()
+    }
+    return {name: part / sum(raised.values()) for name, part in raised.items()}

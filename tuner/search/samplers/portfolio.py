@@ -1,0 +1,131 @@
+"""Several samplers, each of which draws as often as its latest draws have earned.
+
+Random draws first; then TPE on a rung and a Gaussian process by halves, with a few random draws
+among them. Whose draws are rarer in how well they do among all before them makes more of those to
+come (`tuner.search.credit`). The trials alone decide the shares, the draw's seed whose turn it is.
+"""
+
+import random
+from math import inf
+from typing import Annotated, Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from pydantic import Field
+
+from tuner.search.credit import DRAWN_BY, DrawnTrials, Rates, Standing, standings
+from tuner.search.in_memory_storage import InMemoryStorage
+from tuner.search.rules import Rules
+from tuner.search.samplers import gp as gaussian_process
+from tuner.search.samplers import rung_tpe
+
+NEEDS = ("scipy",)
+OBJECTIVES = "one"
+AHEAD = True  # one of them is slow
+
+_GP, _TPE, _RANDOM = "gp", "rung_tpe", "random"
+_FIRST_RANDOM = 0.05  # of the draws, before anything is earned
+_HALVED_BY = 40.0  # trials after which a result counts half
+_ASSUMED = 5.0  # results of the mean credit that each begins with
+_SHARPNESS = 3.0
+_FLOOR = 0.05  # of the draws, so that each can come back
+
+
+def build(
+    rules: Rules,
+    seed: int,
+    *,
+    gp: Annotated[float, Field(ge=0, le=1)] | None = None,
+    forgets: bool = True,
+    crowd: Annotated[int, Field(ge=0)] = 2,
+) -> BaseSampler:
+    """Give the sampler.
+
+    `gp` is a fixed share for the Gaussian process, with the rest for TPE; None: shares are earned.
+    Unless it `forgets`, old draws count as much as the latest. `crowd` is that of `gp`.
+    """
+    members: dict[str, BaseSampler] = {
+        _GP: gaussian_process.build(rules, seed, crowd=crowd),
+        _TPE: rung_tpe.build(rules, seed),
+        _RANDOM: RandomSampler(seed=seed),
+    }
+    return PortfolioSampler(rules, seed, members, _rates(gp, forgets=forgets))
+
+
+def _rates(gp: float | None, *, forgets: bool) -> Rates:
+    halved_by = _HALVED_BY if forgets else inf
+    if gp is not None:
+        return Rates({_GP: gp, _TPE: 1 - gp, _RANDOM: 0.0}, halved_by, _ASSUMED, 0.0, 0.0)
+    half = (1 - _FIRST_RANDOM) / 2
+    first = {_GP: half, _TPE: half, _RANDOM: _FIRST_RANDOM}
+    return Rates(first, halved_by, _ASSUMED, _SHARPNESS, _FLOOR)
+
+
+class PortfolioSampler(BaseSampler):
+    """One of the members draws; the trial says which one did."""
+
+    def __init__(
+        self, rules: Rules, seed: int, members: dict[str, BaseSampler], rates: Rates
+    ) -> None:
+        self._steps, self._members, self._rates = rules.learning_steps, members, rates
+        self._rng = random.Random(seed)
+        self._turn = _RANDOM
+
+    def reseed_rng(self) -> None:
+        """Begin other random numbers."""
+        self._rng = random.Random()
+        for member in self._members.values():
+            member.reseed_rng()
+
+    def standings(self, study: Study) -> dict[str, Standing]:
+        """What each member has earned so far."""
+        direction = study.directions[0]
+
+        def make() -> DrawnTrials:
+            return DrawnTrials(self._steps, direction)
+
+        storage = study._storage
+        if isinstance(storage, InMemoryStorage):
+            drawn = storage.kept("drawn", make)
+        else:
+            drawn = make()
+            drawn.update(study.get_trials(deepcopy=False))
+        return standings(drawn.drawn_by, drawn.values, self._rates)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Choose who draws, and let it look at the study."""
+        found = self.standings(study)
+        shares = [standing.share for standing in found.values()]
+        (self._turn,) = self._rng.choices(list(found), shares)
+        self._members[self._turn].before_trial(study, trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What the member whose turn it is draws together."""
+        return self._members[self._turn].infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Its values; where it has none, the draw is a random one, and counts as such."""
+        self._raise_error_if_multi_objective(study)
+        found = self._members[self._turn].sample_relative(study, trial, search_space)
+        drawn_by = self._turn if found else _RANDOM
+        study._storage.set_trial_system_attr(trial._trial_id, DRAWN_BY, drawn_by)
+        return found
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A random value of what was not drawn together."""
+        self._raise_error_if_multi_objective(study)
+        return self._members[_RANDOM].sample_independent(
+            study, trial, param_name, param_distribution
+        )
