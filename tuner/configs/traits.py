@@ -105,7 +105,8 @@ class SamplerTraits(Traits):
     `learns_from_paused` false: learns from trials that have ended only. `judges`: decides itself
     which trials go on. `ahead`: is slow, so that it draws outside of the study's lock, and ahead of
     need. `systematic`: follows a plan, which no draw from elsewhere may interrupt. `exhaustive`:
-    draws every point of a finite space. `needs` are packages that the server must have.
+    draws every point of a finite space. `portfolio`: lets several samplers draw, as often as each
+    has earned. `needs` are packages that the server must have.
     """
 
     kind = "sampler"
@@ -118,6 +119,7 @@ class SamplerTraits(Traits):
     ahead: bool = False
     systematic: bool = False
     exhaustive: bool = False
+    portfolio: bool = False
     needs: tuple[str, ...] = ()
 
 

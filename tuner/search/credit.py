@@ -20,6 +20,7 @@ from tuner.search.curve_table import Floats
 from tuner.search.gaussian_process import Integers
 from tuner.search.trial_arrays import TrialColumns
 
+SOURCE = "source"  # the attribute of a trial that a proposer has drawn
 DRAWN_BY = "drawn_by"  # the attribute of a trial that says which of several samplers drew it
 _LATEST = 200  # results that shares follow, at most
 _AMONG_BEST = log2(10)  # credit of what is among the best tenth of those so far
@@ -28,7 +29,7 @@ Names = NDArray[np.object_]
 
 
 class DrawnTrials(TrialColumns):
-    """Who drew each trial, None where no sampler says so, and what it reached; more is better.
+    """Where each trial's params come from, None if unknown, and what it reached; more is better.
 
     The first column of `values` is 1 for what has a result, 0 for what could not be trained or
     breaks a bound; then come the rungs and the end. Not a number where there is nothing yet.
@@ -43,7 +44,7 @@ class DrawnTrials(TrialColumns):
         self.values = np.empty((0, len(steps) + 2))
 
     def _read(self, row: int, trial: FrozenTrial) -> None:
-        self.drawn_by[row] = trial.system_attrs.get(DRAWN_BY)
+        self.drawn_by[row] = trial.system_attrs.get(DRAWN_BY, trial.system_attrs.get(SOURCE))
         self.values[row] = nan
         if any(excess > 0 for excess in trial.constraints.values()):
             self.values[row, 0] = 0.0
@@ -56,14 +57,14 @@ class DrawnTrials(TrialColumns):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A sampler's trials, those of its latest that have results and are among the best tenth of all
-    before them, their mean credit, and the sampler's share of the draws to come."""
+    """A source's trials; of its latest those with results, and those among the best tenth of all
+    trials before them; the mean credit of these, and the source's share of the draws to come."""
 
-    draws: int
-    results: int
-    among_best: int
-    credit: float
-    share: float
+    draws: int = 0
+    results: int = 0
+    among_best: int = 0
+    credit: float = 0.0
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +97,33 @@ def credits_of(rows: Integers, values: Floats) -> Floats:
 
 
 def standings(drawn_by: Names, values: Floats, rates: Rates) -> dict[str, Standing]:
-    """How each sampler stands after these trials, by its name."""
-    names = list(rates.shares)
+    """How each sampler stands after these trials, by its name, and then what else has drawn some.
+
+    What has no share in `rates` gets none, and nothing of what it drew changes those of others.
+    """
+    known = {name for name in drawn_by.tolist() if name is not None}
+    names = [*rates.shares, *sorted(known - rates.shares.keys())]
     rows = np.flatnonzero(np.isfinite(values[:, 0]) & np.isin(drawn_by, names))[-_LATEST:]
     earned, drew = credits_of(rows, values), drawn_by[rows]
     weights = 0.5 ** ((len(values) - 1 - rows) / rates.halved_by)
-    usual = (weights @ earned + rates.assumed) / (weights.sum() + rates.assumed)
-    credit = {}
-    for name in names:
-        own = weights * (drew == name)
-        credit[name] = (own @ earned + rates.assumed * usual) / (own.sum() + rates.assumed)
-    shares = _shares(credit, rates)
+    own = weights * np.isin(drew, list(rates.shares))
+    usual = (own @ earned + rates.assumed) / (own.sum() + rates.assumed)
+    credit = {name: _mean(earned, weights * (drew == name), usual, rates.assumed) for name in names}
+    shares = _shares({name: credit[name] for name in rates.shares}, rates)
     return {
         name: Standing(
             draws=int((drawn_by == name).sum()),
             results=int((drew == name).sum()),
             among_best=int((earned[drew == name] >= _AMONG_BEST).sum()),
-            credit=float(credit[name]),
-            share=shares[name],
+            credit=credit[name],
+            share=shares.get(name, 0.0),
         )
         for name in names
     }
+
+
+def _mean(earned: Floats, weights: Floats, usual: float, assumed: float) -> float:
+    return float((weights @ earned + assumed * usual) / (weights.sum() + assumed))
 
 
 def _shares(credit: Mapping[str, float], rates: Rates) -> dict[str, float]:

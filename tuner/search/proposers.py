@@ -15,12 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.configs.recipes import prior_points
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name, to_optuna
+from tuner.search.credit import SOURCE
 from tuner.search.units import from_unit, to_unit
 from tuner.spec.space import AnyDimension, Params, SearchSpace
 from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective, StudySpec
 
-SOURCE = "source"  # the attribute of a trial that says where its params come from
 _HALVED_BY = 15  # results after which a share is half, as long as both sources do equally well
 _LAST = 200  # ended trials after which no proposer is asked any more
 _ASSUMED_COMPARISONS = 2.0  # comparisons that either side is credited with before there are any
@@ -45,14 +45,19 @@ def choose(
     proposers: Sequence[Proposer], trials: Sequence[FrozenTrial], rng: random.Random
 ) -> Proposer | None:
     """What draws the next trial: a proposer, or None for the study's own sampler."""
-    shares = [proposer.share(trials) for proposer in proposers]
-    excess = max(1.0, sum(shares) / _MOST)
     left = rng.random()
-    for proposer, share in zip(proposers, shares, strict=True):
-        left -= share / excess
+    for proposer, share in zip(proposers, shares(proposers, trials), strict=True):
+        left -= share
         if left < 0:
             return proposer
     return None
+
+
+def shares(proposers: Sequence[Proposer], trials: Sequence[FrozenTrial]) -> list[float]:
+    """The share of the next draws that each of them makes."""
+    wanted = [proposer.share(trials) for proposer in proposers]
+    excess = max(1.0, sum(wanted) / _MOST)
+    return [share / excess for share in wanted]
 
 
 class PriorProposer:

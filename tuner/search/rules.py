@@ -131,6 +131,11 @@ class Rules:
         return catalog.traits(SamplerTraits, self.sampler_name).systematic
 
     @cached_property
+    def is_portfolio(self) -> bool:
+        """Whether the sampler lets several others draw, as often as each has earned."""
+        return catalog.traits(SamplerTraits, self.sampler_name).portfolio
+
+    @cached_property
     def base_params(self) -> Params:
         """The base recipe's own values of all dimensions that are active and contain them.
 

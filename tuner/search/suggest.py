@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from optuna.distributions import (
     BaseDistribution,
@@ -18,10 +18,11 @@ from optuna.trial import Trial
 from tuner.configs.seeds import draw_seed
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.search import proposers
-from tuner.search.credit import DRAWN_BY
+from tuner.search.credit import DRAWN_BY, SOURCE, Standing
 from tuner.search.networks import Networks
 from tuner.search.observation import Observation, Translator, by_number, open_study
 from tuner.search.rules import FALLBACK, Rules
+from tuner.search.samplers._contract import Portfolio
 from tuner.search.transfer import SourceTrial, WarmStartProposer
 from tuner.spec.grid import points, size
 from tuner.spec.space import Params
@@ -48,7 +49,7 @@ class Draw:
     @property
     def source(self) -> TrialSource:
         """Where the params come from: the study's sampler, or a proposer beside it."""
-        return TrialSource(self.attrs.get(proposers.SOURCE, TrialSource.SAMPLER))
+        return TrialSource(self.attrs.get(SOURCE, TrialSource.SAMPLER))
 
 
 class Suggester:
@@ -78,22 +79,47 @@ class Suggester:
         the base recipe.
         """
         with self._lock:
-            for seen in by_number(observations):
-                self._storage.put(self._translator.trial(seen))
-                key = point_key(seen.params)
-                self._taken[key] = min(seen.number, self._taken.get(key, seen.number))
-                if seen.breaks_bound:
-                    self._networks.close(seen.params)
+            self._take_in(observations)
             if number == 0:
                 return Draw(dict(self._rules.base_params))
             return self._candidate() or self._new_draw(number)
+
+    def standings(self, observations: Iterable[Observation]) -> dict[str, Standing]:
+        """What each source of draws has earned, and its share of those to come, by its name.
+
+        `observations` as for a draw. Nothing where one sampler draws by itself.
+        """
+        if not self._rules.is_portfolio:
+            return {}
+        with self._lock:
+            self._take_in(observations)
+            sampler = cast(Portfolio, self._rules.sampler(seed=0))
+            trials = self._study.get_trials(deepcopy=False)
+            beside = proposers.shares(self._proposers, trials)
+            left = 1 - sum(beside)
+            found = {
+                name: replace(standing, share=left * standing.share)
+                for name, standing in sampler.standings(self._study).items()
+            }
+        for proposer, share in zip(self._proposers, beside, strict=True):
+            known = found.get(proposer.source, Standing())
+            found[proposer.source] = replace(known, share=known.share + share)
+        return found
+
+    def _take_in(self, observations: Iterable[Observation]) -> None:
+        for seen in by_number(observations):
+            self._storage.put(self._translator.trial(seen))
+            key = point_key(seen.params)
+            self._taken[key] = min(seen.number, self._taken.get(key, seen.number))
+            if seen.breaks_bound:
+                self._networks.close(seen.params)
 
     def _candidate(self) -> Draw | None:
         """The first point that a proposer wants to see tried and that no trial has."""
         for proposer in self._proposers:
             for params in proposer.candidates:
                 if point_key(params) not in self._taken:
-                    return Draw(params, {proposers.SOURCE: proposer.source})
+                    return Draw(params, {SOURCE: proposer.source})
         return None
 
     def _new_draw(self, number: int) -> Draw:
@@ -136,9 +162,7 @@ class Suggester:
             return None
         rng = random.Random(draw_seed(self._spec.search.seed, number, attempt))
         proposer = proposers.choose(self._proposers, self._study.get_trials(deepcopy=False), rng)
-        return (
-            Draw(proposer.propose(rng), {proposers.SOURCE: proposer.source}) if proposer else None
-        )
+        return Draw(proposer.propose(rng), {SOURCE: proposer.source}) if proposer else None
 
     def _ask(self, number: int, attempt: int) -> Draw:
         seed = draw_seed(self._spec.search.seed, number, attempt)

@@ -1,7 +1,11 @@
 """What a sampler may do besides drawing."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
+from optuna.study import Study
+
+from tuner.search.credit import Standing
 from tuner.search.pruners._contract import Pruner
 
 
@@ -11,3 +15,10 @@ class JudgingSampler(Protocol):
     @property
     def pruner(self) -> Pruner:
         """The pruner that belongs to it."""
+
+
+class Portfolio(Protocol):
+    """A sampler that lets several others draw; its file says `PORTFOLIO = True`."""
+
+    def standings(self, study: Study) -> Mapping[str, Standing]:
+        """What each of them has earned, by name; also what other sources have, without a share."""

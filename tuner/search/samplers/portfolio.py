@@ -24,6 +24,7 @@ from tuner.search.samplers import rung_tpe
 NEEDS = ("scipy",)
 OBJECTIVES = "one"
 AHEAD = True  # one of them is slow
+PORTFOLIO = True
 
 _GP, _TPE, _RANDOM = "gp", "rung_tpe", "random"
 _FIRST_RANDOM = 0.05  # of the draws, before anything is earned
