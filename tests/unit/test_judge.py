@@ -171,6 +171,6 @@ def test_judged_steps_tell_when_peers_are_needed() -> None:
 def test_the_plan_tells_the_worst_case() -> None:
     """Trials × epochs if nothing is pruned, with no more trials than points."""
     found = plan(Rules(spec(space={"augment.rotate": {"int": [0, 4]}})))
-    assert (found.sampler, found.pruner, found.trials) == ("rung_tpe", "asha", 5)
+    assert (found.sampler, found.pruner, found.trials) == ("portfolio", "asha", 5)
     assert found.rungs == (2, 6, 18)
     assert found.worst_epochs == 100

@@ -182,7 +182,7 @@ def test_a_draw_depends_on_seed_and_number_only(seed: int, number: int) -> None:
 
 def test_auto_means_a_model_of_the_rungs() -> None:
     """The default search is a model, not chance."""
-    assert Rules(study()).sampler_name == "rung_tpe"
+    assert Rules(study()).sampler_name == "portfolio"
     assert Rules(study(search={"sampler": "random"})).sampler_name == "random"
 
 

@@ -23,7 +23,7 @@ from tuner.spec.study import Strategy, StudySpec
 
 _FEWEST_EPOCHS = 9  # below, `auto` prunes nothing: the first rung would be at epoch 1 or 2
 # What `auto` means, by the measurements in benchmarks/README.md.
-_SAMPLER, _SAMPLER_OF_SEVERAL = "rung_tpe", "tpe"
+_SAMPLER, _SAMPLER_OF_SEVERAL = "portfolio", "tpe"
 _PRUNER, _NO_PRUNER = "promote", "none"
 FALLBACK = "random"  # what draws where the study's sampler only repeats points
 
