@@ -1,7 +1,7 @@
 """NePS at its ask-and-tell interface: ASHA and PriorBand, which pause trials and promote them.
 
 The smallest fidelity is the user's to say there: it gets the smallest rung of ours. Its ASHA (0.17)
-promotes a share of those that are left of a rung, hence all but two in the end.
+promotes a third of what is left of a rung each time, until fewer than three are left.
 """
 
 import random
