@@ -76,8 +76,10 @@ def test_the_posterior_is_that_of_the_textbook(seed: int) -> None:
     each = list(zip(rows.points, rows.rungs, rows.trials, strict=True))
     cross = np.array([[covariance(bare, (x, 2, -1), row) for row in each] for x in new])
     solved = np.linalg.solve(matrix(kernel, rows), cross.T)
-    mean, sd = GaussianProcess(kernel, rows, values).predict(new, 2)
+    process = GaussianProcess(kernel, rows, values)
+    mean, sd = process.predict(new, 2)
     assert mean == pytest.approx(solved.T @ values, rel=1e-5, abs=1e-7)
+    assert (process.mean(new, 2) == mean).all()
     before = covariance(bare, (new[0], 2, -1), (new[0], 2, -2))
     assert sd**2 == pytest.approx(before - (cross * solved.T).sum(axis=1), rel=1e-5, abs=1e-6)
 
