@@ -37,7 +37,7 @@ NAMED: Mapping[str, Mapping[str, str]] = {
 FIELDS: Mapping[str, frozenset[str]] = {
     section: frozenset(field.annotation.model_fields)  # type: ignore[union-attr]  # all are sections
     for section, field in TrialConfig.model_fields.items()
-    if section not in {"seed", "changes"}
+    if section not in {"seed", "changes", "best_by"}
 }
 FIXED = {
     "seed": "drawn by the search itself; confirm leaders with fresh seeds instead",

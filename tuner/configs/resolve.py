@@ -56,7 +56,7 @@ def complete(config: TrialConfig) -> TrialConfig:
     found = resolve(recipe, config.dataset, {}, seed=config.seed)
     for change in config.changes:
         resolve(recipe, config.dataset, change.values)
-    return found.model_copy(update={"changes": config.changes})
+    return found.model_copy(update={"changes": config.changes, "best_by": config.best_by})
 
 
 def _parse(tree: dict[str, Any]) -> TrialConfig:

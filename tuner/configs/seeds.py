@@ -18,7 +18,8 @@ _LIMIT = 2**31  # what a config's seed is below
 def trial_config(spec: StudySpec, params: Mapping[str, Any], number: int) -> TrialConfig:
     """The full config of the trial of that number. Raises InvalidSpec."""
     seed = trial_seed(spec.search.seed, number)
-    return resolve(spec.base, spec.dataset, params, seed=seed)
+    config = resolve(spec.base, spec.dataset, params, seed=seed)
+    return config.model_copy(update={"best_by": spec.best_by})
 
 
 def trial_seed(study_seed: int, number: int) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tuner.errors import InvalidInput, NotFound, Problem
 from tuner.service import documents, metric_arrays
 from tuner.spec.messages import Report
-from tuner.spec.metrics import LOSSES, MEASURED, MINIMIZED, compute, unknown_metric
+from tuner.spec.metrics import LOSSES, MEASURED, MINIMIZED, named, unknown_metric
 from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import Ranked
 from tuner.store import matrix_sums, trial_cells
@@ -34,13 +34,8 @@ class RankedTrial(NamedTuple):
 def named_metrics(spec: StudySpec, message: Report) -> Report:
     """The report with what objectives and constraints name, as far as its matrix gives it."""
     asked = [each.metric for each in spec.objectives] + [each.metric for each in spec.constraints]
-    missing = [name for name in asked if name not in message.metrics]
-    if not missing or message.confusion is None:
-        return message
-    classes = spec.dataset.classes
-    found = {name: compute(name, message.confusion, classes) for name in missing}
-    derived = {name: value for name, value in found.items() if value is not None}
-    return message.model_copy(update={"metrics": {**message.metrics, **derived}})
+    found = named(asked, message.metrics, message.confusion, spec.dataset.classes)
+    return message.model_copy(update={"metrics": found})
 
 
 def ranking(
@@ -63,8 +58,10 @@ def objective_of(spec: StudySpec, metric: str | None, direction: str | None) -> 
     A metric is maximized unless it is a loss, or the caller or the study says so.
     """
     chosen = metric or spec.objective.metric
-    known = [each for each in spec.objectives if each.metric == chosen]
-    usual = known[0].direction if known else "minimize" if chosen in MINIMIZED else "maximize"
+    known = next((each for each in spec.objectives if each.metric == chosen), None)
+    if known is not None and direction in {None, known.direction}:
+        return known
+    usual = "minimize" if chosen in MINIMIZED else "maximize"
     return Objective.model_validate({"metric": chosen, "direction": direction or usual})
 
 
@@ -99,7 +96,7 @@ def ranked(
 
 
 def values_by(session: Session, study: Study, spec: StudySpec, metric: str) -> Mapping[int, float]:
-    """Each trial's last value of any metric, by number: as reported, else as its matrix gives it.
+    """Each trial's value of any metric, by number: as reported, else as its matrix gives it.
 
     Raises:
         InvalidInput: nothing is known under this name.
@@ -123,7 +120,7 @@ def _values_by(session: Session, study: Study, spec: StudySpec, metric: str) -> 
 
 
 def derived(session: Session, study: Study, spec: StudySpec, metric: str) -> Mapping[int, float]:
-    """What the last matrix of each trial gives of a metric, by the trial's id."""
+    """What the matrix of each trial, of the step that counts, gives of a metric, by its id."""
     question = "derived", study.id, metric
     return once(session, question, lambda: _derived(session, study, spec, metric))
 
@@ -132,7 +129,7 @@ def _derived(session: Session, study: Study, spec: StudySpec, metric: str) -> di
     if unknown_metric(metric, spec.dataset.classes) or metric in (*LOSSES, *MEASURED):
         return {}
     classes = spec.dataset.classes
-    sums = matrix_sums.last_sums(session, study, len(classes))
+    sums = matrix_sums.counted_sums(session, study, len(classes))
     found = metric_arrays.compute(metric, sums, classes)
     is_known = ~np.isnan(found)
     return dict(zip(sums.ids[is_known].tolist(), found[is_known].tolist(), strict=True))

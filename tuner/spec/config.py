@@ -240,6 +240,17 @@ def may_change(path: str) -> bool:
     return path in {"optimizer.lr", "optimizer.weight_decay"} or path.startswith("augment.")
 
 
+class DirectedMetric(Section):
+    """A metric and the direction in which it is better."""
+
+    metric: str
+    direction: Literal["maximize", "minimize"] = "maximize"
+
+    def is_better(self, new: float, old: float) -> bool:
+        """Whether `new` is strictly better than `old`."""
+        return new > old if self.direction == "maximize" else new < old
+
+
 class TrialConfig(Recipe):
     """Everything that a trial trains with: the recipe, its changes on the way, and its data set."""
 
@@ -247,6 +258,12 @@ class TrialConfig(Recipe):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     changes: tuple[Change, ...] = Field(
         default=(), description="What other values to go on with, in order of their epochs"
+    )
+    best_by: DirectedMetric | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,  # workers of the release before do not know it
+        description="The model is that of the epoch that is the best by this metric; "
+        "null: of the last epoch",
     )
 
     @model_validator(mode="after")

@@ -118,6 +118,20 @@ def compute(metric: str, confusion: Confusion, classes: Sequence[str]) -> float 
     return _mean(chosen) if chosen else None
 
 
+def named(
+    names: Iterable[str],
+    metrics: Mapping[str, float],
+    confusion: Confusion | None,
+    classes: Sequence[str],
+) -> dict[str, float]:
+    """The metrics, and those of these names that they lack as far as the matrix defines them."""
+    missing = [name for name in names if name not in metrics]
+    if not missing or confusion is None:
+        return dict(metrics)
+    found = {name: compute(name, confusion, classes) for name in missing}
+    return {**metrics, **{name: value for name, value in found.items() if value is not None}}
+
+
 def by_class(confusion: Confusion) -> dict[str, dict[int, float]]:
     """Each of `MEASURES` by class, where it is defined; dice of one class is its F1."""
     hits = [row[k] for k, row in enumerate(confusion)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tuner.spec import upgrades
-from tuner.spec.config import DatasetConfig, OpenSection, Recipe, Section
+from tuner.spec.config import DatasetConfig, DirectedMetric, OpenSection, Recipe, Section
 from tuner.spec.deployment import Deployment
 from tuner.spec.examples import EXAMPLES, MOST
 from tuner.spec.kinds import MOST_GPUS
@@ -35,13 +35,18 @@ def _check_name(value: object) -> object:
 Name = Annotated[str, Field(pattern=_NAME), BeforeValidator(_check_name)]
 
 
-class Objective(Section):
-    """A metric and the direction in which it is better."""
+class Objective(DirectedMetric):
+    """A metric to optimise, and the epoch of a training at which its value counts."""
 
-    metric: str
     direction: Literal["maximize", "minimize"] = Field(
         default="maximize",
         description="Left out of a metric that `deployment` is for: the way in which it is better",
+    )
+    at: Literal["last", "best"] = Field(
+        default="last",
+        exclude_if=lambda value: value == "last",  # releases before it do not know the key
+        description="The epoch that a trial's metrics and model are of: its last, or its best by "
+        "this metric, the earlier one if they are equal; only of the first objective",
     )
 
     @model_validator(mode="before")
@@ -53,9 +58,10 @@ class Objective(Section):
             return {**value, "direction": "minimize"}
         return value
 
-    def is_better(self, new: float, old: float) -> bool:
-        """Whether `new` is strictly better than `old`."""
-        return new > old if self.direction == "maximize" else new < old
+    @property
+    def counts_best(self) -> bool:
+        """Whether a trial's best epoch counts, and not its last."""
+        return self.at == "best"
 
     def key(self, value: float) -> float:
         """The value as a number of which less is better."""
@@ -257,12 +263,31 @@ class StudySpec(Section):
         names = [objective.metric for objective in self.objectives]
         if len(set(names)) < len(names):
             raise ValueError(f"objectives must differ: {', '.join(names)}")
+        if later := [each.metric for each in self.objectives[1:] if each.counts_best]:
+            raise ValueError(
+                f"'at: best' is for the first objective, and {later[0]} is a further one: one "
+                f"model has all values, those of the epoch at which {names[0]} counts; put the "
+                "objective that chooses the epoch first"
+            )
+        if self.objective.counts_best and names[0] in MEASURED:
+            raise ValueError(
+                f"{names[0]} is the same at every epoch, so that none is the best by it; leave "
+                "'at: best' out, or put the objective that chooses the epoch first"
+            )
         return self
 
     @property
     def objective(self) -> Objective:
         """The first objective: the one that charts and the single best trial use."""
         return self.objectives[0]
+
+    @property
+    def best_by(self) -> DirectedMetric | None:
+        """What chooses the epoch that a trial's model is of; None: it is the last."""
+        first = self.objective
+        if not first.counts_best:
+            return None
+        return DirectedMetric(metric=first.metric, direction=first.direction)
 
     def objective_values(self, metrics: Mapping[str, float]) -> tuple[float, ...] | None:
         """The metrics that the objectives name, or None while one is missing."""
