@@ -7,7 +7,7 @@ import pytest
 from tests.unit.samples import study
 from tuner.configs.resolve import complete, resolve
 from tuner.errors import InvalidSpec
-from tuner.spec.config import Change, TrialConfig
+from tuner.spec.config import Change, DirectedMetric, TrialConfig
 
 
 def config(params: dict[str, Any], **base: Any) -> TrialConfig:
@@ -134,6 +134,12 @@ def test_a_term_drawn_for_another_loss_is_refused() -> None:
     """The message says which condition is missing."""
     with pytest.raises(InvalidSpec, match=r"add `when` on loss\.name: sum"):
         config({"loss.terms.1.weight": 0.1, "loss.name": "dice"})
+
+
+def test_a_config_is_completed_with_what_chooses_its_epoch() -> None:
+    """Else the best configuration would train again to the model of another epoch."""
+    by = DirectedMetric(metric="iou.car")
+    assert complete(config({}).model_copy(update={"best_by": by})).best_by == by
 
 
 def test_a_config_with_changes_is_completed_with_them() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.unit.samples import document, few, spaces, study
-from tuner.spec.config import DatasetConfig
+from tuner.spec.config import DatasetConfig, DirectedMetric
 from tuner.spec.study import Constraint, Objective, StudySpec
 
 
@@ -39,6 +39,34 @@ def test_objectives_must_differ() -> None:
     """The same metric twice is a mistake, not a weight."""
     with pytest.raises(ValidationError, match="must differ"):
         study(objectives=[{"metric": "miou"}, {"metric": "miou", "direction": "minimize"}])
+
+
+def test_an_objective_counts_at_the_last_epoch_unless_it_says_otherwise() -> None:
+    """What does not say it is stored as before, and its trials know of no best epoch."""
+    last = study(objectives=[{"metric": "miou", "at": "last"}])
+    best = study(objectives=[{"metric": "miou", "at": "best"}, {"metric": "dice"}])
+
+    assert last == study(objectives=[{"metric": "miou"}])
+    assert last.dump()["objectives"] == [{"metric": "miou", "direction": "maximize"}]
+    assert last.best_by is None
+    assert best.dump()["objectives"][0]["at"] == "best"
+    assert best.best_by == DirectedMetric(metric="miou", direction="maximize")
+
+
+@pytest.mark.parametrize(
+    ("objectives", "said"),
+    [
+        (["dice", {"metric": "miou", "at": "best"}], "miou is a further one.*epoch at which dice"),
+        ([{"metric": "parameters", "at": "best"}, "miou"], "parameters is the same at every epoch"),
+    ],
+)
+def test_one_objective_that_training_moves_chooses_the_epoch(
+    objectives: list[Any], said: str
+) -> None:
+    """Several would ask for several models; what is measured once has no best epoch."""
+    given_ones = [each if isinstance(each, dict) else {"metric": each} for each in objectives]
+    with pytest.raises(ValidationError, match=said):
+        study(objectives=given_ones, deployment={"device": "cpu"})
 
 
 @pytest.mark.parametrize(

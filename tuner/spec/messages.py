@@ -143,6 +143,13 @@ class ArtifactRef(Section):
     step: int | None = None
 
 
+class BestStep(Section):
+    """A step of a trial that is its best so far, and its value of the first objective there."""
+
+    step: Step
+    value: float
+
+
 class Assignment(Section):
     """The right to train a trial, and all that is needed to do so."""
 
@@ -156,6 +163,12 @@ class Assignment(Section):
     metrics: tuple[str, ...] = Field(default=(), description="Metrics that the study uses")
     resume: ArtifactRef | None = None
     last_step: int = Field(default=0, description="Last step that reached the store")
+    best: BestStep | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,  # workers of the release before do not know it
+        description="The best of them, where the model is to be that of the best epoch; only steps "
+        "of the training at hand",
+    )
     data_version: str | None = Field(
         default=None, description="Fingerprint of the data that its steps so far were trained on"
     )

@@ -90,7 +90,12 @@ class TrialSummary(Section):
     state: TrialState
     params: dict[str, Any]
     value: float | None = Field(
-        default=None, description="First objective at the last step; final once completed"
+        default=None,
+        description="First objective at the last step, or at the best if the study counts that; "
+        "final once completed",
+    )
+    value_step: int | None = Field(
+        default=None, description="The step that value, values and metrics are of"
     )
     best_value: float | None = Field(default=None, description="Best value of any step so far")
     values: tuple[float, ...] | None = Field(default=None, description="All objectives, if known")
@@ -113,7 +118,8 @@ class TrialSummary(Section):
     )
     reason: str = ""
     metrics: dict[str, float] = Field(
-        default_factory=dict, description="Of the last step; in lists those that were asked for"
+        default_factory=dict,
+        description="Of the step that counts; in lists those that were asked for",
     )
     seconds: float = 0.0
     created_at: AwareDatetime
