@@ -16,6 +16,7 @@ from tuner.errors import Conflict, LeaseLost, NotFound, StorageError
 from tuner.service import assignments, documents, overview
 from tuner.service.searches import Searches
 from tuner.service.studies import enqueue
+from tuner.spec.counting import Counting
 from tuner.spec.messages import LeaseRequest, Report
 from tuner.store import hot, leases, reports, studies, workers
 from tuner.store.engine import Database
@@ -99,8 +100,8 @@ def test_a_work_that_fails_after_it_wrote_leaves_no_trace(
     def store(session: Session, index: int) -> int:
         one = leases.hold(session, held[index].lease, held[index].token)
         message = Report(step=1, metrics={"miou": index / 10}, seconds=1.0)
-        objective, now = documents.spec_of(one.study).objective, database.now()
-        reports.record(session, one.study, one.trial, message, objective=objective, now=now)
+        counting, now = Counting(documents.spec_of(one.study).objective), database.now()
+        reports.record(session, one.study, one.trial, message, counting=counting, now=now)
         leases.renew(one.attempt, now=now, seconds=1e6)
         workers.ended(session, one.attempt.worker_id, is_done=True, now=now)
         if index in culprits:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from tests.store.samples import NOW, spec
 from tuner.configs.seeds import trial_config
 from tuner.service import overview
+from tuner.spec.counting import Counting
 from tuner.spec.events import EventKind
 from tuner.spec.messages import Report
 from tuner.spec.states import TrialSource
@@ -41,16 +42,25 @@ def _messages(metric: str, values: Sequence[float | None]) -> list[Report]:
 
 
 def _carried(trial: Trial) -> tuple[Any, ...]:
-    return trial.step, trial.value, trial.best_value, trial.metrics, trial.seconds
+    return (
+        trial.step,
+        trial.value,
+        trial.value_step,
+        trial.best_value,
+        trial.metrics,
+        trial.seconds,
+    )
 
 
+@pytest.mark.parametrize("at", ["last", "best"])
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @pytest.mark.parametrize("values", CURVES, ids=str)
 def test_reports_become_the_same_row_however_they_come(
-    database: Database, values: Sequence[float | None], direction: str
+    database: Database, values: Sequence[float | None], direction: str, at: str
 ) -> None:
     """Sent by a worker, brought from elsewhere, or copied from another trial."""
-    document = spec(objectives=[{"metric": "miou", "direction": direction}])
+    document = spec(objectives=[{"metric": "miou", "direction": direction, "at": at}])
+    counting = Counting(document.objective)
     known = [value for value in values if value is not None]
     best = (max if direction == "maximize" else min)(known, default=None)
     with database.transaction() as session:
@@ -58,11 +68,12 @@ def test_reports_become_the_same_row_however_they_come(
         sent, brought, copied = (_trial(session, study, document) for _ in range(3))
         for message in _messages("miou", values):
             for write, trial in ((reports.record, sent), (reports.store, brought)):
-                write(session, study, trial, message, objective=document.objective, now=NOW)
+                write(session, study, trial, message, counting=counting, now=NOW)
         hot.write(session)
         reports.copy(session, sent, copied, until=len(values), objective=document.objective)
 
         assert best == sent.best_value
+        assert sent.value == (best if at == "best" else values[-1] if values else None)
         assert _carried(sent) == _carried(brought) == _carried(copied)
         assert (2 * len(values), 4.0 * len(values)) == (study.epochs, study.seconds)
 
@@ -70,13 +81,14 @@ def test_reports_become_the_same_row_however_they_come(
 def test_what_is_no_news_has_no_event(database: Database) -> None:
     """Neither what was trained elsewhere nor what was copied is streamed as a report."""
     document = spec()
+    counting = Counting(document.objective)
     metric = document.objective.metric
     with database.transaction() as session:
         study = _study(session, document)
         sent, brought, copied = (_trial(session, study, document) for _ in range(3))
         (message,) = _messages(metric, [0.5])
-        seq = reports.record(session, study, sent, message, objective=document.objective, now=NOW)
-        reports.store(session, study, brought, message, objective=document.objective, now=NOW)
+        seq = reports.record(session, study, sent, message, counting=counting, now=NOW)
+        reports.store(session, study, brought, message, counting=counting, now=NOW)
         hot.write(session)
         reports.copy(session, sent, copied, until=1, objective=document.objective)
 

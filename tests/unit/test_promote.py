@@ -47,6 +47,13 @@ def test_a_trial_waits_until_there_is_something_to_compare_with() -> None:
     )
 
 
+def test_where_the_best_epoch_counts_the_reason_says_so() -> None:
+    """The values that it compares are those of the best epochs so far."""
+    document = spec(objectives=[{"metric": "miou", "at": "best"}])
+    verdict = judge(Rules(document), running(1, e3=0.5), [curve(0, e3=0.1)])
+    assert verdict.reason.startswith("best miou 0.500 up to epoch 3 waits for others")
+
+
 def test_a_trial_that_is_promotable_at_once_goes_on_in_place() -> None:
     """No restart for the best of three."""
     peers = [curve(0, e3=0.1), curve(1, e3=0.2)]

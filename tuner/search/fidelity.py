@@ -27,6 +27,13 @@ def target(rules: Rules, step: int) -> int:
     )
 
 
+def began(rules: Rules, source: str, step: int) -> int:
+    """The step after which the training began that comes to `step`: 0 where there is only one."""
+    if not rules.is_staged or source in WHOLE:
+        return 0
+    return max((rung for rung in rules.rungs if rung < step), default=0)
+
+
 def staged(config: TrialConfig, rules: Rules, steps: int) -> TrialConfig:
     """The config of the training that leads to a step: the trial's own at the last one."""
     share = steps / config.training.epochs

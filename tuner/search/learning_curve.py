@@ -15,6 +15,7 @@ RANK = Objective(metric="rank", direction="minimize")
 class LearningCurve:
     """One trial's intermediate values of the first objective, by step.
 
+    Where a trial's best epoch counts, they are those of its best epoch up to the step.
     `others` holds those of further objectives; `pace` is its seconds per step, 0 while unknown.
     """
 

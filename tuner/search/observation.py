@@ -23,11 +23,11 @@ TRAINABLE = "trainable"  # the constraint that every study has: a trial can be t
 class Observation:
     """One trial as the search sees it.
 
-    `values` are the objectives' values, final or last reported; `steps` the first objective by
-    step, `others` the further ones; `pace` seconds per step, 0 while unknown; `attrs` what the
-    sampler left with the trial; `constraints` violations, > 0 infeasible; `trainable` is false
-    where the params themselves made the trial fail: no device could hold it, or its loss was not
-    a number.
+    `values` are the objectives' values, final or so far; `steps` the first objective by step, or
+    that of the best up to it where a trial's best epoch counts, `others` the further ones; `pace`
+    seconds per step, 0 while unknown; `attrs` what the sampler left with the trial; `constraints`
+    violations, > 0 infeasible; `trainable` is false where the params themselves made the trial
+    fail: no device could hold it, or its loss was not a number.
     """
 
     number: int

@@ -127,7 +127,10 @@ def fraction(eta: int) -> str:
 
 def describe(curve: LearningCurve, step: int, context: PruningContext) -> str:
     """Metric, value and epoch of a trial at a rung, in words."""
-    return f"{context.objective.metric} {curve.values[step]:.3f} at epoch {step}"
+    value = f"{context.objective.metric} {curve.values[step]:.3f}"
+    if context.objective.counts_best:
+        return f"best {value} up to epoch {step}"
+    return f"{value} at epoch {step}"
 
 
 def worse_word(context: PruningContext) -> str:

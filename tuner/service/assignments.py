@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tuner.configs.seeds import trial_config
 from tuner.errors import NewerDocument, NotFound, StorageError, Unreadable
-from tuner.search.fidelity import WHOLE, staged, target
+from tuner.search.fidelity import WHOLE, began, staged, target
 from tuner.search.rules import Rules
 from tuner.service import (
     budget,
@@ -27,7 +27,7 @@ from tuner.service.scheduling import Turn, in_turn, may_hand_out
 from tuner.service.searches import Search, Searches
 from tuner.spec.config import TrialConfig
 from tuner.spec.kinds import DeviceKind
-from tuner.spec.messages import ArtifactRef, Assignment, Capabilities, LeaseRequest
+from tuner.spec.messages import ArtifactRef, Assignment, BestStep, Capabilities, LeaseRequest
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
 from tuner.store import artifacts, hot, leases, studies, trials, workers
@@ -296,6 +296,7 @@ def _assign(
         metrics=tuple(objective.metric for objective in rules.spec.objectives),
         resume=resume,
         last_step=trial.step,
+        best=_best_step(trial, rules),
         data_version=trial.data_version,
         threads=trial.threads,
         steps=steps,
@@ -314,6 +315,16 @@ def _steps(trial: Trial, rules: Rules) -> int | None:
     if trial.source in WHOLE:
         return trial.epochs
     return target(rules, trial.step)
+
+
+def _best_step(trial: Trial, rules: Rules) -> BestStep | None:
+    """The best step so far of the training that goes on, if the best is what counts."""
+    if not rules.spec.objective.counts_best or trial.value is None:
+        return None
+    step = trial.value_step or trial.step
+    if step <= began(rules, trial.source, trial.step + 1):
+        return None  # its weights are gone
+    return BestStep(step=step, value=trial.value)
 
 
 def _threads(config: TrialConfig, offered: Capabilities) -> int | None:

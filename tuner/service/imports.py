@@ -12,6 +12,7 @@ from tuner.search.optuna_import import ImportedTrial
 from tuner.service import acting, summaries
 from tuner.spec.access import DeedKind
 from tuner.spec.config import TrialConfig
+from tuner.spec.counting import Counting
 from tuner.spec.messages import Report
 from tuner.spec.states import StudyState, TrialSource, TrialState
 from tuner.spec.stored import dump_config
@@ -83,8 +84,10 @@ def _add(
     trial = trials.add(session, study, new, now=now)
     hot.write(session)
     trials.move(session, study, trial, TrialState.RUNNING, now=now)
+    # What it came to elsewhere is its value, whatever it had come to before.
+    counting = Counting(spec.objective.model_copy(update={"at": "last"}))
     for message in _reports(spec, imported, trial):
-        reports.store(session, study, trial, message, objective=spec.objective, now=now)
+        reports.store(session, study, trial, message, counting=counting, now=now)
     reason = "trained elsewhere"
     if imported.state is TrialState.COMPLETED:
         trials.complete(session, study, trial, feasible=True, now=now, reason=reason)

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from tuner.errors import Conflict, InvalidInput, Problem
+from tuner.search.fidelity import began
 from tuner.search.rules import Rules
 from tuner.service import (
     budget,
@@ -23,6 +24,7 @@ from tuner.service import (
     versions,
 )
 from tuner.service.searches import Searches
+from tuner.spec.counting import Counting
 from tuner.spec.deployment import Measured
 from tuner.spec.messages import (
     Action,
@@ -267,7 +269,8 @@ def _store(
     if spec.deployment is not None:
         message = deployments.joined(trial, message)
     message = rankings.named_metrics(spec, message)
-    seq = reports.record(session, study, trial, message, objective=spec.objective, now=now)
+    counting = Counting(spec.objective, began(rules, trial.source, message.step))
+    seq = reports.record(session, study, trial, message, counting=counting, now=now)
     if message.step == 1:
         lifecycle.fail_if_undefined(session, study, spec, message, now=now)
     if trial.source != TrialSource.CONFIRM and rules.is_judged(trial.step):

@@ -139,6 +139,7 @@ def best(
             **winner.provenance,
             "objective": ranked_by.model_dump(),
             "epochs": winner.step,
+            "epoch": winner.value_step or winner.step,
             "attempts": winner.attempts,
             "artifacts": [
                 views.artifact_ref(file).model_dump()

@@ -204,7 +204,7 @@ def _trial_view(session: Session, row: Study, trial: Trial) -> TrialView:
         study=row.name,
         config=documents.config_of(trial),
         metrics=trial.metrics,
-        confusion=reports.last_confusion(session, trial.id),
+        confusion=reports.counted_confusion(session, trial.id),
         verdict=trials.verdict_of(trial),
         error=trial.error,
         provenance=trial.provenance,

@@ -149,6 +149,7 @@ def _trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> 
         state=TrialState(trial.state),
         params=trial.params,
         value=trial.value,
+        value_step=trial.value_step or trial.step or None,
         best_value=trial.best_value,
         values=values,
         step=trial.step,

@@ -35,6 +35,7 @@ class HeldTrial:
     step: int
     epochs: int
     value: float | None
+    value_step: int | None
     best_value: float | None
     metrics: dict[str, Any]
     feasible: bool | None

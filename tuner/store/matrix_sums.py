@@ -1,4 +1,4 @@
-"""What metrics need of the last confusion matrices of a study: read once, and kept per process.
+"""What metrics need of one confusion matrix a trial of a study: read once, and kept per process.
 
 A matrix of K×K counts is unpacked when its trial has a new report; its 3·K sums stay in memory.
 """
@@ -16,12 +16,13 @@ import numpy.typing as npt
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from tuner.store.reports import counted_step
 from tuner.store.tables import Report, Study, Trial
 
 MOST_BYTES = 128 * 2**20  # of sums, all studies of a database together
 _PART = 500  # trials read by their ids in one query; more are read with the whole study
 Counts = npt.NDArray[np.int64]
-_Mark = tuple[int, int]  # step and attempts of a trial: where one changes, its last matrix may
+_Mark = tuple[int, int]  # step and attempts of a trial: where one changes, its matrix may
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Sums of a study at an event; a mark stands also for a trial whose last report has none."""
+    """Sums of a study at an event; a mark stands also for a trial whose report has none."""
 
     event: int
     marks: dict[int, _Mark]
@@ -71,8 +72,8 @@ class _Memory:
 _MEMORIES: WeakKeyDictionary[Any, _Memory] = WeakKeyDictionary()
 
 
-def last_sums(session: Session, study: Study, classes: int) -> Sums:
-    """Sums of the last matrix of each trial of a study that sent one over so many classes."""
+def counted_sums(session: Session, study: Study, classes: int) -> Sums:
+    """Sums of each trial's matrix over so many classes: that of the step which counts."""
     # What is kept of a database goes with its connections.
     memory = _MEMORIES.setdefault(session.get_bind().engine.pool, _Memory())
     with memory.lock:
@@ -114,7 +115,7 @@ def _read(
     """Ids and sums of these trials, as far as they sent a matrix."""
     query = (
         select(Report.trial_id, Report.confusion)
-        .join(Trial, and_(Trial.id == Report.trial_id, Trial.step == Report.step))
+        .join(Trial, and_(Trial.id == Report.trial_id, counted_step() == Report.step))
         .where(Report.confusion.is_not(None))
     )
     if len(trial_ids) > _PART:

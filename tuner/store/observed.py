@@ -15,12 +15,14 @@ from tuner.store.tables import Study
 class Since(NamedTuple):
     """What a search asks for: trials that changed after an event of their study, with metrics.
 
-    The first metric is the first objective; `steps` are those of interest, None is all.
+    The first metric is the first objective; `steps` are those of interest, None is all. With
+    `counts_best` each step has the metrics of the one that counted then.
     """
 
     revision: int
     metrics: tuple[str, ...]
     steps: frozenset[int] | None
+    counts_best: bool = False
 
 
 class History(NamedTuple):
@@ -35,7 +37,9 @@ class History(NamedTuple):
 def queries(study_id: int, since: Since) -> tuple[Query, Query]:
     """The reads of which a history is made."""
     asked = {"study": study_id, "since": since.revision}
-    steps = sql.steps_seen(since.metrics, are_chosen=since.steps is not None)
+    steps = sql.steps_seen(
+        since.metrics, are_chosen=since.steps is not None, counts_best=since.counts_best
+    )
     chosen = {} if since.steps is None else {"steps": sorted(since.steps)}
     return Query(sql.SEEN, asked), Query(steps, {**asked, **chosen})
 

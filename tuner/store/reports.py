@@ -7,9 +7,10 @@ from datetime import datetime
 from math import isqrt
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, insert, literal, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import ColumnElement, and_, func, insert, literal, select
+from sqlalchemy.orm import Session, aliased, defer
 
+from tuner.spec.counting import Counting
 from tuner.spec.events import EventKind
 from tuner.spec.messages import Report as Message
 from tuner.spec.states import TrialSource
@@ -31,11 +32,11 @@ def record(
     trial: Trial | HeldTrial,
     message: Message,
     *,
-    objective: Objective,
+    counting: Counting,
     now: datetime,
 ) -> int:
     """Store the report of a trial's next step with its event; gives that one's number."""
-    store(session, study, trial, message, objective=objective, now=now)
+    store(session, study, trial, message, counting=counting, now=now)
     return events.append(
         session,
         study,
@@ -43,7 +44,7 @@ def record(
         now=now,
         trial=trial.number,
         step=message.step,
-        value=trial.value,
+        value=message.metrics.get(counting.objective.metric),
     )
 
 
@@ -53,14 +54,20 @@ def store(
     trial: Trial | HeldTrial,
     message: Message,
     *,
-    objective: Objective,
+    counting: Counting,
     now: datetime,
 ) -> None:
     """Insert the report of the next step, and carry it to the rows of its trial and its study.
 
     There is no event of it: of a trial that was trained elsewhere, it would say nothing new.
     """
-    value = message.metrics.get(objective.metric)
+    value = message.metrics.get(counting.objective.metric)
+    counts = trial.value_step or trial.step
+    if counting.replaces(value, trial.value, counts):
+        trial.value, trial.metrics = value, dict(message.metrics)
+        trial.value_step = None
+    else:
+        trial.value_step = counts
     hot.batch_of(session).new_reports.append(
         {
             "trial_id": trial.id,
@@ -68,6 +75,7 @@ def store(
             "study_id": trial.study_id,
             "attempt": trial.attempts,
             "value": value,
+            "value_step": trial.value_step,
             "metrics": message.metrics,
             "confusion": None if message.confusion is None else pack(message.confusion),
             "seconds": message.seconds,
@@ -75,10 +83,8 @@ def store(
         }
     )
     trial.step = message.step
-    trial.value = value
-    trial.metrics = dict(message.metrics)
     trial.seconds += message.seconds
-    trial.best_value = _best(objective, trial.best_value, value)
+    trial.best_value = _best(counting.objective, trial.best_value, value)
     study.epochs += 1
     study.seconds += message.seconds
 
@@ -98,9 +104,11 @@ def copy(
     session.execute(insert(Report).from_select(names, rows))
     found = list_for(session, target.id)
     if found:
-        target.step, target.value = found[-1].step, found[-1].value
+        target.step, target.value_step = found[-1].step, found[-1].value_step
+        counts = target.value_step or target.step
+        shown = next(report for report in found if report.step == counts)
+        target.value, target.metrics = shown.value, dict(shown.metrics)
         target.data_version, target.threads = source.data_version, source.threads
-        target.metrics = dict(found[-1].metrics)
         target.seconds = sum(report.seconds for report in found)
     for report in found:
         target.best_value = _best(objective, target.best_value, report.value)
@@ -152,24 +160,28 @@ def metric_of(
     return values
 
 
-def last_confusion(session: Session, trial_id: int) -> Matrix | None:
-    """The confusion matrix of a trial's last step, if it sent one."""
+def counted_confusion(session: Session, trial_id: int) -> Matrix | None:
+    """The confusion matrix of the step of a trial that counts, if it sent one."""
     packed = session.scalar(
         select(Report.confusion)
-        .where(Report.trial_id == trial_id)
-        .order_by(Report.step.desc())
-        .limit(1)
+        .join(Trial, Trial.id == Report.trial_id)
+        .where(Report.trial_id == trial_id, Report.step == counted_step())
     )
     return None if packed is None else unpack(packed)
 
 
 class StepReport(NamedTuple):
-    """What a trial of the search reported at a step; the matrix is packed."""
+    """What a trial of the search had come to at a step; the matrix is packed."""
 
     number: int
     params: dict[str, Any]
     metrics: dict[str, Any]
     confusion: bytes | None
+
+
+def counted_step() -> ColumnElement[int]:
+    """The step that a trial's value and metrics are of; what it stands in names `Trial`."""
+    return func.coalesce(Trial.value_step, Trial.step)
 
 
 def count_at(session: Session, study: Study, steps: Collection[int]) -> dict[int, int]:
@@ -189,10 +201,12 @@ def count_at(session: Session, study: Study, steps: Collection[int]) -> dict[int
 
 
 def reported_at(session: Session, study: Study, step: int | None, *, most: int) -> list[StepReport]:
-    """Reports of the search's trials at a step, evenly spread over them if there are more.
+    """What the search's trials had come to at a step, evenly spread over them if there are more.
 
-    With step None, at the last of each trial that was trained to its own end.
+    With step None, at the last of each trial that was trained to its own end. Where the best epoch
+    counts, it is that of the best one up to the step.
     """
+    counted = aliased(Report)
     at = (
         Report.study_id == study.id,
         Report.step == (Trial.epochs if step is None else step),
@@ -206,8 +220,16 @@ def reported_at(session: Session, study: Study, step: int | None, *, most: int) 
     chosen, reported = found[::stride], list[StepReport]()
     for start in range(0, len(chosen), _PART):
         query = (
-            select(Trial.number, Trial.params, Report.metrics, Report.confusion)
+            select(Trial.number, Trial.params, counted.metrics, counted.confusion)
+            .select_from(Report)
             .join(Trial, Trial.id == Report.trial_id)
+            .join(
+                counted,
+                and_(
+                    counted.trial_id == Report.trial_id,
+                    counted.step == func.coalesce(Report.value_step, Report.step),
+                ),
+            )
             .where(*at, Report.trial_id.in_(chosen[start : start + _PART]))
             .order_by(Trial.number)
         )

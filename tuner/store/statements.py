@@ -9,6 +9,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Table,
+    and_,
     bindparam,
     func,
     insert,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
 
 from tuner.spec.states import StudyState, TrialState
 from tuner.store.held import HeldAttempt, HeldTrial, KnownWorker, Seen
@@ -64,6 +66,7 @@ ATTEMPT, TRIAL = _names(HeldAttempt), _names(HeldTrial)
 PROGRESS = (
     "step",
     "value",
+    "value_step",
     "best_value",
     "metrics",
     "verdict",
@@ -165,22 +168,27 @@ SEEN = (
 
 
 @lru_cache(maxsize=256)
-def steps_seen(metrics: Sequence[str], *, are_chosen: bool) -> Select[Any]:
+def steps_seen(metrics: Sequence[str], *, are_chosen: bool, counts_best: bool) -> Select[Any]:
     """Number, step and these metrics of what trials reported that changed since an event.
 
-    The first metric is the first objective; with `are_chosen`, at the chosen steps alone.
+    The first metric is the first objective; with `are_chosen`, at the chosen steps alone. With
+    `counts_best` a step has the metrics of the one that counted then.
     """
-    further = [Report.metrics[name].as_float() for name in metrics[1:]]
+    shown = aliased(Report) if counts_best else Report
+    further = [shown.metrics[name].as_float() for name in metrics[1:]]
     query = (
-        select(Trial.number, Report.step, Report.value, *further)
+        select(Trial.number, Report.step, shown.value, *further)
         .join(Trial, Trial.id == Report.trial_id)
         .where(
             Trial.study_id == bindparam("study"),
             Trial.revision > bindparam("since"),
-            Report.value.is_not(None),
+            shown.value.is_not(None),
         )
         .order_by(Trial.number, Report.step)
     )
+    if counts_best:
+        counted = func.coalesce(Report.value_step, Report.step)
+        query = query.join(shown, and_(shown.trial_id == Trial.id, shown.step == counted))
     if are_chosen:
         query = query.where(Report.step.in_(bindparam("steps", expanding=True)))
     return query

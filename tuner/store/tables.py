@@ -120,7 +120,8 @@ class Trial(Base):
     attrs: Mapped[dict[str, Any]]  # what the sampler wants back with this trial
     step: Mapped[int] = mapped_column(default=0)
     epochs: Mapped[int]  # the full budget
-    value: Mapped[float | None]  # first objective at the last step
+    value: Mapped[float | None]  # first objective at the step that counts
+    value_step: Mapped[int | None]  # the one that `value` and `metrics` are of; None: the last
     best_value: Mapped[float | None]
     metrics: Mapped[dict[str, Any]]
     feasible: Mapped[bool | None]
@@ -235,6 +236,7 @@ class Report(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
     attempt: Mapped[int]
     value: Mapped[float | None]  # first objective: what trials are compared by
+    value_step: Mapped[int | None]  # the one that counted for its trial then; None: this one
     metrics: Mapped[dict[str, Any]]
     confusion: Mapped[bytes | None] = mapped_column(LargeBinary)
     seconds: Mapped[float]

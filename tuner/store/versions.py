@@ -16,7 +16,8 @@ def begin_anew(session: Session, trial: HeldTrial) -> None:
     hot.write(session)
     session.execute(delete(Report).where(Report.trial_id == trial.id))
     trial.step, trial.seconds = 0, 0.0
-    trial.value = trial.best_value = trial.data_version = trial.threads = None
+    trial.value = trial.best_value = trial.value_step = None
+    trial.data_version = trial.threads = None
     # What its network costs does not depend on the data.
     trial.metrics = {name: value for name, value in trial.metrics.items() if name in MEASURED}
     trial.verdict, trial.provenance = {}, {}

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tuner.search.learning_curve import LearningCurve, PruningContext
 from tuner.search.pruners._contract import Pruner
+from tuner.search.rungs import describe
 from tuner.spec.messages import Action, Verdict
 
 OBJECTIVES = "one"  # bounds are of a metric, not of a rank
@@ -49,9 +50,9 @@ class Threshold(Pruner):
         if not isfinite(value):
             reason = f"{metric} at epoch {step} is not a number"
         elif lower is not None and value < lower:
-            reason = f"{metric} {value:.3f} at epoch {step} is below the lower bound {lower:g}"
+            reason = f"{describe(trial, step, context)} is below the lower bound {lower:g}"
         elif upper is not None and value > upper:
-            reason = f"{metric} {value:.3f} at epoch {step} is above the upper bound {upper:g}"
+            reason = f"{describe(trial, step, context)} is above the upper bound {upper:g}"
         else:
             return Verdict()
         return Verdict(action=Action.PRUNE, reason=reason)
