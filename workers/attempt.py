@@ -143,6 +143,7 @@ class Attempt:
             folder=self._outbox.files,
             resume=checkpoint,
             last_step=self._assignment.last_step,
+            best=self._assignment.best,
             steps=self._assignment.steps,
             data_version=self._assignment.data_version,
             threads=self._assignment.threads,
@@ -207,7 +208,8 @@ class Attempt:
         self._sheets.close()
         model = self._outbox.files / "model.pt"
         if outcome.kind is OutcomeKind.COMPLETED and model.exists():
-            self._put(ArtifactKind.MODEL, model)
+            epoch = outcome.provenance.get("model_epoch")
+            self._put(ArtifactKind.MODEL, model, epoch if isinstance(epoch, int) else None)
         if needs_log(outcome):
             path = self._outbox.files / "trainer.log"
             with suppress(OSError):  # a disk that is full may be why it ends

@@ -18,7 +18,7 @@ from tuner.spec.config import Section, TrialConfig
 from tuner.spec.deployment import Deployment, Measured
 from tuner.spec.examples import SheetDetails
 from tuner.spec.kinds import ArtifactKind
-from tuner.spec.messages import Outcome, Report, Verdict
+from tuner.spec.messages import BestStep, Outcome, Report, Verdict
 
 # In the trial's folder, once the trainer has drawn it.
 PREVIEW = "preview.webp"
@@ -33,6 +33,7 @@ class Start(Section):
     folder: Path
     resume: Path | None = None
     last_step: int = 0
+    best: BestStep | None = None
     steps: int | None = None
     data_version: str | None = None
     threads: int | None = None

@@ -71,6 +71,7 @@ def _train(task: RankTask) -> None:
             folder=start.folder,
             resume=start.resume,
             last_step=start.last_step,
+            best=start.best,
             steps=start.steps,
             context=DeviceContext(device=task.device, threads=task.threads, cache=task.cache),
             examples=examples,

@@ -139,6 +139,7 @@ class Trainer:
                 folder=start.folder,
                 resume=resume,
                 last_step=start.last_step,
+                best=start.best,
                 steps=start.steps,
                 context=self._context(
                     task.threads, is_shared=start.is_shared, is_crowded=start.is_crowded

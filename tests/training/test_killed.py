@@ -1,8 +1,10 @@
-"""A run that is killed, whatever the signal, ends as if it had not been."""
+"""A run that is killed ends as if it had not been: with its best epoch and its last."""
 
 import signal
 import subprocess
 import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -33,11 +35,20 @@ def killed(cache: Path, folder: Path, what: signal.Signals, after: int) -> None:
 def test_killed_twice_it_ends_bit_for_bit_alike(tmp_path: Path) -> None:
     """Two processes die in the midst of their work, a third one ends it; no bit differs."""
     cache, straight, cut = (tmp_path / name for name in ("cache", "straight", "cut"))
-    assert victim.go(cache, straight).kind is OutcomeKind.COMPLETED
+    assert victim.go(cache, straight).provenance["model_epoch"] == 3
     # A step and a score to an epoch: in the third one the first checkpoint lies on disk.
     killed(cache, cut, signal.SIGTERM, after=5)
     killed(cache, cut, signal.SIGKILL, after=1)
     assert (cut / checkpoint.NAME).exists()
     assert victim.go(cache, cut).kind is OutcomeKind.COMPLETED
-    ended = [torch.load(folder / MODEL, weights_only=True)["model"] for folder in (straight, cut)]
-    assert [name for name in ended[0] if not torch.equal(ended[0][name], ended[1][name])] == []
+    assert differences(straight / MODEL, cut / MODEL, "model") == []
+    last = (folder / checkpoint.NAME for folder in (straight, cut))
+    assert differences(*last, "state", "average") == []
+
+
+def differences(first: Path, second: Path, *keys: str) -> list[str]:
+    """Names of the tensors that differ between two files, below these keys."""
+    one, other = (
+        reduce(getitem, keys, torch.load(path, weights_only=True)) for path in (first, second)
+    )
+    return [name for name in one if not torch.equal(one[name], other[name])]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.contracts.strengths import EXAMPLES
 from tests.training import samples
-from tuner.spec.config import TrialConfig
+from tuner.spec.config import DirectedMetric, TrialConfig
 from tuner.spec.messages import Outcome
 from tuner.training import checkpoint
 from tuner.training.data.load import load
@@ -19,9 +19,11 @@ from tuner.training.train import train
 
 
 def config() -> TrialConfig:
-    """All that is random or has a memory: dropout, average, freezing, clipping, augmentations."""
+    """All that is random or has a memory: dropout, average, freezing, clipping, augmentations, and
+    the epoch with the highest rate, which is the third, as the best.
+    """
     augmentations = {f"augment.{name}": strength for name, strength in EXAMPLES.items()}
-    return samples.config(
+    found = samples.config(
         {
             **augmentations,
             "optimizer.name": "adamw",
@@ -35,8 +37,10 @@ def config() -> TrialConfig:
             "training.clip_value": 0.5,
             "training.clip_weights": 2.0,
             "training.epochs": 5,
+            "schedule.warmup": 0.5,
         }
     )
+    return found.model_copy(update={"best_by": DirectedMetric(metric="lr")})
 
 
 class Waiting(Session):

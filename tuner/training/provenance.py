@@ -19,6 +19,8 @@ def of(state: TrainState) -> dict[str, Any]:
         "teachers": dict(state.teachers.digests),
     }
     found["plugins"] = packages.of_config(state.config)
+    if state.best is not None:
+        found["model_epoch"] = state.best.step
     if state.group.rank.count > 1:
         found["gpus"] = state.group.rank.count
     return {

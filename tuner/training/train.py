@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tuner.errors import TrainingError
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import ConfusionMatrix, Outcome, OutcomeKind, Report
+from tuner.spec.messages import BestStep, ConfusionMatrix, Outcome, OutcomeKind, Report
 from tuner.spec.metrics import derive
 from tuner.training import checkpoint, determinism, draws, memory, provenance, remedies
 from tuner.training.batches.batches import Batches
@@ -56,6 +56,7 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
     folder: Path,
     resume: Path | None = None,
     last_step: int = 0,
+    best: BestStep | None = None,
     steps: int | None = None,
     context: DeviceContext = DeviceContext(),  # noqa: B008  # frozen
     examples: Examples | None = None,
@@ -63,9 +64,10 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
 
-    `session` gets every epoch after `last_step`. A training that stands for less than a whole one
-    counts as fewer `steps` than it has epochs: the epochs at which the next one is full are scored
-    and reported, and after the last the trial is paused. Checkpoints are written into `folder` as
+    `session` gets every epoch after `last_step`; `best` is the best one up to it, where the model
+    is to be that of the best epoch. A training that stands for less than a whole one counts as
+    fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
+    reported, and after the last the trial is paused. Checkpoints are written into `folder` as
     seldom as `context` allows, and always when a run ends before its trial does. `examples` look on
     when the validation split is scored; no number depends on them.
 
@@ -91,6 +93,8 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         stack.enter_context(checkpoints.writer)
         state.expect(group.rank)
         _begin(state, batches, resume)
+        if state.best is not None:
+            state.best.expect(best, after=counting.step(state.progress.step))
         state.join(group)
         evaluation = Evaluation(
             data.val, config, context, at_once=state.micro_batch, examples=examples, group=group
@@ -157,8 +161,7 @@ def _train_epochs(
             }
             report = _report(state, counting.step(epoch), confusion, rest)
             evaluation.publish(report.step)
-        state.loss_sum.zero_()
-        report = progress.close_epoch(gauges.device_seconds, report)
+        report = state.close_epoch(counting.step(epoch), gauges.device_seconds, report)
         checkpoints.save_if_due()
         if report is None:
             continue
@@ -362,7 +365,8 @@ class _Checkpoints:
 
         self._state = state
         self.writer = checkpoint.Writer(folder, state.owner, saved)
-        size = memory.footprint(state.model, copies=_COPIES)
+        copies = _COPIES + (state.best is not None)
+        size = memory.footprint(state.model, copies=copies)
         self._cadence = Cadence(size, most=state.context.checkpoint_seconds)
         self._saved_at: tuple[int, int] | None = None
 
@@ -386,5 +390,7 @@ class _Checkpoints:
 
 
 def save_model(state: TrainState, path: Path) -> None:
-    """Write the final weights with their config."""
+    """Write the weights of the epoch that counts, the last or the best, with their config."""
+    if state.best is not None:
+        state.best.restore(state.scored)
     write_model(path, state.scored, state.config)

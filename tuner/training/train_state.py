@@ -14,7 +14,9 @@ from torch.optim import Optimizer
 from tuner.configs import catalog
 from tuner.errors import CheckpointMismatch, Diverged
 from tuner.spec.config import TrialConfig
+from tuner.spec.messages import Report
 from tuner.training import checkpoint
+from tuner.training.best_epoch import BestEpoch
 from tuner.training.checkpoint import Owner, Progress
 from tuner.training.data.load import Data
 from tuner.training.determinism import DeviceContext
@@ -66,6 +68,8 @@ class TrainState:
             self.model, self.loss, self.teachers, config=config, context=context
         )
         self.training_pass: nn.Module = self._pass
+        by = config.best_by
+        self.best = BestEpoch(by, config.dataset.classes) if by is not None else None
         self.progress = Progress()
         # Summed in float64, where the device has it, so that a cut in the epoch changes no bit.
         place = context.device if context.is_cuda else "cpu"
@@ -74,7 +78,7 @@ class TrainState:
 
     @property
     def scored(self) -> model.SegmentationModel:
-        """The model that is evaluated and saved at the end: the average, where there is one."""
+        """The model that is evaluated and saved: the average, where there is one."""
         if self.average is None:
             return self.model
         return cast(model.SegmentationModel, self.average.module)
@@ -88,6 +92,8 @@ class TrainState:
     def join(self, group: ProcessGroup) -> None:
         """Learn from the gradients of the whole group from now on, with every rank's parts."""
         self.group = group
+        if not group.rank.is_first:
+            self.best = None  # rank 0 writes the model
         self.micro_batch = group.least(self.micro_batch)
         self.training_pass = group.wrapped(self._pass)
 
@@ -128,11 +134,22 @@ class TrainState:
             )
         return total / self.progress.cursor
 
+    def close_epoch(self, step: int, seconds: float, report: Report | None) -> Report | None:
+        """Go on to the next epoch, with the weights of this one kept if it is the best so far.
+
+        Gives the report of the epoch, which came to `step`, with the time since the last.
+        """
+        if self.best is not None:
+            self.best.look(step, report, self.scored)
+        self.loss_sum.zero_()
+        return self.progress.close_epoch(seconds, report)
+
     def snapshot(self) -> tuple[Progress, dict[str, Any]]:
         """Position and tensors of this moment, as a checkpoint holds them."""
         self.progress.loss_sum = float(self.loss_sum)
         self.progress.micro_batch = self.micro_batch
-        return self.progress, self.state_dict()
+        best = {} if self.best is None else {"best": self.best.state_dict()}
+        return self.progress, self.state_dict() | best
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint, with its position and its micro-batch.
@@ -148,6 +165,8 @@ class TrainState:
                 "bring that file back, or start without the checkpoint"
             )
         self.load_state_dict(tensors)
+        if self.best is not None:
+            self.best.load_state_dict(tensors.get("best", {}))
         self.micro_batch = self.progress.micro_batch or self.config.training.batch_size
         self.loss_sum.fill_(self.progress.loss_sum)
 
