@@ -9,6 +9,7 @@ import pytest
 from tests.delivery import small
 from tuner.delivery.card import card
 from tuner.delivery.licence import licence
+from tuner.spec.config import DirectedMetric
 from tuner.spec.views import Best, ConfirmationView, ConfirmedLeader
 
 
@@ -93,6 +94,15 @@ def test_a_confirmed_result_has_its_spread() -> None:
     text = card(small.model("fcn"), result(confirmation=confirmation))
 
     assert "Trained again with 3 fresh seeds: 0.6900 ± 0.0112" in text
+
+
+def test_a_model_of_the_best_epoch_says_which_and_that_it_was_chosen() -> None:
+    """On the images that its results are of, so that they are likely to be too good."""
+    by = DirectedMetric(metric="miou")
+    config = small.model("fcn").config.model_copy(update={"best_by": by})
+    text = card(small.model("fcn"), result(config=config, provenance={"epoch": 7, "epochs": 20}))
+
+    assert "has seen and chosen by, at epoch 7 of 20, the best by miou:" in text
 
 
 def test_a_model_without_a_result_says_so() -> None:

@@ -15,7 +15,7 @@ from tuner.cli.app import app
 from tuner.cli.documents import read_result
 from tuner.cli.train import progress
 from tuner.configs.resolve import resolve
-from tuner.spec.config import Recipe
+from tuner.spec.config import DirectedMetric, Recipe
 from tuner.spec.views import Best
 
 RECIPE = {
@@ -36,9 +36,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def record(place: Path, metrics: dict[str, float], **provenance: Any) -> None:
+def record(
+    place: Path, metrics: dict[str, float], *, by: DirectedMetric | None = None, **provenance: Any
+) -> None:
     """Write best.json."""
     config = resolve(Recipe.model_validate(RECIPE), folder(), {}, seed=3)
+    config = config.model_copy(update={"best_by": by})
     told = {"threads": 1, **provenance}
     best = Best(study="s", trial=1, params={}, config=config, metrics=metrics, provenance=told)
     (place / "best.json").write_text(best.model_dump_json())
@@ -101,6 +104,25 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     told = [line.partition(" (")[0] for line in whole.stdout.splitlines() if "/3:" in line]
     pieces = (cut.stdout + rest.stdout).splitlines()
     assert told == [line.partition(" (")[0] for line in pieces if "/3:" in line]
+
+
+def test_a_result_of_the_best_epoch_is_that_epochs_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after it or not: the same numbers, and the weights that they are of."""
+    # The first epoch has seen the fewest images.
+    record(place, {"images": 4.0}, by=DirectedMetric(metric="images", direction="minimize"))
+    whole = train("--out", "whole")
+    with monkeypatch.context() as patched:
+        stop_at(patched, 4)
+        train("--out", "cut")
+    cut = train("--out", "cut", "--resume")
+
+    for said in (whole, cut):
+        assert "of epoch 1: the best of them" in said.stdout, said.output
+        assert "equal bit for bit in all 1 metric" in said.stdout
+    ours, theirs = weights("whole"), weights("cut")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_going_on_keeps_the_threads(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

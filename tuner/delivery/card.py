@@ -89,7 +89,7 @@ def _results(best: Best | None) -> Iterator[str]:
     classes = _by_class(best)
     scores = {*SUMMARIES, *LOSSES, *MEASURED}
     whole = {key: value for key, value in best.metrics.items() if key in scores}
-    yield "On the validation split, which the search has seen and chosen by:"
+    yield f"On the validation split, which the search has seen and chosen by{_epoch(best)}:"
     yield ""
     yield from _table(("metric", "value"), whole)
     if classes:
@@ -97,6 +97,15 @@ def _results(best: Best | None) -> Iterator[str]:
         yield from _table(("class", "IoU"), classes)
     yield ""
     yield _confirmed(best)
+
+
+def _epoch(best: Best) -> str:
+    """Which epoch the model is of, where that was chosen on the same images; else nothing."""
+    by, provenance = best.config.best_by, best.provenance
+    if by is None:
+        return ""
+    chosen = f"epoch {provenance.get('epoch', '?')} of {provenance.get('epochs', '?')}"
+    return f", at {_plain(chosen)}, the best by {_plain(by.metric)}"
 
 
 def _by_class(best: Best) -> dict[str, float]:

@@ -80,11 +80,13 @@ def trials(found: Iterable[TrialSummary], spec: StudySpec) -> Table:
     metric, *others = (objective.metric for objective in spec.objectives)
     several = len({trial.data_version for trial in shown} - {None}) > 1
     data = ("data",) if several else ()
+    at = ("at epoch",) if spec.objective.counts_best else ()
     table = _table(
         "trial",
         "state",
         "epochs",
         metric,
+        *at,
         "best epoch",
         *others,
         "time",
@@ -98,6 +100,7 @@ def trials(found: Iterable[TrialSummary], spec: StudySpec) -> Table:
             trial.state.value,
             f"{trial.step}/{trial.epochs}",
             sentences.number(trial.value),
+            *("" if trial.value is None else str(trial.value_step) for _ in at),
             sentences.number(trial.best_value),
             *map(sentences.number, (trial.values or (None,) * (1 + len(others)))[1:]),
             duration(trial.seconds),
@@ -118,6 +121,8 @@ def trial(found: TrialView) -> Table:
         table.add_row("reason", reason)
     for path in sorted(found.params):
         table.add_row(path, str(found.params[path]))
+    if found.value_step != found.step and found.value_step is not None:
+        table.add_row("metrics", f"of epoch {found.value_step}, the best so far")
     for name, value in found.metrics.items():
         table.add_row(name, sentences.number(value))
     for attempt in found.attempt_history:
@@ -192,6 +197,8 @@ def plan(found: Plan) -> Table:
     table = _table("", "")
     spec = found.spec
     objectives = ", ".join(f"{each.direction} {each.metric}" for each in spec.objectives)
+    if spec.objective.counts_best:
+        objectives += f"; at each trial's best epoch by {spec.objective.metric}"
     deployed = spec.deployed
     rungs = ", ".join(str(rung) for rung in found.rungs) or "none"
     table.add_row("study", spec.name)

@@ -17,8 +17,10 @@ from tuner.configs.paths import split_path
 from tuner.configs.resolve import complete
 from tuner.errors import DataChanged, InvalidInput, Malformed, NotFound, Problem
 from tuner.spec.config import TrialConfig
+from tuner.spec.counting import replaces
 from tuner.spec.documents import parse_yaml
 from tuner.spec.messages import OutcomeKind, Report, Verdict
+from tuner.spec.metrics import named
 from tuner.spec.validation import invalid
 from tuner.spec.versions import short
 from tuner.training.session import Session
@@ -43,9 +45,12 @@ class Places:
 
 @dataclass(slots=True)
 class RetrainingResult:
-    """What came out: the last epoch's metrics, and the signal that ended it early, if one did."""
+    """What came out: the metrics of the epoch that the model is of, which is the last unless the
+    config says that it is the best, and the signal that ended it early, if one did.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
+    epoch: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     step: int = 0
     interrupted: int = 0
@@ -128,7 +133,7 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Retraining
         outcome = train(
             config,
             data,
-            _Shown(display, result, signals),
+            _Shown(config, display, result, signals),
             folder=places.folder,
             resume=checkpoint,
             context=DeviceContext(device=places.device, threads=places.threads),
@@ -142,14 +147,23 @@ def retrain(config: TrialConfig, places: Places, display: Display) -> Retraining
 class _Shown(Session):
     """What happens is shown; the first signal asks for an early end."""
 
-    def __init__(self, display: Display, result: RetrainingResult, signals: list[int]) -> None:
+    def __init__(
+        self, config: TrialConfig, display: Display, result: RetrainingResult, signals: list[int]
+    ) -> None:
+        self._by, self._classes = config.best_by, config.dataset.classes
         self._display, self._result, self._signals = display, result, signals
+        self._known: float | None = None
 
     def started(self, epoch: int, steps_per_epoch: int, provenance: Mapping[str, Any]) -> None:
         self._display.begun(epoch, steps_per_epoch, provenance)
 
     def report(self, report: Report) -> Verdict:
-        self._result.metrics = dict(report.metrics)
+        metrics, value = dict(report.metrics), None
+        if self._by is not None:
+            metrics = named([self._by.metric], metrics, report.confusion, self._classes)
+            value = metrics.get(self._by.metric)
+        if replaces(self._by, value, self._known):
+            self._result.metrics, self._result.epoch, self._known = metrics, report.step, value
         self._display.report(report)
         return Verdict()
 
