@@ -27,12 +27,14 @@ class BestDocument:
 class BestPanel:
     """The best trial by the objective, or by the metric that the page ranks by.
 
-    `gain` is over trial 0; `mean` and `spread` are over fresh seeds, None before all are trained.
+    `epoch` is the one that counts, None where that is the last; `gain` is over trial 0; `mean` and
+    `spread` are over fresh seeds, None before all are trained.
     """
 
     trial: int
     metric: str
     value: float | None
+    epoch: int | None
     gain: float | None
     tone: str
     mean: float | None
@@ -59,6 +61,7 @@ def best_panel(view: StudyView, best: Best | None) -> BestPanel | None:
         trial=best.trial,
         metric=objective.metric,
         value=value,
+        epoch=best.provenance.get("epoch") if best.config.best_by is not None else None,
         gain=gain,
         tone=facts.tone(objective, gain),
         mean=leader.mean if leader else None,

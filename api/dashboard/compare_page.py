@@ -242,7 +242,7 @@ def _param(path: str, values: Sequence[Any]) -> ComparedRow:
 
 
 def _results(trials: Sequence[TrialView]) -> tuple[ComparedRow, ...]:
-    """Metrics of the last step that belong to no class."""
+    """Metrics of the epoch that counts which belong to no class."""
     names = [
         name for name in _metrics(trials) if not name.startswith("iou.") or name == "iou.worst"
     ]

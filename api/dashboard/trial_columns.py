@@ -8,7 +8,7 @@ from api.dashboard.words import gettext as _
 from api.dashboard.words import message
 from tuner.service.trial_fields import TrialFields
 from tuner.spec.metrics import MEASURED, MINIMIZED, metric_names, unknown_metric
-from tuner.spec.study import StudySpec
+from tuner.spec.study import Objective, StudySpec
 from tuner.spec.views import TrialSummary
 from tuner.wording import short_paths
 
@@ -58,6 +58,7 @@ class ColumnGroup:
 # Attributes of a trial: label, look, what the label means, whether large values come first.
 _FACTS: Mapping[str, tuple[str, CellLook, str, bool]] = {
     "state": (message("state"), "state", "", False),
+    "value_step": (message("at epoch"), "setting", message("The epoch of value and metrics"), True),
     "best_value": (message("best"), "metric", message("Best of any epoch"), True),
     "step": (message("epochs"), "epochs", message("Trained, of the full budget"), True),
     "seconds": (message("time"), "duration", message("Device time"), True),
@@ -85,7 +86,7 @@ def offered(fields: TrialFields, by: str) -> tuple[ColumnGroup, ...]:
     groups = (
         ColumnGroup(_("Trial"), (_fact("state"), *_values(spec, by), *map(_fact, _OTHERS))),
         ColumnGroup(_("Params"), _params(spec)),
-        ColumnGroup(_("Metrics of the last epoch"), tuple(map(_metric, metrics))),
+        ColumnGroup(_metrics_title(spec.objective), tuple(map(_metric, metrics))),
         ColumnGroup(_("Measured"), tuple(map(_metric, measured))),
     )
     return tuple(group for group in groups if group.columns)
@@ -111,12 +112,17 @@ def usual(spec: StudySpec, by: str) -> tuple[TrialColumn, ...]:
     return (
         _fact("state"),
         *_values(spec, by),
-        _fact("best_value"),
+        _fact("value_step" if spec.objective.counts_best else "best_value"),
         *more,
         _fact("step"),
         *_params(spec),
         *map(_fact, _AFTER),
     )
+
+
+def _metrics_title(objective: Objective) -> str:
+    counts_best = objective.counts_best
+    return _("Metrics of the epoch that counts") if counts_best else _("Metrics of the last epoch")
 
 
 def _values(spec: StudySpec, by: str) -> tuple[TrialColumn, ...]:
@@ -126,13 +132,13 @@ def _values(spec: StudySpec, by: str) -> tuple[TrialColumn, ...]:
         name="value",
         label=objective.metric,
         look="metric" if by else "value",
-        title=_("At the last epoch"),
+        title=_("At the best epoch") if objective.counts_best else _("At the last epoch"),
         descending_first=objective.direction == "maximize",
     )
     if not by:
         return (own,)
     rises = by not in MINIMIZED
-    title = _("What trials are ranked by, from their last matrix")
+    title = _("What trials are ranked by, from their matrix")
     return (TrialColumn(by, by, "value", "metric", title, rises), own)
 
 

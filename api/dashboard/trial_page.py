@@ -68,10 +68,10 @@ class Actions:
 class TrialPage:
     """Context of the templates `trial/page.html` and `trial/live.html`.
 
-    `gain` is over trial 0, `pace` what the last epoch says of speed, `costs` what is measured of
-    its network, `best_step` the epoch of its best value, `per_epoch` and `left` are in seconds,
-    `before` is the epoch that class scores are compared with, `config` is the whole config as
-    JSON and `sections` the same as the page lays it out.
+    `gain` is over trial 0, `pace` what the epoch that counts says of speed, `costs` what is
+    measured of its network, `best_step` the epoch of its best value, `per_epoch` and `left` are in
+    seconds, `before` is the epoch that class scores are compared with, `config` is the whole config
+    as JSON and `sections` the same as the page lays it out.
     """
 
     study: StudyView
@@ -117,7 +117,7 @@ def trial_page(
     view, trial, steps = found.study, found.trial, found.steps
     difference = improvement(trial.value, view.base_value) if number else None
     names = trial.config.dataset.classes
-    earlier = steps[-2] if len(steps) > 1 else None
+    earlier = next((one for one in reversed(steps) if one.step < (trial.value_step or 0)), None)
     address = f"/studies/{view.id}/trials/{number}"
     return TrialPage(
         study=view,

@@ -25,6 +25,7 @@ FACTS = (
     "state",
     "source",
     "value",
+    "value_step",
     "best_value",
     "step",
     "epochs",

@@ -11,7 +11,7 @@ from tuner.spec.metrics import metric_names, split_metric, unknown_metric
 from tuner.spec.space import Choice
 from tuner.spec.states import TrialSource, TrialState
 from tuner.spec.study import StudySpec
-from tuner.store.trial_cells import Cell, From
+from tuner.store.trial_cells import VALUE_STEP, Cell, From
 from tuner.wording import short_paths
 
 
@@ -56,6 +56,7 @@ COLUMNS: Mapping[str, TrialField] = {
     "number": _column("number", ValueKind.NUMBER),
     "state": _column("state", ValueKind.TEXT, tuple(TrialState)),
     "value": _column("value", ValueKind.NUMBER),
+    VALUE_STEP: _column(VALUE_STEP, ValueKind.NUMBER),
     "best_value": _column("best_value", ValueKind.NUMBER),
     "step": _column("step", ValueKind.NUMBER),
     "epochs": _column("epochs", ValueKind.NUMBER),

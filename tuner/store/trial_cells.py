@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from tuner.spec.states import TrialSource, TrialState
 from tuner.store.once import once
+from tuner.store.reports import counted_step
 from tuner.store.tables import Attempt, Trial, Worker
 
 COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
@@ -33,6 +34,7 @@ COLUMNS: Mapping[str, InstrumentedAttribute[Any]] = {
 }
 
 
+VALUE_STEP = "value_step"  # not among them: its column is empty where the last step counts
 _PART = 500
 _NEWEST = 20  # trials whose reports say which metrics there are
 
@@ -40,7 +42,7 @@ _NEWEST = 20  # trials whose reports say which metrics there are
 class From(Enum):
     """Where of a trial a value stands."""
 
-    COLUMN = auto()  # one of `COLUMNS`
+    COLUMN = auto()  # one of `COLUMNS`, or `VALUE_STEP`
     PARAM = auto()  # a searched path; of a trial by hand, its config's value
     CONFIG = auto()  # any path of its config
     METRIC = auto()  # what its last report named so
@@ -73,7 +75,8 @@ def read(
 def _expression(cell: Cell) -> ColumnElement[Any]:
     match cell.source:
         case From.COLUMN:
-            return COLUMNS[cell.key].expression
+            known = COLUMNS.get(cell.key)
+            return func.nullif(counted_step(), 0) if known is None else known.expression
         case From.PARAM:
             by_hand = Trial.source == TrialSource.USER
             return case((by_hand, _of_config(cell.key)), else_=Trial.params[cell.key])

@@ -49,7 +49,9 @@ def fold_edf(studies: Sequence[StudyPoints]) -> EdfChart:
     trained = _values(own, set(TrialState))
     found = [(_("completed"), own.id, completed)]
     if len(trained) > len(completed):
-        found.append((_("all that were trained, at their last epoch"), own.id, trained))
+        best = _("all that were trained, at their best epoch")
+        last = _("all that were trained, at their last epoch")
+        found.append((best if own.objective.counts_best else last, own.id, trained))
     found += [(each.name, each.id, _values(each, {TrialState.COMPLETED})) for each in others]
     stairs = [
         Staircase(label, study, len(values), _steps(values), hue)

@@ -45,7 +45,7 @@ def get_curves(db: Db, study: StudyRef, number: TrialNumber, query: Shown) -> Mu
 def get_confusion(
     db: Db, study: StudyRef, number: TrialNumber
 ) -> tuple[tuple[int, ...], ...] | None:
-    """The counts of the last confusion matrix, of which a script tells the cell pointed at."""
+    """Counts of the matrix of the epoch that counts; a script tells the cell pointed at."""
     return overview.trial(db, study, number).confusion
 
 
