@@ -54,22 +54,6 @@ def test_an_objective_counts_at_the_last_epoch_unless_it_says_otherwise() -> Non
 
 
 @pytest.mark.parametrize(
-    ("objectives", "said"),
-    [
-        (["dice", {"metric": "miou", "at": "best"}], "miou is a further one.*epoch at which dice"),
-        ([{"metric": "parameters", "at": "best"}, "miou"], "parameters is the same at every epoch"),
-    ],
-)
-def test_one_objective_that_training_moves_chooses_the_epoch(
-    objectives: list[Any], said: str
-) -> None:
-    """Several would ask for several models; what is measured once has no best epoch."""
-    given_ones = [each if isinstance(each, dict) else {"metric": each} for each in objectives]
-    with pytest.raises(ValidationError, match=said):
-        study(objectives=given_ones, deployment={"device": "cpu"})
-
-
-@pytest.mark.parametrize(
     ("bounds", "value", "violation"),
     [
         ({"min": 0.5}, 0.4, 0.1),

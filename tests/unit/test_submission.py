@@ -27,6 +27,23 @@ def space(path: str, ranges: Any) -> dict[str, Any]:
     return {**changed, "space": {**changed["space"], path: ranges}}
 
 
+@pytest.mark.parametrize(
+    ("names", "place", "said"),
+    [
+        (["dice", "miou"], 1, "at which the first objective counts, here dice; leave this out"),
+        (["parameters", "miou"], 0, "parameters is the same at every epoch"),
+    ],
+)
+def test_an_objective_that_cannot_choose_the_epoch_is_refused(
+    names: list[str], place: int, said: str
+) -> None:
+    """Several would ask for several models; what is measured once has no best epoch."""
+    objectives: list[dict[str, str]] = [{"metric": name} for name in names]
+    objectives[place]["at"] = "best"
+    found = mistakes({**document(), "objectives": objectives, "deployment": {"device": "cpu"}})
+    assert said in found["objectives", place, "at"]
+
+
 def test_the_sample_is_fine() -> None:
     """A study as in the documentation has no problem."""
     assert mistakes(document()) == {}

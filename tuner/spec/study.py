@@ -263,17 +263,6 @@ class StudySpec(Section):
         names = [objective.metric for objective in self.objectives]
         if len(set(names)) < len(names):
             raise ValueError(f"objectives must differ: {', '.join(names)}")
-        if later := [each.metric for each in self.objectives[1:] if each.counts_best]:
-            raise ValueError(
-                f"'at: best' is for the first objective, and {later[0]} is a further one: one "
-                f"model has all values, those of the epoch at which {names[0]} counts; put the "
-                "objective that chooses the epoch first"
-            )
-        if self.objective.counts_best and names[0] in MEASURED:
-            raise ValueError(
-                f"{names[0]} is the same at every epoch, so that none is the best by it; leave "
-                "'at: best' out, or put the objective that chooses the epoch first"
-            )
         return self
 
     @property

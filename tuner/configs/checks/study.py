@@ -123,12 +123,30 @@ def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
         elif objective.direction != right:
             message = f"{objective.metric} is better the {better(right)} it is; write {right}"
             yield Problem(("objectives", index, "direction"), message)
+        if objective.counts_best and (wrong := _chooses_no_epoch(spec, index)):
+            yield Problem(("objectives", index, "at"), wrong)
     for index, bound in enumerate(spec.constraints):
         if wrong := unknown_metric(bound.metric, spec.dataset.classes):
             yield Problem(("constraints", index, "metric"), wrong)
         elif bound.metric not in {*LOSSES, *MEASURED} and not _can_hold(bound):
             message = f"{bound.metric} is between 0 and 1 (30 % is 0.30); no trial can keep this"
             yield Problem(("constraints", index), message)
+
+
+def _chooses_no_epoch(spec: StudySpec, index: int) -> str | None:
+    """Why an objective cannot choose the epoch that counts, or None."""
+    metric, first = spec.objectives[index].metric, spec.objective.metric
+    if metric in MEASURED:
+        return (
+            f"{metric} is the same at every epoch, so that none is the best by it; leave this out, "
+            "and let the first objective be the one that chooses the epoch"
+        )
+    if index:
+        return (
+            f"one model has all values, those of the epoch at which the first objective counts, "
+            f"here {first}; leave this out, or put {metric} first"
+        )
+    return None
 
 
 def _can_hold(bound: Constraint) -> bool:
