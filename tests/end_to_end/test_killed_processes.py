@@ -23,9 +23,12 @@ LONG = {"epochs": 9, "batch_size": 4}
 def test_a_killed_workers_trial_goes_on_from_its_checkpoint_on_the_other_worker(
     tmp_path: Path, postgresql_url: str
 ) -> None:
-    """SIGKILL in mid-epoch: the second attempt resumes, and the numbers are those of one run."""
+    """SIGKILL in mid-epoch: the second attempt resumes, and the numbers are those of one run, as is
+    the model of its best epoch.
+    """
     document = street_study("killed", trials=1)
     document["base"]["training"] = LONG
+    document["objectives"] = [{"metric": "miou", "at": "best"}]
     with cluster(tmp_path, postgresql_url, SEGTUNE_LEASE_SECONDS="4") as town:
         town.client.submit(document)
         town.start_worker("victim")
@@ -45,13 +48,16 @@ def test_a_killed_workers_trial_goes_on_from_its_checkpoint_on_the_other_worker(
             step.step for step in town.client.steps("killed", 0) if step.attempt == 2
         )
         assert first_of_heir >= 4
-        undisturbed = street_study("undisturbed", trials=1)
-        undisturbed["base"]["training"] = LONG
-        town.client.submit(undisturbed)
+        town.client.submit({**document, "name": "undisturbed"})
         town.client.wait("undisturbed", timeout=300)
-        assert metrics_by_step(town.client, "undisturbed", 0) == metrics_by_step(
-            town.client, "killed", 0
-        )
+        whole = metrics_by_step(town.client, "undisturbed", 0)
+        assert whole == metrics_by_step(town.client, "killed", 0)
+        best = max(whole, key=lambda step: whole[step])
+        ended = [town.client.trial(name, 0) for name in ("killed", "undisturbed")]
+        assert [trial.value_step for trial in ended] == [best, best]
+        models = [file for one in ended for file in one.artifacts if file.kind == "model"]
+        assert [file.step for file in models] == [best, best]
+        assert models[0].sha256 == models[1].sha256
 
 
 def test_workers_train_on_while_the_server_is_dead_and_deliver_all_when_it_is_back(

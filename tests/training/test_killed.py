@@ -42,8 +42,8 @@ def test_killed_twice_it_ends_bit_for_bit_alike(tmp_path: Path) -> None:
     assert (cut / checkpoint.NAME).exists()
     assert victim.go(cache, cut).kind is OutcomeKind.COMPLETED
     assert differences(straight / MODEL, cut / MODEL, "model") == []
-    last = (folder / checkpoint.NAME for folder in (straight, cut))
-    assert differences(*last, "state", "average") == []
+    first, second = straight / checkpoint.NAME, cut / checkpoint.NAME
+    assert differences(first, second, "state", "average") == []
 
 
 def differences(first: Path, second: Path, *keys: str) -> list[str]:

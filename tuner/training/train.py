@@ -64,12 +64,11 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
 ) -> Outcome:
     """Train one trial, from its start or from the checkpoint `resume`, and say how it ended.
 
-    `session` gets every epoch after `last_step`; `best` is the best one up to it, where the model
-    is to be that of the best epoch. A training that stands for less than a whole one counts as
-    fewer `steps` than it has epochs: the epochs at which the next one is full are scored and
-    reported, and after the last the trial is paused. Checkpoints are written into `folder` as
-    seldom as `context` allows, and always when a run ends before its trial does. `examples` look on
-    when the validation split is scored; no number depends on them.
+    `session` gets every epoch after `last_step`; `best` is the best up to it, if `config` asks for
+    it. A training that stands for less than a whole one counts as fewer `steps` than it has epochs:
+    the epochs at which the next one is full are scored and reported, then the trial is paused.
+    Checkpoints go to `folder` as seldom as `context` allows, and always when a run ends before its
+    trial does. `examples` look on when the validation split is scored; no number depends on them.
 
     Every process of a `group` calls it with the same arguments. They share each batch and each
     scoring; what the session of rank 0 says holds for all, and rank 0 alone writes.
@@ -93,8 +92,7 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
         stack.enter_context(checkpoints.writer)
         state.expect(group.rank)
         _begin(state, batches, resume)
-        if state.best is not None:
-            state.best.expect(best, after=counting.step(state.progress.step))
+        state.expect_best(best, after=counting.step(state.progress.step))
         state.join(group)
         evaluation = Evaluation(
             data.val, config, context, at_once=state.micro_batch, examples=examples, group=group
@@ -106,10 +104,7 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
             kind = _train_epochs(
                 state, batches, evaluation, checkpoints, counting=counting, session=session
             )
-        if kind is not OutcomeKind.COMPLETED:
-            checkpoints.save()
-        elif group.rank.is_first:
-            save_model(state, folder / MODEL)
+        checkpoints.leave(kind, folder / MODEL)
         step = counting.step(state.progress.step)
         return Outcome(kind=kind, step=step, provenance=provenance.of(state))
 
@@ -374,6 +369,13 @@ class _Checkpoints:
         """Begin to write one of this moment if it is worth its time."""
         if self._cadence.is_due:
             self.save()
+
+    def leave(self, kind: OutcomeKind, model: Path) -> None:
+        """Save what is needed of a run that ends so: its model, or what it goes on from."""
+        if kind is not OutcomeKind.COMPLETED:
+            self.save()
+        elif self._state.group.rank.is_first:
+            save_model(self._state, model)
 
     def save(self) -> None:
         """Begin to write one of this moment, unless that was done before."""

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from tuner.configs import catalog
 from tuner.errors import CheckpointMismatch, Diverged
 from tuner.spec.config import TrialConfig
-from tuner.spec.messages import Report
+from tuner.spec.messages import BestStep, Report
 from tuner.training import checkpoint
 from tuner.training.best_epoch import BestEpoch
 from tuner.training.checkpoint import Owner, Progress
@@ -133,6 +133,11 @@ class TrainState:
                 "a smaller optimizer.lr or a longer schedule.warmup may help"
             )
         return total / self.progress.cursor
+
+    def expect_best(self, reported: BestStep | None, *, after: int) -> None:
+        """Keep the weights of the best step that was reported, if it is yet to come again."""
+        if self.best is not None:
+            self.best.expect(reported, after=after)
 
     def close_epoch(self, step: int, seconds: float, report: Report | None) -> Report | None:
         """Go on to the next epoch, with the weights of this one kept if it is the best so far.
