@@ -27,6 +27,7 @@ from tuner.spec.kinds import ArtifactKind
 from tuner.spec.study import StudySpec
 from tuner.spec.views import Page, TrialSummary
 from tuner.store import artifacts, studies, trial_pages, trials
+from tuner.store import sheets as sheet_rows
 from tuner.store.engine import Database
 from tuner.store.tables import Artifact, Study
 
@@ -77,7 +78,7 @@ def study_examples(session: Session, row: Study, selection: TrialSelection) -> S
     listed = _by_score if selection.sort.startswith(BY_IMAGE) else trial_lists.page
     page = listed(session, row, spec, selection)
     found = trial_pages.numbered(session, row.id, [one.number for one in page.items])
-    sheets = artifacts.last_sheets(session, [trial.id for trial in found])
+    sheets = sheet_rows.last_sheets(session, [trial.id for trial in found])
     kinds = _by_kind(sheets)
     last = {sheet.trial_id: sheet for sheet in sheets if sheet.kind == ArtifactKind.PREDICTIONS}
     by_number = {trial.number: last.get(trial.id) for trial in found}
@@ -104,7 +105,7 @@ def _by_score(
     if not index.isdecimal() or len(index) > 9:
         message = f"'{selection.sort[:40]}' names no image; say image.3 for the one at place 3"
         raise InvalidInput([Problem(("sort",), message)])
-    scores = _scores(artifacts.details_of_last(session, row.id), int(index))
+    scores = _scores(sheet_rows.details_of_last(session, row.id), int(index))
     sign = -1.0 if selection.descending else 1.0
 
     def place(score: float | None, number: int) -> tuple[float, int]:

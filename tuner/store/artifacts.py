@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from tuner.atomic import last_written
@@ -27,7 +27,6 @@ from tuner.errors import (
     StorageFull,
     TooLarge,
 )
-from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.spec.states import TrialState
 from tuner.store.held import HeldTrial
@@ -279,19 +278,6 @@ def list_for(
     return session.scalars(query if kinds is None else query.where(Artifact.kind.in_(kinds))).all()
 
 
-def last_sheets(session: Session, trial_ids: Sequence[int]) -> Sequence[Artifact]:
-    """Of each of these trials the last sheet of each kind of them."""
-    last = (
-        select(Artifact.trial_id, Artifact.kind, func.max(Artifact.step).label("step"))
-        .where(Artifact.trial_id.in_(trial_ids), Artifact.kind.in_(SHEETS))
-        .group_by(Artifact.trial_id, Artifact.kind)
-        .subquery()
-    )
-    is_last = or_(Artifact.step == last.c.step, last.c.step.is_(None))
-    same = and_(Artifact.trial_id == last.c.trial_id, Artifact.kind == last.c.kind, is_last)
-    return session.scalars(select(Artifact).join(last, same).order_by(Artifact.id)).all()
-
-
 class EndedHolding(NamedTuple):
     """An artifact of a trial that has ended."""
 
@@ -322,24 +308,6 @@ def by_id(session: Session, ids: Sequence[int]) -> Sequence[Artifact]:
         part = ids[start : start + 500]
         found.extend(session.scalars(select(Artifact).where(Artifact.id.in_(part))))
     return found
-
-
-def details_of_last(session: Session, study_id: int) -> dict[int, Any]:
-    """Details of the last sheet of predictions of each trial of a study, by its number."""
-    last = (
-        select(Artifact.trial_id, func.max(Artifact.step).label("step"))
-        .join(Trial, Trial.id == Artifact.trial_id)
-        .where(Trial.study_id == study_id, Artifact.kind == ArtifactKind.PREDICTIONS)
-        .group_by(Artifact.trial_id)
-        .subquery()
-    )
-    query = (
-        select(Trial.number, Artifact.details)
-        .join(Artifact, Artifact.trial_id == Trial.id)
-        .join(last, and_(Artifact.trial_id == last.c.trial_id, Artifact.step == last.c.step))
-        .where(Artifact.kind == ArtifactKind.PREDICTIONS)
-    )
-    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def find(session: Session, artifact_id: int) -> Artifact:
