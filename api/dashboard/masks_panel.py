@@ -44,7 +44,7 @@ class MasksPanel:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPrediction:
-    """What one of several trials made of the image, on its last sheet."""
+    """What one of several trials made of the image, by the sheet of the epoch that counts."""
 
     study: str
     trial: int
@@ -118,7 +118,7 @@ def compared_masks(
 
 def _compared(trial: TrialExamples, image: Example) -> ComparedPrediction | None:
     """None where the trial was not shown an image of that name."""
-    sheet = trial.predictions[-1]
+    sheet = _at(trial.predictions, trial.value_step) or trial.predictions[-1]
     own = next((one for one in sheet.images if one.name == image.name), None)
     found = crop(own, sheet) if own else None
     if own is None or found is None:

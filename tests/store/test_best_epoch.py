@@ -6,8 +6,19 @@ import pytest
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
-from tuner.service import documents, leases, overview, rankings, results, searches, studies
+from tests.store.sheets import show
+from tuner.service import (
+    documents,
+    examples,
+    leases,
+    overview,
+    rankings,
+    results,
+    searches,
+    studies,
+)
 from tuner.service.comparisons import comparison
+from tuner.service.trial_lists import TrialSelection
 from tuner.spec.messages import (
     Action,
     Assignment,
@@ -254,3 +265,21 @@ def test_confirmation_counts_best_epochs_too(database: Database) -> None:
         found = results.best(session, row, documents.spec_of(row)).confirmation
     assert found is not None
     assert [leader.mean for leader in found.leaders] == [pytest.approx(0.7)]
+
+
+def test_images_across_trials_are_those_of_the_epoch_that_counts(database: Database) -> None:
+    """Sheets of later epochs show another model than the row is of."""
+    fleet = Fleet(database)
+    fleet.submit(study())
+    held = fleet.take()
+    for step, score in ((1, 0.1), (2, 0.2), (3, 0.3)):
+        show(fleet, held, score, step=step)
+    tell(fleet, held, 0.3, 0.6, 0.5)
+    fleet.finish(held)
+
+    by_image = TrialSelection(sort="image.0", descending=True)
+    for selection in (TrialSelection(), by_image):
+        (row,) = examples.of_study(database, "streets", selection).rows
+        assert row.predictions is not None
+        assert row.predictions.step == 2
+    assert examples.of_trial(database, "streets", 0).value_step == 2

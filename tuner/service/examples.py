@@ -43,7 +43,7 @@ def of_trial(db: Database, study: int | str, number: int) -> TrialExamples:
 
 
 def of_study(db: Database, study: int | str, selection: TrialSelection) -> StudyExamples:
-    """Trials of a study in any order, each with its last sheet.
+    """Trials of a study in any order, each with its last sheet up to the epoch that counts.
 
     Beside what trials are sorted by, `image.3` sorts by the score of image 3 on that sheet.
 
@@ -69,6 +69,7 @@ def trial_examples(session: Session, row: Study, number: int) -> TrialExamples:
         photos=_last(kinds[ArtifactKind.PHOTOS]),
         truth=_last(kinds[ArtifactKind.TRUTH]),
         predictions=tuple(predictions),
+        value_step=trial.value_step or trial.step or None,
     )
 
 

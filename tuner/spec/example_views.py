@@ -32,10 +32,13 @@ class TrialExamples(Section):
     photos: Sheet | None = None
     truth: Sheet | None = None
     predictions: tuple[Sheet, ...] = ()
+    value_step: int | None = Field(
+        default=None, description="The epoch that the trial's value and model are of"
+    )
 
 
 class ExampleRow(Section):
-    """A trial and its last sheet, if it has one."""
+    """A trial and its last sheet up to the epoch that counts, if it has one."""
 
     trial: TrialSummary
     predictions: Sheet | None = None

@@ -10,12 +10,18 @@ from tuner.spec.examples import SHEETS
 from tuner.spec.kinds import ArtifactKind
 from tuner.store.tables import Artifact, Trial
 
+# A sheet of a later epoch than the best is not of the trial's model, where that is what counts.
+_COUNTS = or_(
+    Trial.value_step.is_(None), Artifact.step.is_(None), Artifact.step <= Trial.value_step
+)
+
 
 def last_sheets(session: Session, trial_ids: Sequence[int]) -> Sequence[Artifact]:
-    """Of each of these trials the last sheet of each kind of them."""
+    """Of each of these trials the last sheet of each kind of them, up to the epoch that counts."""
     last = (
         select(Artifact.trial_id, Artifact.kind, func.max(Artifact.step).label("step"))
-        .where(Artifact.trial_id.in_(trial_ids), Artifact.kind.in_(SHEETS))
+        .join(Trial, Trial.id == Artifact.trial_id)
+        .where(Artifact.trial_id.in_(trial_ids), Artifact.kind.in_(SHEETS), _COUNTS)
         .group_by(Artifact.trial_id, Artifact.kind)
         .subquery()
     )
@@ -25,11 +31,11 @@ def last_sheets(session: Session, trial_ids: Sequence[int]) -> Sequence[Artifact
 
 
 def details_of_last(session: Session, study_id: int) -> dict[int, Any]:
-    """Details of the last sheet of predictions of each trial of a study, by its number."""
+    """Details of each trial's last sheet of predictions up to the epoch that counts, by number."""
     last = (
         select(Artifact.trial_id, func.max(Artifact.step).label("step"))
         .join(Trial, Trial.id == Artifact.trial_id)
-        .where(Trial.study_id == study_id, Artifact.kind == ArtifactKind.PREDICTIONS)
+        .where(Trial.study_id == study_id, Artifact.kind == ArtifactKind.PREDICTIONS, _COUNTS)
         .group_by(Artifact.trial_id)
         .subquery()
     )
