@@ -98,7 +98,7 @@ class Rules:
     def context(self) -> PruningContext:
         """The context in which trials are compared."""
         context = context_of(self.spec)
-        if self.compares_best:
+        if self.compares_best or not context.objective.counts_best:
             return context
         return replace(context, objective=context.objective.model_copy(update={"at": "last"}))
 
