@@ -4,12 +4,13 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
 from starlette.types import Lifespan
 
 from api import errors, openapi, scopes
@@ -145,9 +146,8 @@ def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
         docs_url=None,  # FastAPI's pages load scripts from elsewhere; this server works offline
         redoc_url=None,
         servers=[{"url": settings.root_path}] if settings.root_path else None,
-        generate_unique_id_function=_operation_id,
         lifespan=lifespan,
-        dependencies=[PERMITTED],
+        routes=_routes(),
     )
     app.state.settings = settings
     app.state.error_page = error_page
@@ -155,11 +155,6 @@ def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     routes = [route for each in RESOURCES for route in each.router.routes]
     own = [*routes, *metrics.router.routes]
     app.state.scopes = scopes.of_api(own) | scopes.of_pages(pages.routes())
-    for resource in RESOURCES:
-        app.include_router(resource.router, prefix=PREFIX)
-    app.include_router(health.router, include_in_schema=False)
-    app.include_router(metrics.router)
-    app.include_router(pages.router)
     app.add_middleware(BodyTimeout)
     app.add_middleware(Timed, times=app.state.times)
     app.add_middleware(SharedPartials)
@@ -169,6 +164,21 @@ def _build(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
     app.add_middleware(Prefix, setting=settings.root_path)  # outermost: the others see no prefix
     openapi.install(app, routes)
     return app
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Every route but that of the OpenAPI document, each of them guarded.
+
+    All applications of a process share them: FastAPI inspects a route with its first request.
+    """
+    router = APIRouter(dependencies=[PERMITTED], generate_unique_id_function=_operation_id)
+    for resource in RESOURCES:
+        router.include_router(resource.router, prefix=PREFIX)
+    router.include_router(health.router, include_in_schema=False)
+    router.include_router(metrics.router)
+    router.include_router(pages.router)
+    return router.routes
 
 
 def close_waits(app: FastAPI) -> None:
