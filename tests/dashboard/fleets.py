@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.dashboard.scenes import LEASE_SECONDS, Scene
+from tests.dashboard.staging import staged
 from tuner.service import assignments, fleet, leases, upkeep
 from tuner.service.searches import Searches
 from tuner.spec.messages import (
@@ -14,6 +15,7 @@ from tuner.spec.messages import (
     Report,
     ReportBatch,
 )
+from tuner.spec.views import StudyView
 from tuner.spec.vitals import Usage, Vitals
 from tuner.store.engine import Database
 from tuner.store.tables import Attempt
@@ -33,7 +35,13 @@ def ask(db: Database, worker: str, capabilities: Capabilities) -> None:
 
 
 def fleet_at_work(db: Database) -> tuple[int, Scene]:
-    """Six workers and five studies; gives the number of a trial that runs, and its scene."""
+    """Six workers and three studies; gives the number of a trial that runs, and its scene."""
+    number, study = _at_work(db)
+    return number, Scene(db, study)
+
+
+@staged
+def _at_work(db: Database) -> tuple[int, StudyView]:
     scene = Scene.submit(db, parallel=4)
     scene.play(6)
     lost = scene.take("gpu-3")
@@ -60,7 +68,7 @@ def fleet_at_work(db: Database) -> tuple[int, Scene]:
     urgent = Scene.submit(db, "lane-markings", parallel=1)
     urgent.report(urgent.take("gpu-3"), 1)
     Scene.submit(db, "aerial-roofs")
-    return work.trial, scene
+    return work.trial, scene.study
 
 
 def beat(db: Database, work: Assignment, usage: Usage) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from tests.dashboard.staging import staged
 from tests.samples import TRAINING_SPACE
 from tuner.configs import checks
 from tuner.service import assignments, leases, studies
@@ -59,6 +60,11 @@ class Scene:
         """Queue a study."""
         view, _ = studies.submit(db, checks.parse(document(name, **search)))
         return cls(db, view)
+
+    @classmethod
+    def played(cls, db: Database, count: int, /, *, running: int = 0, **submitted: Any) -> "Scene":
+        """What `submit` and `play` make; on an empty database it costs next to nothing."""
+        return cls(db, _played(db, count, running, **submitted))
 
     def take(self, worker: str = "gpu-0") -> Assignment:
         """Lease a trial."""
@@ -120,6 +126,11 @@ class Scene:
             work = self.take(f"gpu-{index}")
             self.report(work, *range(1, 2 + index * 3 % 10))
         return self
+
+
+@staged
+def _played(db: Database, count: int, running: int, /, **submitted: Any) -> StudyView:
+    return Scene.submit(db, **submitted).play(count, running=running).study
 
 
 PROVENANCE = {

@@ -14,7 +14,7 @@ CHARTS = "/partials/studies/1/charts"
 @pytest.fixture
 def scene(db: Database, client: TestClient) -> Scene:
     """A study with some trials of every kind."""
-    return Scene.submit(db, trials=40).play(24, running=3)
+    return Scene.played(db, 24, running=3, trials=40)
 
 
 def data(client: TestClient, path: str) -> Any:
@@ -204,7 +204,7 @@ def test_sources_name_the_base_recipe(client: TestClient, scene: Scene) -> None:
 def test_axes_of_the_front_are_what_the_study_asks_for(client: TestClient, db: Database) -> None:
     """Objectives and bounds; another metric is refused with those that there are."""
     objectives = [{"metric": "miou"}, {"metric": "iou.pole"}, {"metric": "iou.car"}]
-    scene = Scene.submit(db, objectives=objectives, trials=12).play(8)
+    scene = Scene.played(db, 8, objectives=objectives, trials=12)
     found = data(client, "front")
     assert (found["up"]["metric"], found["across"]["metric"]) == ("miou", "iou.pole")
     assert set(found["roles"]) <= {"front", "behind"}

@@ -29,7 +29,7 @@ _trials = st.lists(
 @pytest.fixture
 def scene(db: Database) -> Scene:
     """Two studies with trials, the second over other classes."""
-    scene = Scene.submit(db).play(5)
+    scene = Scene.played(db, 5)
     other = document("other")
     other["dataset"] = {**other["dataset"], "classes": ["sky", "building", "bus"]}
     studies.submit(db, checks.parse(other))

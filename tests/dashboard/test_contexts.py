@@ -108,7 +108,7 @@ def test_a_page_is_read_in_one_session(
     client: TestClient, db: Database, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """Parts that were read one after another could contradict each other."""
-    Scene.submit(db, "streets").play(2, running=1)
+    Scene.played(db, 2, running=1, name="streets")
     opened = []
 
     def counted(read: Any) -> Any:

@@ -76,7 +76,7 @@ def test_the_cookie_is_not_the_token(locked: TestClient, db: Database) -> None:
 @pytest.mark.parametrize("scope", [TokenScope.READ, TokenScope.SUBMIT, TokenScope.ADMIN])
 def test_a_token_that_may_read_logs_in(locked: TestClient, db: Database, scope: TokenScope) -> None:
     """With its scopes: the cookie may what the token may."""
-    Scene.submit(db).play(1)
+    Scene.played(db, 1)
     assert log_in(locked, made(db, scope)) == 303
     assert is_in(locked)
     answer = locked.post("/studies/1/pause", headers={"origin": "http://localhost"})
@@ -186,7 +186,7 @@ def test_no_other_site_presses_a_button(
     locked: TestClient, db: Database, headers: dict[str, str], status: int
 ) -> None:
     """Also where a browser tells not the origin, but where a request comes from."""
-    Scene.submit(db).play(1)
+    Scene.played(db, 1)
     log_in(locked, TOKEN)
 
     assert locked.post("/studies/1/pause", headers=headers).status_code == status

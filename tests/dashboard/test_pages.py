@@ -32,7 +32,7 @@ TOKEN = "correct horse battery staple"
 @pytest.fixture
 def scene(db: Database) -> Scene:
     """A study in full swing."""
-    return Scene.submit(db).play(14, running=3)
+    return Scene.played(db, 14, running=3)
 
 
 @pytest.fixture

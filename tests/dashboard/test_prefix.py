@@ -89,7 +89,7 @@ def test_every_address_of_every_page_works(
     address: str, browser: httpx.Client, db: Database, settings: Settings
 ) -> None:
     """Whatever a page points to is there, below the prefix; nothing points elsewhere."""
-    scene = Scene.submit(db).play(2, running=1)
+    scene = Scene.played(db, 2, running=1)
     _preview(db, settings, scene)
     found = _walk(browser, f"{address}/")
 

@@ -96,7 +96,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_the_child_renders_what_the_server_would(settings: Settings, db: Database) -> None:
     """Its page is the server's own; without it, and after it was killed, the server renders."""
-    Scene.submit(db).play(3)
+    Scene.played(db, 3)
 
     async def scene() -> list[httpx.Response]:
         app = create_app(settings, with_reader=True)
@@ -259,7 +259,7 @@ def test_the_child_reads_and_does_nothing_else(
     settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It neither migrates nor looks after the database, and takes two connections of it."""
-    Scene.submit(db).play(3)
+    Scene.played(db, 3)
 
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("a child that reads has done more")

@@ -6,31 +6,39 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from tests.dashboard import scenes
 from tests.dashboard.relations import SPACE
-from tests.dashboard.scenes import Scene
+from tests.dashboard.scenes import Scene, document
+from tests.dashboard.staging import staged
+from tuner.configs import checks
+from tuner.service import studies
+from tuner.spec.views import StudyView
 from tuner.store.engine import Database
 
 KINDS = ("parallel", "slices", "contour", "ranks", "edf")
 SGD = quote("optimizer.name = sgd")
 
 
-@pytest.fixture
-def study(db: Database, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def submitted(db: Database) -> Scene:
     """A study with conditional params, before its first trial."""
-    plain = scenes.document
-
-    def document(*args: Any, **search: Any) -> dict[str, Any]:
-        return plain(*args, **search) | {"space": SPACE}
-
-    monkeypatch.setattr(scenes, "document", document)
-    return Scene.submit(db, "streets", trials=40)
+    written = document("streets", trials=40) | {"space": SPACE}
+    return Scene(db, studies.submit(db, checks.parse(written))[0])
 
 
 @pytest.fixture
-def scene(study: Scene) -> Scene:
+def study(db: Database, client: TestClient) -> Scene:
+    """A study with conditional params, before its first trial."""
+    return submitted(db)
+
+
+@staged
+def _of_every_kind(db: Database) -> StudyView:
+    return submitted(db).play(14, running=1).study
+
+
+@pytest.fixture
+def scene(db: Database, client: TestClient) -> Scene:
     """It with trials of every kind."""
-    return study.play(14, running=1)
+    return Scene(db, _of_every_kind(db))
 
 
 def data(client: TestClient, chart: str, query: str = "") -> Any:
@@ -81,7 +89,7 @@ def test_trials_of_a_state_are_all_shown(client: TestClient, scene: Scene) -> No
 
 def test_studies_stand_beside_each_other(client: TestClient, db: Database, scene: Scene) -> None:
     """By id or by name; itself is not shown twice; one that is not there is named."""
-    Scene.submit(db, "other", trials=9).play(3)
+    Scene.played(db, 3, name="other", trials=9)
     found = data(client, "edf", "against=other,2,streets")
     assert [one["label"] for one in found["stairs"]][-1] == "other"
     assert {one["study"] for one in found["stairs"]} == {1, 2}

@@ -15,7 +15,7 @@ ADDRESSES = ("/studies/1", "/partials/studies/1", "/partials/studies/1/charts/hi
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_long_answer_is_compressed(client: TestClient, db: Database, address: str) -> None:
     """Its length is that of what is sent, and a cache tells the two apart."""
-    Scene.submit(db).play(12)
+    Scene.played(db, 12)
 
     with client.stream("GET", address, headers={"accept-encoding": "gzip"}) as answer:
         sent = b"".join(answer.iter_raw())

@@ -58,7 +58,7 @@ def test_a_study_that_cannot_be_read_has_its_row_and_a_page_that_says_so(
     client: TestClient, db: Database
 ) -> None:
     """The list stands, the page is a problem and no crash, and everything else works."""
-    Scene.submit(db, "sound").play(2)
+    Scene.played(db, 2, name="sound")
     Scene.submit(db, "broken")
     damage(db, "broken")
     html = client.get("/").text
@@ -84,7 +84,7 @@ def test_pages_listen_for_every_kind_of_event(client: TestClient, db: Database, 
 
 def test_a_trial_by_hand_appears_by_itself(browser: Browser, server: str, db: Database) -> None:
     """`trial.created` is heard: the row is there long before the next poll."""
-    Scene.submit(db).play(1)
+    Scene.played(db, 1)
     page = browser.new_page()
     page.goto(f"{server}/studies/1")
     expect(page.locator("#pulse")).to_have_text("Live")

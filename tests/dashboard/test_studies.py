@@ -23,7 +23,7 @@ TEXT = samples.text("camvid")
 @pytest.fixture
 def scene(db: Database) -> Scene:
     """A study with a few ended trials."""
-    return Scene.submit(db).play(5)
+    return Scene.played(db, 5)
 
 
 def _post(client: TestClient, path: str, **fields: str) -> int:

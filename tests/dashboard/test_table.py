@@ -15,7 +15,7 @@ from tuner.store.engine import Database
 @pytest.fixture
 def scene(db: Database) -> Scene:
     """A study with trials in every state."""
-    return Scene.submit(db).play(8, running=2)
+    return Scene.played(db, 8, running=2)
 
 
 def numbers(html: str) -> list[int]:

@@ -7,10 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.dashboard.scenes import Scene
+from tests.dashboard.staging import staged
 from tuner.service import overview, studies
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.states import TrialState
-from tuner.spec.views import StudyChange
+from tuner.spec.views import StudyChange, StudyView
 from tuner.store.engine import Database
 
 ORIGIN = {"origin": "http://localhost"}
@@ -20,13 +21,18 @@ STUDY = "camvid-street"
 @pytest.fixture
 def scene(db: Database) -> Scene:
     """A study whose trial 0 has completed, 1 has failed, and 2 runs."""
+    return Scene(db, _three_trials(db))
+
+
+@staged
+def _three_trials(db: Database) -> StudyView:
     scene = Scene.submit(db)
     scene.train()
     failed = scene.take("gpu-1")
     scene.report(failed, 1, 2)
     scene.finish(failed, OutcomeKind.FAILED, 2, error="loss is nan", error_kind="diverged")
     scene.report(scene.take("gpu-2"), 1, 2, 3)
-    return scene
+    return scene.study
 
 
 def press(client: TestClient, address: str, fields: dict[str, Any] | None = None) -> Any:

@@ -58,7 +58,7 @@ def test_twenty_viewers_are_one_rendering(
     settings: Settings, db: Database, renderings: list[str]
 ) -> None:
     """All get the same page, whatever their browsers and proxies add."""
-    Scene.submit(db).play(3)
+    Scene.played(db, 3)
     renderings.clear()
     names = ("user-agent", "x-request-id", "x-forwarded-for", "traceparent", "if-none-match")
     browsers = [
@@ -91,7 +91,7 @@ def test_readers_who_see_something_else_stay_apart(
     path: str, headers: dict[str, str], settings: Settings, db: Database, renderings: list[str]
 ) -> None:
     """Another order, language, scheme or prefix is another page."""
-    Scene.submit(db).play(3)
+    Scene.played(db, 3)
     renderings.clear()
     fetched(settings, (PARTIAL, {}), (path, headers))
 
@@ -170,7 +170,7 @@ def test_pages_read_nothing_else_of_a_request(
     settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every header and cookie that is looked at while pages are made is part of the question."""
-    Scene.submit(db).play(3)
+    Scene.played(db, 3)
     headers, cookies = set[str](), set[str]()
     get, cookies_of = Headers.__getitem__, vars(HTTPConnection)["cookies"].fget
 
@@ -207,7 +207,7 @@ def test_a_server_that_stops_makes_no_more_pages(
     settings: Settings, db: Database, renderings: list[str]
 ) -> None:
     """Who still asks is told so at once, with a reader's process and without."""
-    Scene.submit(db).play(3)
+    Scene.played(db, 3)
     renderings.clear()
 
     async def scene() -> httpx.Response:

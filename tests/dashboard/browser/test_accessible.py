@@ -40,7 +40,7 @@ WIDER = """() => {
 @pytest.fixture
 def scene(server: str, db: Database) -> Scene:
     """A study in full swing: trials in every state."""
-    return Scene.submit(db).play(14, running=2)
+    return Scene.played(db, 14, running=2)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390)])

@@ -27,7 +27,7 @@ LIVE = re.compile(r"/partials/studies/1(\?.*)?$")
 @pytest.fixture
 def scene(server: str, db: Database) -> Scene:
     """A study with a few ended trials."""
-    return Scene.submit(db).play(5)
+    return Scene.played(db, 5)
 
 
 def test_a_study_is_changed_paused_resumed_and_cancelled(
@@ -202,7 +202,7 @@ def test_scripts_work_below_a_prefix(
     visit: Visit, below: str, db: Database, settings: Settings
 ) -> None:
     """Stream, charts, pictures, filter, editor and forms: nothing leaves the prefix."""
-    scene = Scene.submit(db).play(6)
+    scene = Scene.played(db, 6)
     work, page = scene.take(), visit.page
     scene.report(work, 1)
     pictures.hand_in(scene, settings, work, 1)

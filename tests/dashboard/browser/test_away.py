@@ -22,7 +22,7 @@ EventSource.prototype.addEventListener = function (kind, act) {
 @pytest.fixture
 def scene(server: str, db: Database) -> Scene:
     """A study with a few ended trials."""
-    return Scene.submit(db).play(5)
+    return Scene.played(db, 5)
 
 
 class Gate:

@@ -14,7 +14,7 @@ from tuner.store.engine import Database
 @pytest.fixture
 def scene(server: str, db: Database) -> Scene:
     """A study with trials of every kind."""
-    return Scene.submit(db, trials=40).play(16, running=2)
+    return Scene.played(db, 16, running=2, trials=40)
 
 
 def drawn(page: Page, chart: str, expression: str) -> Any:

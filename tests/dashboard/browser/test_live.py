@@ -18,7 +18,7 @@ PATHS = ("/", "/studies/1", "/studies/1/trials/1", "/compare?trials=1:1,1:2", "/
 @pytest.fixture
 def scene(server: str, db: Database) -> Scene:
     """A study with a few ended trials."""
-    return Scene.submit(db).play(5)
+    return Scene.played(db, 5)
 
 
 def test_study_page_follows_a_report(visit: Visit, server: str, scene: Scene) -> None:
@@ -133,7 +133,7 @@ def test_a_page_whose_server_is_gone_says_so_and_comes_back(
 ) -> None:
     """It says from when its figures are; once the server is there again it goes on by itself."""
     with serving(settings) as live:
-        scene = Scene.submit(db).play(3)
+        scene = Scene.played(db, 3)
         work = scene.take()
         port = live.client.base_url.port
         visit.page.goto(f"{live.client.base_url}/studies/1")

@@ -16,7 +16,7 @@ from tuner.store.engine import Database
 @pytest.fixture
 def scene(server: str, db: Database) -> Scene:
     """A study with trials of every kind."""
-    return Scene.submit(db, trials=40).play(16)
+    return Scene.played(db, 16, trials=40)
 
 
 def axes(page: Page) -> list[str]:

@@ -25,7 +25,7 @@ def scene(server: str, db: Database) -> Scene:
     """Three studies, one of them at work."""
     Scene.submit(db, "roads")
     Scene.submit(db, "cells")
-    return Scene.submit(db).play(4, running=1)
+    return Scene.played(db, 4, running=1)
 
 
 def _fill(page: Page, text: str) -> None:

@@ -18,7 +18,7 @@ from tuner.store.engine import Database
 def scene(server: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """A study with nine trials, five of them running, of which six fit a page of the table."""
     monkeypatch.setattr(table_panel, "PAGE", 6)
-    return Scene.submit(db).play(4, running=5)
+    return Scene.played(db, 4, running=5)
 
 
 def open_study(visit: Visit, address: str) -> Page:

@@ -1,0 +1,64 @@
+"""Scenes that many tests begin with: each process plays one once, and copies it from then on."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import wraps
+from time import monotonic
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import exists, select
+
+from tuner.store.engine import Database
+from tuner.store.tables import Base
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_FRESH_SECONDS = 30.0  # workers fall silent, leases end, and pages say how long ago a thing was
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A whole database, what was given by what filled it, and when that began."""
+
+    database: sqlite3.Connection
+    found: Any
+    begun: float
+
+
+def staged(play: Callable[Concatenate[Database, P], T]) -> Callable[Concatenate[Database, P], T]:
+    """Let `play`, which fills an empty SQLite database, be played once per process and arguments.
+
+    What it gives is the same for every test, and so must not belong to one: no database, no scene.
+    A database that is not empty is played upon, and so is every one once the copy is old.
+    """
+    copies: dict[str, _Copy] = {}
+
+    @wraps(play)
+    def laid(db: Database, *args: P.args, **kwargs: P.kwargs) -> T:
+        if not _is_empty(db):
+            return play(db, *args, **kwargs)
+        key, now = repr((args, sorted(kwargs.items()))), monotonic()
+        if key not in copies or now - copies[key].begun > _FRESH_SECONDS:
+            found = play(db, *args, **kwargs)
+            copies[key] = _Copy(sqlite3.connect(":memory:", check_same_thread=False), found, now)
+            with closing(_opened(db)) as source:
+                source.backup(copies[key].database)
+        else:
+            with closing(_opened(db)) as target:
+                copies[key].database.backup(target)
+        given: T = copies[key].found
+        return given
+
+    return laid
+
+
+def _is_empty(db: Database) -> bool:
+    filled = [exists(select(table)) for table in Base.metadata.sorted_tables]
+    with db.reading() as session:
+        return not any(session.execute(select(*filled)).one())
+
+
+def _opened(db: Database) -> sqlite3.Connection:
+    return sqlite3.connect(str(db.engine.url.database), timeout=30)
