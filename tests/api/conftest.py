@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from api.settings import Settings
 from tests.api.samples import running
+from tests.databases import KINDS, PostgresServer
 
 
 @pytest.fixture
@@ -16,6 +17,21 @@ def settings(tmp_path: Path, sqlite_url: str) -> Settings:
     return Settings(
         _env_file=None, home=tmp_path, database_url=sqlite_url, upkeep_seconds=3600, port=0
     )
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def lasting_settings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """The same for a module's tests that share what they only read, on each kind of database."""
+    home = tmp_path_factory.mktemp("home")
+    if request.param == "sqlite":
+        yield Settings(_env_file=None, home=home, upkeep_seconds=3600)
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.create()
+    yield Settings(_env_file=None, home=home, upkeep_seconds=3600, database_url=url)
+    server.drop(url)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from api import scopes
 from api.app import create_app
 from api.settings import Settings
 from tests.api.samples import lease_token, running, study, train
-from tests.databases import KINDS, PostgresServer
 from tuner.service import tokens
 from tuner.spec.access import TokenRequest, TokenScope, implied
 from tuner.store.engine import Database
@@ -61,25 +60,11 @@ class Target:
             case.body = {**study("aimed"), name: value}
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """URL of a database of each kind; empty for SQLite in the server's home."""
-    if request.param == "sqlite":
-        yield ""
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    made = server.create()
-    yield made
-    server.drop(made)
-
-
 @pytest.fixture(scope="module")
-def target(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(lasting_settings: Settings) -> Iterator[Target]:
     """A server with a study that has results, a running trial and a file; and with tokens."""
-    home = tmp_path_factory.mktemp("conformance")
-    settings = Settings(_env_file=None, home=home, upkeep_seconds=3600, database_url=url)
-    with running(settings) as client:
-        callers = _callers(settings.database_url)
+    with running(lasting_settings) as client:
+        callers = _callers(lasting_settings.database_url)
         client.headers["Authorization"] = f"Bearer {callers['admin']}"
         client.post("/api/v1/studies", json=study("a"))
         train(client)

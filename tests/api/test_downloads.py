@@ -2,12 +2,14 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api.samples import lease_token, study, train
+from api.settings import Settings
+from tests.api.samples import lease_token, running, study, train
 
 NASTY = 'it broke, "badly", in ünïcode'
 FORMULA = '=HYPERLINK("http://there","here")'
@@ -17,21 +19,26 @@ SPACE = {
 }
 
 
-@pytest.fixture
-def filled(any_client: TestClient) -> TestClient:
+@pytest.fixture(scope="module")
+def filled(lasting_settings: Settings) -> Iterator[TestClient]:
     """A study with three completed trials, and two that failed with all that CSV must quote."""
+    with running(lasting_settings) as client:
+        _fill(client)
+        yield client
+
+
+def _fill(client: TestClient) -> None:
     search = {"sampler": "random", "pruner": "none", "trials": 5, "parallel": 2}
-    any_client.post("/api/v1/studies", json=study(space=SPACE, search=search))
+    client.post("/api/v1/studies", json=study(space=SPACE, search=search))
     for miou in (0.5, 0.1 + 0.2, 0.7):
-        train(any_client, miou=miou)
+        train(client, miou=miou)
     for error in (NASTY, FORMULA):
-        lease = any_client.post("/api/v1/leases", json={"worker": "w2"}).json()
-        any_client.post(
+        lease = client.post("/api/v1/leases", json={"worker": "w2"}).json()
+        client.post(
             f"/api/v1/leases/{lease['lease']}/finish",
             json={"kind": "failed", "step": 0, "error": error, "error_kind": "exception"},
             headers=lease_token(lease),
         )
-    return any_client
 
 
 def rows(client: TestClient, **query: Any) -> list[dict[str, str]]:

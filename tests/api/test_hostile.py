@@ -20,7 +20,6 @@ from api.dashboard.forms import LIMIT, TEXT_LIMIT, form_fields, form_lists
 from api.errors import ProblemBody
 from api.settings import Settings
 from tests.api.samples import YAML, lease_token, running, study, train
-from tests.databases import KINDS, PostgresServer
 from tuner.spec.documents import MAX_BYTES
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -62,21 +61,11 @@ class Target:
         return self.client.request(method, self.path(template), content=content, headers=headers)
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def target(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Target]:
+@pytest.fixture(scope="module")
+def target(lasting_settings: Settings) -> Iterator[Target]:
     """A server with studies, results and a running trial, on each database."""
-    postgres: PostgresServer | None = None
-    if request.param != "sqlite":
-        postgres = request.getfixturevalue("postgres_server")
-    url = postgres.create() if postgres else ""
-    home = tmp_path_factory.mktemp("hostile")
-    settings = Settings(_env_file=None, home=home, upkeep_seconds=3600, database_url=url)
-    with running(settings) as client:
+    with running(lasting_settings) as client:
         yield Target(client, *_prepared(client))
-    if postgres:
-        postgres.drop(url)
 
 
 @pytest.fixture(scope="module")
