@@ -42,8 +42,8 @@ migration: $(READY) ## a new numbered migration from the models: make migration 
 	rm -f migration.db* && $(BIN)/alembic upgrade head && $(BIN)/alembic revision --autogenerate -m "$(m)" && rm -f migration.db*
 
 browser:
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && { apt-get install -y -qq --no-install-recommends chromium-headless-shell || apt-get install -y -qq --no-install-recommends chromium; }; \
 	else echo "No browser found: install Chromium, or the dashboard's tests in a browser are skipped."; fi
 
 slurm:
