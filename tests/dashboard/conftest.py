@@ -37,7 +37,8 @@ def client(settings: Settings) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def server(settings: Settings) -> Iterator[str]:
-    """URL of a real server on loopback."""
+def server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """URL of a real server on loopback; what a scene writes past it does not stay unseen long."""
+    monkeypatch.setattr("api.waiting.POLL_SECONDS", 0.2)
     with serving(settings) as live:
         yield str(live.client.base_url).rstrip("/")

@@ -4,7 +4,7 @@ import re
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from api.settings import Settings
 from tests.api.samples import serving
@@ -85,20 +85,18 @@ def test_a_point_of_the_chart_leads_to_its_trial(visit: Visit, server: str, scen
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PATHS)
 def test_pages_fit_a_phone(
-    browser: Browser, server: str, scene: Scene, path: str, scheme: Literal["light", "dark"]
+    windows: Windows, server: str, scene: Scene, scheme: Literal["light", "dark"]
 ) -> None:
     """At 390 pixels nothing scrolls sideways, in both colour schemes, without a complaint."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    visit = Visit(context.new_page())
-    visit.page.goto(f"{server}{path}")
-    width = visit.page.evaluate("document.documentElement.scrollWidth")
-    ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    context.close()
-    assert width <= 390
-    assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 150) == (scheme == "dark")
-    assert visit.complaints == []
+    visit = windows.open(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    for path in PATHS:
+        visit.page.goto(f"{server}{path}")
+        width = visit.page.evaluate("document.documentElement.scrollWidth")
+        ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert width <= 390, path
+        assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 150) == (scheme == "dark"), path
+        assert visit.complaints == [], path
 
 
 def test_the_chosen_scheme_stays(visit: Visit, server: str, scene: Scene) -> None:

@@ -5,13 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, Page, Route, expect
 
 from api.settings import Settings
 from tests.api.samples import serving
 from tests.browsers import Visit, Windows
-from tests.dashboard.browser.test_accessible import RULES
+from tests.dashboard.browser.test_accessible import RULES, faults
 from tests.dashboard.scenes import Scene, document
 from tuner.configs import studies as samples
 from tuner.service import overview, studies
@@ -227,8 +226,7 @@ def test_states_of_the_pages_keep_to_the_rules(
     found = {}
 
     def look(name: str, part: str = "html") -> None:
-        violations = Axe().run(page, context=part, options=RULES).response["violations"]
-        found[name] = [(one["id"], [node["target"] for node in one["nodes"]]) for one in violations]
+        found[name] = faults(page, RULES, part)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
 
     page.goto(f"{server}/")
@@ -245,7 +243,7 @@ def test_states_of_the_pages_keep_to_the_rules(
     _fill(page, "name: 5")
     expect(page.locator("#wrongs")).to_be_visible()
     look("mistakes")
-    assert {name: faults for name, faults in found.items() if faults} == {}
+    assert {name: said for name, said in found.items() if said} == {}
     assert visit.complaints == []
 
 

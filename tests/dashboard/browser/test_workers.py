@@ -3,11 +3,10 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browsers import Visit, Windows, becomes
-from tests.dashboard.browser.test_accessible import RULES
+from tests.dashboard.browser.test_accessible import RULES, faults
 from tests.dashboard.fleets import LOG, fleet_at_work
 from tests.dashboard.scenes import LEASE_SECONDS, Scene
 from tuner.service import leases
@@ -109,7 +108,6 @@ def test_the_pages_of_a_fleet_are_accessible(
     trial = f"/studies/1/trials/{number}"
     for path, part in (("/workers", "html"), ("/queue", "html"), (trial, "#log")):
         visit.page.goto(f"{server}{path}", wait_until="load")
-        found = Axe().run(visit.page, context=part, options=RULES).response["violations"]
-        assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+        assert faults(visit.page, RULES, part) == []
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width, path
     assert visit.complaints == []
