@@ -1,10 +1,11 @@
 """Scenes that many tests begin with: each process plays one once, and copies it from then on."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -20,9 +21,10 @@ _FRESH_SECONDS = 30.0  # workers fall silent, leases end, and pages say how long
 
 @dataclass(frozen=True)
 class _Copy:
-    """A whole database, what was given by what filled it, and when that began."""
+    """A whole database, files beside it, what was given by what made them, and when that began."""
 
     database: sqlite3.Connection
+    files: Mapping[Path, bytes]
     found: Any
     begun: float
 
@@ -31,7 +33,8 @@ def staged(play: Callable[Concatenate[Database, P], T]) -> Callable[Concatenate[
     """Let `play`, which fills an empty SQLite database, be played once per process and arguments.
 
     What it gives is the same for every test, and so must not belong to one: no database, no scene.
-    A database that is not empty is played upon, and so is every one once the copy is old.
+    A database that is not empty is played upon, and so is every one once the copy is old. What a
+    play hands in comes with the copy if it is called with `settings`.
     """
     copies: dict[str, _Copy] = {}
 
@@ -39,15 +42,15 @@ def staged(play: Callable[Concatenate[Database, P], T]) -> Callable[Concatenate[
     def laid(db: Database, *args: P.args, **kwargs: P.kwargs) -> T:
         if not _is_empty(db):
             return play(db, *args, **kwargs)
-        key, now = repr((args, sorted(kwargs.items()))), monotonic()
+        named = {name: value for name, value in kwargs.items() if name != "settings"}
+        key, now = repr((args, sorted(named.items()))), monotonic()
+        settings: Any = kwargs.get("settings")
+        folder = settings.artifact_folder if settings else None
         if key not in copies or now - copies[key].begun > _FRESH_SECONDS:
             found = play(db, *args, **kwargs)
-            copies[key] = _Copy(sqlite3.connect(":memory:", check_same_thread=False), found, now)
-            with closing(_opened(db)) as source:
-                source.backup(copies[key].database)
+            copies[key] = _Copy(_memory(db), _files(folder) if folder else {}, found, now)
         else:
-            with closing(_opened(db)) as target:
-                copies[key].database.backup(target)
+            _lay(copies[key], db, folder)
         given: T = copies[key].found
         return given
 
@@ -58,6 +61,27 @@ def _is_empty(db: Database) -> bool:
     filled = [exists(select(table)) for table in Base.metadata.sorted_tables]
     with db.reading() as session:
         return not any(session.execute(select(*filled)).one())
+
+
+def _memory(db: Database) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    with closing(_opened(db)) as source:
+        source.backup(copy)
+    return copy
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in found}
+
+
+def _lay(copy: _Copy, db: Database, folder: Path | None) -> None:
+    with closing(_opened(db)) as target:
+        copy.database.backup(target)
+    for path, content in copy.files.items() if folder else ():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
 
 
 def _opened(db: Database) -> sqlite3.Connection:

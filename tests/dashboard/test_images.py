@@ -10,14 +10,21 @@ from api.dashboard.images_page import ImagesQuery
 from api.settings import Settings
 from tests.dashboard import pictures
 from tests.dashboard.scenes import Scene
+from tests.dashboard.staging import staged
 from tuner import wording
 from tuner.spec.messages import OutcomeKind
+from tuner.spec.views import StudyView
 from tuner.store.engine import Database
 
 
 @pytest.fixture
 def scene(db: Database, client: TestClient, settings: Settings) -> Scene:
     """Three trials with pictures, the later the better, and one without."""
+    return Scene(db, _with_pictures(db, settings=settings))
+
+
+@staged
+def _with_pictures(db: Database, *, settings: Settings) -> StudyView:
     scene = Scene.submit(db)
     for quality in (0.3, 0.6, 0.9):
         work = scene.take()
@@ -25,7 +32,7 @@ def scene(db: Database, client: TestClient, settings: Settings) -> Scene:
         pictures.hand_in(scene, settings, work, 1, 12, quality=quality)
         scene.finish(work, OutcomeKind.COMPLETED, 12)
     scene.take()
-    return scene
+    return scene.study
 
 
 def rows(page: str) -> list[int]:

@@ -9,7 +9,9 @@ from api.settings import Settings
 from tests.browsers import Windows
 from tests.dashboard import pictures
 from tests.dashboard.scenes import CLASSES, Scene
+from tests.dashboard.staging import staged
 from tuner.spec.messages import OutcomeKind
+from tuner.spec.views import StudyView
 from tuner.store.engine import Database
 
 # Address, heading, and what else a reader looks for there.
@@ -58,13 +60,18 @@ _SEEN = """() => {
 @pytest.fixture
 def scene(server: str, db: Database, settings: Settings) -> Scene:
     """A study with trials in several states, pictures of two, and one that runs."""
+    return Scene(db, _in_several_states(db, settings=settings))
+
+
+@staged
+def _in_several_states(db: Database, *, settings: Settings) -> StudyView:
     scene = Scene.submit(db, pruner="asha")
     for quality in (0.4, 0.8):
         work = scene.take()
         scene.report(work, *range(1, 13))
         pictures.hand_in(scene, settings, work, 12, quality=quality)
         scene.finish(work, OutcomeKind.COMPLETED, 12)
-    return scene.play(4, running=1)
+    return scene.play(4, running=1).study
 
 
 def english(page: Page) -> set[str]:

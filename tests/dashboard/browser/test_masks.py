@@ -4,17 +4,18 @@ import re
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from api.dashboard import assets
 from api.settings import Settings
 from tests.browsers import Visit, Windows, becomes
 from tests.dashboard import pictures
-from tests.dashboard.browser.test_accessible import RULES
+from tests.dashboard.browser.test_accessible import RULES, faults
 from tests.dashboard.scenes import Scene
+from tests.dashboard.staging import staged
 from tuner.service import examples
 from tuner.spec.messages import OutcomeKind
+from tuner.spec.views import StudyView
 from tuner.store.engine import Database
 
 TRIAL = "/studies/1/trials/1"
@@ -32,6 +33,11 @@ INDICES = """async ([script, sheet]) =>
 @pytest.fixture
 def scene(server: str, db: Database, settings: Settings) -> Scene:
     """Two trials of three evaluations with pictures, the second one still running."""
+    return Scene(db, _two_with_pictures(db, settings=settings))
+
+
+@staged
+def _two_with_pictures(db: Database, *, settings: Settings) -> StudyView:
     scene = Scene.submit(db)
     for quality in (0.3, 0.9):
         work = scene.take()
@@ -39,7 +45,7 @@ def scene(server: str, db: Database, settings: Settings) -> Scene:
         pictures.hand_in(scene, settings, work, 1, 6, 12, quality=quality)
         if quality < 0.5:
             scene.finish(work, OutcomeKind.COMPLETED, 12)
-    return scene
+    return scene.study
 
 
 def viewer(page: Page, address: str) -> None:
@@ -223,12 +229,11 @@ def test_pictures_are_for_everybody(
         page.goto(f"{server}{path}", wait_until="load")
         if path == TRIAL:
             expect(page.locator(".viewer canvas")).to_have_count(4)
-        violations = Axe().run(page, ".masks", RULES).response["violations"]
-        found[path] = [(one["id"], [node["target"] for node in one["nodes"]]) for one in violations]
+        found[path] = faults(page, RULES, ".masks")
         box = page.locator(".masks").first.bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= 390
-    assert {path: faults for path, faults in found.items() if faults} == {}
+    assert {path: said for path, said in found.items() if said} == {}
 
 
 def test_looks_of_the_pictures_ask_the_server_for_nothing(

@@ -8,21 +8,28 @@ from playwright.sync_api import expect
 
 from tests.browsers import Visit, Windows
 from tests.dashboard.scenes import Scene
+from tests.dashboard.staging import staged
 from tuner.service import overview
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.states import TrialState
+from tuner.spec.views import StudyView
 from tuner.store.engine import Database
 
 
 @pytest.fixture
 def scene(server: str, db: Database) -> Scene:
     """A study whose trial 0 has completed and 1 has failed."""
+    return Scene(db, _two_trials(db))
+
+
+@staged
+def _two_trials(db: Database) -> StudyView:
     scene = Scene.submit(db)
     scene.train()
     failed = scene.take("gpu-1")
     scene.report(failed, 1, 2)
     scene.finish(failed, OutcomeKind.FAILED, 2, error="loss is nan", error_kind="diverged")
-    return scene
+    return scene.study
 
 
 def test_curves_are_chosen_in_place(visit: Visit, server: str, scene: Scene) -> None:
