@@ -5,7 +5,9 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.browsers", "tests.clusters", "tests.databases", "tests.distributions"]
+pytest_plugins = [
+    "tests.browsers", "tests.clusters", "tests.databases", "tests.distributions", "tests.engines",
+]  # fmt: skip
 SLOW = {"end_to_end", "fleet"}  # folders of tests that start processes which train
 
 # Before anything imports torch: the pytest processes are the parallelism. What a test starts

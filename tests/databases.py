@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from filelock import FileLock
 from sqlalchemy import make_url
 
 from tests import postgres
+from tests.clones import PostgresServer, conninfo
 from tests.missing import unavailable
-from tuner.store.engine import Database, normalize
+from tuner.store.engine import Database
 from tuner.store.migrate import upgrade
 
 KINDS = ("sqlite", "postgresql")
@@ -40,31 +41,6 @@ class Clock:
         """Let time pass, and give the new time."""
         self.now += timedelta(seconds=seconds)
         return self.now
-
-
-class PostgresServer:
-    """The run's PostgreSQL: hands out clones of the migrated template."""
-
-    def __init__(self, admin_url: str, template: str) -> None:
-        self._template = template
-        self._url = make_url(admin_url)
-        self._connection = psycopg.connect(_conninfo(admin_url), autocommit=True)
-
-    def create(self, *, template: str | None = None) -> str:
-        """Make a database like the template, by default with all tables, empty; give its URL."""
-        name = f"{self._template}_{uuid.uuid4().hex[:12]}"
-        self._connection.execute(
-            f'CREATE DATABASE "{name}" TEMPLATE "{template or self._template}"'
-        )
-        return normalize(self._url.set(database=name).render_as_string(hide_password=False))
-
-    def drop(self, url: str) -> None:
-        """Remove a database, whoever still uses it."""
-        self._connection.execute(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
-
-    def close(self) -> None:
-        """End the connection that creates and drops."""
-        self._connection.close()
 
 
 @pytest.fixture
@@ -96,12 +72,22 @@ def clocked_database(database_url: str, clock: Clock) -> Iterator[Database]:
     db.dispose()
 
 
+@pytest.fixture(scope="session")
+def new_sqlite(_sqlite_template: Path) -> Callable[[Path], str]:
+    """Writes an empty, migrated SQLite file into a folder, and gives its URL."""
+
+    def write(folder: Path) -> str:
+        path = folder / "segtune.db"
+        shutil.copyfile(_sqlite_template, path)
+        return f"sqlite:///{path}"
+
+    return write
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
+def sqlite_url(tmp_path: Path, new_sqlite: Callable[[Path], str]) -> str:
     """URL of an empty, migrated SQLite file."""
-    path = tmp_path / "segtune.db"
-    shutil.copyfile(_sqlite_template, path)
-    return f"sqlite:///{path}"
+    return new_sqlite(tmp_path)
 
 
 @pytest.fixture
@@ -157,7 +143,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if state["folder"]:
         postgres.stop(Path(state["folder"]))
     elif state["template"]:
-        with psycopg.connect(_conninfo(state["url"]), autocommit=True) as connection:
+        with psycopg.connect(conninfo(state["url"]), autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{state["template"]}" WITH (FORCE)')
 
 
@@ -177,7 +163,7 @@ def _prepare() -> dict[str, str]:
         if not given:
             state["folder"] = str(make_url(admin_url).query["host"])
         template = f"segtune_test_{uuid.uuid4().hex[:8]}"
-        with psycopg.connect(_conninfo(admin_url), autocommit=True) as connection:
+        with psycopg.connect(conninfo(admin_url), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{template}"')
         state["template"] = template
         url = make_url(admin_url).set(database=template)
@@ -190,9 +176,3 @@ def _prepare() -> dict[str, str]:
 def _controller() -> int:
     """The process whose end is the end of the run."""
     return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-
-
-def _conninfo(url: str) -> str:
-    """The URL as libpq spells it."""
-    plain = make_url(url).set(drivername="postgresql")
-    return plain.render_as_string(hide_password=False)

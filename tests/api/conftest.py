@@ -8,7 +8,8 @@ from starlette.testclient import TestClient
 
 from api.settings import Settings
 from tests.api.samples import running
-from tests.databases import KINDS, PostgresServer
+from tests.clones import PostgresServer
+from tests.databases import KINDS
 
 
 @pytest.fixture

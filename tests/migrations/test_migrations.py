@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
-from tests.databases import PostgresServer
+from tests.clones import PostgresServer
 from tests.store.samples import NOW, spec, study_row, trial_row
 from tuner.errors import StorageError
 from tuner.store import artifacts

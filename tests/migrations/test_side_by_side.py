@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 from api.settings import Settings
 from tests.api.samples import lease_token, report, running, study
-from tests.databases import PostgresServer
+from tests.clones import PostgresServer
 from tests.migrations.test_migrations import HEAD, ROOT
 from tuner.store.migrate import head
 
