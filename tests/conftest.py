@@ -2,6 +2,7 @@
 
 import gc
 import os
+from itertools import chain
 
 import pytest
 
@@ -9,6 +10,7 @@ pytest_plugins = [
     "tests.browsers", "tests.clusters", "tests.databases", "tests.distributions", "tests.engines",
 ]  # fmt: skip
 SLOW = {"end_to_end", "fleet"}  # folders of tests that start processes which train
+SHARED = "shared_town"
 
 # Before anything imports torch: the pytest processes are the parallelism. What a test starts
 # inherits it, and inherits no SEGTUNE_* of the developer's either, except where real data lies.
@@ -35,14 +37,17 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let every pytest process begin with its share of the minutes-long tests.
 
-    Each gets a run of tests that lie side by side; what is left at the end is quickly shared.
+    Those that share a server and its workers go to one process. Each gets a run of tests that lie
+    side by side; what is left at the end is quickly shared.
     """
     slow = [item for item in items if item.path.parent.name in SLOW]
     rest = [item for item in items if item.path.parent.name not in SLOW]
+    shared = [item for item in slow if SHARED in getattr(item, "fixturenames", ())]
+    turns = [shared, *([item] for item in slow if item not in shared)]
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ends = [index * len(rest) // count for index in range(count + 1)]
     items[:] = [
         item
         for index in range(count)
-        for item in (*slow[index::count], *rest[ends[index] : ends[index + 1]])
+        for item in (*chain(*turns[index::count]), *rest[ends[index] : ends[index + 1]])
     ]

@@ -143,6 +143,13 @@ def street_study(name: str, **search: Any) -> dict[str, Any]:
     }
 
 
+def light_study(name: str, **search: Any) -> dict[str, Any]:
+    """The same for whoever need not catch it in the midst: an epoch takes a fourth of the time."""
+    document = street_study(name, **search)
+    document["base"]["model"]["encoder"] = "tu-test_efficientnet"
+    return document
+
+
 def reported(step: int) -> Callable[[Event], bool]:
     """Whether an event tells of a report of at least that step."""
     return lambda event: event.kind == "trial.reported" and event.data["step"] >= step

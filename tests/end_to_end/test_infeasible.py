@@ -1,15 +1,13 @@
 """A study with a bound on what its network may cost, with real processes and real training."""
 
-from pathlib import Path
-
-from tests.end_to_end.cluster import cluster, street_study
+from tests.end_to_end.cluster import Cluster, street_study
 from tuner.spec.metrics import MEASURED
 from tuner.spec.states import StudyState, TrialState
 
-SMALL, LARGE = "mobilenet_v2", "resnet18"
+SMALL, LARGE = "tu-test_efficientnet", "resnet18"
 
 
-def test_a_network_that_breaks_a_bound_trains_no_epoch(tmp_path: Path, sqlite_url: str) -> None:
+def test_a_network_that_breaks_a_bound_trains_no_epoch(shared_town: Cluster) -> None:
     """The first of its kind is measured and pruned, the next ones are not even leased."""
     document = street_study("bounded", sampler="grid", trials=5, parallel=1)
     document["base"]["model"]["encoder"] = SMALL
@@ -20,14 +18,13 @@ def test_a_network_that_breaks_a_bound_trains_no_epoch(tmp_path: Path, sqlite_ur
     }
     document["constraints"] = [{"metric": "parameters", "max": 5e6}]
     document["deployment"] = {"device": "cpu", "size": [64, 64], "threads": 1}
-    with cluster(tmp_path, sqlite_url) as town:
-        town.start_worker("only")
-        town.client.submit(document)
-        study = town.client.wait("bounded", timeout=240)
-        trials = [town.client.trial("bounded", number) for number in range(study.counts.total)]
-        best = town.client.best("bounded")
+    town = shared_town
+    town.client.submit(document)
+    study = town.client.wait("bounded", timeout=240)
+    trials = [town.client.trial("bounded", number) for number in range(study.counts.total)]
+    best = town.client.best("bounded")
 
-    assert study.state is StudyState.FINISHED, town.log("only")
+    assert study.state is StudyState.FINISHED, town.log("one")
     large = [trial for trial in trials if trial.config.model.encoder == LARGE]
     small = [trial for trial in trials if trial not in large]
     assert len(large) == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.cluster import (
+    Cluster,
     assert_whole,
     cluster,
     is_away,
@@ -114,21 +115,20 @@ def test_a_worker_that_is_told_to_stop_gives_its_trial_back_with_its_checkpoint(
 
 
 def test_a_paused_study_frees_its_workers_and_resumes_where_it_was(
-    tmp_path: Path, sqlite_url: str
+    shared_town: Cluster,
 ) -> None:
     """Pausing makes the running trial yield; resuming trains what was left of it."""
     document = street_study("paused", trials=1)
     document["base"]["training"] = LONG
-    with cluster(tmp_path, sqlite_url) as town:
-        town.client.submit(document)
-        town.start_worker("only")
-        town.until("paused", reported(2))
+    town = shared_town
+    town.client.submit(document)
+    town.until("paused", reported(2))
 
-        town.client.pause("paused")
-        town.until("paused", lambda event: event.kind == "trial.waiting")
-        town.client.resume("paused")
-        study = town.client.wait("paused", timeout=300)
+    town.client.pause("paused")
+    town.until("paused", lambda event: event.kind == "trial.waiting")
+    town.client.resume("paused")
+    study = town.client.wait("paused", timeout=300)
 
-        assert StudyState.FINISHED is study.state, town.log("only")
-        assert_whole(town.client, "paused")
-        assert 2 == town.client.trial("paused", 0).attempts
+    assert StudyState.FINISHED is study.state, town.log("one")
+    assert_whole(town.client, "paused")
+    assert 2 == town.client.trial("paused", 0).attempts
