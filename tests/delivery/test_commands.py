@@ -89,7 +89,7 @@ def test_bad_input_is_a_message(words: tuple[str, ...], said: str, folder: Path)
 def test_a_card_is_written(folder: Path) -> None:
     """A model's card is printed, or written to a file."""
     printed = run(folder, "card", folder / "model.pt")
-    assert "# deeplabv3plus on mobilenet_v2: 3 classes" in printed.output
+    assert "# deeplabv3plus on tu-test_efficientnet: 3 classes" in printed.output
     done = run(folder, "card", folder / "model.pt", "-o", folder / "card.md")
     assert done.exit_code == 0
     assert (folder / "card.md").read_text(encoding="utf-8") == printed.output

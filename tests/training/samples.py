@@ -47,7 +47,7 @@ def config(params: Mapping[str, Any] | None = None) -> TrialConfig:
         {
             "model": {
                 "decoder": "deeplabv3plus",
-                "encoder": "mobilenet_v2",
+                "encoder": "tu-test_efficientnet",
                 "mid_channels": 8,
                 "low_channels": 4,
             },

@@ -1,6 +1,6 @@
 """Batches that do not fit: halved, accumulated to the same gradients, remembered, or refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,16 @@ from tuner.training.session import Session
 from tuner.training.train import MODEL, optimizer_step, probe, train
 from tuner.training.train_state import TrainState
 
+
+def sizeable(params: Mapping[str, Any]) -> TrialConfig:
+    """A config of a network that is large enough for limits in MiB."""
+    return samples.config({"model.encoder": "mobilenet_v2", **params})
+
+
 TIGHT = 18  # MiB: two images of `CONFIG` fit, four do not
 TINY = 4  # MiB: not even one fits
-CONFIG = samples.config({"training.batch_size": 4})
-FAST = samples.config({"training.batch_size": 4, "training.determinism": "fast"})
+CONFIG = sizeable({"training.batch_size": 4})
+FAST = sizeable({"training.batch_size": 4, "training.determinism": "fast"})
 STILL = {"model.dropout": 0.0, "model.norm": "frozen", "training.ema": None}
 
 
@@ -85,7 +91,7 @@ def test_a_part_that_cannot_be_trained_counts_as_too_large(scenes: Data) -> None
 
 def test_parts_add_up_to_the_gradients_of_the_batch(scenes: Data) -> None:
     """With norms that do not look at the batch, whatever the parts ignore."""
-    config = samples.config({"training.batch_size": 4, **STILL})
+    config = sizeable({"training.batch_size": 4, **STILL})
     images, labels = Batches(scenes.train, config, "cpu").batch(1, 0)
     labels[0, :20] = 255
     labels[1] = 255
@@ -143,7 +149,7 @@ def test_a_rank_that_holds_its_part_has_found_no_limit(
     scenes: Data, tmp_path: Path, batch: int
 ) -> None:
     """Trials of one process start with the whole batch, and unequal parts pass at once."""
-    config = samples.config({"training.batch_size": batch, **STILL})
+    config = sizeable({"training.batch_size": batch, **STILL})
     large = DeviceContext(memory_mb=10_000, cache=tmp_path)
     for index in range(2):
         state = TrainState(config, scenes, large, 6)
@@ -160,7 +166,7 @@ def test_what_cannot_shrink_later_fits_beside_the_optimizer(
 ) -> None:
     """The first step is taken before the optimizer keeps anything; the second may need more."""
     given = {"training.batch_size": 6, "training.determinism": determinism, **STILL}
-    config = samples.config(given)
+    config = sizeable(given)
     context = DeviceContext(memory_mb=10_000)
     state = TrainState(config, scenes, context, 6)
     backward = training._backward
@@ -239,7 +245,7 @@ def test_a_cpu_is_not_asked_what_a_gpu_holds() -> None:
 
 def test_a_micro_batch_that_is_set_is_kept(scenes: Data, tmp_path: Path) -> None:
     """It is trained as it was sampled, or not at all."""
-    fixed = samples.config({"training.batch_size": 4, "training.micro_batch": 4})
+    fixed = sizeable({"training.batch_size": 4, "training.micro_batch": 4})
     with pytest.raises(OutOfMemory, match=r"training\.micro_batch is set"):
         run(scenes, tmp_path, DeviceContext(memory_mb=TIGHT), config=fixed)
 

@@ -191,7 +191,9 @@ def test_unreachable_pretrained_weights_say_what_to_do(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(timm, "create_model", refuse)
     with pytest.raises(WeightsUnavailable, match=r"mobilenetv2_100.*offline.*weights: none"):
-        model.build(config({"model.weights": "pretrained"}), **GREY)
+        model.build(
+            config({"model.encoder": "mobilenet_v2", "model.weights": "pretrained"}), **GREY
+        )
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "hrnet_w18_small", "mit_b0"])

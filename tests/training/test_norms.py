@@ -41,7 +41,7 @@ def test_gradients_of_parts_add_up(norm: str) -> None:
 
 def test_group_norm_takes_every_place_and_keeps_activations() -> None:
     """No batch norm is left, and timm's fused activations still act."""
-    built = build("group")
+    built = build("group", **{"model.encoder": "mobilenet_v2"})
     assert not [part for part in built.modules() if isinstance(part, nn.BatchNorm2d)]
     first = built.encoder.net.get_submodule("bn1")
     assert first(torch.randn(2, 32, 4, 4)).amin() >= 0

@@ -32,7 +32,7 @@ TERMS = [
 
 def taught(params: dict[str, Any] | None = None, **loss: Any) -> TrialConfig:
     """Two epochs of the smallest network, which learns from labels and from the teacher."""
-    small = {"decoder": "deeplabv3plus", "encoder": "mobilenet_v2", "mid_channels": 8}
+    small = {"decoder": "deeplabv3plus", "encoder": "tu-test_efficientnet", "mid_channels": 8}
     base = Recipe.model_validate(
         {
             "model": {**small, "low_channels": 4},
@@ -134,7 +134,8 @@ def test_the_teacher_stays_as_it_is(lessons: Data) -> None:
 
 def test_the_network_comes_nearer_to_its_teacher(lessons: Data, tmp_path: Path) -> None:
     """Without a label, by the teacher's answers alone, the divergence falls."""
-    config = taught({"optimizer.lr": 0.05, "training.epochs": 6}, name="distill", teacher=TEACHER)
+    params = {"optimizer.lr": 0.05, "training.epochs": 12}
+    config = taught(params, name="distill", teacher=TEACHER)
     session = samples.Reports()
     train(config, lessons, session, folder=tmp_path)
     losses = [report.metrics["train_loss"] for report in session.reports]
