@@ -3,6 +3,7 @@
 Options stand in brackets: `rung_tpe+promote[min_step=9]`, `syne-asha[grace_period=3]`. `@best` and
 `@worst` give ours a prior: the best or the worst of some random trainings. `@kin` and `@odds` start
 it from a finished study of random trainings on the next task: as they were, or turned upside down.
+At last, `@5h` tells ours that the study ends five hours after its first trial began.
 """
 
 import json
@@ -34,7 +35,9 @@ BASELINES = {
     "syne-mobster": "mobster_baseline",
 }
 _BASELINE = re.compile(r"([a-z-]+)(?:\[(.*?)\])?")
-_OURS = re.compile(r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?(?:@(best|worst|kin|odds))?")
+_OURS = re.compile(
+    r"(\w+)(?:\[(.*?)\])?\+(\w+)(?:\[(.*?)\])?(?:@(best|worst|kin|odds))?(?:@([0-9.]+)h)?"
+)
 TRIED = 20  # random trainings, of which a prior is one
 EARLIER = 60  # random trainings that the study to start from consists of
 
@@ -72,7 +75,7 @@ def our_study(name: str, task: Task, seed: int) -> StudySpec:
     found = _OURS.fullmatch(name)
     if found is None:
         raise ValueError(f"'{name}' is not SAMPLER+PRUNER, as in tpe+asha[min_step=3]")
-    sampler, sampler_options, pruner, pruner_options, prior = found.groups()
+    sampler, sampler_options, pruner, pruner_options, prior, hours = found.groups()
     point = np.random.default_rng([seed, 11]).random(len(task.space))
     return task.study(
         {
@@ -80,6 +83,7 @@ def our_study(name: str, task: Task, seed: int) -> StudySpec:
             "pruner": {"name": pruner, **_options(pruner_options)},
             "trials": 1_000_000,
             "parallel": 100_000,
+            "max_wall_hours": float(hours) if hours else None,
             "seed": seed,
             "prior": (
                 {"configs": [_prior(prior, task, seed)]} if prior in {"best", "worst"} else None
@@ -106,7 +110,7 @@ def _earlier(name: str, task: Task, seed: int) -> tuple[StudySpec, list[Imported
     points = np.random.default_rng([seed, 13]).random((EARLIER, len(task.space)))
     tried = [params_at(spec, point) for point in points]
     finals = [curve.values[-1] for curve in task.kin.curves(tried)]
-    if name.endswith("@odds"):
+    if "@odds" in name:
         finals = [max(finals) + min(finals) - value for value in finals]
     imported = [
         ImportedTrial(params, TrialState.COMPLETED, (value,))

@@ -39,6 +39,7 @@ class Row:
     regret: Mapping[int, Figure]
     mean: float  # regret at the last budget, on average over all runs
     final: Figure  # regret of what the incumbent ends with, at the last budget
+    completed: Figure | None  # regret of the best whole training; None in runs of earlier revisions
     reach_40: tuple[float, float]  # median budget, and share of runs that reached it in 40
     reach_160: tuple[float, float]
     draw_ms: float | None
@@ -56,6 +57,7 @@ def normalized(runs: Iterable[Run]) -> list[Run]:
         start = group[0].levels
         seen = min([sign * start.best_seen, *(sign * row[1] for run in group for row in run.best)])
         last = [sign * row[2] for run in group for row in run.best]
+        last += [sign * row[1] for run in group for row in run.completed]
         final = min([sign * start.best_final, *last])
         known = replace(start, best_seen=sign * seen, best_final=sign * final)
         found += [replace(run, levels=known) for run in group]
@@ -94,6 +96,11 @@ def _row(name: str, runs: Sequence[Run]) -> Row:
         regret={at: figure(runs, partial(regret_at, budget=at)) for at in BUDGETS},
         mean=float(np.mean([regret_at(run, BUDGETS[-1]) for run in runs])),
         final=figure(runs, partial(final_regret_at, budget=BUDGETS[-1])),
+        completed=(
+            figure(runs, partial(completed_regret_at, budget=BUDGETS[-1]))
+            if any(run.completed for run in runs)
+            else None
+        ),
         reach_40=_reach(runs, lambda run: run.levels.best_of_40),
         reach_160=_reach(runs, lambda run: run.levels.best_of_160),
         draw_ms=_middle(runs, "draw"),
@@ -111,6 +118,12 @@ def final_regret_at(run: Run, budget: float) -> float:
     """Regret of what the training with the best value so far ends with."""
     found = [row for row in run.best if row[0] <= budget]
     return run.levels.final_regret(found[-1][2]) if found else 1.0
+
+
+def completed_regret_at(run: Run, budget: float) -> float:
+    """Regret of the best last value of a whole training: what the study gives as its best."""
+    found = [row for row in run.completed if row[0] <= budget]
+    return run.levels.final_regret(found[-1][1]) if found else 1.0
 
 
 def reached(run: Run, level: float) -> float:
@@ -164,6 +177,7 @@ def markdown(table: Sequence[Row]) -> str:
         *(f"regret @{budget}" for budget in budgets),
         f"mean @{budgets[-1]}" if budgets else "mean",
         "final regret",
+        "best completed",
         "reach best-of-40",
         "reach best-of-160",
         "draw, verdict ms",
@@ -175,6 +189,7 @@ def markdown(table: Sequence[Row]) -> str:
         cells += [
             f"{row.mean:.3f}",
             f"{row.final.value:.3f}",
+            "" if row.completed is None else f"{row.completed.value:.3f}",
             _budget(row.reach_40),
             _budget(row.reach_160),
         ]

@@ -7,7 +7,7 @@ figures show.
 import gzip
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class Run:
     """One simulation that was run. Budgets count whole trainings.
 
     `best` is a row (budget, value, last value of that training) for each epoch that reported
-    better than all before. Both values are true ones, free of noise.
+    better than all before; `completed` the same of last epochs alone. Values are true ones, free
+    of noise.
     """
 
     order: dict[str, Any]
@@ -51,6 +52,7 @@ class Run:
     losses: int
     cpu_seconds: float
     milliseconds: dict[str, float]
+    completed: list[list[float]] = field(default_factory=list)  # of earlier revisions not known
 
     def key(self) -> str:
         """The key of its order."""

@@ -17,7 +17,7 @@ from benchmarks.search.runfile import Order, Run, add
 from benchmarks.search.simulator import (
     TRAINING_SECONDS,
     Clock,
-    Record,
+    Seen,
     Setup,
     Simulation,
     Tuner,
@@ -43,7 +43,7 @@ def simulate(order: Order, task: Task) -> Run:
         order=asdict(order),
         levels=measured,
         direction=task.direction,
-        best=_improvements(record, task, order.setting),
+        best=_improvements(record.seen, task, order.setting),
         trained=record.trained / TRAINING_SECONDS,
         idle=record.idle / TRAINING_SECONDS,
         trials=len(record.trials),
@@ -51,6 +51,7 @@ def simulate(order: Order, task: Task) -> Run:
         losses=record.losses,
         cpu_seconds=time.process_time() - began,
         milliseconds=milliseconds,
+        completed=_improvements(record.completed, task, order.setting),
     )
 
 
@@ -83,10 +84,10 @@ def _run_each(orders: Sequence[Order], curves: Path, jobs: int) -> Iterator[Run]
             yield future.result()
 
 
-def _improvements(record: Record, task: Task, setting: Setup) -> list[list[float]]:
+def _improvements(found: Iterable[Seen], task: Task, setting: Setup) -> list[list[float]]:
     rows: list[list[float]] = []
     best = inf
-    for seen in sorted(record.seen):
+    for seen in sorted(found):
         if task.key(seen.reported) < best:
             best = task.key(seen.reported)
             spent = seen.time * setting.workers / TRAINING_SECONDS

@@ -95,6 +95,7 @@ class Record:
     """What happened in a simulation."""
 
     seen: list[Seen] = field(default_factory=list)
+    completed: list[Seen] = field(default_factory=list)  # last epochs of whole trainings
     trained: float = 0.0  # seconds of epochs that ended in time
     leases: int = 0
     losses: int = 0
@@ -197,6 +198,8 @@ class Simulation:
                 self.record.trained += seconds[step]
                 value = curve.values[step - 1]
                 self.record.seen.append(Seen(time, value, curve.values[-1], values[step]))
+                if step == self._task.epochs:
+                    self.record.completed.append(self.record.seen[-1])
         return values, seconds
 
     def _seconds(self, job: Job, step: int) -> float:

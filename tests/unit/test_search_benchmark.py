@@ -412,6 +412,36 @@ def test_regret_goes_by_what_was_seen_within_the_budget() -> None:
     assert 0.5 == pytest.approx(report.final_regret_at(run, 40))
 
 
+def test_what_a_study_gives_is_the_best_of_its_whole_trainings() -> None:
+    """A better epoch of one that was never finished is of no use to anybody."""
+    run = replace(
+        _made_up([5.0, 0.6, 0.7], [9.0, 0.8, 0.85]),
+        completed=[[8.0, 0.6, 0.6], [30.0, 0.7, 0.7]],
+    )
+    assert [1, 0.75, 0.5] == pytest.approx(
+        [report.completed_regret_at(run, at) for at in (5, 10, 40)]
+    )
+    (row,) = report.rows([run])
+    assert row.completed is not None
+    assert 0.5 == pytest.approx(row.completed.value)
+
+
+def test_whole_trainings_are_kept_apart() -> None:
+    """Each step is seen; the last one of a training that came to its end counts once more."""
+    run = simulate(Order("toys", "toy", "random+promote", Setup(workers=2, budget=6)), TASK)
+
+    assert run.completed
+    assert all(value == final for _, value, final in run.completed)
+    assert run.completed[-1][1] <= run.best[-1][1]
+
+
+def test_a_method_may_know_when_its_study_ends() -> None:
+    """Hours stand after all else, with or without a prior before them."""
+    assert 5 == our_study("random+promote@5h", TASK, 0).search.max_wall_hours
+    assert our_study("random+promote@best@2.5h", TASK, 0).search.prior is not None
+    assert our_study("random+promote", TASK, 0).search.max_wall_hours is None
+
+
 def test_reaching_a_level_takes_the_first_budget_that_does() -> None:
     """The median over runs counts a run that never arrives as infinite."""
     arrives, late = _made_up([8.0, 0.72, 0.7]), _made_up([9.0, 0.6, 0.6], seed=1)
