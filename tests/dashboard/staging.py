@@ -38,8 +38,7 @@ def staged(play: Callable[Concatenate[Database, P], T]) -> Callable[Concatenate[
     """
     copies: dict[str, _Copy] = {}
 
-    @wraps(play)
-    def laid(db: Database, *args: P.args, **kwargs: P.kwargs) -> T:
+    def laid(db: Database, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if not _is_empty(db):
             return play(db, *args, **kwargs)
         named = {name: value for name, value in kwargs.items() if name != "settings"}
@@ -54,7 +53,7 @@ def staged(play: Callable[Concatenate[Database, P], T]) -> Callable[Concatenate[
         given: T = copies[key].found
         return given
 
-    return laid
+    return wraps(play)(laid)
 
 
 def _is_empty(db: Database) -> bool:
@@ -78,7 +77,9 @@ def _files(folder: Path) -> dict[Path, bytes]:
 def _lay(copy: _Copy, db: Database, folder: Path | None) -> None:
     with closing(_opened(db)) as target:
         copy.database.backup(target)
-    for path, content in copy.files.items() if folder else ():
+    if folder is None:
+        return
+    for path, content in copy.files.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)

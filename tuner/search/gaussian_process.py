@@ -371,7 +371,7 @@ def _value(squares: Floats) -> Floats:
 
 def _squared(rows: Floats) -> Floats:
     """The squared length of each row."""
-    return np.einsum("ij,ij->i", rows, rows)
+    return np.asarray(np.einsum("ij,ij->i", rows, rows))
 
 
 def _root(covariance: Floats) -> Floats:
