@@ -39,6 +39,7 @@ API: Mapping[str, Wanted] = {
     "GET /studies/{study}/history": READ,
     "GET /studies/{study}/best": READ,
     "GET /studies/{study}/importance": READ,
+    "GET /studies/{study}/sources": READ,
     "GET /studies/{study}/explanation": READ,
     "GET /studies/{study}/ranking": READ,
     "GET /studies/{study}/pareto": READ,

@@ -12,6 +12,7 @@ from tuner.service import (
     pareto,
     planning,
     rankings,
+    sources,
     studies,
     study_lists,
 )
@@ -19,6 +20,7 @@ from tuner.service.study_lists import StudySelection, StudySort
 from tuner.spec import yaml_core
 from tuner.spec.access import TokenName
 from tuner.spec.explanation import ExplanationView
+from tuner.spec.sources import SourceView
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -222,6 +224,15 @@ def get_importance(
     if method == "fanova":
         return app.importance.fanova(app.db, study, objective=objective, direction=direction)
     return importance.ped_anova(app.db, study, objective=objective, direction=direction)
+
+
+@router.get("/{study}/sources")
+def get_sources(db: Db, study: StudyRef) -> tuple[SourceView, ...]:
+    """What draws the trials now: each source's share, and what it has earned it by.
+
+    Empty where one sampler draws by itself.
+    """
+    return sources.sources(db, study)
 
 
 @router.get("/{study}/explanation")

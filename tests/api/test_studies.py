@@ -279,6 +279,28 @@ def test_an_explanation(client: TestClient) -> None:
     assert client.get("/api/v1/studies/lost/explanation").status_code == 404
 
 
+def test_the_sources_of_the_draws(client: TestClient) -> None:
+    """The samplers that share them, and who drew a trial; none where one draws by itself."""
+    client.post("/api/v1/studies", json=study(search={"trials": 6}))
+    train(client, miou=0.1)
+    train(client, miou=0.2)
+
+    found = client.get("/api/v1/studies/street/sources").json()
+    assert {each["source"]: each["trials"] for each in found} == {
+        "gp": 0,
+        "rung_tpe": 0,
+        "random": 1,
+    }
+    assert sum(each["share"] for each in found) == pytest.approx(1)
+    drawn = [
+        client.get(f"/api/v1/studies/street/trials/{number}").json()["drawn_by"]
+        for number in (0, 1)
+    ]
+    assert drawn == [None, "random"]
+    client.post("/api/v1/studies", json=study(name="plain", search={"sampler": "random"}))
+    assert client.get("/api/v1/studies/plain/sources").json() == []
+
+
 def test_fanova_is_computed_in_the_background(client: TestClient) -> None:
     """The first reply has PED-ANOVA's shares and says so; a later one has what was asked for."""
     client.post("/api/v1/studies", json=study(search={"sampler": "random", "trials": 6}))

@@ -49,6 +49,7 @@ LOOKS = (
     "/history",
     "/importance",
     "/explanation",
+    "/sources",
     "/pareto",
     "/front",
     "/ranking?objective=miou",

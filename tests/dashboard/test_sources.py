@@ -1,12 +1,14 @@
 """Where trials come from: every trial has one source, every copy one beginning."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.dashboard.charts.sources import STRETCHES, root, source_rows, sources_data
 from tuner.service.charts.sources import Branch, Sources
+from tuner.spec.sources import SourceView
 from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective
 from tuner.store.chart_rows import TrialOutline
@@ -36,6 +38,22 @@ def test_the_best_of_a_source_is_its_own() -> None:
     """A trial of another source never counts for it."""
     rows = source_rows(sources([TrialSource.BASE, TrialSource.SAMPLER, TrialSource.SAMPLER]))
     assert [(row.source, row.best_trial) for row in rows] == [("base", 0), ("sampler", 2)]
+
+
+def test_samplers_that_share_the_draws_stand_by_themselves() -> None:
+    """Each with what it has earned, also the one that has drawn nothing yet."""
+    found = sources([TrialSource.BASE, *[TrialSource.SAMPLER] * 3])
+    names = (None, "random", "gp", "gp")
+    trials = [one._replace(drawn_by=name) for one, name in zip(found.trials, names, strict=True)]
+    earning = [
+        SourceView(source=name, trials=0, results=0, among_best=0, credit=1.0, share=share)
+        for name, share in (("gp", 0.6), ("random", 0.1), ("rung_tpe", 0.3))
+    ]
+    found = replace(found, trials=tuple(trials), earning=tuple(earning))
+    rows = source_rows(found)
+    shown = [(row.source, row.trials, row.earned and row.earned.share) for row in rows]
+    assert shown == [("base", 1, None), ("gp", 2, 0.6), ("random", 1, 0.1), ("rung_tpe", 0, 0.3)]
+    assert list(sources_data(found).counts) == ["base", "gp", "random"]
 
 
 def test_a_line_of_copies_has_one_beginning() -> None:

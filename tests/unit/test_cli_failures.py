@@ -100,7 +100,12 @@ def test_one_trial_is_shown_with_its_whole_error(scripted: ScriptedClient) -> No
     assert result.exit_code == 0
     assert WHOLE.strip() in result.stdout
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    for fact in ("state failed", "attempt 1 failed, by w-1", "optimizer.name sgd"):
+    for fact in (
+        "state failed",
+        "source sampler",
+        "attempt 1 failed, by w-1",
+        "optimizer.name sgd",
+    ):
         assert fact in lines
 
 

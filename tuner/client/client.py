@@ -19,6 +19,7 @@ from tuner.errors import ServerUnreachable
 from tuner.spec.address import checked
 from tuner.spec.explanation import ExplanationView
 from tuner.spec.fleet import LogView, LostTrial, QueueView, WorkerView
+from tuner.spec.sources import SourceView
 from tuner.spec.states import StudyState, TrialState
 from tuner.spec.views import (
     Best,
@@ -340,6 +341,10 @@ class Client:
         """
         asked = {"objective": objective, "direction": direction, "method": method}
         return self._connection.list(ImportanceView, f"{requests.study(study)}/importance", **asked)
+
+    def sources(self, study: StudyId) -> tuple[SourceView, ...]:
+        """What draws the trials now, with shares; empty where one sampler draws by itself."""
+        return self._connection.list(tuple[SourceView, ...], f"{requests.study(study)}/sources")
 
     def explanation(
         self, study: StudyId, *, objective: str | None = None, direction: str | None = None

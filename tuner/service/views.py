@@ -158,6 +158,7 @@ def _trial_summary(trial: tables.Trial, spec: StudySpec, worker: str | None) -> 
         attempts=trial.attempts,
         worker=worker,
         source=TrialSource(trial.source),
+        drawn_by=lineage.drawn_by(trial),
         confirms=parent if trial.source == TrialSource.CONFIRM else None,
         copies=parent if trial.source == TrialSource.COPY else None,
         data_version=trial.data_version,

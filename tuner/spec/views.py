@@ -105,6 +105,7 @@ class TrialSummary(Section):
     attempts: int = 0
     worker: str | None = None
     source: TrialSource = TrialSource.SAMPLER
+    drawn_by: str | None = Field(default=None, description="Which of several samplers drew it")
     error: str | None = Field(default=None, description="In lists without the traceback")
     error_kind: str | None = None
     confirms: int | None = Field(

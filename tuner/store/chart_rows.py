@@ -8,6 +8,7 @@ from sqlalchemy import null, select
 from sqlalchemy.orm import Session
 
 from tuner.spec.states import TrialSource, TrialState
+from tuner.store import lineage
 from tuner.store.reports import Matrix, unpack
 from tuner.store.tables import Attempt, Report, Trial, Worker
 
@@ -58,7 +59,10 @@ class AttemptRow(NamedTuple):
 
 
 class TrialOutline(NamedTuple):
-    """How far a trial has come, and where it comes from; `epochs` is its full budget."""
+    """How far a trial has come, and where it comes from; `epochs` is its full budget.
+
+    `drawn_by` is the one of several samplers that drew it.
+    """
 
     number: int
     state: str
@@ -69,6 +73,7 @@ class TrialOutline(NamedTuple):
     value: float | None
     feasible: bool | None
     parent: int | None
+    drawn_by: str | None = None
 
 
 def numbers_in(session: Session, study_id: int, state: TrialState) -> set[int]:
@@ -131,6 +136,7 @@ def outlines(session: Session, study_id: int) -> list[TrialOutline]:
             Trial.value,
             Trial.feasible,
             Trial.parent,
+            Trial.attrs[lineage.DRAWN_BY].as_string(),
         )
         .where(Trial.study_id == study_id)
         .order_by(Trial.number)

@@ -13,6 +13,7 @@ from tuner.spec.states import TrialSource
 from tuner.store.held import Seen
 from tuner.store.tables import Trial
 
+DRAWN_BY = "drawn_by"  # the sampler's attribute that says which of several it was
 _PARENT: Mapping[str, str] = {TrialSource.CONFIRM: "confirms", TrialSource.COPY: "copies"}
 _REPLICA: Mapping[str, str] = {TrialSource.CONFIRM: "seed"}
 
@@ -45,6 +46,12 @@ def confirmed(trial: Trial) -> tuple[int, int]:
 def of_samplers(trial: Trial | Seen) -> dict[str, Any]:
     """The attributes that a trial's sampler gave it; a trial that has a parent was not drawn."""
     return {} if trial.source in _PARENT else trial.attrs
+
+
+def drawn_by(trial: Trial) -> str | None:
+    """The one of several samplers that drew a trial; None where its study has one sampler."""
+    name = of_samplers(trial).get(DRAWN_BY)
+    return name if isinstance(name, str) else None
 
 
 def as_attributes(source: str, parent: int | None, replica: int | None) -> dict[str, int]:

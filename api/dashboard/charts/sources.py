@@ -1,12 +1,13 @@
 """Where trials come from: shares of the draws by source over time, and a population's lineage."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
 
 from api.dashboard.charts.sample import short
-from tuner.service.charts.sources import Sources
+from tuner.service.charts.sources import Sources, TrialOutline
+from tuner.spec.sources import SourceView
 from tuner.spec.states import TrialSource, TrialState
 
 STRETCHES = 24
@@ -15,7 +16,7 @@ ORDER = tuple(str(source) for source in TrialSource)
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """A source: its trials, how many completed, and the best of these."""
+    """A source: its trials, how many completed, the best of these, and what it has earned."""
 
     source: str
     trials: int
@@ -23,6 +24,7 @@ class SourceRow:
     completed: int
     best: float | None
     best_trial: int | None
+    earned: SourceView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ class SourcesData:
 
 
 def source_rows(found: Sources) -> tuple[SourceRow, ...]:
-    """A row for each source that there is."""
-    rows = []
-    for source in ORDER:
-        own = [one for one in found.trials if one.source == source]
+    """A row for each source that there is, or that has a share of the draws to come."""
+    rows, earning = list[SourceRow](), {each.source: each for each in found.earning}
+    for source in _present(found.trials, earning):
+        own = [one for one in found.trials if _source(one) == source]
         done = [
             one
             for one in own
@@ -64,32 +66,43 @@ def source_rows(found: Sources) -> tuple[SourceRow, ...]:
             and isfinite(one.value)
         ]
         best = min(done, key=lambda one: found.objective.key(one.value or 0.0), default=None)
-        if own:
-            rows.append(
-                SourceRow(
-                    source,
-                    len(own),
-                    len(own) / len(found.trials),
-                    len(done),
-                    best.value if best else None,
-                    best.number if best else None,
-                )
+        rows.append(
+            SourceRow(
+                source,
+                len(own),
+                len(own) / max(1, len(found.trials)),
+                len(done),
+                best.value if best else None,
+                best.number if best else None,
+                earning.get(source),
             )
+        )
     return tuple(rows)
+
+
+def _source(trial: TrialOutline) -> str:
+    """Where a trial comes from: which sampler drew it, where the study has several."""
+    drawn = trial.source == TrialSource.SAMPLER
+    return trial.drawn_by if drawn and trial.drawn_by else trial.source
+
+
+def _present(trials: Sequence[TrialOutline], others: Iterable[str] = ()) -> list[str]:
+    """The sources that there are, those that are no sampler's first."""
+    names = {*map(_source, trials), *others}
+    return [*(name for name in ORDER if name in names), *sorted(names - set(ORDER))]
 
 
 def sources_data(found: Sources) -> SourcesData:
     """Sources for a script: what drew the first trials, what the next, and so on."""
     size = max(1, ceil(len(found.trials) / STRETCHES))
     stretches = [found.trials[start : start + size] for start in range(0, len(found.trials), size)]
-    counted = [Counter(one.source for one in stretch) for stretch in stretches]
-    present = [source for source in ORDER if any(source in one for one in counted)]
+    counted = [Counter(map(_source, stretch)) for stretch in stretches]
     links = lineage(found)
     shown = {link.root for link in links}
     return SourcesData(
         metric=found.objective.metric,
         edges=tuple(stretch[0].number for stretch in stretches),
-        counts={source: tuple(one[source] for one in counted) for source in present},
+        counts={source: tuple(one[source] for one in counted) for source in _present(found.trials)},
         links=links,
         roots=tuple(
             Link(one.number, one.number, one.number, 0, one.step, None, short(one.value), one.state)

@@ -119,6 +119,7 @@ def trial(found: TrialView) -> Table:
     table.add_row("epochs", f"{found.step}/{found.epochs}, {found.seconds:.0f} s")
     if reason := sentences.why(found):
         table.add_row("reason", reason)
+    table.add_row("source", found.drawn_by or found.source.value)
     for path in sorted(found.params):
         table.add_row(path, str(found.params[path]))
     if found.value_step != found.step and found.value_step is not None:

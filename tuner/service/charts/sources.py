@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from tuner.errors import NotFound
-from tuner.service import documents
+from tuner.service import documents, sources
 from tuner.service.charts.selection import ChartSelection, numbers
+from tuner.spec.sources import SourceView
 from tuner.spec.states import TrialSource
 from tuner.spec.study import Objective
 from tuner.store import chart_rows, studies
@@ -27,12 +28,16 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Trials by number with their sources; `warm` are the ids of earlier studies by their name."""
+    """Trials by number with their sources; `warm` are the ids of earlier studies by their name.
+
+    `earning` are those sources that share the draws to come.
+    """
 
     objective: Objective
     trials: tuple[TrialOutline, ...]
     branches: tuple[Branch, ...]
     warm: Mapping[str, int | None]
+    earning: tuple[SourceView, ...] = ()
 
 
 def read(session: Session, study: Study, selection: ChartSelection) -> Sources:
@@ -53,6 +58,7 @@ def read(session: Session, study: Study, selection: ChartSelection) -> Sources:
             if parent is not None
         ),
         warm={name: _id_of(session, name) for name in spec.search.warm_start},
+        earning=sources.of_study(session, study),
     )
 
 

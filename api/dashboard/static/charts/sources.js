@@ -2,7 +2,7 @@
 import { frame, number } from "../chart.js";
 import { t } from "../words.js";
 
-const TONES = { base: "text", sampler: "hue0", prior: "hue5", warm: "hue2", user: "hue1", confirm: "hue7", copy: "hue4", import: "hue3" };
+const TONES = { base: "text", sampler: "hue0", prior: "hue5", warm: "hue2", user: "hue1", confirm: "hue7", copy: "hue4", import: "hue3", gp: "hue0", rung_tpe: "hue4" };
 
 export function height() {
   return 230;
