@@ -87,7 +87,7 @@ def _source(trial: TrialOutline) -> str:
 
 
 def _present(trials: Sequence[TrialOutline], others: Iterable[str] = ()) -> list[str]:
-    """The sources that there are, those that are no sampler's first."""
+    """The sources that there are, a sampler's last."""
     names = {*map(_source, trials), *others}
     return [*(name for name in ORDER if name in names), *sorted(names - set(ORDER))]
 
