@@ -8,14 +8,14 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from tests.unit.samples import few
-from tuner.search.credit import DRAWN_BY, DrawnTrials, Rates, credits_of, standings
+from tuner.search.credit import DRAWN_BY, DrawnTrials, ShareRule, credits_of, earnings
 from tuner.search.curve_table import Floats
 from tuner.search.in_memory_storage import frozen
 from tuner.search.observation import TRAINABLE
 from tuner.search.trial_arrays import CachedTrial
 
 NAN = float("nan")
-RATES = Rates({"one": 0.5, "other": 0.5}, halved_by=20, assumed=4, sharpness=2, floor=0.1)
+RULE = ShareRule({"one": 0.5, "other": 0.5}, halved_by=20, assumed=4, sharpness=2, floor=0.1)
 
 
 def finals(*values: float) -> Floats:
@@ -76,10 +76,10 @@ def test_credit_is_of_ranks_and_of_trials_before(values: list[int], trial: int) 
 def test_shares_are_a_whole_of_which_each_has_its_least(trials: list[tuple[str, int]]) -> None:
     """Whatever has happened, each of them draws again."""
     names = named(*(name for name, _ in trials))
-    found = standings(names, finals(*(value for _, value in trials)).reshape(-1, 2), RATES)
-    assert sum(standing.share for standing in found.values()) == pytest.approx(1)
-    assert all(standing.share >= 0.1 / 1.1 for standing in found.values())
-    assert sum(standing.draws for standing in found.values()) == len(trials)
+    found = earnings(names, finals(*(value for _, value in trials)).reshape(-1, 2), RULE)
+    assert sum(earned.share for earned in found.values()) == pytest.approx(1)
+    assert all(earned.share >= 0.1 / 1.1 for earned in found.values())
+    assert sum(earned.draws for earned in found.values()) == len(trials)
 
 
 def test_whose_draws_are_better_draws_more_and_its_past_fades() -> None:
@@ -87,19 +87,19 @@ def test_whose_draws_are_better_draws_more_and_its_past_fades() -> None:
     good, bad = np.arange(100, 160), np.arange(60)
     values = np.stack([good, bad], axis=1).ravel().astype(float)
     names = named(*["one", "other"] * 60)
-    early = standings(names[:60], finals(*values[:60]), RATES)["one"]
+    early = earnings(names[:60], finals(*values[:60]), RULE)["one"]
     assert early.share > 0.8
     values[60:] = np.stack([bad[30:], good[30:] + 100], axis=1).ravel()
-    assert standings(names, finals(*values), RATES)["other"].share > 0.8
+    assert earnings(names, finals(*values), RULE)["other"].share > 0.8
 
 
 def test_before_there_are_results_shares_are_the_first_ones() -> None:
     """And a member that had none has none later."""
-    rates = Rates({"one": 1.0, "other": 0.0}, halved_by=20, assumed=4, sharpness=2, floor=0.1)
-    found = standings(named(), np.empty((0, 2)), RATES)
-    assert [standing.share for standing in found.values()] == [0.5, 0.5]
-    found = standings(named("other", "one"), finals(1.0, 2.0), rates)
-    assert [standing.share for standing in found.values()] == [1.0, 0.0]
+    rule = ShareRule({"one": 1.0, "other": 0.0}, halved_by=20, assumed=4, sharpness=2, floor=0.1)
+    found = earnings(named(), np.empty((0, 2)), RULE)
+    assert [earned.share for earned in found.values()] == [0.5, 0.5]
+    found = earnings(named("other", "one"), finals(1.0, 2.0), rule)
+    assert [earned.share for earned in found.values()] == [1.0, 0.0]
 
 
 def test_a_trial_is_read_with_who_drew_it_and_what_it_reached() -> None:

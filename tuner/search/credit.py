@@ -25,8 +25,6 @@ DRAWN_BY = "drawn_by"  # the attribute of a trial that says which of several sam
 _LATEST = 200  # results that shares follow, at most
 _AMONG_BEST = log2(10)  # credit of what is among the best tenth of those so far
 
-Names = NDArray[np.object_]
-
 
 class DrawnTrials(TrialColumns):
     """Where each trial's params come from, None if unknown, and what it reached; more is better.
@@ -56,7 +54,7 @@ class DrawnTrials(TrialColumns):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Earnings:
     """A source's trials; of its latest those with results, and those among the best tenth of all
     trials before them; the mean credit of these, and the source's share of the draws to come."""
 
@@ -68,7 +66,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class ShareRule:
     """How credit becomes shares.
 
     `shares` are those before there are results. A result counts half after `halved_by` further
@@ -96,25 +94,25 @@ def credits_of(rows: Integers, values: Floats) -> Floats:
     return np.asarray(np.log2((compared + 1) / (is_as_good.sum(axis=1) + 1)))
 
 
-def standings(drawn_by: Names, values: Floats, rates: Rates) -> dict[str, Standing]:
-    """How each sampler stands after these trials, by its name, and then what else has drawn some.
+def earnings(drawn_by: NDArray[np.object_], values: Floats, rule: ShareRule) -> dict[str, Earnings]:
+    """What each sampler has earned after these trials, by its name, and what else has drawn some.
 
-    What has no share in `rates` gets none, and nothing of what it drew changes those of others.
+    What has no share in `rule` gets none, and nothing of what it drew changes those of others.
     """
     known = {name for name in drawn_by.tolist() if name is not None}
-    names = [*rates.shares, *sorted(known - rates.shares.keys())]
+    names = [*rule.shares, *sorted(known - rule.shares.keys())]
     rows = np.flatnonzero(np.isfinite(values[:, 0]) & np.isin(drawn_by, names))[-_LATEST:]
-    earned, drew = credits_of(rows, values), drawn_by[rows]
-    weights = 0.5 ** ((len(values) - 1 - rows) / rates.halved_by)
-    own = weights * np.isin(drew, list(rates.shares))
-    usual = (own @ earned + rates.assumed) / (own.sum() + rates.assumed)
-    credit = {name: _mean(earned, weights * (drew == name), usual, rates.assumed) for name in names}
-    shares = _shares({name: credit[name] for name in rates.shares}, rates)
+    credits, drew = credits_of(rows, values), drawn_by[rows]
+    weights = 0.5 ** ((len(values) - 1 - rows) / rule.halved_by)
+    own = weights * np.isin(drew, list(rule.shares))
+    usual = (own @ credits + rule.assumed) / (own.sum() + rule.assumed)
+    credit = {name: _mean(credits, weights * (drew == name), usual, rule.assumed) for name in names}
+    shares = _shares({name: credit[name] for name in rule.shares}, rule)
     return {
-        name: Standing(
+        name: Earnings(
             draws=int((drawn_by == name).sum()),
             results=int((drew == name).sum()),
-            among_best=int((earned[drew == name] >= _AMONG_BEST).sum()),
+            among_best=int((credits[drew == name] >= _AMONG_BEST).sum()),
             credit=credit[name],
             share=shares.get(name, 0.0),
         )
@@ -122,16 +120,16 @@ def standings(drawn_by: Names, values: Floats, rates: Rates) -> dict[str, Standi
     }
 
 
-def _mean(earned: Floats, weights: Floats, usual: float, assumed: float) -> float:
-    return float((weights @ earned + assumed * usual) / (weights.sum() + assumed))
+def _mean(credits: Floats, weights: Floats, usual: float, assumed: float) -> float:
+    return float((weights @ credits + assumed * usual) / (weights.sum() + assumed))
 
 
-def _shares(credit: Mapping[str, float], rates: Rates) -> dict[str, float]:
+def _shares(credit: Mapping[str, float], rule: ShareRule) -> dict[str, float]:
     """Shares of the draws to come; a sampler that had none at first has none."""
-    parts = {name: first * credit[name] ** rates.sharpness for name, first in rates.shares.items()}
+    parts = {name: first * credit[name] ** rule.sharpness for name, first in rule.shares.items()}
     whole = sum(parts.values())
     raised = {
-        name: max(part / whole, rates.floor) if rates.shares[name] else 0.0
+        name: max(part / whole, rule.floor) if rule.shares[name] else 0.0
         for name, part in parts.items()
     }
     return {name: part / sum(raised.values()) for name, part in raised.items()}

@@ -18,7 +18,7 @@ from optuna.trial import Trial
 from tuner.configs.seeds import draw_seed
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.search import proposers
-from tuner.search.credit import DRAWN_BY, SOURCE, Standing
+from tuner.search.credit import DRAWN_BY, SOURCE, Earnings
 from tuner.search.networks import Networks
 from tuner.search.observation import Observation, Translator, by_number, open_study
 from tuner.search.rules import FALLBACK, Rules
@@ -84,7 +84,7 @@ class Suggester:
                 return Draw(dict(self._rules.base_params))
             return self._candidate() or self._new_draw(number)
 
-    def standings(self, observations: Iterable[Observation]) -> dict[str, Standing]:
+    def earnings(self, observations: Iterable[Observation]) -> dict[str, Earnings]:
         """What each source of draws has earned, and its share of those to come, by its name.
 
         `observations` as for a draw. Nothing where one sampler draws by itself.
@@ -98,11 +98,11 @@ class Suggester:
             beside = proposers.shares(self._proposers, trials)
             left = 1 - sum(beside)
             found = {
-                name: replace(standing, share=left * standing.share)
-                for name, standing in sampler.standings(self._study).items()
+                name: replace(earned, share=left * earned.share)
+                for name, earned in sampler.earnings(self._study).items()
             }
         for proposer, share in zip(self._proposers, beside, strict=True):
-            known = found.get(proposer.source, Standing())
+            known = found.get(proposer.source, Earnings())
             found[proposer.source] = replace(known, share=known.share + share)
         return found
 

@@ -31,11 +31,11 @@ def of_study(session: Session, study: Study) -> tuple[SourceView, ...]:
     return tuple(
         SourceView(
             source=name,
-            trials=standing.draws,
-            results=standing.results,
-            among_best=standing.among_best,
-            credit=standing.credit,
-            share=standing.share,
+            trials=earned.draws,
+            results=earned.results,
+            among_best=earned.among_best,
+            credit=earned.credit,
+            share=earned.share,
         )
-        for name, standing in suggester.standings(seen).items()
+        for name, earned in suggester.earnings(seen).items()
     )

@@ -75,6 +75,11 @@ class TrialOutline(NamedTuple):
     parent: int | None
     drawn_by: str | None = None
 
+    @property
+    def origin(self) -> str:
+        """Its source; where several samplers share the draws, the one that drew it."""
+        return self.drawn_by or self.source
+
 
 def numbers_in(session: Session, study_id: int, state: TrialState) -> set[int]:
     """Numbers of the study's trials in a state."""

@@ -1,12 +1,12 @@
 """Where trials come from: shares of the draws by source over time, and a population's lineage."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, isfinite
 
 from api.dashboard.charts.sample import short
-from tuner.service.charts.sources import Sources, TrialOutline
+from tuner.service.charts.sources import Sources
 from tuner.spec.sources import SourceView
 from tuner.spec.states import TrialSource, TrialState
 
@@ -53,10 +53,15 @@ class SourcesData:
 
 
 def source_rows(found: Sources) -> tuple[SourceRow, ...]:
-    """A row for each source that there is, or that has a share of the draws to come."""
+    """A row for each source that there is, or that has a share of the draws to come.
+
+    None before there are trials.
+    """
+    if not found.trials:
+        return ()
     rows, earning = list[SourceRow](), {each.source: each for each in found.earning}
-    for source in _present(found.trials, earning):
-        own = [one for one in found.trials if _source(one) == source]
+    for source in _present(found, earning):
+        own = [one for one in found.trials if one.origin == source]
         done = [
             one
             for one in own
@@ -70,7 +75,7 @@ def source_rows(found: Sources) -> tuple[SourceRow, ...]:
             SourceRow(
                 source,
                 len(own),
-                len(own) / max(1, len(found.trials)),
+                len(own) / len(found.trials),
                 len(done),
                 best.value if best else None,
                 best.number if best else None,
@@ -80,15 +85,9 @@ def source_rows(found: Sources) -> tuple[SourceRow, ...]:
     return tuple(rows)
 
 
-def _source(trial: TrialOutline) -> str:
-    """Where a trial comes from: which sampler drew it, where the study has several."""
-    drawn = trial.source == TrialSource.SAMPLER
-    return trial.drawn_by if drawn and trial.drawn_by else trial.source
-
-
-def _present(trials: Sequence[TrialOutline], others: Iterable[str] = ()) -> list[str]:
+def _present(found: Sources, others: Iterable[str] = ()) -> list[str]:
     """The sources that there are, a sampler's last."""
-    names = {*map(_source, trials), *others}
+    names = {*(one.origin for one in found.trials), *others}
     return [*(name for name in ORDER if name in names), *sorted(names - set(ORDER))]
 
 
@@ -96,13 +95,13 @@ def sources_data(found: Sources) -> SourcesData:
     """Sources for a script: what drew the first trials, what the next, and so on."""
     size = max(1, ceil(len(found.trials) / STRETCHES))
     stretches = [found.trials[start : start + size] for start in range(0, len(found.trials), size)]
-    counted = [Counter(map(_source, stretch)) for stretch in stretches]
+    counted = [Counter(one.origin for one in stretch) for stretch in stretches]
     links = lineage(found)
     shown = {link.root for link in links}
     return SourcesData(
         metric=found.objective.metric,
         edges=tuple(stretch[0].number for stretch in stretches),
-        counts={source: tuple(one[source] for one in counted) for source in _present(found.trials)},
+        counts={source: tuple(one[source] for one in counted) for source in _present(found)},
         links=links,
         roots=tuple(
             Link(one.number, one.number, one.number, 0, one.step, None, short(one.value), one.state)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from optuna.study import Study
 
-from tuner.search.credit import Standing
+from tuner.search.credit import Earnings
 from tuner.search.pruners._contract import Pruner
 
 
@@ -20,5 +20,5 @@ class JudgingSampler(Protocol):
 class Portfolio(Protocol):
     """A sampler that lets several others draw; its file says `PORTFOLIO = True`."""
 
-    def standings(self, study: Study) -> Mapping[str, Standing]:
+    def earnings(self, study: Study) -> Mapping[str, Earnings]:
         """What each of them has earned, by name; also what other sources have, without a share."""

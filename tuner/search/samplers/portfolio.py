@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from pydantic import Field
 
-from tuner.search.credit import DRAWN_BY, DrawnTrials, Rates, Standing, standings
+from tuner.search.credit import DRAWN_BY, DrawnTrials, Earnings, ShareRule, earnings
 from tuner.search.in_memory_storage import InMemoryStorage
 from tuner.search.rules import Rules
 from tuner.search.samplers import gp as gaussian_process
@@ -52,25 +52,25 @@ def build(
         _TPE: rung_tpe.build(rules, seed),
         _RANDOM: RandomSampler(seed=seed),
     }
-    return PortfolioSampler(rules, seed, members, _rates(gp, forgets=forgets))
+    return PortfolioSampler(rules, seed, members, _rule(gp, forgets=forgets))
 
 
-def _rates(gp: float | None, *, forgets: bool) -> Rates:
+def _rule(gp: float | None, *, forgets: bool) -> ShareRule:
     halved_by = _HALVED_BY if forgets else inf
     if gp is not None:
-        return Rates({_GP: gp, _TPE: 1 - gp, _RANDOM: 0.0}, halved_by, _ASSUMED, 0.0, 0.0)
+        return ShareRule({_GP: gp, _TPE: 1 - gp, _RANDOM: 0.0}, halved_by, _ASSUMED, 0.0, 0.0)
     half = (1 - _FIRST_RANDOM) / 2
     first = {_GP: half, _TPE: half, _RANDOM: _FIRST_RANDOM}
-    return Rates(first, halved_by, _ASSUMED, _SHARPNESS, _FLOOR)
+    return ShareRule(first, halved_by, _ASSUMED, _SHARPNESS, _FLOOR)
 
 
 class PortfolioSampler(BaseSampler):
     """One of the members draws; the trial says which one did."""
 
     def __init__(
-        self, rules: Rules, seed: int, members: dict[str, BaseSampler], rates: Rates
+        self, rules: Rules, seed: int, members: dict[str, BaseSampler], rule: ShareRule
     ) -> None:
-        self._steps, self._members, self._rates = rules.learning_steps, members, rates
+        self._steps, self._members, self._rule = rules.learning_steps, members, rule
         self._rng = random.Random(seed)
         self._turn = _RANDOM
 
@@ -80,7 +80,7 @@ class PortfolioSampler(BaseSampler):
         for member in self._members.values():
             member.reseed_rng()
 
-    def standings(self, study: Study) -> dict[str, Standing]:
+    def earnings(self, study: Study) -> dict[str, Earnings]:
         """What each member has earned so far."""
         direction = study.directions[0]
 
@@ -93,12 +93,12 @@ class PortfolioSampler(BaseSampler):
         else:
             drawn = make()
             drawn.update(study.get_trials(deepcopy=False))
-        return standings(drawn.drawn_by, drawn.values, self._rates)
+        return earnings(drawn.drawn_by, drawn.values, self._rule)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Choose who draws, and let it look at the study."""
-        found = self.standings(study)
-        shares = [standing.share for standing in found.values()]
+        found = self.earnings(study)
+        shares = [earned.share for earned in found.values()]
         (self._turn,) = self._rng.choices(list(found), shares)
         self._members[self._turn].before_trial(study, trial)
 
