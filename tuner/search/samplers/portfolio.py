@@ -45,7 +45,7 @@ def build(
     """Give the sampler.
 
     `gp` is a fixed share for the Gaussian process, with the rest for TPE; None: shares are earned.
-    Unless it `forgets`, old draws count as much as the latest. `crowd` is that of `gp`.
+    Unless it `forgets`, the last hundred results count alike. `crowd` is that of `gp`.
     """
     members: dict[str, BaseSampler] = {
         _GP: gaussian_process.build(rules, seed, crowd=crowd),
