@@ -1,6 +1,7 @@
 """Groups of tasks by name: which may be tuned on, and which only show what the tuning is worth."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,10 @@ def _heldout(curves: Path) -> dict[str, Task]:
     return {name: task for name, task in known.items() if name not in lcbench.DEV}
 
 
+def _recorded(name: str) -> dict[str, Task]:
+    return {name: recorded.tasks(TABLES)[name]}
+
+
 # Name of a group → its tasks by their names, from the folder of learning curves.
 GROUPS: Mapping[str, Callable[[Path], dict[str, Task]]] = {
     "dev": _dev,
@@ -29,7 +34,14 @@ GROUPS: Mapping[str, Callable[[Path], dict[str, Task]]] = {
     "rbv2-dev": lambda curves: rbv2.tasks(curves / "rbv2_xgboost", rbv2.DEV),
     "rbv2": lambda curves: rbv2.tasks(curves / "rbv2_xgboost", rbv2.REPORT),
     "taskset": lambda curves: taskset.tasks(curves / "taskset"),
-    "camvid": lambda _: recorded.tasks(TABLES),
+    "taskset-fitted": lambda curves: taskset.fitted(curves / "taskset"),
+    "camvid": lambda _: _recorded("camvid"),
+    "camvid-large": lambda _: _recorded("camvid_large"),
+    "crackforest": lambda _: _recorded("crackforest"),
+    "segmentation": lambda _: recorded.tasks(TABLES),
+    "segmentation-quiet": lambda _: {
+        name: replace(task, noise=None) for name, task in recorded.tasks(TABLES).items()
+    },
 }
 
 

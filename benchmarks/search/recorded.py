@@ -1,4 +1,7 @@
-"""A table that segtune recorded itself: `{space, trials: [{params, curve, seconds}]}`."""
+"""Tables that segtune recorded itself: `{objective, base, space, trials}`.
+
+A trial is `{params, seed, curve, seconds}`, its curve the metrics of each epoch.
+"""
 
 import gzip
 import json
@@ -9,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search.table import Table, coordinates
+from benchmarks.search.fitted import Fitted, Floats, Rows
 from benchmarks.search.task import Curve, Task
 from tuner.spec.space import Params
-
-METRIC = "miou"
 
 
 def tasks(folder: Path) -> dict[str, Task]:
@@ -22,45 +23,48 @@ def tasks(folder: Path) -> dict[str, Task]:
 
 
 def task(path: Path) -> Task:
-    """One table as a task; trainings that ended early are left out of it."""
-    document = _document(path)
+    """One table as a task."""
+    document, table = _document(path), _Table(path)
     return Task(
-        name=path.name.partition(".")[0],
-        metric=METRIC,
-        direction="maximize",
+        name=table.name,
+        metric=document["objective"]["metric"],
+        direction=document["objective"]["direction"],
         epochs=_epochs(document),
-        base=document.get("base", {}),
+        base=document["base"],
         space=document["space"],
-        curves=_Rows(path),
+        curves=table.curves,
+        noise=table.noise,
     )
 
 
-class _Rows:
-    """The table, read when it is first asked."""
+def rows(path: Path) -> Rows:
+    """What a table recorded; trainings that ended early are left out of it."""
+    document, of = _document(path), task(path)
+    whole = [trial for trial in document["trials"] if len(trial["curve"]) == of.epochs]
+    return Rows(
+        of.study({}),
+        [trial["params"] for trial in whole],
+        np.array([[step[of.metric] for step in trial["curve"]] for trial in whole]),
+        np.array([trial["seconds"] for trial in whole], dtype=float),
+    )
+
+
+class _Table:
+    """The table, read and fitted when it is first asked."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.name = path, path.name.partition(".")[0]
 
-    def __call__(self, params: Sequence[Params]) -> list[Curve]:
-        return _read(self.path).curves(params)
+    def curves(self, params: Sequence[Params]) -> list[Curve]:
+        return _fitted(self.path).curves(params)
+
+    def noise(self, params: Params) -> Floats | float:
+        return _fitted(self.path).noise(self.name, params)
 
 
 @cache
-def _read(path: Path) -> Table:
-    document = _document(path)
-    epochs = _epochs(document)
-    whole = [trial for trial in document["trials"] if len(trial["curve"]) == epochs]
-    spec = task(path).study({})
-    return Table(
-        spec,
-        np.stack([coordinates(spec, trial["params"]) for trial in whole]),
-        [_curve(trial) for trial in whole],
-    )
-
-
-def _curve(trial: Mapping[str, Any]) -> Curve:
-    values: Sequence[float] = [step[METRIC] for step in trial["curve"]]
-    return Curve(tuple(values), tuple(map(float, trial["seconds"])))
+def _fitted(path: Path) -> Fitted:
+    return Fitted(rows(path))
 
 
 def _epochs(document: Mapping[str, Any]) -> int:

@@ -215,7 +215,9 @@ class Simulation:
         return self._curves[job.trial]
 
     def _reported(self, curve: Curve, job: Job) -> tuple[float, ...]:
-        if self._noise == 0:
-            return curve.values
-        noise = self._noise * deviates(self._task.name, job.params, len(curve.values))
-        return tuple(map(float, curve.values + noise))
+        task, values = self._task, np.array(curve.values)
+        if task.noise is not None:
+            values += task.noise(job.params)
+        if self._noise:
+            values += self._noise * deviates(task.name, job.params, len(values))
+        return tuple(values.tolist())

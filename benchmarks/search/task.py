@@ -25,6 +25,7 @@ class Curve(NamedTuple):
 class Task:
     """`curves` gives the curve of each of several trainings; the same params, the same curve.
 
+    `noise` gives what a training reports beside that, an epoch each, where the task knows it.
     `kin` is another task over the same space, for searches that start from its results.
     """
 
@@ -35,6 +36,7 @@ class Task:
     base: Mapping[str, Mapping[str, Any]]
     space: Mapping[str, Any]
     curves: Callable[[Sequence[Params]], Sequence[Curve]] = field(repr=False)
+    noise: Callable[[Params], NDArray[np.float64] | float] | None = field(default=None, repr=False)
     kin: "Task | None" = field(default=None, repr=False)
 
     def study(self, search: Mapping[str, Any], *, start: Params | None = None) -> StudySpec:
@@ -79,7 +81,7 @@ def point_of(spec: StudySpec, params: Params) -> list[float | None]:
     for path in spec.space.ordered:
         active = spec.space.active(path, params)
         applies = active is not None and path in params
-        found.append(_share_of(active[1], params[path]) if active and applies else None)
+        found.append(share_of(active[1], params[path]) if active and applies else None)
     return found
 
 
@@ -108,7 +110,8 @@ def _value_at(dimension: AnyDimension, share: float) -> Any:
     return round(value) if whole else float(value)
 
 
-def _share_of(dimension: AnyDimension, value: Any) -> float:
+def share_of(dimension: AnyDimension, value: Any) -> float:
+    """The unit coordinate of a value; of a choice its index."""
     if isinstance(dimension, Choice):
         return float(dimension.choice.index(value))
     low, high = dimension.bounds

@@ -7,6 +7,7 @@ unit coordinate on a logarithmic scale: Adam's ranges there go beyond what a stu
 import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.search.fitted import Fitted, Rows
 from benchmarks.search.table import Table
-from benchmarks.search.task import Curve, Task
+from benchmarks.search.task import Curve, Task, params_at
 from tuner.spec.space import Params
 
 # Path → the param of the table that it stands for; where its logarithm is spread evenly.
@@ -40,6 +42,20 @@ BASE: Mapping[str, Mapping[str, Any]] = {
 def tasks(folder: Path) -> dict[str, Task]:
     """Every table in the folder by its name."""
     return {name: _task(path, name) for path in _tables(folder) if (name := path.name[:-8])}
+
+
+def fitted(folder: Path) -> dict[str, Task]:
+    """The same tables, each answered by a model of its trainings instead of the nearest."""
+    answers = {path.name[:-8]: _Model(path) for path in _tables(folder)}
+    return {name: replace(one, curves=answers[name]) for name, one in tasks(folder).items()}
+
+
+def rows(path: Path) -> Rows:
+    """What a table recorded."""
+    table = _read(path)
+    params = [params_at(table.spec, point) for point in table.points]
+    values = np.array([curve.values for curve in table.recorded])
+    return Rows(table.spec, params, values, np.ones_like(values))
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -67,6 +83,21 @@ class _Rows:
 
     def __call__(self, params: Sequence[Params]) -> list[Curve]:
         return _read(self.path).curves(params)
+
+
+class _Model:
+    """The model, fitted when it is first asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, params: Sequence[Params]) -> list[Curve]:
+        return _fitted(self.path).curves(params)
+
+
+@cache
+def _fitted(path: Path) -> Fitted:
+    return Fitted(rows(path))
 
 
 @cache
