@@ -56,8 +56,53 @@ def history(good: str, bad: str, count: int = 40) -> list[Observation]:
 def test_every_trial_says_who_drew_it() -> None:
     """Random draws first, until the others have results; then all of them draw."""
     draws, _ = search(spec_of(trials=40), sphere, before=START)
-    assert set(drawers(draws[:6])) == {"random"}
+    assert set(drawers(draws[:5])) == {"random"}
     assert set(drawers(draws)) == {"random", "rung_tpe", "gp"}
+
+
+def test_a_prior_takes_its_draws_from_each_sampler_alike() -> None:
+    """Whose turn it is has nothing to do with the chance by which the prior had none."""
+    rate = {"optimizer.lr": {"float": [1e-4, 1e-1], "log": True}}
+    prior = {"configs": [{"optimizer.lr": 0.01}], "weight": 0.5}
+    search = {"sampler": "portfolio", "trials": 400, "seed": 5, "prior": prior}
+    suggester = Suggester(Rules(study(space=rate, search=search)))
+    seen = [
+        Observation(
+            number,
+            TrialState.COMPLETED,
+            {"optimizer.lr": round(1e-3 * (number + 4), 4)},
+            (number / 10,),
+            attrs={DRAWN_BY: "gp" if number % 2 else "rung_tpe"},
+        )
+        for number in range(7)
+    ]
+    counts: Counter[str] = Counter()
+    for number in range(7, 107):
+        draw = suggester.draw(seen, number)
+        counts[str(draw.attrs.get(DRAWN_BY, draw.source))] += 1
+        seen = []
+    assert counts["prior"] > 10
+    assert counts["gp"] > counts["rung_tpe"] / 2
+
+
+def test_where_epochs_are_searched_stopped_trials_count_as_well() -> None:
+    """A sampler is not judged by those of its draws that went on."""
+    space = {**CUBE, "training.epochs": {"int": [9, 27]}}
+    spec = study(space=space, search={"sampler": "portfolio", "trials": 99, "seed": 5})
+    seen = [
+        Observation(
+            number,
+            TrialState.PRUNED if number % 2 else TrialState.COMPLETED,
+            {**dict.fromkeys(CUBE, number / 40), "training.epochs": 20},
+            () if number % 2 else (0.5,),
+            steps={2: 0.1 if number % 2 else 0.5},
+            attrs={DRAWN_BY: "gp" if number % 2 else "rung_tpe"},
+        )
+        for number in range(40)
+    ]
+    earned = Suggester(Rules(spec)).earnings(seen)
+    assert earned["gp"].results == earned["rung_tpe"].results == 20
+    assert earned["gp"].share < earned["rung_tpe"].share
 
 
 @pytest.mark.parametrize(("share", "name"), [(0, "rung_tpe"), (1, "gp")])

@@ -60,6 +60,19 @@ def test_what_could_not_be_trained_earns_nothing_and_is_beaten_by_all() -> None:
     assert credit(values, 3) == 0
 
 
+def test_what_was_stopped_before_the_first_rung_is_beaten_by_all_that_came_to_one() -> None:
+    """Else who draws what is stopped at once would be judged by the survivors."""
+    values = np.array([[1, 0.1], [0.5, NAN], [0, NAN], [1, 0.2], [0.5, NAN]])
+    assert credit(values, 3) == np.log2(4)
+    assert credit(values, 4) == np.log2(4 / 3)
+
+
+def test_trials_without_a_common_rung_are_not_compared() -> None:
+    """Imported trials may have an end alone, and those of the study not have come to it."""
+    values = np.array([[1, NAN, 0.9]] * 9 + [[1, 0.1, NAN], [1, 0.2, NAN]])
+    assert credit(values) == 1
+
+
 @few
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=40), st.integers(0, 39))
 def test_credit_is_of_ranks_and_of_trials_before(values: list[int], trial: int) -> None:

@@ -30,7 +30,8 @@ class DrawnTrials(TrialColumns):
     """Where each trial's params come from, None if unknown, and what it reached; more is better.
 
     The first column of `values` is 1 for what has a result, 0 for what could not be trained or
-    breaks a bound; then come the rungs and the end. Not a number where there is nothing yet.
+    breaks a bound, and a half for what was stopped before all rungs; then come the rungs and the
+    end. Not a number where there is nothing yet.
     """
 
     _columns = ("drawn_by", "values")
@@ -50,7 +51,10 @@ class DrawnTrials(TrialColumns):
             found = [trial.intermediate_values.get(step, nan) for step in self._steps]
             found.append(trial.values[0] if trial.state is TrialState.COMPLETE else nan)
             self.values[row, 1:] = [self._sign * v if isfinite(v) else nan for v in found]
-            self.values[row, 0] = 1.0 if np.isfinite(self.values[row, 1:]).any() else nan
+            if np.isfinite(self.values[row, 1:]).any():
+                self.values[row, 0] = 1.0
+            elif trial.state is TrialState.PRUNED:
+                self.values[row, 0] = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ def credits_of(rows: Integers, values: Floats) -> Floats:
     is_open, is_as_good = is_before.copy(), np.zeros_like(is_before)
     for rung in reversed(range(values.shape[1])):
         is_there = is_open & np.isfinite(mine[:, rung, None]) & np.isfinite(values[:, rung])
+        if rung == 0:  # that both have a result, at rungs that differ, compares nothing
+            is_there &= values[:, 0] != mine[:, 0, None]
         is_as_good |= is_there & (values[:, rung] >= mine[:, rung, None])
         is_open &= ~is_there
     compared = (is_before & ~is_open).sum(axis=1)

@@ -154,7 +154,7 @@ class Suggester:
             if not self._networks.is_closed(params):
                 break
             params = rng.choice(free)
-        return Draw(params, {DRAWN_BY: FALLBACK})
+        return Draw(params, self._by_fallback)
 
     def _proposed(self, number: int, attempt: int) -> Draw | None:
         """A proposer's draw if it is its turn; a systematic sampler is never interrupted."""
@@ -174,9 +174,14 @@ class Suggester:
             trial = self._study.ask()
             params = self._suggest(trial)
             attrs = _lasting(self._storage.get_trial(number).system_attrs)
-            return Draw(params, attrs if is_own else {**attrs, DRAWN_BY: FALLBACK})
+            return Draw(params, attrs if is_own else {**attrs, **self._by_fallback})
         finally:
             self._storage.withdraw()
+
+    @property
+    def _by_fallback(self) -> Mapping[str, Any]:
+        """What a trial says that none of the study's own samplers drew."""
+        return {DRAWN_BY: FALLBACK} if self._rules.is_portfolio else {}
 
     def _suggest(self, trial: Trial) -> Params:
         params: Params = {}

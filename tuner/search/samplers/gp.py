@@ -77,7 +77,7 @@ class GaussianProcessSampler(PointSampler):
     def __init__(self, rules: Rules, seed: int, limits: _Limits, *, tpe: float) -> None:
         self.known, self._cube = varying(rules.spec.space), UnitCube.of(rules.spec.space)
         self._limits, self._share = limits, tpe
-        self._steps, self._epochs = _thinned(rules.learning_steps), rules.context.epochs
+        self._steps, self._epochs = thinned(rules.learning_steps), rules.context.epochs
         self._rng = np.random.default_rng(seed)
         self._tpe = rung_tpe.build(rules, seed)
         self.otherwise = RandomSampler(seed=seed)
@@ -160,7 +160,7 @@ class GaussianProcessSampler(PointSampler):
         return np.array([log(step / steps[0]) / log(steps[-1] / steps[0]) for step in steps])
 
 
-def _thinned(steps: Sequence[int]) -> tuple[int, ...]:
+def thinned(steps: Sequence[int]) -> tuple[int, ...]:
     """A few of many steps, the first and the last among them, each so many times the one before."""
     if len(steps) <= _RUNGS:
         return tuple(steps)

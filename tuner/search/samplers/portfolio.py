@@ -70,8 +70,12 @@ class PortfolioSampler(BaseSampler):
     def __init__(
         self, rules: Rules, seed: int, members: dict[str, BaseSampler], rule: ShareRule
     ) -> None:
-        self._steps, self._members, self._rule = rules.learning_steps, members, rule
-        self._rng = random.Random(seed)
+        # Where nothing is learnt from rungs, draws have still done well or badly at them.
+        steps = rules.learning_steps or sorted(rules.judged_steps or ())
+        self._steps = gaussian_process.thinned(steps)
+        self._members, self._rule = members, rule
+        # Proposers have looked at the first number of the seed itself.
+        self._rng = random.Random(f"turn {seed}")
         self._turn = _RANDOM
 
     def reseed_rng(self) -> None:
