@@ -59,7 +59,7 @@ TABS: Mapping[str, Tab] = {
     "survival": Tab(lambda: _("Rung survival"), survival.read),
     "sources": Tab(
         lambda: _("Sources"),
-        sources.read,
+        sources.read_with_earnings,
         lambda found, _study, _query: (found, source_rows(found)),
     ),
 }

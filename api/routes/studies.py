@@ -230,7 +230,7 @@ def get_importance(
 def get_sources(db: Db, study: StudyRef) -> tuple[SourceView, ...]:
     """What draws the trials now: each source's share, and what it has earned it by.
 
-    Empty where one sampler draws by itself.
+    Empty where one sampler draws by itself, and once the study has ended.
     """
     return sources.sources(db, study)
 

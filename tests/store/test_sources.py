@@ -1,13 +1,23 @@
 """The default search says who drew each trial, and what the next draws are shared by."""
 
+from copy import deepcopy
+from typing import Any
+
 import pytest
+from sqlalchemy import update
 
 from tests.store.fleet import Fleet
 from tests.store.samples import spec
 from tuner.errors import NotFound
-from tuner.service import overview, sources
+from tuner.search.suggest import Suggester
+from tuner.service import overview, sources, studies
+from tuner.service.charts import sources as source_chart
+from tuner.service.charts.reading import ReadChart, read
+from tuner.service.charts.selection import ChartSelection
 from tuner.spec.states import TrialSource
+from tuner.spec.views import StudyChange
 from tuner.store.engine import Database
+from tuner.store.tables import Study
 
 SPACE = {
     "optimizer.weight_decay": {"float": [1e-6, 1e-2], "log": True},
@@ -17,7 +27,7 @@ SEARCH = {"sampler": "portfolio", "pruner": "none", "trials": 60, "seed": 3}
 PRIOR = {"configs": [{"augment.rotate": 10}]}
 
 
-def trained(db: Database, trials: int) -> None:
+def trained(db: Database, trials: int) -> Fleet:
     """A study with so many completed trials, each better than the one before."""
     fleet = Fleet(db)
     fleet.submit(spec("streets", space=SPACE, search={**SEARCH, "prior": PRIOR}))
@@ -25,6 +35,26 @@ def trained(db: Database, trials: int) -> None:
         held = fleet.take("w1")
         fleet.report(held, 1, 2, 3, value=held.trial / 100)
         fleet.finish(held)
+    return fleet
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[Suggester]:
+    """The searches that were built to know what sources have earned."""
+    built: list[Suggester] = []
+
+    def build(*arguments: Any) -> Suggester:
+        built.append(Suggester(*arguments))
+        return built[-1]
+
+    monkeypatch.setattr(sources, "Suggester", build)
+    return built
+
+
+def shown(db: Database, reader: ReadChart) -> source_chart.Sources:
+    """What a chart of sources finds in the study."""
+    found: source_chart.Sources = read(db, "streets", ChartSelection(), reader)
+    return found
 
 
 def test_each_source_has_its_trials_and_its_share(database: Database) -> None:
@@ -51,3 +81,43 @@ def test_one_sampler_by_itself_has_no_share(database: Database) -> None:
     assert sources.sources(database, "streets") == ()
     with pytest.raises(NotFound):
         sources.sources(database, "roads")
+
+
+def test_earnings_are_worked_out_once_for_all_who_look(
+    database: Database, searches: list[Suggester]
+) -> None:
+    """Until something happens in the study."""
+    fleet = trained(database, 12)
+    first = sources.sources(database, "streets")
+    assert shown(database, source_chart.read_with_earnings).earning == first
+    assert sources.sources(database, "streets") == first
+    assert len(searches) == 1
+
+    fleet.train(fleet.take(), value=0.5)
+    assert sources.sources(database, "streets") != first
+    assert len(searches) == 2
+
+
+def test_charts_do_without_earnings(database: Database, searches: list[Suggester]) -> None:
+    """Only the table of the tab has them."""
+    trained(database, 3)
+    assert len(shown(database, source_chart.read).trials) == 3
+    assert searches == []
+
+
+def test_a_study_that_has_ended_has_no_shares(database: Database) -> None:
+    """There are no draws to come."""
+    trained(database, 12)
+    studies.change(database, "streets", StudyChange(state="cancelled"))
+    assert sources.sources(database, "streets") == ()
+
+
+def test_a_sampler_that_is_gone_has_no_shares(database: Database) -> None:
+    """Its plugin is not installed any more; the trials can still be looked at."""
+    trained(database, 3)
+    with database.transaction() as session:
+        document = deepcopy(session.query(Study).one().spec)
+        document["search"]["sampler"] = {"name": "zzz"}
+        session.execute(update(Study).values(spec=document))
+    assert sources.sources(database, "streets") == ()
+    assert len(shown(database, source_chart.read_with_earnings).trials) == 3

@@ -343,7 +343,7 @@ class Client:
         return self._connection.list(ImportanceView, f"{requests.study(study)}/importance", **asked)
 
     def sources(self, study: StudyId) -> tuple[SourceView, ...]:
-        """What draws the trials now, with shares; empty where one sampler draws by itself."""
+        """What draws the trials now, with shares; empty where one draws alone, or after the end."""
         return self._connection.list(tuple[SourceView, ...], f"{requests.study(study)}/sources")
 
     def explanation(

@@ -1,7 +1,7 @@
 """Where trials come from: what drew them, and in a population which one each goes on from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -30,7 +30,7 @@ class Branch:
 class Sources:
     """Trials by number with their sources; `warm` are the ids of earlier studies by their name.
 
-    `earning` are those sources that share the draws to come.
+    `earning` are those sources that share the draws to come, where a reader asks for them.
     """
 
     objective: Objective
@@ -58,8 +58,13 @@ def read(session: Session, study: Study, selection: ChartSelection) -> Sources:
             if parent is not None
         ),
         warm={name: _id_of(session, name) for name in spec.search.warm_start},
-        earning=sources.of_study(session, study),
     )
+
+
+def read_with_earnings(session: Session, study: Study, selection: ChartSelection) -> Sources:
+    """The same with what each source has earned in the whole study."""
+    found = read(session, study, selection)
+    return replace(found, earning=sources.of_study(session, study))
 
 
 def _id_of(session: Session, name: str) -> int | None:
