@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.store.fleet import Fleet
-from tests.store.samples import spec
+from tests.store.samples import spec, study_row, trial_row
 from tuner.errors import NotFound
 from tuner.search.suggest import Suggester
 from tuner.service import overview, sources, studies
@@ -16,6 +16,7 @@ from tuner.service.charts.reading import ReadChart, read
 from tuner.service.charts.selection import ChartSelection
 from tuner.spec.states import TrialSource
 from tuner.spec.views import StudyChange
+from tuner.store import lineage
 from tuner.store.engine import Database
 from tuner.store.tables import Study
 
@@ -121,3 +122,11 @@ def test_a_sampler_that_is_gone_has_no_shares(database: Database) -> None:
         session.execute(update(Study).values(spec=document))
     assert sources.sources(database, "streets") == ()
     assert len(shown(database, source_chart.read_with_earnings).trials) == 3
+
+
+def test_damaged_attributes_name_no_sampler() -> None:
+    """The rest of the trial can be shown."""
+    trial = trial_row(study_row(spec()))
+    damaged: Any = ["gp"]
+    trial.attrs = damaged
+    assert lineage.drawn_by(trial) is None

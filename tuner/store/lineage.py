@@ -50,7 +50,8 @@ def of_samplers(trial: Trial | Seen) -> dict[str, Any]:
 
 def drawn_by(trial: Trial) -> str | None:
     """The one of several samplers that drew a trial; None where its study has one sampler."""
-    name = of_samplers(trial).get(DRAWN_BY)
+    stored: object = of_samplers(trial)
+    name = stored.get(DRAWN_BY) if isinstance(stored, dict) else None
     return name if isinstance(name, str) else None
 
 
