@@ -1,11 +1,13 @@
 """Where trials come from: every trial has one source, every copy one beginning."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.dashboard import assets
 from api.dashboard.charts.sources import STRETCHES, root, source_rows, sources_data
 from tuner.service.charts.sources import Branch, Sources
 from tuner.spec.sources import SourceView
@@ -64,3 +66,14 @@ def test_a_line_of_copies_has_one_beginning() -> None:
     data = sources_data(sources(drawn, [Branch(1, 0, 5, 0.3), Branch(2, 1, 8, 0.4)]))
     assert [(link.trial, link.parent, link.root) for link in data.links] == [(1, 0, 0), (2, 1, 0)]
     assert [link.trial for link in data.roots] == [0]
+
+
+def test_sources_of_one_study_have_colours_of_their_own() -> None:
+    """The same in the table as in the chart. Populations, which copy, have one sampler."""
+    script = (assets.FOLDER / "charts" / "sources.js").read_text(encoding="utf-8")
+    style = (assets.FOLDER / "charts.css").read_text(encoding="utf-8")
+    chart = dict(re.findall(r'(\w+): "(text|faint|hue\d)"', script))
+    table = dict(re.findall(r"\.s-(\w+) \{ --tone: var\(--(\w+)\); \}", style))
+    assert table == chart
+    del chart["copy"]
+    assert len(set(chart.values())) == len(chart)

@@ -2,7 +2,7 @@
 import { frame, number } from "../chart.js";
 import { t } from "../words.js";
 
-const TONES = { base: "text", sampler: "hue0", prior: "hue5", warm: "hue2", user: "hue1", confirm: "hue7", copy: "hue4", import: "hue3", gp: "hue0", rung_tpe: "hue4" };
+const TONES = { base: "text", sampler: "hue0", prior: "hue5", warm: "hue2", user: "hue1", confirm: "hue7", copy: "hue4", import: "hue3", gp: "hue6", rung_tpe: "hue4", random: "faint" };
 
 export function height() {
   return 230;
@@ -21,7 +21,7 @@ export function option(data, look) {
     series: sources.map((source) => ({
       id: source, name: t(source), type: "bar", stack: "draws", barCategoryGap: "12%", barMaxWidth: 48,
       data: data.counts[source].map((count) => count || null),
-      itemStyle: { color: look[TONES[source]] ?? look.faint, borderColor: look.panel, borderWidth: 0.5 },
+      itemStyle: { color: look[TONES[source] ?? TONES.random], borderColor: look.panel, borderWidth: 0.5 },
     })),
   };
 }
