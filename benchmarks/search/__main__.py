@@ -17,11 +17,13 @@ from typing import Any
 
 from benchmarks.machine import conclude, describe
 from benchmarks.search import compare, report, runs
-from benchmarks.search.groups import GROUPS
+from benchmarks.search.groups import GROUPS, find
 from benchmarks.search.groups import names as names_of
+from benchmarks.search.levels import levels
 from benchmarks.search.methods import is_installed
 from benchmarks.search.runfile import Order, Run, load
 from benchmarks.search.simulator import Setup
+from tuner.wording import quantity
 
 QUICK_TASKS = 3
 RANDOM_BUDGET = 160.0  # random search needs more than the others to reach what it is compared by
@@ -58,7 +60,7 @@ def main() -> None:
 
 def _run_all(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
     done = []
-    known = [run for path in [*options.known, options.results] for run in load(path)]
+    known = _known(orders, options)
     for run in runs.run_all(orders, options.curves, options.results, known, jobs=options.jobs):
         done.append(run)
         if options.verbose:
@@ -71,6 +73,19 @@ def _run_all(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
                 flush=True,
             )
     return done
+
+
+def _known(orders: Sequence[Order], options: argparse.Namespace) -> list[Run]:
+    """What files have of these orders; a task may have changed under its name since."""
+    wanted = {order.key() for order in orders}
+    found = [run for path in [*options.known, options.results] for run in load(path)]
+    found = [run for run in found if run.key() in wanted]
+    tasks = {report.task_of(run) for run in found}
+    now = {task: levels(find(*task, options.curves)) for task in tasks}
+    still = report.unchanged(found, now)
+    if passed := len(found) - len(still):
+        print(f"{quantity(passed, 'known run')} passed over: the tasks have changed since")
+    return still
 
 
 def _setup(options: argparse.Namespace, method: str, seed: int) -> Setup:

@@ -5,7 +5,7 @@
     python -m benchmarks.search.figures runs.jsonl --keep --rename auto+auto=today
 
 Without files it reads the kept ones. `--keep` adds the runs of the files to them; of the same
-simulation the later one stays.
+simulation the later one stays, and of a task that has changed only the runs of the files.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.search import compare, report, runfile
 from benchmarks.search.groups import GROUPS
 from benchmarks.search.runfile import Run
+from tuner.wording import quantity
 
 KEPT = Path(__file__).parents[1] / "data" / "search-runs.jsonl.gz"
 
@@ -26,13 +27,37 @@ def main() -> None:
     found = [run for run in found if run.order["group"] in options.groups]
     if options.methods:
         found = [run for run in found if run.order["method"] in options.methods]
-    if options.keep:
-        runfile.pack([*runfile.load(options.kept), *found], options.kept)
-        print(f"{options.kept}: {options.kept.stat().st_size / 1000:.0f} kB")
-        return
-    for group in options.groups:
-        if runs := [run for run in found if run.order["group"] == group]:
-            print(f"\n### {group}\n\n{tables(runs, options.against)}")
+    found = runfile.latest(found)
+    if not found:
+        places = ", ".join(str(path) for path in options.files or [options.kept])
+        raise SystemExit(f"no runs of these groups and methods in {places}")
+    try:
+        if options.keep:
+            keep(found, options.kept)
+        else:
+            show(found, options.groups, options.against)
+    except report.TaskChanged as error:
+        raise SystemExit(str(error)) from None
+
+
+def keep(runs: list[Run], path: Path) -> None:
+    """Add the runs to a packed file, and take out of it what was run on tasks that have changed.
+
+    Raises TaskChanged where the runs themselves are of two tasks by one name.
+    """
+    kept = runfile.load(path)
+    still = report.unchanged(kept, report.levels_of(runs))
+    runfile.pack([*still, *runs], path)
+    if left := len(kept) - len(still):
+        print(f"{quantity(left, 'kept run')} of tasks that have changed since left out")
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def show(runs: list[Run], groups: list[str], against: str | None) -> None:
+    """Print the tables of each of the groups that has runs. Raises TaskChanged."""
+    for group in groups:
+        if members := [run for run in runs if run.order["group"] == group]:
+            print(f"\n### {group}\n\n{tables(members, against)}")
 
 
 def tables(runs: list[Run], against: str | None) -> str:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
+from math import isclose
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tuner.spec.space import Params
 
 SAMPLE = 2_000
 PROBES = 8
+ROUNDING = 1e-4  # packed runs have levels of a few digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ class Levels:
     def final_regret(self, value: float) -> float:
         """The same for the last value of a training."""
         return (self.best_final - value) / (self.best_final - self.median_final)
+
+    def agree_with(self, others: "Levels") -> bool:
+        """Whether both are of the same task, as far as rounded numbers show."""
+        pairs = zip(astuple(self), astuple(others), strict=True)
+        return all(isclose(one, other, rel_tol=ROUNDING) for one, other in pairs)
 
 
 def levels(task: Task, *, sample: int = SAMPLE) -> Levels:

@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.search.levels import Levels
 from benchmarks.search.runfile import Run
 
 BUDGETS = (10, 20, 40)
@@ -46,21 +47,49 @@ class Row:
     verdict_ms: float | None
 
 
-def normalized(runs: Iterable[Run]) -> list[Run]:
-    """The same runs, each task's best taken over its random sample and over all of them."""
-    by_task: dict[tuple[str, str], list[Run]] = defaultdict(list)
+class TaskChanged(ValueError):
+    """Runs of a task by that name are of two tasks: their levels differ."""
+
+    def __init__(self, group: str, task: str) -> None:
+        super().__init__(
+            f"runs of {task} in {group} have different levels: the task has changed between them, "
+            "and they cannot be compared; leave out the older ones"
+        )
+
+
+def levels_of(runs: Iterable[Run]) -> dict[tuple[str, str], Levels]:
+    """The levels of each task. Raises TaskChanged."""
+    found: dict[tuple[str, str], Levels] = {}
     for run in runs:
+        if not run.levels.agree_with(found.setdefault(task_of(run), run.levels)):
+            raise TaskChanged(*task_of(run))
+    return found
+
+
+def unchanged(runs: Iterable[Run], now: Mapping[tuple[str, str], Levels]) -> list[Run]:
+    """Runs of tasks that have the levels which they had then; what is not in `now` has."""
+    return [run for run in runs if run.levels.agree_with(now.get(task_of(run), run.levels))]
+
+
+def normalized(runs: Iterable[Run]) -> list[Run]:
+    """The same runs, each task's best taken over its random sample and over all of them.
+
+    Raises TaskChanged.
+    """
+    known = list(runs)
+    starts, found = levels_of(known), []
+    by_task: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in known:
         by_task[task_of(run)].append(run)
-    found = []
-    for group in by_task.values():
+    for task, group in by_task.items():
         sign = -1.0 if group[0].direction == "maximize" else 1.0
-        start = group[0].levels
+        start = starts[task]
         seen = min([sign * start.best_seen, *(sign * row[1] for run in group for row in run.best)])
         last = [sign * row[2] for run in group for row in run.best]
         last += [sign * row[1] for run in group for row in run.completed]
         final = min([sign * start.best_final, *last])
-        known = replace(start, best_seen=sign * seen, best_final=sign * final)
-        found += [replace(run, levels=known) for run in group]
+        levels = replace(start, best_seen=sign * seen, best_final=sign * final)
+        found += [replace(run, levels=levels) for run in group]
     return found
 
 

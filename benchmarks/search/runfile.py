@@ -80,11 +80,9 @@ def add(run: Run, path: Path) -> None:
 
 def pack(runs: Iterable[Run], path: Path) -> None:
     """Write all runs in order of their keys, of the same simulation the last one."""
-    latest = {run.key(): run for run in runs}
     levels: list[dict[str, Any]] = []
     lines = []
-    for key in sorted(latest):
-        run = latest[key]
+    for run in sorted(latest(runs), key=Run.key):
         known = _rounded(asdict(run.levels))
         if known not in levels:
             levels.append(known)
@@ -92,6 +90,11 @@ def pack(runs: Iterable[Run], path: Path) -> None:
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     head = json.dumps({"levels": levels}) + "\n"
     path.write_bytes(gzip.compress((head + text).encode(), mtime=0))
+
+
+def latest(runs: Iterable[Run]) -> list[Run]:
+    """Of the same simulation the last one."""
+    return list({run.key(): run for run in runs}.values())
 
 
 def renamed(runs: Iterable[Run], names: Mapping[str, str]) -> list[Run]:

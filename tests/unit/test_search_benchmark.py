@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,12 +13,14 @@ import pytest
 from sqlalchemy import select
 
 from benchmarks.search import report
+from benchmarks.search.__main__ import main
 from benchmarks.search.flat import decode, dimensions
+from benchmarks.search.groups import GROUPS
 from benchmarks.search.levels import Levels, best_of, measure
 from benchmarks.search.methods import is_installed, open_tuner, our_study
 from benchmarks.search.noise import deviates
 from benchmarks.search.rough import rough
-from benchmarks.search.runfile import Order, Run, load
+from benchmarks.search.runfile import Order, Run, add, load
 from benchmarks.search.runs import own_seed, run_all, simulate
 from benchmarks.search.service import ServiceTuner, database
 from benchmarks.search.simulator import (
@@ -192,6 +195,25 @@ def test_runs_of_an_older_benchmark_are_known_again(tmp_path: Path) -> None:
     (run,) = run_all(orders, tmp_path, tmp_path / "new", load(tmp_path / "runs.jsonl"), jobs=1)
 
     assert made["best"] == run.best
+
+
+def test_a_task_that_has_changed_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A known run with other levels than the task's of today is passed over, which is said."""
+    monkeypatch.setitem(GROUPS, "toys", lambda _: {"toy": TASK})
+    words = "search --tasks toys --methods random+none --seeds 1 --budget 2 --curves . --results"
+    results, known = tmp_path / "runs.jsonl", tmp_path / "known.jsonl"
+    order = Order("toys", "toy", "random+none", Setup(budget=2.0))
+    add(replace(_made_up([1.0, 0.6, 0.6]), order=asdict(order)), known)
+    monkeypatch.setattr(sys, "argv", [*words.split(), str(results), "--known", str(known)])
+
+    main()
+    first = capsys.readouterr().out
+    main()
+
+    assert "1 known run passed over" in first
+    assert [order.key()] == [run.key() for run in load(results)]
 
 
 def test_a_lost_workers_trial_is_resumed() -> None:

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from math import inf, isnan, sqrt
 from pathlib import Path
 
 import pytest
 
-from benchmarks.search import figures, runfile
+from benchmarks.search import figures, report, runfile
 from benchmarks.search.compare import compare, markdown
 from benchmarks.search.levels import Levels
 from benchmarks.search.runfile import Order, Run
@@ -147,15 +148,83 @@ def test_runs_are_kept_under_another_name_and_shown_by_group(
     for run in [*_runs("auto+auto", [0.7, 0.9]), _run("auto+auto", "0", 0.1, group="rbv2")]:
         runfile.add(run, new)
 
-    def call(*words: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["figures", *map(str, words), "--kept", str(kept)])
-        figures.main()
-        return capsys.readouterr().out
-
+    call = partial(_call, monkeypatch, "--kept", kept)
     call(old, "--keep", "--rename", "auto+auto=before")
     call(new, "--keep")
-    shown = call("--against", "before")
+    capsys.readouterr()
+    call("--against", "before")
+    shown = capsys.readouterr().out
 
     assert 5 == len(runfile.load(kept))
     assert shown.index("### dev") < shown.index("### rbv2")
     assert "| auto+auto | 2 | -0.300 ± 0.100 |" in shown
+
+
+def _call(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["figures", *map(str, words)])
+    figures.main()
+
+
+def test_without_a_run_the_figures_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing on the screen and success would read as if there were nothing to compare."""
+    with pytest.raises(SystemExit, match=r"no runs .* in .*kept\.gz"):
+        _call(monkeypatch, "--kept", tmp_path / "kept.gz")
+
+
+HARDER = replace(LEVELS, median_seen=0.001)
+
+
+def test_rounded_levels_are_the_same_levels() -> None:
+    """Packed runs round them; a task that has changed differs by more."""
+    assert LEVELS.agree_with(replace(LEVELS, seconds=9.00004))
+    assert not LEVELS.agree_with(replace(LEVELS, seconds=9.004))
+    assert not LEVELS.agree_with(HARDER)
+
+
+def test_runs_of_a_task_that_has_changed_are_not_known() -> None:
+    """Its name is the same and its levels are not."""
+    old, new = _run("m", "a", 0.5), replace(_run("n", "a", 0.5), levels=HARDER)
+
+    assert [new] == report.unchanged([old, new], {("dev", "a"): HARDER})
+
+
+def test_runs_from_before_and_after_a_change_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether for a table of one method or of several, and on the command line."""
+    runs = [_run("old", "a", 0.5), replace(_run("new", "a", 0.5), levels=HARDER)]
+    for run in runs:
+        runfile.add(run, tmp_path / "runs.jsonl")
+
+    for figure in (report.rows, partial(compare, against="old")):
+        with pytest.raises(report.TaskChanged, match="runs of a in dev have different levels"):
+            figure(runs)
+    with pytest.raises(SystemExit, match="runs of a in dev"):
+        _call(monkeypatch, tmp_path / "runs.jsonl")
+
+
+def test_kept_runs_of_a_task_that_has_changed_give_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All methods' of that task, and those of no other."""
+    kept, new = tmp_path / "kept.gz", tmp_path / "new.jsonl"
+    runfile.pack([_run(method, task, 0.5) for method in "mn" for task in "ab"], kept)
+    runfile.add(replace(_run("m", "a", 0.7), levels=HARDER), new)
+
+    _call(monkeypatch, new, "--keep", "--kept", kept)
+
+    found = [(run.order["method"], run.order["task"]) for run in runfile.load(kept)]
+    assert [("m", "a"), ("m", "b"), ("n", "b")] == sorted(found)
+    assert "2 kept runs of tasks that have changed" in capsys.readouterr().out
+
+
+def test_a_run_that_was_made_again_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that a run on the task of today was added to is read without the one before."""
+    for run in (_run("m", "a", 0.5), replace(_run("m", "a", 0.7), levels=HARDER)):
+        runfile.add(run, tmp_path / "runs.jsonl")
+
+    _call(monkeypatch, tmp_path / "runs.jsonl")
+
+    assert "| m | 1 (1) |" in capsys.readouterr().out
