@@ -38,7 +38,7 @@ class Run:
 
     `best` is a row (budget, value, last value of that training) for each epoch that reported
     better than all before; `completed` the same of last epochs alone. Values are true ones, free
-    of noise.
+    of noise. `drawn_by` counts the trials of each source, of a method of ours.
     """
 
     order: dict[str, Any]
@@ -53,6 +53,7 @@ class Run:
     cpu_seconds: float
     milliseconds: dict[str, float]
     completed: list[list[float]] = field(default_factory=list)  # of earlier revisions not known
+    drawn_by: dict[str, int] = field(default_factory=dict)  # nor this
 
     def key(self) -> str:
         """The key of its order."""

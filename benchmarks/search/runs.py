@@ -1,7 +1,8 @@
 """Many simulations, one line of JSON each in a file: what is there is not run again."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from math import inf
@@ -38,7 +39,7 @@ def simulate(order: Order, task: Task) -> Run:
         record = Simulation(
             task, tuner, setting, clock=clock, seconds=measured.seconds, spread=measured.spread
         ).run()
-        milliseconds = _milliseconds(tuner)
+        milliseconds, drawn_by = _milliseconds(tuner), _drawn_by(tuner)
     return Run(
         order=asdict(order),
         levels=measured,
@@ -52,6 +53,7 @@ def simulate(order: Order, task: Task) -> Run:
         cpu_seconds=time.process_time() - began,
         milliseconds=milliseconds,
         completed=_improvements(record.completed, task, order.setting),
+        drawn_by=drawn_by,
     )
 
 
@@ -93,6 +95,12 @@ def _improvements(found: Iterable[Seen], task: Task, setting: Setup) -> list[lis
             spent = seen.time * setting.workers / TRAINING_SECONDS
             rows.append([round(spent, 4), seen.value, seen.final])
     return rows
+
+
+def _drawn_by(tuner: Tuner) -> dict[str, int]:
+    """Trials by what drew them, where the tuner knows it."""
+    origins: Callable[[], Iterable[str]] = getattr(tuner, "origins", list)
+    return dict(sorted(Counter(origins()).items()))
 
 
 def _milliseconds(tuner: Tuner) -> dict[str, float]:

@@ -30,6 +30,8 @@ from tuner.spec.messages import (
     Verdict,
 )
 from tuner.spec.study import StudySpec
+from tuner.store import chart_rows
+from tuner.store import studies as stored
 from tuner.store.engine import Database
 from tuner.store.migrate import upgrade
 from tuner.store.tables import Study
@@ -122,6 +124,12 @@ class ServiceTuner:
     def notice(self) -> None:
         """Release expired leases."""
         upkeep.run(self._db)
+
+    def origins(self) -> list[str]:
+        """What drew each trial: one of several samplers, or the trial's source."""
+        with self._db.reading() as session:
+            study = stored.find(session, self._spec.name)
+            return [trial.origin for trial in chart_rows.outlines(session, study.id)]
 
 
 class _TimedSearches(Searches):

@@ -20,7 +20,7 @@ from benchmarks.search.levels import Levels, best_of, measure
 from benchmarks.search.methods import is_installed, open_tuner, our_study
 from benchmarks.search.noise import deviates
 from benchmarks.search.rough import rough
-from benchmarks.search.runfile import Order, Run, add, load
+from benchmarks.search.runfile import Order, Run, add, load, pack
 from benchmarks.search.runs import own_seed, run_all, simulate
 from benchmarks.search.service import ServiceTuner, database
 from benchmarks.search.simulator import (
@@ -455,6 +455,30 @@ def test_whole_trainings_are_kept_apart() -> None:
     assert run.completed
     assert all(value == final for _, value, final in run.completed)
     assert run.completed[-1][1] <= run.best[-1][1]
+
+
+def test_a_run_of_ours_keeps_what_drew_its_trials(tmp_path: Path) -> None:
+    """Every trial counts once, whichever sampler or source it is of; the file has it too."""
+    run = simulate(Order("toys", "toy", "auto+auto", Setup(workers=2, budget=8)), TASK)
+    pack([run], tmp_path / "runs.gz")
+
+    (found,) = load(tmp_path / "runs.gz")
+    assert 1 == run.drawn_by["base"]
+    assert len(run.drawn_by) > 1
+    assert run.trials == sum(run.drawn_by.values())
+    assert run.drawn_by == found.drawn_by
+
+
+def test_a_baseline_and_an_older_file_do_not_say_what_drew_trials(tmp_path: Path) -> None:
+    """The count is empty then, and the run is read all the same."""
+    older = asdict(_made_up([1.0, 0.6, 0.6]))
+    del older["drawn_by"]
+    (tmp_path / "runs.jsonl").write_text(json.dumps(older) + "\n")
+
+    (run,) = load(tmp_path / "runs.jsonl")
+    optuna = simulate(Order("toys", "toy", "optuna-tpe", Setup(workers=2, budget=3)), TASK)
+
+    assert {} == run.drawn_by == optuna.drawn_by
 
 
 def test_a_method_may_know_when_its_study_ends() -> None:
