@@ -49,6 +49,14 @@ def held_out(table: Rows, answer: Answer) -> Floats:
     return found
 
 
+def ranks(table: Rows, found: Floats) -> tuple[float, float]:
+    """Rank correlations of last and of best values with those of the table."""
+    sign = table.spec.objectives[0].key(1.0)
+    pairs = (sign * found, sign * table.values)
+    last, best = [one[:, -1] for one in pairs], [one.min(axis=1) for one in pairs]
+    return float(spearmanr(*last).statistic), float(spearmanr(*best).statistic)
+
+
 def _part(table: Rows, is_in: NDArray[np.bool_]) -> Rows:
     params = [one for one, inside in zip(table.params, is_in, strict=True) if inside]
     return Rows(table.spec, params, table.values[is_in], table.seconds[is_in])
@@ -63,13 +71,10 @@ def _describe(table: Rows) -> None:
     for name, answer in (("nearest", nearest), ("fitted", fitted)):
         found = held_out(table, answer)
         wrong = found - table.values
-        ranks = [
-            spearmanr(found[:, -1], table.values[:, -1]).statistic,
-            spearmanr(found.max(axis=1), table.values.max(axis=1)).statistic,
-        ]
+        last, best = ranks(table, found)
         print(
             f"  {name:8} last {_ratio(wrong[:, -1:], whole[-1:]):.2f}, curve "
-            f"{_ratio(wrong, whole):.2f}, rank of last {ranks[0]:.2f}, of best {ranks[1]:.2f}"
+            f"{_ratio(wrong, whole):.2f}, rank of last {last:.2f}, of best {best:.2f}"
         )
 
 

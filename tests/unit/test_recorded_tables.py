@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from benchmarks.search import recorded, taskset
 from benchmarks.search.fitted import Fitted, Floats, Rows, Spread, encoded
 from benchmarks.search.groups import TABLES, find, names
 from benchmarks.search.simulator import Clock, Job, Setup, Simulation
-from benchmarks.search.table_error import held_out, nearest
+from benchmarks.search.table_error import held_out, nearest, ranks
 from benchmarks.search.task import Task, params_at
 from tuner.spec.messages import Action
 from tuner.spec.space import Params
@@ -147,6 +147,19 @@ def test_seeds_of_the_same_params_are_held_out_together() -> None:
 
     assert found.shape == rows.values.shape
     assert asked == Counter(rows.keys)
+
+
+@pytest.mark.parametrize(("direction", "best"), [("maximize", -1.0), ("minimize", 1.0)])
+def test_the_best_of_a_training_is_best_in_the_tasks_direction(
+    direction: Literal["maximize", "minimize"], best: float
+) -> None:
+    """Of a loss the least: here greatest and least values of trainings stand in other orders."""
+    rows = _rows(3)
+    asked = np.array([[1.0, 6.0], [2.0, 5.0], [3.0, 4.0]])
+    found = np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]])
+    table = Rows(replace(TASK, direction=direction).study({}), rows.params[:3], asked, asked)
+
+    assert (-1.0, best) == pytest.approx(ranks(table, found))
 
 
 def test_a_table_of_taskset_may_be_fitted_too(tmp_path: Path) -> None:
