@@ -92,13 +92,21 @@ def _fullest(mask: NDArray[np.uint8], width: int, height: int) -> tuple[int, int
     return int(left), int(top), int(left) + width, int(top) + height
 
 
+COUNTED = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED, TrialState.COMPLETED)
+
+
 def repeat(client: Client, study: str, *, configurations: int, seeds: int) -> int:
     """Ask for the first drawn trainings again until each has that many seeds; gives their number.
 
-    A trial's seed comes of its number: a trial by hand with the same params has another one.
+    A trial's seed comes of its number: a trial by hand with the same params has another one. One
+    that failed or was cancelled has left no curve, and is asked for again.
     """
     trials = list(client.trials(study))
-    by_hand = [trial.params for trial in trials if trial.source is TrialSource.USER]
+    by_hand = [
+        trial.params
+        for trial in trials
+        if trial.source is TrialSource.USER and trial.state in COUNTED
+    ]
     drawn = [
         trial.params
         for trial in sorted(trials, key=lambda trial: trial.number)

@@ -203,6 +203,18 @@ def test_only_seeds_that_are_missing_are_asked_for() -> None:
     assert server.added == [{"lr": 1}, {"lr": 1}, {"lr": 2}, {"lr": 2}]
 
 
+@pytest.mark.parametrize("state", [TrialState.FAILED, TrialState.CANCELLED, TrialState.PRUNED])
+def test_a_seed_that_left_no_curve_is_asked_for_again(state: TrialState) -> None:
+    """A repeat that did not end well counts for nothing; one that may still end well does."""
+    server = _Server()
+    record.repeat(server, "study", configurations=2, seeds=3)  # type: ignore[arg-type]
+    first, second, *_ = [trial for trial in server.trials("study") if trial.number > 3]
+    first.state, second.state = state, TrialState.WAITING
+
+    assert record.repeat(server, "study", configurations=2, seeds=3) == 1  # type: ignore[arg-type]
+    assert server.added[-1] == first.params
+
+
 class _Once:
     """A tuner that hands out one trial after the other."""
 
