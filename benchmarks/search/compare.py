@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite, nan, sqrt
-from statistics import mean, median, stdev
+from statistics import mean, median, stdev, variance
 
 from benchmarks.search.report import (
     BUDGETS,
@@ -21,6 +21,7 @@ from benchmarks.search.report import (
 from benchmarks.search.runfile import Run
 
 MARGIN = 0.02  # of regret: by less, a task is neither won nor lost
+FEW = 6  # tasks; over fewer of them a standard error has too few degrees of freedom
 
 Pair = tuple[Run, Run]  # of the method, and of the one that it is compared with
 
@@ -29,7 +30,8 @@ Pair = tuple[Run, Run]  # of the method, and of the one that it is compared with
 class Difference:
     """Of regret; less than 0 is ahead. The standard error is over tasks, seeds averaged first.
 
-    With one task it is over seeds, and not a number with one of each.
+    Of few tasks it is that of their seeds, for just these tasks, if each has several; and not a
+    number with one of each.
     """
 
     mean: float
@@ -47,6 +49,7 @@ class Comparison:
 
     name: str
     pairs: int
+    is_within: bool  # whether errors are those of seeds within tasks, and not over tasks
     regret: Mapping[int, Difference]
     final: Difference
     by_task: Mapping[str, float]  # difference at the last budget
@@ -79,6 +82,7 @@ def _compared(name: str, pairs: Sequence[Pair]) -> Comparison:
     return Comparison(
         name=name,
         pairs=len(pairs),
+        is_within=_is_within(last),
         regret={at: _difference(pairs, partial(regret_at, budget=at)) for at in BUDGETS},
         final=_difference(pairs, partial(final_regret_at, budget=BUDGETS[-1])),
         by_task={task: mean(found) for task, found in last.items()},
@@ -101,9 +105,17 @@ def _by_task(pairs: Sequence[Pair], measure: Callable[[Run], float]) -> dict[str
 
 
 def _difference(pairs: Sequence[Pair], measure: Callable[[Run], float]) -> Difference:
-    by_task = [*_by_task(pairs, measure).values()]
-    found = by_task[0] if len(by_task) == 1 else [mean(seeds) for seeds in by_task]
-    return Difference(mean(found), stdev(found) / sqrt(len(found)) if len(found) > 1 else nan)
+    by_task = _by_task(pairs, measure)
+    found = [mean(seeds) for seeds in by_task.values()]
+    if _is_within(by_task):
+        error = sqrt(sum(variance(seeds) / len(seeds) for seeds in by_task.values())) / len(found)
+    else:
+        error = stdev(found) / sqrt(len(found)) if len(found) > 1 else nan
+    return Difference(mean(found), error)
+
+
+def _is_within(by_task: Mapping[str, Sequence[float]]) -> bool:
+    return len(by_task) < FEW and all(len(seeds) > 1 for seeds in by_task.values())
 
 
 def _reach(pairs: Sequence[Pair], level: Callable[[Run], float]) -> float:
@@ -114,7 +126,7 @@ def _reach(pairs: Sequence[Pair], level: Callable[[Run], float]) -> float:
 
 
 def markdown(found: Sequence[Comparison], against: str) -> str:
-    """A table, and below it the tasks that each method loses."""
+    """A table; below it which errors it has, and the tasks that each method loses."""
     head = [f"minus {against}", "pairs", *(f"@{at}" for at in BUDGETS), f"final @{BUDGETS[-1]}"]
     head += ["tasks ahead, behind", "reach best-of-40", "best-of-160"]
     lines = [table_line(head), table_line(["---"] * len(head))]
@@ -125,7 +137,10 @@ def markdown(found: Sequence[Comparison], against: str) -> str:
     lines.append("")
     for one in found:
         lost = ", ".join(f"{task} ({by:+.2f})" for task, by in one.losses().items())
-        lines.append(f"- {one.name} is behind at {BUDGETS[-1]} on: {lost or 'none'}")
+        errors = "over seeds within tasks" if one.is_within else "over tasks"
+        lines.append(
+            f"- {one.name} is behind at {BUDGETS[-1]} on: {lost or 'none'}; errors are {errors}"
+        )
     return "\n".join(lines)
 
 

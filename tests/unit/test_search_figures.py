@@ -80,6 +80,21 @@ def test_of_one_task_the_error_is_over_seeds() -> None:
     assert isnan(single.regret[40].error)
 
 
+@pytest.mark.parametrize(("tasks", "error"), [(5, sqrt(5 * 0.01) / 5), (6, 0.0)])
+def test_of_few_tasks_the_error_is_that_of_their_seeds(tasks: int, error: float) -> None:
+    """Five tasks that agree are no proof; six that do are. Which error it is stands below."""
+    names = "abcdef"[:tasks]
+    old = [_run("old", task, 0.5, seed=seed) for task in names for seed in (0, 1)]
+    new = [_run("new", task, 0.4 + 0.2 * seed, seed=seed) for task in names for seed in (0, 1)]
+
+    (found,) = compare([*old, *new], "old")
+
+    assert error == pytest.approx(found.regret[40].error, abs=1e-9)
+    assert found.is_within is (tasks < 6)
+    errors = "over seeds within tasks" if found.is_within else "over tasks"
+    assert f"errors are {errors}" in markdown([found], "old")
+
+
 def test_pairs_have_seed_and_setting_in_common() -> None:
     """A run without its like is left out; random search's longer budget makes no difference."""
     runs = [
