@@ -89,10 +89,17 @@ def params_in(spec: StudySpec, config: Mapping[str, Mapping[str, Any]]) -> Param
     """The searched params that a full config was made of."""
     params: Params = {}
     for path in spec.space.ordered:
-        section, _, key = path.partition(".")
         if spec.space.active(path, params) is not None:
-            params[path] = config[section][key]
+            params[path] = _value_in(config, path)
     return params
+
+
+def _value_in(config: Mapping[str, Any], path: str) -> Any:
+    """What stands at a path; a term of a sum of losses by its position."""
+    found: Any = config
+    for part in path.split("."):
+        found = found[int(part)] if isinstance(found, list) else found[part]
+    return found
 
 
 def _value_at(dimension: AnyDimension, share: float) -> Any:

@@ -327,6 +327,16 @@ def test_params_survive_the_way_through_a_config() -> None:
     assert params == params_in(study, config)
 
 
+def test_params_of_a_term_of_the_loss_are_found_by_its_position() -> None:
+    """A sum of losses is a list of terms."""
+    weight = {"float": [0.1, 3.0], "when": {"loss.name": "sum"}}
+    space = {"loss.name": {"choice": ["sum", "focal"]}, "loss.terms.1.weight": weight}
+    spec = replace(TASK, space=space).study({})
+    terms = [{"name": "cross_entropy", "weight": 1.0}, {"name": "dice", "weight": 0.3}]
+    found = params_in(spec, {"loss": {"name": "sum", "terms": terms}})
+    assert found == {"loss.name": "sum", "loss.terms.1.weight": 0.3}
+
+
 def test_the_cube_covers_every_whole_number_alike() -> None:
     """Coordinates of the unit cube give each whole number of a range the same share."""
     study = TASK.study({})
