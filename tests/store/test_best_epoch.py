@@ -168,20 +168,6 @@ def test_trials_are_compared_at_a_rung_by_the_best_up_to_it(database: Database) 
     ]
 
 
-def test_a_population_is_compared_by_what_its_trials_are_now(database: Database) -> None:
-    """A copy goes on from the weights of the last epoch, however good an earlier one was."""
-    fleet = Fleet(database)
-    fleet.submit(study(search={"sampler": {"name": "pbt", "interval": 1}, "trials": 3}))
-    fleet.take("base")
-    tell(fleet, fleet.take(), 0.9, 0.1)
-
-    with database.reading() as session:
-        row = study_rows.find(session, "streets")
-        found = searches.curves(session, row, documents.rules_of(row))
-    assert found[1].values == {2: 0.1}
-    assert overview.trial(database, "streets", 1).value == 0.9
-
-
 def test_a_promoted_trial_keeps_its_best_from_before(database: Database) -> None:
     """Its next worker is told of it, and later epochs that are worse do not replace it."""
     fleet = Fleet(database)

@@ -208,6 +208,14 @@ def test_every_wrong_value_of_a_choice_is_named() -> None:
             ("search", "pruner"),
             "patience judges one objective and the study has 2",
         ),
+        (
+            {
+                "objectives": [{"metric": "miou", "at": "best"}],
+                "search": {"sampler": "pbt"},
+            },
+            ("objectives", 0, "at"),
+            "pbt copies trials as they are",
+        ),
         ({"objectives": [{"metric": "mio"}]}, ("objectives", 0, "metric"), "miou"),
         ({"objectives": [{"metric": "iou.cat"}]}, ("objectives", 0, "metric"), "iou.car"),
         (

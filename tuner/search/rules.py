@@ -4,7 +4,7 @@ What draws, judges, plans or assigns trials takes a `Rules`; none of it asks the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -87,20 +87,9 @@ class Rules:
         return pruner
 
     @cached_property
-    def compares_best(self) -> bool:
-        """Whether trials are compared by their best epochs so far, since those are what counts.
-
-        Not in a population: what is copied there are the weights of now.
-        """
-        return self.spec.objective.counts_best and not self.sampler_judges
-
-    @cached_property
     def context(self) -> PruningContext:
         """The context in which trials are compared."""
-        context = context_of(self.spec)
-        if self.compares_best or not context.objective.counts_best:
-            return context
-        return replace(context, objective=context.objective.model_copy(update={"at": "last"}))
+        return context_of(self.spec)
 
     @cached_property
     def judged_steps(self) -> frozenset[int] | None:

@@ -251,7 +251,7 @@ def since(rules: Rules, revision: int) -> Since:
         revision,
         tuple(objective.metric for objective in spec.objectives),
         None if steps is None else steps | {spec.most_epochs},
-        rules.compares_best,
+        spec.objective.counts_best,
     )
 
 

@@ -136,6 +136,12 @@ def _metric_problems(spec: StudySpec) -> Iterator[Problem]:
 def _chooses_no_epoch(spec: StudySpec, index: int) -> str | None:
     """Why an objective cannot choose the epoch that counts, or None."""
     metric, first = spec.objectives[index].metric, spec.objective.metric
+    sampler = catalog.all_traits(SamplerTraits).get(spec.search.sampler.name)
+    if sampler and sampler.judges:
+        return (
+            f"{spec.search.sampler.name} copies trials as they are, so that a copy would count by "
+            "an epoch that was trained with other params; leave this out, or use another sampler"
+        )
     if metric in MEASURED:
         return (
             f"{metric} is the same at every epoch, so that none is the best by it; leave this out, "
