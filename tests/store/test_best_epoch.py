@@ -132,6 +132,24 @@ def test_of_equal_epochs_the_earlier_counts_and_none_without_a_value(database: D
     assert seen == [(None, 1), (0.4, 2), (0.4, 2), (0.4, 2)]
 
 
+def test_a_worker_is_as_fast_as_its_last_epoch(database: Database) -> None:
+    """Not as the epoch that counts, nor as another worker was that had the trial before."""
+    fleet = Fleet(database)
+    fleet.submit(study())
+    held = fleet.take("w1")
+    for step, value, speed in ((1, 0.9, 400.0), (2, 0.1, 100.0)):
+        metrics = {"miou": value, "images_per_second": speed}
+        batch = ReportBatch(reports=(Report(step=step, metrics=metrics),))
+        leases.report(
+            database, held.lease, held.token, batch, lease_seconds=60, searches=fleet.searches
+        )
+    assert [worker.images_per_second for worker in overview.workers(database)] == [100.0]
+
+    fleet.finish(held, OutcomeKind.YIELDED)
+    assert fleet.take("w2").trial == held.trial
+    assert [worker.images_per_second for worker in overview.workers(database)] == [None, None]
+
+
 def test_bounds_are_kept_at_the_epoch_that_counts(database: Database) -> None:
     """The loss is too high at the best epoch, though not at the first."""
     fleet = Fleet(database)

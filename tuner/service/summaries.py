@@ -135,7 +135,7 @@ def workers_seen(session: Session, *, now: datetime) -> tuple[WorkerView, ...]:
     held = Counter(row.worker.id for row in rows if row.attempt is not None)
     speeds: defaultdict[int, float] = defaultdict(float)
     for row in rows:
-        speeds[row.worker.id] += views.speed_of(row.trial)
+        speeds[row.worker.id] += views.speed_of(row)
     lost = workers.count_lost(session)
     return tuple(
         views.worker_view(

@@ -245,7 +245,7 @@ def worker_view(
     row: WorkerRow, *, speed: float, lost: int, held: int, gone_before: datetime, now: datetime
 ) -> WorkerView:
     """A worker and what it is doing, at what speed, or why it can do nothing."""
-    worker, attempt, trial, study = row
+    worker, attempt, trial, study, _ = row
     unfit = faults.described(faults.read(worker.unfit, now=now))
     renewed_at = None if attempt is None else attempt.renewed_at
     seen = max(worker.last_seen_at, renewed_at or worker.last_seen_at)
@@ -270,9 +270,9 @@ def worker_view(
     )
 
 
-def speed_of(trial: tables.Trial | None) -> float:
-    """Images per second of a trial's last epoch; 0 where there is none."""
-    return 0.0 if trial is None else _number(_mapping(trial.metrics).get("images_per_second"))
+def speed_of(row: WorkerRow) -> float:
+    """Images per second of the last epoch reported under a lease; 0 where there is none."""
+    return _number(_mapping(row.metrics).get("images_per_second"))
 
 
 def _worker_state(row: WorkerRow, *, unfit: str | None, is_gone: bool) -> WorkerState:

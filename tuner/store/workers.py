@@ -13,7 +13,7 @@ from tuner.errors import NotFound
 from tuner.store import hot
 from tuner.store.held import KnownWorker
 from tuner.store.leases import LOSSES
-from tuner.store.tables import Attempt, Study, Trial, Worker
+from tuner.store.tables import Attempt, Report, Study, Trial, Worker
 
 _WORKERS: Table = Worker.__table__  # type: ignore[assignment]  # a table, typed as any FROM
 
@@ -90,21 +90,28 @@ def living(session: Session, *, since: datetime) -> Sequence[Worker]:
 
 
 class WorkerRow(NamedTuple):
-    """A worker with a lease that it holds, if it holds one."""
+    """A worker with a lease that it holds, if it holds one, and what was last reported under it."""
 
     worker: Worker
     attempt: Attempt | None
     trial: Trial | None
     study: Study | None
+    metrics: Mapping[str, Any] | None
 
 
 def list_all(session: Session) -> Sequence[WorkerRow]:
     """Every worker with each trial and study it holds, the last seen first."""
     query = (
-        select(Worker, Attempt, Trial, Study)
+        select(Worker, Attempt, Trial, Study, Report.metrics)
         .outerjoin(Attempt, (Attempt.worker_id == Worker.id) & Attempt.ended_at.is_(None))
         .outerjoin(Trial, Trial.id == Attempt.trial_id)
         .outerjoin(Study, Study.id == Trial.study_id)
+        .outerjoin(
+            Report,
+            (Report.trial_id == Trial.id)
+            & (Report.step == Trial.step)
+            & (Report.attempt == Attempt.number),
+        )
         .order_by(Worker.last_seen_at.desc(), Worker.name, Attempt.started_at)
     )
     return [WorkerRow(*row) for row in session.execute(query)]
