@@ -110,8 +110,8 @@ def test_a_result_of_the_best_epoch_is_that_epochs_again(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted after it or not: the same numbers, and the weights that they are of."""
-    # The first epoch has seen the fewest images.
-    record(place, {"images": 4.0}, by=DirectedMetric(metric="images", direction="minimize"))
+    # The first epoch has learnt the least, and has seen four images.
+    record(place, {"images": 4.0}, by=DirectedMetric(metric="miou", direction="minimize"))
     whole = train("--out", "whole")
     with monkeypatch.context() as patched:
         stop_at(patched, 4)
@@ -123,6 +123,15 @@ def test_a_result_of_the_best_epoch_is_that_epochs_again(
         assert "equal bit for bit in all 1 metric" in said.stdout
     ours, theirs = weights("whole"), weights("cut")
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_where_no_epoch_has_a_value_none_is_called_the_best(place: Path) -> None:
+    """The model is of the last epoch, and nothing else is said of it."""
+    record(place, {"miou": 2.0}, by=DirectedMetric(metric="latency_ms", direction="minimize"))
+    said = train()
+    assert said.exit_code == 0, said.output
+    assert "weights are in" in said.stdout
+    assert "best of them" not in said.stdout
 
 
 def test_going_on_keeps_the_threads(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from tuner.cli.train.retraining import choose_threads, with_changes
 from tuner.configs.checks import parse
 from tuner.configs.resolve import resolve
 from tuner.errors import InvalidInput
-from tuner.spec.config import TrialConfig
+from tuner.spec.config import DirectedMetric, TrialConfig
 from tuner.spec.views import Best
 from tuner.wording import quantity
 
@@ -46,6 +46,12 @@ def test_values_are_changed_by_their_path() -> None:
     """Numbers are numbers, and the seed has no section."""
     config = with_changes(_config(), ["training.epochs=5", "optimizer.lr=0.5", "seed=9"])
     assert (config.training.epochs, config.optimizer.lr, config.seed) == (5, 0.5, 9)
+
+
+def test_the_last_epoch_can_be_asked_for_again() -> None:
+    """What chooses the epoch has no section, and can be taken away."""
+    config = _config().model_copy(update={"best_by": DirectedMetric(metric="miou")})
+    assert with_changes(config, ["best_by=null"]).best_by is None
 
 
 @pytest.mark.parametrize(

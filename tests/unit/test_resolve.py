@@ -142,6 +142,13 @@ def test_a_config_is_completed_with_what_chooses_its_epoch() -> None:
     assert complete(config({}).model_copy(update={"best_by": by})).best_by == by
 
 
+def test_an_unknown_metric_chooses_no_epoch() -> None:
+    """Else no epoch would have a value, and the model would be the last's."""
+    by = DirectedMetric(metric="mIoU")
+    with pytest.raises(InvalidSpec, match="no metric is called 'mIoU'"):
+        complete(config({}).model_copy(update={"best_by": by}))
+
+
 def test_a_config_with_changes_is_completed_with_them() -> None:
     """What a population found can be trained again; a wrong value is refused."""
     plain = config({})

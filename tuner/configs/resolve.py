@@ -17,6 +17,7 @@ from tuner.configs.traits import DecoderTraits, EncoderTraits, LossTraits
 from tuner.errors import InvalidSpec, Problem, UnknownComponent
 from tuner.spec.config import DatasetConfig, Recipe, TrialConfig
 from tuner.spec.hints import nearest
+from tuner.spec.metrics import unknown_metric
 from tuner.spec.validation import invalid
 from tuner.wording import quantity
 
@@ -54,6 +55,9 @@ def complete(config: TrialConfig) -> TrialConfig:
     """Check a config that came from outside and fill in defaults. Raises InvalidSpec."""
     recipe = Recipe(**{name: getattr(config, name) for name in Recipe.model_fields})
     found = resolve(recipe, config.dataset, {}, seed=config.seed)
+    by = config.best_by
+    if by is not None and (wrong := unknown_metric(by.metric, config.dataset.classes)):
+        raise InvalidSpec([Problem(("best_by", "metric"), wrong)])
     for change in config.changes:
         resolve(recipe, config.dataset, change.values)
     return found.model_copy(update={"changes": config.changes, "best_by": config.best_by})

@@ -73,7 +73,8 @@ def train(  # noqa: PLR0913, PLR0917  # the flags of a command
     if result.interrupted:
         typer.echo(describe_stop(result.step, config.training.epochs, out))
         raise typer.Exit(128 + result.interrupted)
-    best = "" if config.best_by is None else f", of epoch {result.epoch}: the best of them"
+    epoch = result.provenance.get("model_epoch")
+    best = "" if epoch is None else f", of epoch {epoch}: the best of them"
     typer.echo(f"weights are in {out / 'model.pt'}{best}")
     for line in compare(result.metrics, record, result.provenance) if record else ():
         typer.echo(line)

@@ -82,7 +82,7 @@ def with_changes(config: TrialConfig, changes: Iterable[str]) -> TrialConfig:
     for change in changes:
         path, is_assignment, text = change.partition("=")
         section, key = split_path(path)
-        whole = section == "seed" and not key
+        whole = section in {"seed", "best_by"} and not key
         if not is_assignment or not (whole or (isinstance(tree.get(section), dict) and key)):
             message = f"write section.key=value as in training.epochs=5, not '{change}'"
             raise InvalidInput([Problem(("--set",), message)])
