@@ -150,6 +150,23 @@ def test_a_worker_is_as_fast_as_its_last_epoch(database: Database) -> None:
     assert [worker.images_per_second for worker in overview.workers(database)] == [None, None]
 
 
+@pytest.mark.parametrize("epoch", [None, 1, 2])
+def test_a_model_of_another_epoch_than_the_value_is_warned_of(
+    database: Database, caplog: pytest.LogCaptureFixture, epoch: int | None
+) -> None:
+    """Workers that do not say which epoch it is of are believed."""
+    fleet = Fleet(database)
+    fleet.submit(study())
+    held = fleet.take()
+    tell(fleet, held, 0.3, 0.6, 0.5)
+    provenance = {} if epoch is None else {"model_epoch": epoch}
+    outcome = Outcome(kind=OutcomeKind.COMPLETED, step=3, provenance=provenance)
+    leases.finish(database, held.lease, held.token, outcome)
+
+    warned = "counts at epoch 2, and its model is of epoch 1" in caplog.text
+    assert warned == (epoch == 1)
+
+
 def test_bounds_are_kept_at_the_epoch_that_counts(database: Database) -> None:
     """The loss is too high at the best epoch, though not at the first."""
     fleet = Fleet(database)

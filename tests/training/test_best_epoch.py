@@ -9,6 +9,7 @@ from torch import nn
 
 from tests.training import samples
 from tests.training.test_train import Script, after, assert_equal, run, weights
+from tuner.errors import TrainingError
 from tuner.spec.config import DirectedMetric, TrialConfig
 from tuner.spec.messages import Action, BestStep, OutcomeKind, Report
 from tuner.training import checkpoint
@@ -159,3 +160,20 @@ def test_of_an_earlier_best_that_is_lost_nothing_is_kept() -> None:
     best.look(4, report(4, lr=0.2), network)
 
     assert best.step == 3
+
+
+def test_a_best_epoch_without_its_weights_is_not_replaced_by_the_last() -> None:
+    """The server would give its value to another model."""
+    best, network = looked(report(1, lr=0.1))
+    best.expect(BestStep(step=3, value=0.3), after=1)
+
+    with pytest.raises(TrainingError, match="step 3 is the best"):
+        best.restore(network)
+
+
+def test_a_checkpoint_without_the_best_epoch_before_it_is_refused() -> None:
+    """It is not trained again, so that its weights can come from nowhere."""
+    best, _ = looked()
+
+    with pytest.raises(TrainingError, match="step 1 is the best"):
+        best.expect(BestStep(step=1, value=0.3), after=2)

@@ -54,6 +54,7 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
         versions.begin_anew(session, study, trial, now=now)
     if state is TrialState.COMPLETED:
         versions.note_completed(session, study, trial, now=now)
+        _compare_epochs(study, trial, outcome)
         feasible = is_feasible(spec.constraints, trial.metrics)
         trials.complete(session, study, trial, feasible=feasible, now=now, reason=reason)
     else:
@@ -69,6 +70,20 @@ def end_attempt(session: Session, held: Held, outcome: Outcome, *, now: datetime
     if state is TrialState.FAILED and fault is not None and fault.ruling is Ruling.FAIL_STUDY:
         fail(session, study, fault.reason, now=now)
     close_if_done(session, study, rules, now=now, has_failed=state is TrialState.FAILED)
+
+
+def _compare_epochs(study: Study, trial: HeldTrial, outcome: Outcome) -> None:
+    """Warn where a trial's model is not of the epoch that its value is of."""
+    epoch = outcome.provenance.get("model_epoch")
+    if epoch is not None and epoch != trial.value_step:
+        logger.warning(
+            "trial %s of %s counts at epoch %s, and its model is of epoch %s",
+            trial.number,
+            study.name,
+            trial.value_step,
+            epoch,
+            extra={"study": study.name, "trial": trial.number, "attempt": trial.attempts},
+        )
 
 
 def _destination(

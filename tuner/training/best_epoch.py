@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tuner.errors import TrainingError
 from tuner.spec.config import DirectedMetric
 from tuner.spec.counting import replaces
 from tuner.spec.messages import BestStep, Report
@@ -38,9 +39,17 @@ class BestEpoch:
         return None if self._known is None or self._weights is None else self._known.step
 
     def expect(self, reported: BestStep | None, *, after: int) -> None:
-        """Look for the best step that was reported, if it is to be trained again after `after`."""
-        if reported is not None and reported.step > after:
+        """Look for the best step that was reported, if it is to be trained again after `after`.
+
+        Raises:
+            TrainingError: it is not, and the checkpoint of step `after` does not have its weights.
+        """
+        if reported is None:
+            return
+        if reported.step > after:
             self._known, self._weights = reported, None
+        elif self._weights is None:
+            raise _lost(reported)
 
     def look(self, step: int, report: Report | None, network: nn.Module) -> None:
         """Keep the weights of a network that has come to a step, if it is the best.
@@ -60,8 +69,14 @@ class BestEpoch:
             self._weights = checkpoint.copied(network.state_dict())
 
     def restore(self, network: nn.Module) -> None:
-        """Give a network the weights of the best epoch; where none had a value, it stays."""
+        """Give a network the weights of the best epoch; where none had a value, it stays.
+
+        Raises:
+            TrainingError: one had, and its weights are missing.
+        """
         if self._weights is None:
+            if self._known is not None:
+                raise _lost(self._known)
             logger.warning("no epoch has a value of %s: the model is the last's", self._by.metric)
             return
         network.load_state_dict(self._weights)
@@ -77,3 +92,10 @@ class BestEpoch:
         if state:
             self._known = BestStep(step=state["step"], value=state["value"])
             self._weights = state["weights"]
+
+
+def _lost(best: BestStep) -> TrainingError:
+    return TrainingError(
+        f"step {best.step} is the best with {best.value:.4g}, and no checkpoint has its weights; "
+        "train its config from the start"
+    )

@@ -76,7 +76,8 @@ def train(  # noqa: PLR0913  # what an assignment says, and where
     Raises:
         Diverged, OutOfMemory: loss or output is not finite; the micro-batch cannot shrink further.
         DataChanged, CheckpointMismatch: `resume` belongs to other data, another config or format.
-        TrainingError: weights or checkpoint cannot be read; no epoch holds a whole batch.
+        TrainingError: weights or checkpoint cannot be read; no epoch holds a whole batch; the
+            weights of the best epoch are missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     counting = EpochSteps(config.training.epochs, steps or config.training.epochs, last_step)

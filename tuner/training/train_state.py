@@ -135,7 +135,11 @@ class TrainState:
         return total / self.progress.cursor
 
     def expect_best(self, reported: BestStep | None, *, after: int) -> None:
-        """Keep the weights of the best step that was reported, if it is yet to come again."""
+        """Keep the weights of the best step that was reported, if it is yet to come again.
+
+        Raises:
+            TrainingError: it is not, and the checkpoint does not have them.
+        """
         if self.best is not None:
             self.best.expect(reported, after=after)
 
