@@ -117,8 +117,10 @@ def compared_masks(
 
 
 def _compared(trial: TrialExamples, image: Example) -> ComparedPrediction | None:
-    """None where the trial was not shown an image of that name."""
-    sheet = _at(trial.predictions, trial.value_step) or trial.predictions[-1]
+    """None where the trial was not shown an image of that name up to the epoch that counts."""
+    sheet = _at(trial.predictions, trial.value_step)
+    if sheet is None or (trial.value_step is not None and (sheet.step or 0) > trial.value_step):
+        return None
     own = next((one for one in sheet.images if one.name == image.name), None)
     found = crop(own, sheet) if own else None
     if own is None or found is None:

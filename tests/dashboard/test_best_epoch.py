@@ -5,8 +5,11 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
+from api.dashboard.masks_panel import compared_masks
 from tests.dashboard.scenes import Scene, document
 from tuner.service import studies
+from tuner.spec.example_views import Sheet, TrialExamples
+from tuner.spec.examples import Example
 from tuner.spec.study import StudySpec
 from tuner.store.engine import Database
 
@@ -47,6 +50,7 @@ def test_a_trials_page_is_of_the_epoch_that_counts(client: TestClient, scene: Sc
     steps = client.get("/api/v1/studies/1/trials/1/steps").json()
 
     assert f"miou {steps[0]['metrics']['miou']:.3f} at epoch 1" in words(html)
+    assert "Best value" not in words(html)
     assert "IoU at epoch 1, best first" in words(html)
     assert "change since" not in words(html)
     shown = client.get("/partials/studies/1/trials/1/confusion").json()
@@ -75,3 +79,21 @@ def test_a_study_whose_last_epochs_count_says_nothing_of_others(
     assert "at the best epoch" not in html
     assert 'id="best-epoch"' not in html
     assert "sort-value_step" not in html
+
+
+@pytest.mark.parametrize(("counts", "shown"), [(None, [6]), (6, [6]), (5, [3]), (3, [3]), (2, [])])
+def test_masks_side_by_side_are_of_no_epoch_after_the_one_that_counts(
+    counts: int | None, shown: list[int]
+) -> None:
+    """A later sheet is not of the trial's model."""
+    image = Example(index=0, name="a", size=(8, 8), box=(0, 0, 8, 8))
+    sheets = tuple(
+        Sheet(width=8, height=8, images=(image,), id=step, sha256="0", step=step) for step in (3, 6)
+    )
+    trial = TrialExamples(
+        study_id=1, study="s", trial=0, classes=(), predictions=sheets, value_step=counts
+    )
+
+    found = compared_masks([trial])
+    assert found is not None
+    assert [one.step for one in found.predictions] == shown

@@ -127,6 +127,16 @@ def test_a_table_of_trials_has_every_objective() -> None:
     assert columns["latency_ms"] == ["21.4000", "–"]
 
 
+def test_a_table_of_trials_says_the_best_of_any_epoch_once() -> None:
+    """Where the best counts it is the value, and the epoch that it is of stands beside it."""
+    last, best = (
+        [str(column.header) for column in tables.trials([trial(3)], spec).columns]
+        for spec in (study(), study(objectives=[{"metric": "miou", "at": "best"}]))
+    )
+    assert ("best epoch" in last, "at epoch" in last) == (True, False)
+    assert ("best epoch" in best, "at epoch" in best) == (False, True)
+
+
 def test_best_tells_the_confirmation_beside_the_document(scripted: ScriptedClient) -> None:
     """Standard output is the JSON alone; the verdict and each leader stand on standard error."""
     result = _run("best", "streets")

@@ -80,14 +80,13 @@ def trials(found: Iterable[TrialSummary], spec: StudySpec) -> Table:
     metric, *others = (objective.metric for objective in spec.objectives)
     several = len({trial.data_version for trial in shown} - {None}) > 1
     data = ("data",) if several else ()
-    at = ("at epoch",) if spec.objective.counts_best else ()
+    beside = "at epoch" if spec.objective.counts_best else "best epoch"
     table = _table(
         "trial",
         "state",
         "epochs",
         metric,
-        *at,
-        "best epoch",
+        beside,
         *others,
         "time",
         *data,
@@ -100,8 +99,7 @@ def trials(found: Iterable[TrialSummary], spec: StudySpec) -> Table:
             trial.state.value,
             f"{trial.step}/{trial.epochs}",
             sentences.number(trial.value),
-            *("" if trial.value is None else str(trial.value_step) for _ in at),
-            sentences.number(trial.best_value),
+            _beside(trial, spec),
             *map(sentences.number, (trial.values or (None,) * (1 + len(others)))[1:]),
             duration(trial.seconds),
             *(short(trial.data_version) for _ in data),
@@ -109,6 +107,13 @@ def trials(found: Iterable[TrialSummary], spec: StudySpec) -> Table:
             sentences.why(trial),
         )
     return table
+
+
+def _beside(trial: TrialSummary, spec: StudySpec) -> str:
+    """What a value is to be seen with: the epoch that it is of, or the best of any epoch."""
+    if not spec.objective.counts_best:
+        return sentences.number(trial.best_value)
+    return "" if trial.value is None else str(trial.value_step)
 
 
 def trial(found: TrialView) -> Table:
