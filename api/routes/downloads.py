@@ -30,14 +30,14 @@ _JSON: dict[int | str, dict[str, Any]] = {
 
 @router.get("/trials.csv", response_class=StreamingResponse, responses=_CSV)
 def download_csv(db: Db, study: StudyRef, query: OrderQuery) -> StreamingResponse:
-    """Trials as CSV (RFC 4180, UTF-8): params, all metrics of the last step, states, times."""
+    """Trials as CSV (RFC 4180, UTF-8): params, metrics of the step that counts, states, times."""
     found = _plan(db, study, query)
     return _file(downloads.as_csv(db, found), f"{found.study}-trials.csv", "text/csv")
 
 
 @router.get("/trials.json", response_class=StreamingResponse, responses=_JSON)
 def download_json(db: Db, study: StudyRef, query: OrderQuery) -> StreamingResponse:
-    """Trials as a JSON array, each with all metrics of its last step."""
+    """Trials as a JSON array, each with all metrics of the step that counts."""
     found = _plan(db, study, query)
     return _file(downloads.as_json(db, found), f"{found.study}-trials.json", "application/json")
 

@@ -47,7 +47,7 @@ class TrialOrder(BaseModel):
     metrics: list[Annotated[str, Field(max_length=300)]] = Field(
         default_factory=list,
         max_length=50,
-        description="Metrics of the last step, or of its matrix, to bring with each trial",
+        description="Metrics of the step that counts, or of its matrix, to bring with each trial",
     )
 
 

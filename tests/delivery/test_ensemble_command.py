@@ -1,11 +1,12 @@
 """`segtune ensemble`: from a study's kept models to a file that opens as one predictor."""
 
+import json
 import shutil
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -30,13 +31,14 @@ class Server:
 
     files: list[Path | None]
     metric: str = "miou"
+    at: Literal["last", "best"] = "last"
     fetched: list[int] = field(default_factory=list)
 
     def study(self, study: str) -> Any:
         """A study over the scenes."""
         spec = SimpleNamespace(
             name="streets",
-            objectives=(Objective(metric=self.metric),),
+            objectives=(Objective(metric=self.metric, at=self.at),),
             dataset=samples.config().dataset,
         )
         return SimpleNamespace(spec=spec)
@@ -120,6 +122,14 @@ def test_it_writes_a_file_that_opens_as_the_mean(server: Server, tmp_path: Path)
         resized = torch.nn.functional.interpolate(logits, samples.SIZE, mode="bilinear")
         expected += member.weight * resized.softmax(1)
     assert torch.allclose(opened.logits(images).softmax(1), expected, atol=1e-6)
+
+
+def test_its_metric_has_no_epoch(server: Server, tmp_path: Path) -> None:
+    """Members are of epochs of their own, and the mean of none."""
+    server.at = "best"
+    out = tmp_path / "ensemble.json"
+    assert run("--out", str(out), "--top", "2").exit_code == 0
+    assert json.loads(out.read_text())["metric"] == {"metric": "miou", "direction": "maximize"}
 
 
 def test_a_second_time_nothing_is_fetched_and_the_file_is_the_same(

@@ -83,12 +83,17 @@ def ensemble(  # noqa: PLR0913, PLR0917  # the flags of a command
 
 
 def _objective_of(objectives: "Sequence[Objective]", metric: str | None) -> "Objective":
-    """The study's first objective, or another metric in the study's or the usual direction."""
+    """The study's first objective, or another metric in the study's or the usual direction.
+
+    Without its epoch, because an ensemble has none.
+    """
     from tuner.spec.study import Objective
 
     chosen = metric or objectives[0].metric
     known = [each for each in objectives if each.metric == chosen]
-    return known[0] if known else Objective(metric=chosen)
+    if not known:
+        return Objective(metric=chosen)
+    return Objective(metric=chosen, direction=known[0].direction)
 
 
 def _warn_of_other_data(trials: "Sequence[TrialView]", fingerprint: str) -> None:

@@ -234,7 +234,7 @@ class Client:
         """Every trial of a study, fetched page by page; a filter as in `miou > .6 and lr < 1e-2`.
 
         Args:
-            metrics: of the last step or its matrix, to come with each trial.
+            metrics: of the step that counts or its matrix, to come with each trial.
         """
         query = {
             "sort": sort,

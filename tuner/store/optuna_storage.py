@@ -2,7 +2,7 @@
 
 `optuna.load_study(study_name="streets", storage=OptunaStorage(url))` opens a study for Optuna's
 visualisation, importance and dashboard. Times are local, paths with alternatives have a name per
-alternative (`optimizer.lr#0`), paused trials wait, and metrics of the last step are user
+alternative (`optimizer.lr#0`), paused trials wait, and metrics of the step that counts are user
 attributes.
 """
 

@@ -98,7 +98,7 @@ def _constraints(trial: Trial, spec: StudySpec) -> dict[str, float]:
 
 
 def _user_attrs(trial: Trial, worker: str | None) -> dict[str, Any]:
-    """What Optuna has no word for, and the metrics of the last step under their own names."""
+    """What Optuna has no word for, and the metrics of the step that counts under their names."""
     parent, replica = lineage.of(trial)
     attrs = {
         "state": trial.state,
