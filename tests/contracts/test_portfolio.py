@@ -16,10 +16,10 @@ from tests.unit.samples import few, study
 from tests.unit.search_runs import CUBE, best, search, sphere
 from tuner.configs import catalog
 from tuner.search import surrogate
-from tuner.search.credit import DRAWN_BY
 from tuner.search.observation import Observation
 from tuner.search.rules import Rules
 from tuner.search.suggest import Draw, Suggester
+from tuner.spec.sources import DRAWN_BY
 from tuner.spec.states import TrialState
 from tuner.spec.study import StudySpec
 

@@ -8,11 +8,12 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from tests.unit.samples import few
-from tuner.search.credit import DRAWN_BY, DrawnTrials, ShareRule, credits_of, earnings
+from tuner.search.credit import DrawnTrials, ShareRule, credits_of, earnings
 from tuner.search.curve_table import Floats
 from tuner.search.in_memory_storage import frozen
 from tuner.search.observation import TRAINABLE
 from tuner.search.trial_arrays import CachedTrial
+from tuner.spec.sources import DRAWN_BY
 
 NAN = float("nan")
 RULE = ShareRule({"one": 0.5, "other": 0.5}, halved_by=20, assumed=4, sharpness=2, floor=0.1)

@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.search.curve_table import Floats
 from tuner.search.gaussian_process import Integers
 from tuner.search.trial_arrays import TrialColumns
+from tuner.spec.sources import DRAWN_BY
 
 SOURCE = "source"  # the attribute of a trial that a proposer has drawn
-DRAWN_BY = "drawn_by"  # the attribute of a trial that says which of several samplers drew it
 _LATEST = 100  # results that shares follow: of more, the oldest weigh a sixth at most
 _AMONG_BEST = log2(10)  # credit of what is among the best tenth of those so far
 

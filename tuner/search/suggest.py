@@ -18,13 +18,14 @@ from optuna.trial import Trial
 from tuner.configs.seeds import draw_seed
 from tuner.optuna_encoding import distributions, from_optuna, optuna_name
 from tuner.search import proposers
-from tuner.search.credit import DRAWN_BY, SOURCE, Earnings
+from tuner.search.credit import SOURCE, Earnings
 from tuner.search.networks import Networks
 from tuner.search.observation import Observation, Translator, by_number, open_study
 from tuner.search.rules import FALLBACK, Rules
 from tuner.search.samplers._contract import Portfolio
 from tuner.search.transfer import SourceTrial, WarmStartProposer
 from tuner.spec.grid import points, size
+from tuner.spec.sources import DRAWN_BY
 from tuner.spec.space import Params
 from tuner.spec.states import TrialSource
 from tuner.spec.study import StudySpec

@@ -4,6 +4,8 @@ from pydantic import Field
 
 from tuner.spec.config import Section
 
+DRAWN_BY = "drawn_by"  # the sampler's attribute of a trial that says which of several drew it
+
 
 class SourceView(Section):
     """A sampler of a portfolio, or what draws beside it: the prior, an earlier study."""

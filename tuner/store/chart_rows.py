@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import null, select
 from sqlalchemy.orm import Session
 
+from tuner.spec.sources import DRAWN_BY
 from tuner.spec.states import TrialSource, TrialState
-from tuner.store import lineage
 from tuner.store.reports import Matrix, unpack
 from tuner.store.tables import Attempt, Report, Trial, Worker
 
@@ -141,7 +141,7 @@ def outlines(session: Session, study_id: int) -> list[TrialOutline]:
             Trial.value,
             Trial.feasible,
             Trial.parent,
-            Trial.attrs[lineage.DRAWN_BY].as_string(),
+            Trial.attrs[DRAWN_BY].as_string(),
         )
         .where(Trial.study_id == study_id)
         .order_by(Trial.number)

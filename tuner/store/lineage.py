@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tuner.errors import Unreadable
+from tuner.spec.sources import DRAWN_BY
 from tuner.spec.states import TrialSource
 from tuner.store.held import Seen
 from tuner.store.tables import Trial
 
-DRAWN_BY = "drawn_by"  # the sampler's attribute that says which of several it was
 _PARENT: Mapping[str, str] = {TrialSource.CONFIRM: "confirms", TrialSource.COPY: "copies"}
 _REPLICA: Mapping[str, str] = {TrialSource.CONFIRM: "seed"}
 

@@ -15,11 +15,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from pydantic import Field
 
-from tuner.search.credit import DRAWN_BY, DrawnTrials, Earnings, ShareRule, earnings
+from tuner.search.credit import DrawnTrials, Earnings, ShareRule, earnings
 from tuner.search.in_memory_storage import InMemoryStorage
 from tuner.search.rules import Rules
 from tuner.search.samplers import gp as gaussian_process
 from tuner.search.samplers import rung_tpe
+from tuner.spec.sources import DRAWN_BY
 
 NEEDS = ("scipy",)
 OBJECTIVES = "one"
