@@ -4,7 +4,7 @@ Both sides use the same PostgreSQL and the same worker processes: one trial is a
 mixed params, five reports and an end. Ours goes over HTTP through one server process; Optuna's
 workers talk to the database themselves.
 
-    python -m benchmarks.control_plane [--quick] [--workers 16] [--seconds 20]
+    python -m benchmarks.control_plane [--quick] [--sampler auto] [--workers 16] [--seconds 20]
 """
 
 import argparse
@@ -290,20 +290,25 @@ def wait_until(is_ready: Callable[[], bool], *, seconds: float = 60) -> None:
 
 
 def main() -> None:
-    """Run both rows and print their ratios."""
+    """Run the rows and print their ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="random row only, within a minute")
+    parser.add_argument("--sampler", help="a row of this one alone, at 1,000 finished trials")
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
     seconds = 8 if options.quick else options.seconds
     admin = os.environ.get("TEST_DATABASE_URL") or postgres.start(owner=os.getpid())
     result: dict[str, Any] = describe("optuna", "sqlalchemy", "fastapi")
-    result |= compare(admin, "random", finished=False, workers=options.workers, seconds=seconds)
-    if not options.quick:
-        result |= compare(admin, "tpe", finished=True, workers=options.workers, seconds=seconds)
+    rows = [("random", False)] if options.quick else [("random", False), ("tpe", True)]
+    if options.sampler:
+        rows = [(options.sampler, True)]
+    for sampler, finished in rows:
+        result |= compare(
+            admin, sampler, finished=finished, workers=options.workers, seconds=seconds
+        )
     conclude(result)
 
 
