@@ -134,6 +134,30 @@ def test_whose_draws_are_better_draws_more(good: str, bad: str) -> None:
     assert counts[good] > 2 * counts[bad] > 0
 
 
+def quick_draws(spec: StudySpec) -> list[Draw]:
+    """Sixty draws after forty trials by both models."""
+    suggester, seen = Suggester(Rules(spec)), history("gp", "rung_tpe")
+    return [suggester.draw(seen if n == 40 else [], n, quick=True) for n in range(40, 100)]
+
+
+def test_a_quick_draw_is_never_one_of_the_slow_process() -> None:
+    """However much it has earned; the others share by what they have."""
+    assert set(drawers(quick_draws(spec_of(trials=200)))) == {"rung_tpe", "random"}
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_quick_draws_beside_a_fixed_share_are_those_of_tpe(share: float) -> None:
+    """Also where the process has all the others."""
+    assert set(drawers(quick_draws(spec_of(trials=200, gp=share)))) == {"rung_tpe"}
+
+
+def test_a_sampler_by_itself_draws_the_same_in_a_quick_draw() -> None:
+    """It has nobody else to draw."""
+    spec, seen = spec_of(trials=200, sampler="gp"), history("gp", "rung_tpe")
+    quick, usual = (Suggester(Rules(spec)).draw(seen, 40, quick=each) for each in (True, False))
+    assert quick == usual
+
+
 @few
 @given(st.randoms(use_true_random=False), st.integers(12, 40))
 def test_any_order_of_trials_gives_the_same_draw(shuffler: random.Random, count: int) -> None:

@@ -11,6 +11,7 @@ from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
 from tuner.service import overview, studies
 from tuner.service.searches import Searches
+from tuner.service.turns import DrawingTurn
 from tuner.spec.messages import OutcomeKind
 from tuner.spec.views import StudyChange
 from tuner.store.engine import Database
@@ -41,18 +42,42 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
     draw = Suggester.draw
 
-    def note(self: Suggester, seen: Iterable[Observation], number: int) -> Draw:
+    def note(
+        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
+    ) -> Draw:
         made.append(number)
-        return draw(self, seen, number)
+        return draw(self, seen, number, quick=quick)
 
     monkeypatch.setattr(Suggester, "draw", note)
     return made
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of the trials that are drawn for quickly, in order."""
+    made: list[int] = []
+    draw = Suggester.draw
+
+    def note(
+        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
+    ) -> Draw:
+        made.extend([number] * quick)
+        return draw(self, seen, number, quick=quick)
+
+    monkeypatch.setattr(Suggester, "draw", note)
+    return made
+
+
+@pytest.fixture
+def waited_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers have waited for each other's draws as long as they may."""
+    monkeypatch.setattr(DrawingTurn, "is_used_up", True)
+
+
 def submit(server: Fleet, name: str = "streets", startup: int = 100, **changes: Any) -> None:
     """A study of many trials by the Gaussian process, which begins with random draws."""
-    sampler = {"name": "gp", "startup": startup}
-    search = {"sampler": sampler, "pruner": "none", "trials": 40, "parallel": 8, "seed": 3}
+    gp = {"name": "gp", "startup": startup}
+    search = {"sampler": gp, "pruner": "none", "trials": 40, "parallel": 8, "seed": 3}
     server.submit(spec(name, space=SPACE, search={**search, **changes}))
 
 
@@ -70,7 +95,9 @@ def test_reports_are_taken_while_params_are_drawn(
     held = server.take("w1")
     draw = Suggester.draw
 
-    def report_first(self: Suggester, seen: Iterable[Observation], number: int) -> Draw:
+    def report_first(
+        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
+    ) -> Draw:
         server.report(held, 1)
         return draw(self, seen, number)
 
@@ -88,7 +115,9 @@ def test_what_needs_no_draw_waits_for_none(
     held = server.take("w1")
     draw, taken = Suggester.draw, list[int]()
 
-    def take_first(self: Suggester, seen: Iterable[Observation], number: int) -> Draw:
+    def take_first(
+        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
+    ) -> Draw:
         if not taken:
             server.finish(held, OutcomeKind.YIELDED)
             taken.append(server.take("w2").trial)
@@ -157,6 +186,75 @@ def test_a_number_that_another_server_gave_away_is_drawn_anew(
     assert draws == [0, 1, 2, 2, 3]
     drawn = params(database)
     assert all(drawn[a] != drawn[b] for a in range(4) for b in range(a))
+
+
+@pytest.mark.usefixtures("waited_enough")
+def test_workers_that_have_waited_enough_get_quick_draws(
+    database: Database, quick: list[int]
+) -> None:
+    """They wait for no turn, and nothing is drawn ahead."""
+    server = Server(database)
+    submit(server, sampler="portfolio")
+    server.take("w1")
+    with server.searches.turn(1).taken(must_wait=True):
+        assert [server.take("w2").trial, server.take("w3").trial] == [1, 2]
+    assert quick == [1, 2]
+    assert not server.jobs
+
+
+@pytest.mark.usefixtures("waited_enough")
+def test_a_worker_alone_never_gets_a_quick_draw(database: Database, quick: list[int]) -> None:
+    """Nobody waits for it, and the same trials have to give the same params."""
+    server = Server(database)
+    submit(server, sampler="portfolio")
+    for _ in range(3):
+        server.train(server.take("w1"))
+    assert quick == []
+
+
+@pytest.mark.usefixtures("waited_enough")
+def test_the_process_by_itself_is_waited_for(database: Database, quick: list[int]) -> None:
+    """A sampler that is slow at every draw makes none under the study's lock."""
+    server = Server(database)
+    submit(server)
+    held = [server.take(f"w{index}").trial for index in range(3)]
+    assert held == [0, 1, 2]
+    assert quick == []
+
+
+def test_a_number_that_is_taken_during_its_draw_is_drawn_for_quickly(
+    database: Database, quick: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction holds the study's lock, so that it cannot take long."""
+    server, other = Server(database), Server(database)
+    submit(server, sampler="portfolio")
+    server.take("w1")
+    draw, taken = Suggester.draw, list[int]()
+
+    def take_first(
+        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
+    ) -> Draw:
+        if not taken:
+            taken.append(number)
+            other.take("w2")
+        return draw(self, seen, number, quick=quick)
+
+    monkeypatch.setattr(Suggester, "draw", take_first)
+    assert server.take("w3").trial == 2
+    assert taken == [1]
+    assert quick == [2]
+
+
+def test_nothing_is_drawn_ahead_while_a_worker_has_its_turn(
+    database: Database, draws: list[int]
+) -> None:
+    """That worker orders the next one itself."""
+    server = Server(database)
+    submit(server)
+    server.take("w1"), server.take("w2")
+    with server.searches.turn(1).taken(must_wait=True):
+        server.rest()
+    assert draws == [0, 1]
 
 
 def test_nothing_is_drawn_ahead_for_a_study_that_gives_no_more(

@@ -73,17 +73,19 @@ class Suggester:
         self._networks = Networks(spec)
         self._lock = Lock()
 
-    def draw(self, observations: Iterable[Observation], number: int) -> Draw:
+    def draw(
+        self, observations: Iterable[Observation], number: int, *, quick: bool = False
+    ) -> Draw:
         """Params for the trial of that number.
 
         `observations` are the trials that are new or changed since the last draw. Trial 0 is
-        the base recipe.
+        the base recipe. Where several samplers share the draws, a slow one makes no `quick` draw.
         """
         with self._lock:
             self._take_in(observations)
             if number == 0:
                 return Draw(dict(self._rules.base_params))
-            return self._candidate() or self._new_draw(number)
+            return self._candidate() or self._new_draw(number, quick=quick)
 
     def earnings(self, observations: Iterable[Observation]) -> dict[str, Earnings]:
         """What each source of draws has earned, and its share of those to come, by its name.
@@ -123,13 +125,13 @@ class Suggester:
                     return Draw(params, {SOURCE: proposer.source})
         return None
 
-    def _new_draw(self, number: int) -> Draw:
+    def _new_draw(self, number: int, *, quick: bool) -> Draw:
         draw = Draw({})
         for attempt in range(_TRIES + _RANDOM_TRIES):
             if attempt == _TRIES and (listed := self._listed(number)):
                 return listed
             proposed = self._proposed(number, attempt) if attempt < _TRIES else None
-            draw = proposed or self._ask(number, attempt)
+            draw = proposed or self._ask(number, attempt, quick=quick)
             is_new = self._earlier(draw.params, number) is None
             if is_new and not self._networks.is_closed(draw.params):
                 return draw
@@ -165,11 +167,14 @@ class Suggester:
         proposer = proposers.choose(self._proposers, self._study.get_trials(deepcopy=False), rng)
         return Draw(proposer.propose(rng), {SOURCE: proposer.source}) if proposer else None
 
-    def _ask(self, number: int, attempt: int) -> Draw:
+    def _ask(self, number: int, attempt: int, *, quick: bool) -> Draw:
         seed = draw_seed(self._spec.search.seed, number, attempt)
         rules = self._rules
         is_own = attempt < _TRIES
-        self._study.sampler = rules.sampler(seed) if is_own else rules.fallback_sampler(seed)
+        sampler = rules.sampler(seed) if is_own else rules.fallback_sampler(seed)
+        if quick and is_own and rules.is_portfolio:
+            cast(Portfolio, sampler).be_quick()
+        self._study.sampler = sampler
         self._storage.next_number = number
         try:
             trial = self._study.ask()

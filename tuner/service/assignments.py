@@ -200,6 +200,7 @@ def _next_trial(
     left for another worker where this one cannot, which then gets a promotion or a draw.
     """
     load = studies.load_of(session, study)
+    searches.turn(study.id).note_workers(load.running)
     if not may_hand_out(study, load, now=now):
         return None
     rules = documents.rules_of(study)

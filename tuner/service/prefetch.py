@@ -25,20 +25,24 @@ _CROWD = 2  # trials that run when one more is drawn ahead: the worker that asks
 def ready(db: Database, searches: Searches, study_id: int, rules: Rules) -> Iterator[None]:
     """Within it the params that the study needs next are ready, if its sampler is a slow one.
 
-    No other thread of this process draws for the study meanwhile. Another process may: then the
-    number has gone to its trial, and the transaction draws again.
+    No other thread of this process makes a slow draw for the study meanwhile. A quick one, or
+    another process, may take the number: then the transaction draws again. Workers that have
+    waited enough for each other get a draw that the transaction makes, by quick samplers alone.
     """
-    if not rules.draws_ahead or _need(db, searches, study_id) is None:
+    turn = searches.turn(study_id)
+    is_quick = rules.is_portfolio and turn.is_used_up
+    if not rules.draws_ahead or is_quick or _need(db, searches, study_id) is None:
         yield  # nothing to draw, or quickly done: nobody waits for a turn
         return
-    with searches.turn(study_id):
-        _prepare(_need(db, searches, study_id))  # the one before may have taken what was ready
+    with turn.taken(must_wait=not rules.is_portfolio) as is_ours:
+        if is_ours:  # the one before may have taken what was ready
+            _prepare(_need(db, searches, study_id))
         yield
 
 
 def order(db: Database, searches: Searches, study_id: int, rules: Rules) -> None:
     """Have the study's next params drawn in the background, if its sampler is a slow one."""
-    if rules.draws_ahead:
+    if rules.draws_ahead and not searches.turn(study_id).is_used_up:
         searches.background(partial(_prefetch, db, searches, study_id))
 
 
@@ -52,8 +56,9 @@ class _Need(NamedTuple):
 
 
 def _prefetch(db: Database, searches: Searches, study_id: int) -> None:
-    with searches.turn(study_id):
-        _prepare(_need(db, searches, study_id, is_prefetch=True))
+    with searches.turn(study_id).taken_if_free() as is_ours:
+        if is_ours:  # otherwise a worker draws, which orders another
+            _prepare(_need(db, searches, study_id, is_prefetch=True))
 
 
 def _prepare(need: _Need | None) -> None:

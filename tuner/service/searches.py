@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from tuner.search.suggest import Draw, Suggester
 from tuner.search.transfer import SourceTrial
 from tuner.service import transfers
 from tuner.service.documents import DAMAGED
+from tuner.service.turns import DrawingTurn
 from tuner.spec.kinds import UNTRAINABLE
 from tuner.spec.messages import Verdict
 from tuner.spec.states import TrialSource, TrialState
@@ -46,16 +48,21 @@ def load_samplers() -> None:
 class Searches:
     """What the search knows, by study. Losing one costs a reload: all is in the store.
 
-    `background` gets what nobody waits for; by default that is not done at all.
+    `background` gets what nobody waits for; by default that is not done at all. `clock` gives
+    seconds, of which only differences count.
     """
 
-    def __init__(self, background: Background = lambda task: None) -> None:
+    def __init__(
+        self,
+        background: Background = lambda task: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.background = background
         self._kept: OrderedDict[tuple[int, str | None], Search] = OrderedDict()
         self._lock = threading.Lock()
-        self._turns = tuple(threading.Lock() for _ in range(KEPT))
+        self._turns = tuple(DrawingTurn(clock) for _ in range(KEPT))
 
-    def turn(self, study_id: int) -> threading.Lock:
+    def turn(self, study_id: int) -> DrawingTurn:
         """Held from before a slow draw until its trial is stored; some studies share one."""
         return self._turns[study_id % KEPT]
 
@@ -189,22 +196,23 @@ class Search:
     def draw(self, number: int, *, latest: bool = True) -> Draw:
         """Params for the trial of that number: those that are ready, if they hold, or new ones.
 
-        With `latest` those hold only if they have seen everything.
+        With `latest` those hold only if they have seen everything. Otherwise workers train, whose
+        reports wait for a new draw, so that it is a quick one.
         """
         ready, self._ready = self._ready, None
         if _holds(ready, number, self._revision, latest=latest):
             return ready.draw
-        return self._drawn(number)
+        return self._drawn(number, quick=not latest)
 
     def prepare(self, number: int, revision: int, *, latest: bool) -> None:
         """Have the draw of that number ready; the caller has the study's turn, and no lock."""
         if not _holds(self._ready, number, revision, latest=latest):
-            self._ready = _Ready(self._drawn(number), number, revision)
+            self._ready = _Ready(self._drawn(number, quick=False), number, revision)
 
-    def _drawn(self, number: int) -> Draw:
+    def _drawn(self, number: int, *, quick: bool) -> Draw:
         with self._drawing:
             seen = [self._unseen.popleft() for _ in range(len(self._unseen))]
-            return self._suggester.draw(seen, number)
+            return self._suggester.draw(seen, number, quick=quick)
 
     def judge(self, number: int, step: int, *, closing: bool) -> Verdict:
         """The verdict on a trial after a step; without a value there, its value is not a number."""

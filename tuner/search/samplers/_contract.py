@@ -20,5 +20,8 @@ class JudgingSampler(Protocol):
 class Portfolio(Protocol):
     """A sampler that lets several others draw; its file says `PORTFOLIO = True`."""
 
+    def be_quick(self) -> None:
+        """Let none of the slow ones draw from now on."""
+
     def earnings(self, study: Study) -> Mapping[str, Earnings]:
         """What each of them has earned, by name; also what other sources have, without a share."""

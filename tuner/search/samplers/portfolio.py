@@ -28,6 +28,7 @@ AHEAD = True  # one of them is slow
 PORTFOLIO = True
 
 _GP, _TPE, _RANDOM = "gp", "rung_tpe", "random"
+_SLOW = frozenset({_GP})
 _FIRST_RANDOM = 0.05  # of the draws, before anything is earned
 _HALVED_BY = 40.0  # trials after which a result counts half
 _ASSUMED = 5.0  # results of the mean credit that each begins with
@@ -78,6 +79,11 @@ class PortfolioSampler(BaseSampler):
         # Proposers have looked at the first number of the seed itself.
         self._rng = random.Random(f"turn {seed}")
         self._turn = _RANDOM
+        self._is_quick = False
+
+    def be_quick(self) -> None:
+        """Let the Gaussian process make no draw from now on, and TPE where it has no share."""
+        self._is_quick = True
 
     def reseed_rng(self) -> None:
         """Begin other random numbers."""
@@ -100,11 +106,18 @@ class PortfolioSampler(BaseSampler):
             drawn.update(study.get_trials(deepcopy=False))
         return earnings(drawn.drawn_by, drawn.values, self._rule)
 
+    def _shares(self, study: Study) -> dict[str, float]:
+        """How often each may draw now, in proportion to the others."""
+        shares = {name: earned.share for name, earned in self.earnings(study).items()}
+        if not self._is_quick:
+            return shares
+        quick = {name: share for name, share in shares.items() if name not in _SLOW}
+        return quick if any(quick.values()) else {_TPE: 1.0}
+
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Choose who draws, and let it look at the study."""
-        found = self.earnings(study)
-        shares = [earned.share for earned in found.values()]
-        (self._turn,) = self._rng.choices(list(found), shares)
+        shares = self._shares(study)
+        (self._turn,) = self._rng.choices(list(shares), list(shares.values()))
         self._members[self._turn].before_trial(study, trial)
 
     def infer_relative_search_space(
