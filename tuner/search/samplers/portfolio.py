@@ -6,6 +6,8 @@ come (`tuner.search.credit`). The trials alone decide the shares, the draw's see
 """
 
 import random
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from math import inf
 from typing import Annotated, Any
 
@@ -49,10 +51,10 @@ def build(
     `gp` is a fixed share for the Gaussian process, with the rest for TPE; None: shares are earned.
     Unless it `forgets`, the last hundred results count alike. `crowd` is that of `gp`.
     """
-    members: dict[str, BaseSampler] = {
-        _GP: gaussian_process.build(rules, seed, crowd=crowd),
-        _TPE: rung_tpe.build(rules, seed),
-        _RANDOM: RandomSampler(seed=seed),
+    members: dict[str, Callable[[], BaseSampler]] = {
+        _GP: partial(gaussian_process.build, rules, seed, crowd=crowd),
+        _TPE: partial(rung_tpe.build, rules, seed),
+        _RANDOM: partial(RandomSampler, seed=seed),
     }
     return PortfolioSampler(rules, seed, members, _rule(gp, forgets=forgets))
 
@@ -70,12 +72,18 @@ class PortfolioSampler(BaseSampler):
     """One of the members draws; the trial says which one did."""
 
     def __init__(
-        self, rules: Rules, seed: int, members: dict[str, BaseSampler], rule: ShareRule
+        self,
+        rules: Rules,
+        seed: int,
+        members: Mapping[str, Callable[[], BaseSampler]],
+        rule: ShareRule,
     ) -> None:
         # Where nothing is learnt from rungs, draws have still done well or badly at them.
         steps = rules.learning_steps or sorted(rules.judged_steps or ())
         self._steps = gaussian_process.thinned(steps)
-        self._members, self._rule = members, rule
+        # To build one takes as long as a random draw, and most draws need a single one.
+        self._members = {name: cache(build) for name, build in members.items()}
+        self._rule = rule
         # Proposers have looked at the first number of the seed itself.
         self._rng = random.Random(f"turn {seed}")
         self._turn = _RANDOM
@@ -89,7 +97,7 @@ class PortfolioSampler(BaseSampler):
         """Begin other random numbers."""
         self._rng = random.Random()
         for member in self._members.values():
-            member.reseed_rng()
+            member().reseed_rng()
 
     def earnings(self, study: Study) -> dict[str, Earnings]:
         """What each member has earned so far."""
@@ -118,20 +126,20 @@ class PortfolioSampler(BaseSampler):
         """Choose who draws, and let it look at the study."""
         shares = self._shares(study)
         (self._turn,) = self._rng.choices(list(shares), list(shares.values()))
-        self._members[self._turn].before_trial(study, trial)
+        self._members[self._turn]().before_trial(study, trial)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """What the member whose turn it is draws together."""
-        return self._members[self._turn].infer_relative_search_space(study, trial)
+        return self._members[self._turn]().infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Its values; where it has none, the draw is a random one, and counts as such."""
         self._raise_error_if_multi_objective(study)
-        found = self._members[self._turn].sample_relative(study, trial, search_space)
+        found = self._members[self._turn]().sample_relative(study, trial, search_space)
         drawn_by = self._turn if found else _RANDOM
         study._storage.set_trial_system_attr(trial._trial_id, DRAWN_BY, drawn_by)
         return found
@@ -145,6 +153,6 @@ class PortfolioSampler(BaseSampler):
     ) -> Any:
         """A random value of what was not drawn together."""
         self._raise_error_if_multi_objective(study)
-        return self._members[_RANDOM].sample_independent(
+        return self._members[_RANDOM]().sample_independent(
             study, trial, param_name, param_distribution
         )
