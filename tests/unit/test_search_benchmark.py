@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from benchmarks.search import report
 from benchmarks.search.__main__ import main
 from benchmarks.search.flat import decode, dimensions
 from benchmarks.search.groups import GROUPS
-from benchmarks.search.levels import Levels, best_of, measure
 from benchmarks.search.methods import is_installed, open_tuner, our_study
 from benchmarks.search.noise import deviates
 from benchmarks.search.rough import rough
-from benchmarks.search.runfile import Order, Run, add, load, pack
+from benchmarks.search.runfile import Order, add, load
 from benchmarks.search.runs import own_seed, run_all, simulate
 from benchmarks.search.service import ServiceTuner, database
 from benchmarks.search.simulator import (
@@ -33,39 +31,12 @@ from benchmarks.search.simulator import (
     Tuner,
 )
 from benchmarks.search.table import Table, coordinates
-from benchmarks.search.task import Curve, Task, params_at, params_in, point_of
+from benchmarks.search.task import Curve, params_at, params_in, point_of
+from tests.unit.toy_task import EPOCHS, TASK, course, curves, made_up
 from tuner.configs.resolve import resolve
 from tuner.spec.messages import Action
 from tuner.spec.space import Params
 from tuner.store.tables import Attempt, Trial
-
-EPOCHS = 9
-
-
-def _curves(params: Sequence[Params]) -> list[Curve]:
-    """Courses that rise to a height which the params alone decide; an epoch takes a second."""
-    heights = [1 - abs(math.log10(one["optimizer.lr"]) + 2) / 2 for one in params]
-    every = (1.0,) * EPOCHS
-    return [Curve(_course(height * (1 - 0.5**EPOCHS)), every) for height in heights]
-
-
-def _course(final: float) -> tuple[float, ...]:
-    height = final / (1 - 0.5**EPOCHS)
-    return tuple(height * (1 - 0.5**step) for step in range(1, EPOCHS + 1))
-
-
-TASK = Task(
-    name="toy",
-    metric="miou",
-    direction="maximize",
-    epochs=EPOCHS,
-    base={"schedule": {"warmup": 0.0}},
-    space={
-        "optimizer.lr": {"float": [1e-4, 1e-1], "log": True},
-        "training.batch_size": {"int": [2, 32]},
-    },
-    curves=_curves,
-)
 
 
 class _Patient:
@@ -162,7 +133,7 @@ def test_noise_is_in_the_reports_alone() -> None:
     assert 0.1 == pytest.approx(np.std(apart), rel=0.5)
     assert 0 == pytest.approx(np.mean(apart), abs=0.05)
     assert {seen.value for seen in record.seen} <= {
-        value for seen in record.seen for value in _course(seen.final)
+        value for seen in record.seen for value in course(seen.final)
     }
 
 
@@ -188,7 +159,7 @@ def test_regret_is_of_the_true_value_of_what_reported_best() -> None:
 def test_runs_of_an_older_benchmark_are_known_again(tmp_path: Path) -> None:
     """A setting that the file does not name yet had its usual value."""
     orders = [Order("toys", "toy", "random+none", Setup())]
-    made = asdict(_made_up([1.0, 0.6, 0.6], method="random+none"))
+    made = asdict(made_up([1.0, 0.6, 0.6], method="random+none"))
     del made["order"]["setting"]["noise"]
     (tmp_path / "runs.jsonl").write_text(json.dumps(made) + "\n")
 
@@ -205,7 +176,7 @@ def test_a_task_that_has_changed_is_run_again(
     words = "search --tasks toys --methods random+none --seeds 1 --budget 2 --curves . --results"
     results, known = tmp_path / "runs.jsonl", tmp_path / "known.jsonl"
     order = Order("toys", "toy", "random+none", Setup(budget=2.0))
-    add(replace(_made_up([1.0, 0.6, 0.6]), order=asdict(order)), known)
+    add(replace(made_up([1.0, 0.6, 0.6]), order=asdict(order)), known)
     monkeypatch.setattr(sys, "argv", [*words.split(), str(results), "--known", str(known)])
 
     main()
@@ -368,7 +339,7 @@ def test_a_rough_twin_answers_with_the_nearest_of_its_random_trainings() -> None
 
     def remember(params: Sequence[Params]) -> list[Curve]:
         trained.extend(params)
-        return _curves(params)
+        return curves(params)
 
     twin = rough(replace(TASK, curves=remember), rows=30)
     asked: list[Params] = [
@@ -378,7 +349,7 @@ def test_a_rough_twin_answers_with_the_nearest_of_its_random_trainings() -> None
     found = twin.curves(asked)
 
     nearest = [min(trained, key=lambda one: math.dist(_at(one), _at(params))) for params in asked]
-    assert _curves(nearest) == found == rough(TASK, rows=30).curves(asked)
+    assert curves(nearest) == found == rough(TASK, rows=30).curves(asked)
     assert 30 == len(trained)
     assert "rough-toy" == twin.name
 
@@ -386,149 +357,6 @@ def test_a_rough_twin_answers_with_the_nearest_of_its_random_trainings() -> None
 def _at(params: Params) -> list[float]:
     study = TASK.study({})
     return [float(share or 0) for share in point_of(study, params)]
-
-
-def test_best_of_two_is_the_mean_of_the_better_of_pairs() -> None:
-    """Of four equally likely values the better of two draws is what all pairs give on average."""
-    values = np.array([1.0, 4.0, 2.0, 3.0])
-    pairs = [max(a, b) for a in values for b in values]
-
-    assert np.mean(pairs) == pytest.approx(best_of(2, TASK, values))
-    assert np.mean([5 - pair for pair in pairs]) == pytest.approx(
-        best_of(2, replace(TASK, direction="minimize"), values)
-    )
-
-
-def test_levels_rise_with_luck() -> None:
-    """The median, the best of 40, of 160 and of all draws stand in that order."""
-    found = measure(TASK, sample=300)
-
-    assert found.median_seen < found.best_of_40 < found.best_of_160 < found.best_seen <= 1
-    assert 0 == found.regret(found.best_seen)
-    assert 1 == found.regret(found.median_seen)
-
-
-LEVELS = Levels(
-    best_seen=0.9,
-    median_seen=0.5,
-    best_final=0.9,
-    median_final=0.5,
-    best_of_40=0.7,
-    best_of_160=0.85,
-    seconds=9.0,
-)
-
-
-def _made_up(*best: list[float], seed: int = 0, task: str = "toy", method: str = "m") -> Run:
-    setting = asdict(Setup(seed=seed))
-    return Run(
-        order={"group": "toys", "task": task, "method": method, "setting": setting},
-        levels=LEVELS,
-        direction="maximize",
-        best=list(best),
-        trained=40,
-        idle=0,
-        trials=1,
-        leases=1,
-        losses=0,
-        cpu_seconds=0,
-        milliseconds={},
-    )
-
-
-def test_regret_goes_by_what_was_seen_within_the_budget() -> None:
-    """Before a budget only earlier values count; before any value the regret is 1."""
-    run = _made_up([5.0, 0.6, 0.6], [30.0, 0.8, 0.7])
-
-    assert [1, 0.75, 0.25] == pytest.approx([report.regret_at(run, at) for at in (4, 10, 40)])
-    assert 0.5 == pytest.approx(report.final_regret_at(run, 40))
-
-
-def test_what_a_study_gives_is_the_best_of_its_whole_trainings() -> None:
-    """A better epoch of one that was never finished is of no use to anybody."""
-    run = replace(
-        _made_up([5.0, 0.6, 0.7], [9.0, 0.8, 0.85]),
-        completed=[[8.0, 0.6, 0.6], [30.0, 0.7, 0.7]],
-    )
-    assert [1, 0.75, 0.5] == pytest.approx(
-        [report.completed_regret_at(run, at) for at in (5, 10, 40)]
-    )
-    (row,) = report.rows([run])
-    assert row.completed is not None
-    assert 0.5 == pytest.approx(row.completed.value)
-
-
-def test_whole_trainings_are_kept_apart() -> None:
-    """Each step is seen; the last one of a training that came to its end counts once more."""
-    run = simulate(Order("toys", "toy", "random+promote", Setup(workers=2, budget=6)), TASK)
-
-    assert run.completed
-    assert all(value == final for _, value, final in run.completed)
-    assert run.completed[-1][1] <= run.best[-1][1]
-
-
-def test_a_run_of_ours_keeps_what_drew_its_trials(tmp_path: Path) -> None:
-    """Every trial counts once, whichever sampler or source it is of; the file has it too."""
-    run = simulate(Order("toys", "toy", "auto+auto", Setup(workers=2, budget=8)), TASK)
-    pack([run], tmp_path / "runs.gz")
-
-    (found,) = load(tmp_path / "runs.gz")
-    assert 1 == run.drawn_by["base"]
-    assert len(run.drawn_by) > 1
-    assert run.trials == sum(run.drawn_by.values())
-    assert run.drawn_by == found.drawn_by
-
-
-def test_a_baseline_and_an_older_file_do_not_say_what_drew_trials(tmp_path: Path) -> None:
-    """The count is empty then, and the run is read all the same."""
-    older = asdict(_made_up([1.0, 0.6, 0.6]))
-    del older["drawn_by"]
-    (tmp_path / "runs.jsonl").write_text(json.dumps(older) + "\n")
-
-    (run,) = load(tmp_path / "runs.jsonl")
-    optuna = simulate(Order("toys", "toy", "optuna-tpe", Setup(workers=2, budget=3)), TASK)
-
-    assert {} == run.drawn_by == optuna.drawn_by
-
-
-def test_a_method_may_know_when_its_study_ends() -> None:
-    """Hours stand after all else, with or without a prior before them."""
-    assert 5 == our_study("random+promote@5h", TASK, 0).search.max_wall_hours
-    assert our_study("random+promote@best@2.5h", TASK, 0).search.prior is not None
-    assert our_study("random+promote", TASK, 0).search.max_wall_hours is None
-
-
-def test_reaching_a_level_takes_the_first_budget_that_does() -> None:
-    """The median over runs counts a run that never arrives as infinite."""
-    arrives, late = _made_up([8.0, 0.72, 0.7]), _made_up([9.0, 0.6, 0.6], seed=1)
-
-    (row,) = report.rows([arrives, late, replace(arrives, order=_made_up(seed=2).order)])
-
-    assert (8.0, pytest.approx(2 / 3)) == row.reach_40
-    assert math.inf == row.reach_160[0]
-
-
-def test_the_best_known_is_the_best_of_sample_and_runs() -> None:
-    """A run that beats the random sample moves the zero of its task for every run."""
-    runs = report.normalized(
-        [_made_up([1.0, 1.0, 1.0]), _made_up([1.0, 0.5, 0.5], seed=1), _made_up(task="other")]
-    )
-
-    assert [1.0, 1.0, 0.9] == [run.levels.best_seen for run in runs]
-
-
-def test_interquartile_mean_leaves_the_outer_quarters_out() -> None:
-    """Of eight values the middle four count."""
-    assert 4.5 == report.interquartile_mean(np.array([100.0, 3, 4, 5, 6, -7, 2, 9]))
-
-
-def test_a_table_names_what_is_out_of_the_ordinary() -> None:
-    """Workers, lag and loss are told where they are not the usual ones, one row each."""
-    usual, slow = _made_up([1.0, 0.6, 0.6]), _made_up([1.0, 0.6, 0.6])
-    slow.order["setting"] |= {"workers": 32, "lag": 0.02}
-
-    assert ["m", "m, W=32, lag 2%"] == [row.name for row in report.rows([usual, slow])]
-    assert "| m, W=32, lag 2% | 1 (1) |" in report.markdown(report.rows([usual, slow]))
 
 
 def test_tasks_do_not_share_their_luck() -> None:
@@ -552,3 +380,10 @@ def test_a_flat_space_is_read_back_by_its_conditions() -> None:
     values = dict(zip(dimensions(space), ("adamw", 0.05, 1e-6), strict=True))
 
     assert {"optimizer.name": "adamw", "optimizer.lr": 1e-5} == decode(space, values)
+
+
+def test_a_method_may_know_when_its_study_ends() -> None:
+    """Hours stand after all else, with or without a prior before them."""
+    assert 5 == our_study("random+promote@5h", TASK, 0).search.max_wall_hours
+    assert our_study("random+promote@best@2.5h", TASK, 0).search.prior is not None
+    assert our_study("random+promote", TASK, 0).search.max_wall_hours is None
