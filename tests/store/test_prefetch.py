@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.store.fleet import Fleet
+from tests.store.measuring import MeasuringFleet, deployed
 from tests.store.samples import spec
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
@@ -36,19 +37,24 @@ class Server(Fleet):
             self.jobs.pop(0)()
 
 
+def before_draws(monkeypatch: pytest.MonkeyPatch, do: Callable[[int, bool], object]) -> None:
+    """Do something before each draw, with its number and whether it is a quick one."""
+    draw = Suggester.draw
+
+    def drawn(
+        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
+    ) -> Draw:
+        do(number, quick)
+        return draw(self, seen, number, quick=quick)
+
+    monkeypatch.setattr(Suggester, "draw", drawn)
+
+
 @pytest.fixture
 def draws(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of the trials that params are drawn for, in order."""
     made: list[int] = []
-    draw = Suggester.draw
-
-    def note(
-        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
-    ) -> Draw:
-        made.append(number)
-        return draw(self, seen, number, quick=quick)
-
-    monkeypatch.setattr(Suggester, "draw", note)
+    before_draws(monkeypatch, lambda number, _: made.append(number))
     return made
 
 
@@ -56,15 +62,7 @@ def draws(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of the trials that are drawn for quickly, in order."""
     made: list[int] = []
-    draw = Suggester.draw
-
-    def note(
-        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
-    ) -> Draw:
-        made.extend([number] * quick)
-        return draw(self, seen, number, quick=quick)
-
-    monkeypatch.setattr(Suggester, "draw", note)
+    before_draws(monkeypatch, lambda number, quick: made.extend([number] * quick))
     return made
 
 
@@ -93,15 +91,7 @@ def test_reports_are_taken_while_params_are_drawn(
     server = Server(database)
     submit(server)
     held = server.take("w1")
-    draw = Suggester.draw
-
-    def report_first(
-        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
-    ) -> Draw:
-        server.report(held, 1)
-        return draw(self, seen, number)
-
-    monkeypatch.setattr(Suggester, "draw", report_first)
+    before_draws(monkeypatch, lambda *_: server.report(held, 1))
     assert server.take("w2").trial == 1
     assert overview.trial(database, "streets", 0).step == 1
 
@@ -112,18 +102,14 @@ def test_what_needs_no_draw_waits_for_none(
     """A trial that was given back is handed out while params of another one are drawn."""
     server = Server(database)
     submit(server)
-    held = server.take("w1")
-    draw, taken = Suggester.draw, list[int]()
+    held, taken = server.take("w1"), list[int]()
 
-    def take_first(
-        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
-    ) -> Draw:
+    def take_first(number: int, quick: bool) -> None:
         if not taken:
             server.finish(held, OutcomeKind.YIELDED)
             taken.append(server.take("w2").trial)
-        return draw(self, seen, number)
 
-    monkeypatch.setattr(Suggester, "draw", take_first)
+    before_draws(monkeypatch, take_first)
     assert server.take("w3").trial == 1
     assert taken == [0]
 
@@ -213,12 +199,71 @@ def test_a_worker_alone_never_gets_a_quick_draw(database: Database, quick: list[
 
 
 @pytest.mark.usefixtures("waited_enough")
+def test_a_draw_for_a_worker_alone_is_made_outside_of_the_lock(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a slow one, whatever others have waited before they left."""
+    server, was_free = Server(database), list[bool]()
+    submit(server, sampler="portfolio")
+
+    def look(number: int, quick: bool) -> None:
+        with server.searches.turn(1).taken_if_free() as is_ours:
+            was_free.append(is_ours)
+
+    before_draws(monkeypatch, look)
+    for _ in range(3):
+        server.train(server.take("w1"))
+    assert was_free == [False] * 3
+
+
+@pytest.mark.usefixtures("waited_enough")
 def test_the_process_by_itself_is_waited_for(database: Database, quick: list[int]) -> None:
-    """A sampler that is slow at every draw makes none under the study's lock."""
+    """A sampler that is slow at every draw makes none under the lock, and goes on ahead of need."""
     server = Server(database)
     submit(server)
     held = [server.take(f"w{index}").trial for index in range(3)]
     assert held == [0, 1, 2]
+    assert quick == []
+    assert len(server.jobs) == 3
+
+
+def test_time_to_wait_is_gained_by_those_that_train_and_the_one_that_asks(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what eight had saved was lost when all had ended before the first asked again."""
+    server, noted = Server(database), list[int]()
+    monkeypatch.setattr(DrawingTurn, "note_workers", lambda _, number: noted.append(number))
+    submit(server)
+    held = [server.take(f"w{index}") for index in range(3)]
+    for one in held:
+        server.train(one)
+    server.take("w0")
+    assert noted == [1, 2, 3, 1]
+
+
+def test_a_study_by_a_quick_sampler_has_nothing_to_wait_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody keeps count of its workers."""
+    server = Server(database)
+    monkeypatch.setattr(DrawingTurn, "note_workers", lambda _, number: pytest.fail("counted"))
+    submit(server, sampler="tpe")
+    assert server.take("w1").trial == 0
+
+
+def test_what_waits_to_be_measured_makes_no_draw_a_quick_one(
+    database: Database, quick: list[int]
+) -> None:
+    """A worker that cannot measure gets its own, made outside of the lock."""
+    fleet = MeasuringFleet(database)
+    search = {"sampler": "portfolio", "pruner": "none", "trials": 24, "parallel": 8}
+    fleet.submit(deployed(constraints=[], search=search))
+    first = fleet.ask_on("cpu", "host")
+    assert first is not None
+    fleet.follow(first)
+    trained = [fleet.ask_on("cuda", f"gpu-{index}") for index in range(8)]
+    assert overview.study(database, "streets").counts.waiting > 0
+    assert sum(held is not None for held in trained) > 1
     assert quick == []
 
 
@@ -229,17 +274,14 @@ def test_a_number_that_is_taken_during_its_draw_is_drawn_for_quickly(
     server, other = Server(database), Server(database)
     submit(server, sampler="portfolio")
     server.take("w1")
-    draw, taken = Suggester.draw, list[int]()
+    taken = list[int]()
 
-    def take_first(
-        self: Suggester, seen: Iterable[Observation], number: int, *, quick: bool = False
-    ) -> Draw:
+    def take_first(number: int, quick: bool) -> None:
         if not taken:
             taken.append(number)
             other.take("w2")
-        return draw(self, seen, number, quick=quick)
 
-    monkeypatch.setattr(Suggester, "draw", take_first)
+    before_draws(monkeypatch, take_first)
     assert server.take("w3").trial == 2
     assert taken == [1]
     assert quick == [2]

@@ -73,12 +73,12 @@ def test_a_worker_that_finds_it_free_has_not_waited() -> None:
     assert not turn.is_used_up
 
 
-def waits(turn: DrawingTurn, clock: Clock, seconds: float, *, must_wait: bool = False) -> bool:
+def waits(turn: DrawingTurn, clock: Clock, seconds: float) -> bool:
     """Whether a worker that has waited for so long holds the turn then."""
     held: list[bool] = []
 
     def ask() -> None:
-        with turn.taken(must_wait=must_wait) as is_held:
+        with turn.taken(must_wait=False) as is_held:
             held.append(is_held)
 
     with turn.taken(must_wait=True):
@@ -112,11 +112,39 @@ def test_a_worker_that_may_wait_holds_it_then() -> None:
     assert not turn.is_used_up
 
 
-def test_a_sampler_without_quick_draws_is_always_waited_for() -> None:
-    """There is nothing else to do."""
+def test_what_is_saved_stays_when_all_have_ended_and_one_asks() -> None:
+    """Eight workers that trained for a minute, and ask in the same second."""
     clock = Clock()
     turn = DrawingTurn(clock)
-    assert waits(turn, clock, 100.0, must_wait=True)
+    turn.note_workers(8)
+    clock.now = 60.0
+    turn.note_workers(1)
+    assert waits(turn, clock, 2.0)
+    assert not turn.is_used_up
+
+
+def test_a_worker_that_must_wait_holds_it_then_and_nothing_is_counted() -> None:
+    """There is nothing else to do for it."""
+    clock, held = Clock(), list[bool]()
+    turn = DrawingTurn(clock)
+
+    def ask() -> None:
+        with turn.taken(must_wait=True) as is_held:
+            held.append(is_held)
+
+    with turn.taken(must_wait=True):
+        worker = threading.Thread(target=ask)
+        worker.start()
+        clock.now += 100.0
+    worker.join(10)
+    assert held == [True]
+    assert not turn.is_used_up
+
+
+def test_a_moment_that_was_read_earlier_gains_nothing_twice() -> None:
+    """Threads read the clock before they come to count."""
+    left = WaitingTime(workers=10).at(100.0)
+    assert left.at(50.0).at(100.0) == left
 
 
 def test_it_is_free_again_after_an_error() -> None:

@@ -109,10 +109,11 @@ def _take_from(
     waits long for the study; after some of them other studies are asked.
     """
 
+    role = role_of(rules.spec, request.capabilities)
+
     def grant(session: Session) -> _Taken:
         study = studies.lock(session, study_id)
         now = db.moment(session)
-        role = role_of(documents.spec_of(study), request.capabilities)
         found = _next_readable(session, study, searches, role, now=now)
         if found is None:
             return _Taken(None)
@@ -129,7 +130,7 @@ def _take_from(
 
     try:
         for _ in range(_MOST_DRAWS):
-            with prefetch.ready(db, searches, study_id, rules):
+            with prefetch.ready(db, searches, study_id, rules, role):
                 need = Need(
                     study_id,
                     worker=request.worker,
@@ -200,10 +201,11 @@ def _next_trial(
     left for another worker where this one cannot, which then gets a promotion or a draw.
     """
     load = studies.load_of(session, study)
-    searches.turn(study.id).note_workers(load.running)
     if not may_hand_out(study, load, now=now):
         return None
     rules = documents.rules_of(study)
+    if rules.draws_ahead:
+        searches.turn(study.id).note_workers(load.running + 1)
     if load.waiting:
         if rules.spec.deployment is None:
             waiting = trials.next_waiting(session, study)

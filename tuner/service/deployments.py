@@ -75,6 +75,14 @@ def next_waiting(
     return None
 
 
+def comes_first(session: Session, study: Study, spec: StudySpec, role: WorkerRole) -> bool:
+    """Whether such a worker gets a waiting trial, or none, before one is drawn for it."""
+    if spec.deployment is None or not role.trains:
+        return True
+    waiting = trials.list_waiting(session, study, limit=_LOOKED_AT)
+    return len(waiting) >= most_unmeasured(spec) or any(role.suits(each) for each in waiting)
+
+
 def most_unmeasured(spec: StudySpec) -> int:
     """How many trials may wait to be measured while more are drawn for workers of another class.
 

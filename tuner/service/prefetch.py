@@ -3,7 +3,8 @@
 Such a sampler says `AHEAD = True`. While it draws, every other worker's heartbeats and reports go
 through. Once two trials run, the next draw is also made ahead, in the background: it lacks what
 came since a trial was last taken, as if one more worker were running. A worker that is alone gets
-a draw that has seen everything, and always the same from the same trials.
+a draw that has seen everything, and always the same from the same trials; where it came otherwise
+just before, the transaction makes it.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from typing import NamedTuple
 
 from tuner.errors import NotFound
 from tuner.search.rules import Rules
-from tuner.service import budget, documents, scheduling
+from tuner.service import budget, deployments, documents, scheduling
+from tuner.service.deployments import WorkerRole
 from tuner.service.searches import Search, Searches
 from tuner.store import studies
 from tuner.store.engine import Database
@@ -22,28 +24,49 @@ _CROWD = 2  # trials that run when one more is drawn ahead: the worker that asks
 
 
 @contextmanager
-def ready(db: Database, searches: Searches, study_id: int, rules: Rules) -> Iterator[None]:
-    """Within it the params that the study needs next are ready, if its sampler is a slow one.
+def ready(
+    db: Database, searches: Searches, study_id: int, rules: Rules, role: WorkerRole
+) -> Iterator[None]:
+    """Within it the params that such a worker needs are ready, if the study's sampler is slow.
 
     No other thread of this process makes a slow draw for the study meanwhile. A quick one, or
     another process, may take the number: then the transaction draws again. Workers that have
-    waited enough for each other get a draw that the transaction makes, by quick samplers alone.
+    waited enough for each other get a draw that the transaction makes, by quick samplers alone;
+    not so a worker that is alone, whose draw is always a full one.
     """
-    turn = searches.turn(study_id)
-    is_quick = rules.is_portfolio and turn.is_used_up
-    if not rules.draws_ahead or is_quick or _need(db, searches, study_id) is None:
-        yield  # nothing to draw, or quickly done: nobody waits for a turn
+    if not rules.draws_ahead:
+        yield
         return
-    with turn.taken(must_wait=not rules.is_portfolio) as is_ours:
+    must_wait = not rules.is_portfolio
+    if _is_enough(searches, study_id, rules):
+        must_wait = _is_alone(db, study_id)
+        if not must_wait:
+            yield
+            return
+    if _need(db, searches, study_id, role) is None:
+        yield  # nothing is to be drawn: it waits for no turn
+        return
+    with searches.turn(study_id).taken(must_wait=must_wait) as is_ours:
         if is_ours:  # the one before may have taken what was ready
-            _prepare(_need(db, searches, study_id))
+            _prepare(_need(db, searches, study_id, role))
         yield
 
 
 def order(db: Database, searches: Searches, study_id: int, rules: Rules) -> None:
     """Have the study's next params drawn in the background, if its sampler is a slow one."""
-    if rules.draws_ahead and not searches.turn(study_id).is_used_up:
+    if rules.draws_ahead and not _is_enough(searches, study_id, rules):
         searches.background(partial(_prefetch, db, searches, study_id))
+
+
+def _is_enough(searches: Searches, study_id: int, rules: Rules) -> bool:
+    """Whether workers have waited for each other as long as they may, and need not."""
+    return rules.is_portfolio and searches.turn(study_id).is_used_up
+
+
+def _is_alone(db: Database, study_id: int) -> bool:
+    """Whether no trial of the study is trained at this moment."""
+    with db.reading() as session:
+        return not studies.load(session, [study_id])[study_id].running
 
 
 class _Need(NamedTuple):
@@ -58,7 +81,7 @@ class _Need(NamedTuple):
 def _prefetch(db: Database, searches: Searches, study_id: int) -> None:
     with searches.turn(study_id).taken_if_free() as is_ours:
         if is_ours:  # otherwise a worker draws, which orders another
-            _prepare(_need(db, searches, study_id, is_prefetch=True))
+            _prepare(_need(db, searches, study_id, role=None))
 
 
 def _prepare(need: _Need | None) -> None:
@@ -66,11 +89,9 @@ def _prepare(need: _Need | None) -> None:
         need.search.prepare(need.number, need.revision, latest=need.latest)
 
 
-def _need(
-    db: Database, searches: Searches, study_id: int, *, is_prefetch: bool = False
-) -> _Need | None:
-    """The draw that a worker gets which asks now, or with `is_prefetch` the one after it."""
-    now = db.now()
+def _need(db: Database, searches: Searches, study_id: int, role: WorkerRole | None) -> _Need | None:
+    """The draw that a worker of that role gets which asks now; None: the one after it."""
+    now, is_prefetch = db.now(), role is None
     with db.reading() as session:
         try:
             study = studies.find(session, study_id)
@@ -78,10 +99,12 @@ def _need(
             return None
         rules = documents.rules_of(study)
         load = studies.load(session, [study_id])[study_id]
-        if is_prefetch:
+        if role is None:
             is_wanted = scheduling.is_at_work(study, now=now) and load.running >= _CROWD
         else:
-            is_wanted = scheduling.may_hand_out(study, load, now=now) and not load.waiting
+            is_wanted = scheduling.may_hand_out(study, load, now=now) and not (
+                load.waiting and deployments.comes_first(session, study, rules.spec, role)
+            )
         if not is_wanted or not budget.may_draw(study, rules):
             return None
         with searches.of(session, study, rules) as search:

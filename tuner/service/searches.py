@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -60,11 +60,12 @@ class Searches:
         self.background = background
         self._kept: OrderedDict[tuple[int, str | None], Search] = OrderedDict()
         self._lock = threading.Lock()
-        self._turns = tuple(DrawingTurn(clock) for _ in range(KEPT))
+        self._turns: defaultdict[int, DrawingTurn] = defaultdict(lambda: DrawingTurn(clock))
 
     def turn(self, study_id: int) -> DrawingTurn:
-        """Held from before a slow draw until its trial is stored; some studies share one."""
-        return self._turns[study_id % KEPT]
+        """The study's, of which a slow sampler asks."""
+        with self._lock:
+            return self._turns[study_id]
 
     @contextmanager
     def of(
@@ -197,7 +198,8 @@ class Search:
         """Params for the trial of that number: those that are ready, if they hold, or new ones.
 
         With `latest` those hold only if they have seen everything. Otherwise workers train, whose
-        reports wait for a new draw, so that it is a quick one.
+        reports wait for a new draw, so that it is a quick one. If another one is being made, it
+        comes after that.
         """
         ready, self._ready = self._ready, None
         if _holds(ready, number, self._revision, latest=latest):

@@ -25,7 +25,7 @@ class WaitingTime:
         """What it is later."""
         gained = _SHARE * self.workers * max(0.0, moment - self.moment)
         seconds = min(self.seconds + gained, _MOST * self.workers)
-        return replace(self, seconds=seconds, moment=moment)
+        return replace(self, seconds=seconds, moment=max(moment, self.moment))
 
     def less(self, waited: float) -> "WaitingTime":
         """What it is after one of them has waited."""
@@ -59,7 +59,7 @@ class DrawingTurn:
         return self._left.at(self._clock()).is_used_up
 
     def note_workers(self, number: int) -> None:
-        """Take in how many workers train."""
+        """Take in how many workers train, or ask for something to train."""
         with self._counting:
             self._left = self._left.at(self._clock()).with_workers(number)
 
@@ -67,12 +67,10 @@ class DrawingTurn:
     def taken(self, *, must_wait: bool) -> Iterator[bool]:
         """Gives whether it is held within.
 
-        Without `must_wait` it is not once the time that there is to wait is used up, nor after
-        five seconds.
+        With `must_wait` it is, and what that takes is not counted. Without it is not once the time
+        that there is to wait is used up, nor after five seconds.
         """
-        yield from self._released(
-            self._lock.acquire(blocking=False) or self._wait(must_wait=must_wait)
-        )
+        yield from self._released(self._lock.acquire(must_wait) or self._wait())
 
     @contextmanager
     def taken_if_free(self) -> Iterator[bool]:
@@ -86,14 +84,14 @@ class DrawingTurn:
             if is_held:
                 self._lock.release()
 
-    def _wait(self, *, must_wait: bool) -> bool:
-        """Wait for it; whether it is held then."""
+    def _wait(self) -> bool:
+        """Wait for it as long as may be; whether it is held then."""
         began = self._clock()
-        is_held = self._lock.acquire(timeout=-1 if must_wait else _MOST)
+        is_held = self._lock.acquire(timeout=_MOST)
         ended = self._clock()
         with self._counting:
             self._left = left = self._left.at(ended).less(ended - began)
-        if is_held and left.is_used_up and not must_wait:
+        if is_held and left.is_used_up:
             self._lock.release()
             return False
         return is_held
