@@ -16,7 +16,7 @@ from benchmarks.search.groups import GROUPS
 from benchmarks.search.runfile import Run
 from tuner.wording import quantity
 
-KEPT = Path(__file__).parents[1] / "data" / "search-runs.jsonl.gz"
+KEPT = Path(__file__).parents[1] / "data" / "search-runs.jsonl.xz"
 
 
 def main() -> None:

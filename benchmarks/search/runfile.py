@@ -1,11 +1,11 @@
 """Runs in files: a line of JSON each, or all of them packed to be kept in the repository.
 
-A packed file is gzipped; the levels of a task stand in it once, and numbers are rounded to what
-figures show.
+A packed file is xz, which is half of gzip here; the levels of a task stand in it once, and numbers
+are rounded to what figures show.
 """
 
-import gzip
 import json
+import lzma
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.search.levels import Levels
 from benchmarks.search.simulator import Setup
 
-PACKED = ".gz"
+PACKED = ".xz"
 DIGITS = 6  # of a value; regret divides by differences of values
 
 
@@ -65,7 +65,7 @@ def load(path: Path) -> list[Run]:
     if not path.exists():
         return []
     data = path.read_bytes()
-    lines = (gzip.decompress(data) if path.suffix == PACKED else data).decode().splitlines()
+    lines = (lzma.decompress(data) if path.suffix == PACKED else data).decode().splitlines()
     documents = [json.loads(line) for line in lines if line.endswith("}")]
     if path.suffix != PACKED:
         return [_run(document, document["levels"]) for document in documents]
@@ -90,7 +90,7 @@ def pack(runs: Iterable[Run], path: Path) -> None:
         lines.append({**_rounded(asdict(run)), "levels": levels.index(known)})
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     head = json.dumps({"levels": levels}) + "\n"
-    path.write_bytes(gzip.compress((head + text).encode(), mtime=0))
+    path.write_bytes(lzma.compress((head + text).encode(), preset=9))
 
 
 def latest(runs: Iterable[Run]) -> list[Run]:

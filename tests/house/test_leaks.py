@@ -8,7 +8,20 @@ import pytest
 
 from tests.house.tree import ROOT, tracked
 
-BINARY = {".png", ".webp", ".jpg", ".jpeg", ".gif", ".ico", ".woff2", ".gz", ".zip", ".npz", ".pt"}
+BINARY = {
+    ".png",
+    ".webp",
+    ".jpg",
+    ".jpeg",
+    ".gif",
+    ".ico",
+    ".woff2",
+    ".gz",
+    ".xz",
+    ".zip",
+    ".npz",
+    ".pt",
+}
 HOME = re.compile(r"(?<![\w.])/(?:home|root|Users)/[\w.-]")
 INDEX = re.compile(r"--(?:extra-)?index-url|--find-links|//[\w.-]*pypi[\w.-]*/simple|pythonhosted")
 

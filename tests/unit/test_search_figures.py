@@ -135,9 +135,9 @@ def test_packed_runs_are_read_again_to_six_digits(tmp_path: Path) -> None:
     runs = [
         replace(run, levels=replace(LEVELS, seconds=100 / 3)) for run in _runs("one", [2 / 3, 0.25])
     ]
-    runfile.pack(runs, tmp_path / "runs.jsonl.gz")
+    runfile.pack(runs, tmp_path / "runs.jsonl.xz")
 
-    found = runfile.load(tmp_path / "runs.jsonl.gz")
+    found = runfile.load(tmp_path / "runs.jsonl.xz")
 
     assert [run.key() for run in runs] == [run.key() for run in found]
     assert [[[5.0, 0.666667, 0.666667]], [[5.0, 0.25, 0.25]]] == [run.best for run in found]
@@ -148,16 +148,16 @@ def test_packing_is_the_same_whatever_the_order(tmp_path: Path) -> None:
     """Bytes depend on the runs alone, and of the same simulation the last one stays."""
     runs, old = _runs("one", [0.1, 0.2, 0.3]), _runs("one", [0.9])
     for name, found in (("a", [*old, *runs]), ("b", [runs[2], runs[0], runs[1]])):
-        runfile.pack(found, tmp_path / f"{name}.gz")
+        runfile.pack(found, tmp_path / f"{name}.xz")
 
-    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert (tmp_path / "a.xz").read_bytes() == (tmp_path / "b.xz").read_bytes()
 
 
 def test_runs_are_kept_under_another_name_and_shown_by_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two files go into the kept one; each group gets its tables."""
-    kept, old, new = (tmp_path / name for name in ("kept.gz", "old.jsonl", "new.jsonl"))
+    kept, old, new = (tmp_path / name for name in ("kept.xz", "old.jsonl", "new.jsonl"))
     for run in _runs("auto+auto", [0.5, 0.5]):
         runfile.add(run, old)
     for run in [*_runs("auto+auto", [0.7, 0.9]), _run("auto+auto", "0", 0.1, group="rbv2")]:
@@ -182,8 +182,8 @@ def _call(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
 
 def test_without_a_run_the_figures_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing on the screen and success would read as if there were nothing to compare."""
-    with pytest.raises(SystemExit, match=r"no runs .* in .*kept\.gz"):
-        _call(monkeypatch, "--kept", tmp_path / "kept.gz")
+    with pytest.raises(SystemExit, match=r"no runs .* in .*kept\.xz"):
+        _call(monkeypatch, "--kept", tmp_path / "kept.xz")
 
 
 HARDER = replace(LEVELS, median_seen=0.001)
@@ -222,7 +222,7 @@ def test_kept_runs_of_a_task_that_has_changed_give_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All methods' of that task, and those of no other."""
-    kept, new = tmp_path / "kept.gz", tmp_path / "new.jsonl"
+    kept, new = tmp_path / "kept.xz", tmp_path / "new.jsonl"
     runfile.pack([_run(method, task, 0.5) for method in "mn" for task in "ab"], kept)
     runfile.add(replace(_run("m", "a", 0.7), levels=HARDER), new)
 

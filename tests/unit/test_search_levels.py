@@ -70,9 +70,9 @@ def test_whole_trainings_are_kept_apart() -> None:
 def test_a_run_of_ours_keeps_what_drew_its_trials(tmp_path: Path) -> None:
     """Every trial counts once, whichever sampler or source it is of; the file has it too."""
     run = simulate(Order("toys", "toy", "auto+auto", Setup(workers=2, budget=8)), TASK)
-    pack([run], tmp_path / "runs.gz")
+    pack([run], tmp_path / "runs.xz")
 
-    (found,) = load(tmp_path / "runs.gz")
+    (found,) = load(tmp_path / "runs.xz")
     assert 1 == run.drawn_by["base"]
     assert len(run.drawn_by) > 1
     assert run.trials == sum(run.drawn_by.values())
