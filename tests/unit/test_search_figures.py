@@ -14,34 +14,17 @@ from benchmarks.search.compare import compare, markdown
 from benchmarks.search.levels import Levels
 from benchmarks.search.runfile import Order, Run
 from benchmarks.search.simulator import Setup
+from tests.unit.toy_task import made_up
 
-LEVELS = Levels(
-    best_seen=1.0,
-    median_seen=0.0,
-    best_final=1.0,
-    median_final=0.0,
-    best_of_40=0.5,
-    best_of_160=0.9,
-    seconds=9.0,
-)
+LEVELS = Levels(1.0, 0.0, 1.0, 0.0, best_of_40=0.5, best_of_160=0.9, seconds=9.0)
 
 
 def _run(method: str, task: str, value: float, *, group: str = "dev", **setting: float) -> Run:
     """A run that sees one value, at a budget of 5; its regret is what is lacking to 1."""
     setup = Setup(**setting)  # type: ignore[arg-type]
-    return Run(
-        order=asdict(Order(group, task, method, setup)),
-        levels=LEVELS,
-        direction="maximize",
-        best=[[5.0, value, value]],
-        trained=40.0,
-        idle=0.0,
-        trials=1,
-        leases=1,
-        losses=0,
-        cpu_seconds=1 / 3,
-        milliseconds={"draw": 1.5},
-    )
+    order = asdict(Order(group, task, method, setup))
+    run = made_up([5.0, value, value])
+    return replace(run, order=order, levels=LEVELS, cpu_seconds=1 / 3, milliseconds={"draw": 1.5})
 
 
 def _runs(method: str, values: Sequence[float]) -> list[Run]:
