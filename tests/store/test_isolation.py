@@ -162,10 +162,10 @@ def test_a_study_whose_draw_fails_is_failed_with_its_reason(
     """Whatever a sampler raises, the worker gets another study's trial."""
     draw = Suggester.draw
 
-    def fails(self: Suggester, seen: Any, number: int) -> Any:
+    def fails(self: Suggester, seen: Any, number: int, **how: Any) -> Any:
         if number == 1:
             raise error
-        return draw(self, seen, number)
+        return draw(self, seen, number, **how)
 
     monkeypatch.setattr(Suggester, "draw", fails)
     running = fleet.take()
