@@ -75,7 +75,8 @@ class ShareRule:
 
     `shares` are those before there are results. A result counts half after `halved_by` further
     trials, and each sampler is credited with `assumed` results of the mean. Then shares go with
-    credit to the power of `sharpness`, none of them below `floor`.
+    credit to the power of `sharpness`; what is below `floor` is raised to that, and all are made a
+    whole again.
     """
 
     shares: Mapping[str, float]

@@ -1,8 +1,10 @@
 """Several samplers, each of which draws as often as its latest draws have earned.
 
-Random draws first; then TPE on a rung and a Gaussian process by halves, with a few random draws
-among them. Whose draws are rarer in how well they do among all before them makes more of those to
-come (`tuner.search.credit`). The trials alone decide the shares, the draw's seed whose turn it is.
+Random draws first; then TPE on a rung, a Gaussian process and random draws. Whose draws are rarer
+in how well they do among all before them makes more of those to come (`tuner.search.credit`). None
+makes less than some, because models can be wrong in ways that credit does not show: they repeat
+what is good, where random draws would have found better. The trials alone decide the shares, the
+draw's seed whose turn it is.
 """
 
 import random
@@ -31,11 +33,10 @@ PORTFOLIO = True
 
 _GP, _TPE, _RANDOM = "gp", "rung_tpe", "random"
 _SLOW = frozenset({_GP})
-_FIRST_RANDOM = 0.05  # of the draws, before anything is earned
+_FIRST_RANDOM = 0.05  # of the draws, before anything is earned and the least is given
 _HALVED_BY = 40.0  # trials after which a result counts half
 _ASSUMED = 5.0  # results of the mean credit that each begins with
 _SHARPNESS = 3.0
-_FLOOR = 0.05  # of the draws, so that each can come back
 
 
 def build(
@@ -44,28 +45,30 @@ def build(
     *,
     gp: Annotated[float, Field(ge=0, le=1)] | None = None,
     forgets: bool = True,
+    least: Annotated[float, Field(ge=0, le=1)] = 0.25,
     crowd: Annotated[int, Field(ge=0)] = 2,
 ) -> BaseSampler:
     """Give the sampler.
 
     `gp` is a fixed share for the Gaussian process, with the rest for TPE; None: shares are earned.
-    Unless it `forgets`, the last hundred results count alike. `crowd` is that of `gp`.
+    Unless it `forgets`, the last hundred results count alike. A share that is less than `least` is
+    raised to that before they are made a whole again. `crowd` is that of `gp`.
     """
     members: dict[str, Callable[[], BaseSampler]] = {
         _GP: partial(gaussian_process.build, rules, seed, crowd=crowd),
         _TPE: partial(rung_tpe.build, rules, seed),
         _RANDOM: partial(RandomSampler, seed=seed),
     }
-    return PortfolioSampler(rules, seed, members, _rule(gp, forgets=forgets))
+    return PortfolioSampler(rules, seed, members, _rule(gp, forgets=forgets, least=least))
 
 
-def _rule(gp: float | None, *, forgets: bool) -> ShareRule:
+def _rule(gp: float | None, *, forgets: bool, least: float) -> ShareRule:
     halved_by = _HALVED_BY if forgets else inf
     if gp is not None:
         return ShareRule({_GP: gp, _TPE: 1 - gp, _RANDOM: 0.0}, halved_by, _ASSUMED, 0.0, 0.0)
     half = (1 - _FIRST_RANDOM) / 2
     first = {_GP: half, _TPE: half, _RANDOM: _FIRST_RANDOM}
-    return ShareRule(first, halved_by, _ASSUMED, _SHARPNESS, _FLOOR)
+    return ShareRule(first, halved_by, _ASSUMED, _SHARPNESS, least)
 
 
 class PortfolioSampler(BaseSampler):
