@@ -134,6 +134,38 @@ def test_whose_draws_are_better_draws_more(good: str, bad: str) -> None:
     assert counts[good] > 2 * counts[bad] > 0
 
 
+@pytest.mark.parametrize(("least", "lowest", "highest"), [(0.0, 0.0, 0.1), (0.25, 0.16, 0.25)])
+def test_what_earns_little_keeps_the_least_share(
+    least: float, lowest: float, highest: float
+) -> None:
+    """Random draws that have earned nothing yet, and the model whose draws were bad."""
+    suggester = Suggester(Rules(spec_of(trials=200, least=least)))
+    shares = {
+        name: one.share for name, one in suggester.earnings(history("gp", "rung_tpe")).items()
+    }
+    assert sum(shares.values()) == pytest.approx(1)
+    assert lowest <= shares["random"] <= highest
+    assert lowest <= shares["rung_tpe"] <= highest
+    assert shares["gp"] > 0.5
+
+
+def test_of_the_first_draws_by_models_a_fifth_is_random() -> None:
+    """As long as nothing is earned; the models share the others alike."""
+    shares = {name: one.share for name, one in Suggester(Rules(spec_of())).earnings([]).items()}
+    assert shares == pytest.approx({"gp": 0.396, "rung_tpe": 0.396, "random": 0.208}, abs=1e-3)
+
+
+@pytest.mark.parametrize("least", [0.1, 1.0])
+def test_a_fixed_share_has_no_least(least: float) -> None:
+    """Who fixes the share of one means the rest for the other."""
+    earned = Suggester(Rules(spec_of(gp=1.0, least=least))).earnings([])
+    assert {name: one.share for name, one in earned.items()} == {
+        "gp": 1.0,
+        "rung_tpe": 0.0,
+        "random": 0.0,
+    }
+
+
 def quick_draws(spec: StudySpec) -> list[Draw]:
     """Sixty draws after forty trials by both models."""
     suggester, seen = Suggester(Rules(spec)), history("gp", "rung_tpe")
