@@ -1,6 +1,9 @@
 """A slow sampler draws outside of its study's lock, and ahead of need once two trials run."""
 
+import itertools
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ from tests.store.measuring import MeasuringFleet, deployed
 from tests.store.samples import spec
 from tuner.search.observation import Observation
 from tuner.search.suggest import Draw, Suggester
-from tuner.service import overview, studies
+from tuner.service import overview, prefetch, studies
 from tuner.service.searches import Searches
 from tuner.service.turns import DrawingTurn
 from tuner.spec.messages import OutcomeKind
@@ -217,6 +220,30 @@ def test_a_draw_for_a_worker_alone_is_made_outside_of_the_lock(
 
 
 @pytest.mark.usefixtures("waited_enough")
+def test_of_workers_that_ask_together_while_none_runs_one_gets_a_full_draw(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each finds nobody at work; those that waited for the first draw find its worker."""
+    server, full = Server(database), list[bool]()
+    submit(server, sampler="portfolio")
+    server.train(server.take("w0"))
+    all_have_looked, looks, is_alone = threading.Barrier(4), itertools.count(), prefetch._is_alone
+
+    def look(db: Database, study_id: int) -> bool:
+        found = is_alone(db, study_id)
+        if next(looks) < all_have_looked.parties:
+            all_have_looked.wait(30)
+        return found
+
+    monkeypatch.setattr(prefetch, "_is_alone", look)
+    before_draws(monkeypatch, lambda _, quick: full.append(not quick))
+    with ThreadPoolExecutor(4) as workers:
+        held = list(workers.map(server.take, ["w1", "w2", "w3", "w4"]))
+    assert sorted(one.trial for one in held) == [1, 2, 3, 4]
+    assert full == [True, False, False, False]
+
+
+@pytest.mark.usefixtures("waited_enough")
 def test_the_process_by_itself_is_waited_for(database: Database, quick: list[int]) -> None:
     """A sampler that is slow at every draw makes none under the lock, and goes on ahead of need."""
     server = Server(database)
@@ -239,6 +266,13 @@ def test_time_to_wait_is_gained_by_those_that_train_and_the_one_that_asks(
         server.train(one)
     server.take("w0")
     assert noted == [1, 2, 3, 1]
+
+
+def test_each_study_has_a_time_to_wait_of_its_own() -> None:
+    """However many there are."""
+    searches = Searches()
+    assert len({id(searches.turn(study)) for study in range(1, 100)}) == 99
+    assert searches.turn(1) is searches.turn(1)
 
 
 def test_a_study_by_a_quick_sampler_has_nothing_to_wait_for(

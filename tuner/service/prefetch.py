@@ -3,8 +3,8 @@
 Such a sampler says `AHEAD = True`. While it draws, every other worker's heartbeats and reports go
 through. Once two trials run, the next draw is also made ahead, in the background: it lacks what
 came since a trial was last taken, as if one more worker were running. A worker that is alone gets
-a draw that has seen everything, and always the same from the same trials; where it came otherwise
-just before, the transaction makes it.
+a draw that has seen everything, and always the same from the same trials; where something changed
+between the draw and its transaction, the transaction draws again.
 """
 
 from collections.abc import Iterator
@@ -34,28 +34,31 @@ def ready(
     waited enough for each other get a draw that the transaction makes, by quick samplers alone;
     not so a worker that is alone, whose draw is always a full one.
     """
-    if not rules.draws_ahead:
+    if not rules.draws_ahead or not _may_wait(db, searches, study_id, rules):
         yield
         return
-    must_wait = not rules.is_portfolio
-    if _is_enough(searches, study_id, rules):
-        must_wait = _is_alone(db, study_id)
-        if not must_wait:
-            yield
-            return
     if _need(db, searches, study_id, role) is None:
         yield  # nothing is to be drawn: it waits for no turn
         return
+    must_wait = not rules.is_portfolio or _is_enough(searches, study_id, rules)
     with searches.turn(study_id).taken(must_wait=must_wait) as is_ours:
-        if is_ours:  # the one before may have taken what was ready
-            _prepare(_need(db, searches, study_id, role))
-        yield
+        # Of those that found nobody else at work the first one is at work now.
+        if is_ours and _may_wait(db, searches, study_id, rules):
+            _prepare(_need(db, searches, study_id, role))  # the one before may have taken it
+            yield
+            return
+    yield
 
 
 def order(db: Database, searches: Searches, study_id: int, rules: Rules) -> None:
     """Have the study's next params drawn in the background, if its sampler is a slow one."""
     if rules.draws_ahead and not _is_enough(searches, study_id, rules):
         searches.background(partial(_prefetch, db, searches, study_id))
+
+
+def _may_wait(db: Database, searches: Searches, study_id: int, rules: Rules) -> bool:
+    """Whether a worker that asks now gets a slow draw."""
+    return not _is_enough(searches, study_id, rules) or _is_alone(db, study_id)
 
 
 def _is_enough(searches: Searches, study_id: int, rules: Rules) -> bool:
@@ -108,7 +111,8 @@ def _need(db: Database, searches: Searches, study_id: int, role: WorkerRole | No
         if not is_wanted or not budget.may_draw(study, rules):
             return None
         with searches.of(session, study, rules) as search:
-            if load.paused and not is_prefetch and search.promotion(closing=False):
+            may_go_on = load.paused and role is not None and role.trains
+            if may_go_on and search.promotion(closing=False):
                 return None
             return _Need(
                 search, study.trial_count, search.revision, is_prefetch or load.running == 0

@@ -24,7 +24,8 @@ class WaitingTime:
     def at(self, moment: float) -> "WaitingTime":
         """What it is later."""
         gained = _SHARE * self.workers * max(0.0, moment - self.moment)
-        seconds = min(self.seconds + gained, _MOST * self.workers)
+        # What was saved by more workers is kept: they ask again after the first of them.
+        seconds = min(self.seconds + gained, max(self.seconds, _MOST * self.workers))
         return replace(self, seconds=seconds, moment=max(moment, self.moment))
 
     def less(self, waited: float) -> "WaitingTime":

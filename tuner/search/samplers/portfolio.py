@@ -50,9 +50,10 @@ def build(
 ) -> BaseSampler:
     """Give the sampler.
 
-    `gp` is a fixed share for the Gaussian process, with the rest for TPE; None: shares are earned.
-    Unless it `forgets`, the last hundred results count alike. A share that is less than `least` is
-    raised to that before they are made a whole again. `crowd` is that of `gp`.
+    `gp` is a fixed share for the Gaussian process, with the rest for TPE, whatever the next two
+    say; None: shares are earned. Unless it `forgets`, the last hundred results count alike. A share
+    that is less than `least` is raised to that before they are made a whole again, so that each has
+    between a sixth and two thirds by default. `crowd` is that of `gp`.
     """
     members: dict[str, Callable[[], BaseSampler]] = {
         _GP: partial(gaussian_process.build, rules, seed, crowd=crowd),
