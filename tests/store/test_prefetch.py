@@ -301,6 +301,36 @@ def test_what_waits_to_be_measured_makes_no_draw_a_quick_one(
     assert quick == []
 
 
+def test_a_worker_that_only_measures_waits_for_no_promotion(
+    database: Database, quick: list[int]
+) -> None:
+    """Who trains goes on with the trial at a rung; for the other a full draw is made."""
+    fleet = MeasuringFleet(database)
+    base = {
+        "model": {"encoder": "resnet18"},
+        "training": {"epochs": 9},
+        "schedule": {"warmup": 0},
+    }
+    search = {"sampler": "portfolio", "pruner": "promote", "trials": 24, "parallel": 8}
+    fleet.submit(deployed(base=base, constraints=[], resources={"gpus": 1}, search=search))
+
+    def measure() -> None:
+        if (held := fleet.ask_on("cpu", "host")) is not None:  # its network is not known yet
+            fleet.finish(held, fleet.tell(held).verdict.action.outcome or OutcomeKind.YIELDED)
+
+    measure(), fleet.ask_on("cuda", "base")
+    for value in (0.1, 0.9, 0.2):
+        measure()
+        held = fleet.ask_on("cuda", "gpu")
+        assert held is not None
+        fleet.report(held, 1, 2, value=value)
+        fleet.finish(held, OutcomeKind.PAUSED)
+    drawn = overview.study(database, "streets").counts.total
+    measure()
+    assert overview.study(database, "streets").counts.total > drawn
+    assert quick == []
+
+
 def test_a_number_that_is_taken_during_its_draw_is_drawn_for_quickly(
     database: Database, quick: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
