@@ -318,7 +318,8 @@ def test_a_worker_that_only_measures_waits_for_no_promotion(
         if (held := fleet.ask_on("cpu", "host")) is not None:  # its network is not known yet
             fleet.finish(held, fleet.tell(held).verdict.action.outcome or OutcomeKind.YIELDED)
 
-    measure(), fleet.ask_on("cuda", "base")
+    measure()
+    fleet.ask_on("cuda", "base")
     for value in (0.1, 0.9, 0.2):
         measure()
         held = fleet.ask_on("cuda", "gpu")
